@@ -1,0 +1,1 @@
+"""Compress a trained network: a model in, a smaller model and an honest report out."""

@@ -1,0 +1,1 @@
+"""One file a technique; the folder is the registry (see ``compression.technique``)."""

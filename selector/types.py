@@ -1,0 +1,90 @@
+"""What a person wants and what the selector answers: frozen, plain, free of torch and NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from compression.types import Params, Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goals:
+    """Four weights; ``normalised`` makes them sum to 1 (all zero means equal shares)."""
+
+    accuracy: float = 0.25
+    latency: float = 0.25
+    energy: float = 0.25
+    storage: float = 0.25
+
+    def normalised(self) -> Goals:
+        """The same goals with shares that sum to 1."""
+        values = [max(0.0, v) for v in (self.accuracy, self.latency, self.energy, self.storage)]
+        total = sum(values)
+        if total <= 0:
+            return Goals()
+        accuracy, latency, energy, storage = (v / total for v in values)
+        return Goals(accuracy=accuracy, latency=latency, energy=energy, storage=storage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """Hard limits; ``None`` means no limit. Accuracy in percentage points lost, size of the file."""
+
+    max_accuracy_drop: float | None = None
+    max_latency_ms: float | None = None
+    max_energy_mj: float | None = None
+    max_size_bytes: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """What the user fixed about a layer: exactly one technique (with its level), or some excluded.
+
+    ``technique`` ``"keep"`` leaves the layer as it is. An empty ``params`` allows any level.
+    """
+
+    technique: str | None = None
+    params: Params = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A predicted value with the ends of its band and the label that says how it is known.
+
+    Labels: ``measured``, ``calibrated``, ``same chip``, ``similar chip``, ``rough``, ``exact``.
+    """
+
+    value: float
+    low: float
+    high: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a recipe is expected to give on a target."""
+
+    accuracy_drop_points: Estimate
+    latency_ms: Estimate
+    energy_mj: Estimate
+    size_bytes: Estimate
+    macs: int
+    params: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The answer to goals and budgets: a recipe, what it is expected to give, and how good it is.
+
+    ``config`` is the row of action indices the surrogate scores. ``violated`` names the budgets that
+    the prediction does not meet; empty when it meets all. ``answered_by`` says which method found it.
+    """
+
+    recipe: Recipe
+    config: tuple[int, ...]
+    prediction: Prediction
+    score: float
+    violated: tuple[str, ...]
+    answered_by: str
+    gap_to_best_found: float

@@ -1,0 +1,1 @@
+"""The Django project: HTTP, database, queue, sockets."""
