@@ -1,0 +1,87 @@
+# One command each: `make run` starts AdaDeep, `make check` is what CI runs. Everything lives in .venv.
+# On Linux the standard PyTorch wheel brings CUDA along; the README says how to pick the small one:
+#   make run TORCH_WHEEL="torch==2.13.0 --index-url URL"
+TORCH_WHEEL ?= torch==2.13.0
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 8000
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Python's playwright carries a Node of its own, so the JavaScript tests need none from the system.
+NODE = $(shell command -v node || ls $(VENV)/lib/python3*/site-packages/playwright/driver/node)
+JS_TESTS = $(wildcard tests/js/*.test.js)
+# Tests and checks never touch a person's own projects, and share two cores without fighting.
+QUIET_HOME := ADADEEP_HOME=$(CURDIR)/.adadeep OMP_NUM_THREADS=1
+
+.PHONY: setup setup-dev run test test-slow lint check format bench browser clean
+.DEFAULT_GOAL := run
+
+setup: $(VENV)/.stamp-run
+
+setup-dev: $(VENV)/.stamp-dev
+
+run: setup
+	$(BIN)/python manage.py up --port $(PORT)
+
+test: setup-dev browser
+	$(QUIET_HOME) $(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: setup-dev browser
+	$(QUIET_HOME) $(BIN)/pytest -m "slow" $(PYTEST_ARGS)
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(QUIET_HOME) $(BIN)/mypy
+	$(BIN)/lint-imports
+	$(if $(JS_TESTS),$(NODE) --test $(JS_TESTS))
+
+check: lint test
+
+format: setup-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup-dev
+	$(BIN)/python -m benchmarks.compress_lenet
+	$(BIN)/python -m benchmarks.compress_motion
+	$(BIN)/python -m benchmarks.slider
+	$(BIN)/python -m benchmarks.selector_gap
+	$(BIN)/python -m benchmarks.ratios_cifar_nets
+
+# Browser tests skip themselves, and say so, where there is no Chromium.
+browser:
+	@command -v chromium >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends chromium; \
+	else \
+	    echo "Chromium is missing: browser tests are skipped. Install the package 'chromium'."; \
+	fi
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache staticfiles
+
+$(VENV)/.stamp-venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "AdaDeep needs Python 3.11 or newer. Say which: make run PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	      apt-get install -y -qq python3-venv; } || \
+	    { echo "Python's venv is missing. Install the package 'python3-venv'."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# torch goes first and alone: pulled in by another package it would come as the CUDA wheel.
+$(VENV)/.stamp-torch: $(VENV)/.stamp-venv constraints.txt
+	$(PIP) install -c constraints.txt $(TORCH_WHEEL)
+	@touch $@
+
+$(VENV)/.stamp-run: $(VENV)/.stamp-torch requirements.txt constraints.txt
+	$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp-run requirements-dev.txt
+	$(PIP) install -r requirements-dev.txt
+	@touch $@

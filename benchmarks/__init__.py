@@ -1,0 +1,1 @@
+"""Scripts that reproduce the figures of RESULTS.md."""
