@@ -1,0 +1,203 @@
+"""What a technique is, which ones there are, and what the layers they leave alone cost."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import pkgutil
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+from compression import techniques
+from compression.errors import TechniqueRefusedError
+from compression.types import (
+    Applicability,
+    LayerKind,
+    LayerProfile,
+    NetworkProfile,
+    OpSpec,
+    Params,
+    ParamValue,
+)
+
+if TYPE_CHECKING:
+    from compression.graph import Network
+
+_FREE_OPS = frozenset(
+    {"relu", "relu6", "clip", "sigmoid", "tanh", "leaky_relu", "hard_sigmoid"}
+    | {"flatten", "batch_norm", "dropout", "identity", "input", "output"}
+)
+_POOLS = {
+    "max_pool": "max_pool",
+    "average_pool": "average_pool",
+    "global_average_pool": "average_pool",
+}
+_POINTWISE_OPS = _FREE_OPS | {"softmax", "log_softmax", "silu", "gelu", "hard_swish"}
+
+
+class Scope(StrEnum):
+    """What a technique acts on; ``build`` takes the scopes in this order."""
+
+    WIDTH = "width"
+    STRUCTURE = "structure"
+    HEAD = "head"
+    NETWORK = "network"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One setting of a technique: the action space and the form are made from it."""
+
+    name: str
+    unit: str
+    levels: tuple[ParamValue, ...]
+    help: str
+
+
+class Technique(ABC):
+    """One way to make a layer (a channel group, the head, the whole network) smaller.
+
+    A technique never changes the network it is given, draws no random numbers, and refuses with a
+    sentence for the user where it cannot help. Weights are inherited in closed form; fitting them to
+    data is the business of ``compression.reconstruction``.
+
+    Attributes:
+        letter: One or two letters for the tile in the recipe strip.
+        token: Name of the colour in ``tokens.css``.
+        paper: Where the method comes from, and where we differ.
+    """
+
+    title: ClassVar[str]
+    letter: ClassVar[str]
+    token: ClassVar[str]
+    paper: ClassVar[str]
+    scope: ClassVar[Scope]
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+
+    @property
+    def name(self) -> str:
+        """The registry key: the file name of the technique."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def levels(self) -> tuple[Params, ...]:
+        """All settings, from the gentlest to the strongest; one empty mapping without parameters."""
+        names_ = [parameter.name for parameter in self.parameters]
+        values = itertools.product(*(parameter.levels for parameter in self.parameters))
+        return tuple(dict(zip(names_, row, strict=True)) for row in values)
+
+    def applies_to(self, layer: LayerProfile, network: NetworkProfile) -> Applicability:
+        """Whether any level can treat the layer; when none can, the reason of the first one."""
+        reasons = [self.refusal(layer, network, params) for params in self.levels()]
+        if "" in reasons:
+            return Applicability(yes=True)
+        return Applicability(yes=False, reason=reasons[0])
+
+    def check(self, network: Network, layer: str, params: Params) -> LayerProfile:
+        """The profile of the layer, once the technique is known to be able to treat it.
+
+        Raises:
+            TechniqueRefusedError: with the layer and the reason in plain words.
+        """
+        known = {row.name: row for row in network.profile.layers}
+        if layer not in known:
+            raise TechniqueRefusedError(
+                f"{self.title}: the network has no layer called “{layer}” (any more)."
+            )
+        reason = self.refusal(known[layer], network.profile, params)
+        if reason:
+            raise TechniqueRefusedError(f"{self.title} cannot treat “{layer}”: {reason}")
+        return known[layer]
+
+    @abstractmethod
+    def refusal(self, layer: LayerProfile, network: NetworkProfile, params: Params) -> str:
+        """Why this level cannot treat the layer, in plain words; empty when it can."""
+
+    @abstractmethod
+    def apply(self, network: Network, layer: str, params: Params) -> Network:
+        """A new network in which the layer is treated; the given one stays as it was.
+
+        Raises:
+            TechniqueRefusedError: when the layer cannot be treated at this level.
+        """
+
+    @abstractmethod
+    def cost(self, layer: LayerProfile, params: Params) -> tuple[OpSpec, ...]:
+        """The operations that stand where the layer stood, at batch 1.
+
+        ``layer`` may be ``resized``: the cost follows its input and output channels. A technique of
+        scope ``WIDTH`` takes the pruning ratio from the layer's own output channels; one of scope
+        ``HEAD`` takes the layer resized to as many output channels as the network has outputs.
+        """
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The techniques there are: the files of ``compression/techniques``, by name."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(techniques.__path__)))
+
+
+@cache
+def get(name: str) -> Technique:
+    """The technique of that name, imported on first use.
+
+    Raises:
+        TechniqueRefusedError: when there is none.
+    """
+    if name not in names():
+        raise TechniqueRefusedError(
+            f"There is no technique called “{name}”. There are: {', '.join(names())}."
+        )
+    module = importlib.import_module(f"{techniques.__name__}.{name}")
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    own = [c for c in classes if issubclass(c, Technique) and c.__module__ == module.__name__]
+    technique: Technique = own[0]()
+    return technique
+
+
+def head_rows(network: NetworkProfile) -> tuple[LayerProfile, ...]:
+    """The fully connected head: from the first to the last of the dense layers that end the network.
+
+    Activations between them are included, what follows the last one (a softmax) is not. Empty when
+    the network does not end in a plain chain of dense layers.
+    """
+    rows = network.layers
+    start = len(rows)
+    while start and (
+        rows[start - 1].kind is LayerKind.DENSE or rows[start - 1].op in _POINTWISE_OPS
+    ):
+        start -= 1
+    dense = [i for i in range(start, len(rows)) if rows[i].kind is LayerKind.DENSE]
+    return rows[dense[0] : dense[-1] + 1] if dense else ()
+
+
+def identity_cost(layer: LayerProfile) -> tuple[OpSpec, ...]:
+    """What a layer costs when it is left alone; nothing where runtimes fuse it or only relabel."""
+    if layer.kind is LayerKind.CONV or layer.kind is LayerKind.DENSE:
+        return (_layer_spec(layer, layer.kind.value),)
+    if layer.op in _FREE_OPS:
+        return ()
+    if layer.op in _POOLS:
+        spec = _layer_spec(layer, _POOLS[layer.op])
+        return (spec,)
+    binary = {"add": "add", "mul": "add", "concat": "concat"}
+    return (_layer_spec(layer, binary.get(layer.op, "elementwise")),)
+
+
+def _layer_spec(layer: LayerProfile, op: str) -> OpSpec:
+    kernel = layer.kernel
+    if layer.op == "global_average_pool" and not kernel:
+        kernel = layer.in_shape[1:]
+    return OpSpec(
+        op=op,
+        in_shape=layer.in_shape,
+        out_shape=layer.out_shape,
+        kernel=kernel,
+        stride=layer.stride,
+        padding=layer.padding,
+        groups=layer.groups,
+        macs=layer.macs,
+        params=layer.params,
+    )
