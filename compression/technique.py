@@ -9,9 +9,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from compression import techniques
 from compression.errors import TechniqueRefusedError
 from compression.types import (
     Applicability,
@@ -26,6 +26,7 @@ from compression.types import (
 if TYPE_CHECKING:
     from compression.graph import Network
 
+_FOLDER = Path(__file__).parent / "techniques"
 _FREE_OPS = frozenset(
     {"relu", "relu6", "clip", "sigmoid", "tanh", "leaky_relu", "hard_sigmoid"}
     | {"flatten", "batch_norm", "dropout", "identity", "input", "output"}
@@ -136,7 +137,7 @@ class Technique(ABC):
 @cache
 def names() -> tuple[str, ...]:
     """The techniques there are: the files of ``compression/techniques``, by name."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(techniques.__path__)))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(_FOLDER)])))
 
 
 @cache
@@ -150,7 +151,7 @@ def get(name: str) -> Technique:
         raise TechniqueRefusedError(
             f"There is no technique called “{name}”. There are: {', '.join(names())}."
         )
-    module = importlib.import_module(f"{techniques.__name__}.{name}")
+    module = importlib.import_module(f"compression.techniques.{name}")
     classes = [value for value in vars(module).values() if isinstance(value, type)]
     own = [c for c in classes if issubclass(c, Technique) and c.__module__ == module.__name__]
     technique: Technique = own[0]()
