@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from torch import fx
-
+from compression.channel_groups import find_channel_groups
+from compression.layer_table import node_shapes, table_rows
 from compression.types import NetworkProfile, Precision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import fx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +45,26 @@ class Network:
     def copied_module(self) -> fx.GraphModule:
         """A deep copy of the module, free to be changed."""
         return copy.deepcopy(self.module)
+
+
+def profiled(module: fx.GraphModule, like: NetworkProfile) -> NetworkProfile:
+    """The profile of a network whose module was built or changed.
+
+    Shapes come from one forward pass of zeros at batch 1; weights and modes of the module are left
+    as they are. Name, interface and opset are those of ``like``.
+
+    Args:
+        module: one input of shape ``[1, *like.input_shape]``, one output; every node a
+            ``call_module`` or ``call_function`` of the vocabulary that ``onnx_import`` makes.
+        like: the profile of the network that the module was made from.
+    """
+    shapes = node_shapes(module, like.input_shape)
+    channels = find_channel_groups(module, shapes)
+    layers = table_rows(module, shapes, channels)
+    return replace(
+        like,
+        layers=layers,
+        groups=channels.groups,
+        macs=sum(layer.macs for layer in layers),
+        params=sum(layer.params for layer in layers),
+    )

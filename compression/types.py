@@ -136,7 +136,9 @@ class LayerProfile:
     @property
     def is_depthwise(self) -> bool:
         """Whether each input channel has filters of its own."""
-        return self.kind is LayerKind.CONV and self.groups > 1 and self.groups == self.in_channels
+        return (
+            self.kind is LayerKind.CONV and self.groups > 1 and self.groups == self.in_channels
+        )
 
     def _in_shape(self, in_channels: int, features: int) -> Shape:
         if self.kind is LayerKind.CONV:
@@ -179,6 +181,8 @@ class NetworkProfile:
     macs: int
     params: int
     dynamic_batch: bool = True
+    batch: int | str = "batch"
+    """What the model calls its batch dimension: a name when dynamic, else the fixed number."""
 
     def layer(self, name: str) -> LayerProfile:
         """The layer of that name; ``KeyError`` when there is none."""

@@ -1,0 +1,176 @@
+"""The layer table: one row for each node that computes, with shapes, MACs and parameters."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx, nn
+
+from compression.shape_modules import Permute, Reshape, StridedSlice
+from compression.types import LayerKind, LayerProfile, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from compression.channel_groups import Channels, Layout
+
+OP_WORDS: Mapping[object, str] = {
+    nn.Conv1d: "conv",
+    nn.Conv2d: "conv",
+    nn.Linear: "dense",
+    nn.BatchNorm1d: "batch_norm",
+    nn.BatchNorm2d: "batch_norm",
+    nn.MaxPool1d: "max_pool",
+    nn.MaxPool2d: "max_pool",
+    nn.AvgPool1d: "average_pool",
+    nn.AvgPool2d: "average_pool",
+    nn.AdaptiveAvgPool1d: "global_average_pool",
+    nn.AdaptiveAvgPool2d: "global_average_pool",
+    nn.AdaptiveMaxPool1d: "global_max_pool",
+    nn.AdaptiveMaxPool2d: "global_max_pool",
+    nn.ReLU: "relu",
+    nn.ReLU6: "relu6",
+    nn.Hardtanh: "clip",
+    nn.Sigmoid: "sigmoid",
+    nn.Tanh: "tanh",
+    nn.LeakyReLU: "leaky_relu",
+    nn.Hardsigmoid: "hard_sigmoid",
+    nn.Hardswish: "hard_swish",
+    nn.SiLU: "silu",
+    nn.GELU: "gelu",
+    nn.ELU: "elu",
+    nn.SELU: "selu",
+    nn.Softplus: "softplus",
+    nn.Mish: "mish",
+    nn.PReLU: "prelu",
+    nn.LocalResponseNorm: "local_response_norm",
+    nn.Flatten: "flatten",
+    nn.Softmax: "softmax",
+    nn.LogSoftmax: "log_softmax",
+    nn.ConstantPad1d: "pad",
+    nn.ConstantPad2d: "pad",
+    nn.ConstantPad3d: "pad",
+    Reshape: "reshape",
+    Permute: "transpose",
+    StridedSlice: "slice",
+    operator.add: "add",
+    operator.sub: "subtract",
+    operator.mul: "multiply",
+    torch.cat: "concat",
+}
+"""What the layer table calls each module type and function."""
+
+
+def node_shapes(module: fx.GraphModule, input_shape: Shape) -> dict[str, Shape]:
+    """Output shape of each node, without the batch, from one pass of zeros at batch 1."""
+    training = [m for m in module.modules() if m.training]
+    for part in training:  # batch norm in training mode refuses a single sample
+        part.training = False
+    try:
+        recorder = _ShapeRecorder(module)
+        with torch.no_grad():
+            recorder.run(torch.zeros(1, *input_shape))
+    finally:
+        for part in training:
+            part.training = True
+    return recorder.shapes
+
+
+class _ShapeRecorder(fx.Interpreter):
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module, garbage_collect_values=True)
+        self.shapes: dict[str, Shape] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        if isinstance(result, torch.Tensor):
+            self.shapes[n.name] = tuple(result.shape[1:])
+        return result
+
+
+def table_rows(
+    module: fx.GraphModule, shapes: Mapping[str, Shape], channels: Channels
+) -> tuple[LayerProfile, ...]:
+    """A row for each node that computes, in graph order."""
+    return tuple(
+        _row(module, node, shapes, channels)
+        for node in module.graph.nodes
+        if node.op in ("call_module", "call_function")
+    )
+
+
+def _row(
+    module: fx.GraphModule, node: fx.Node, shapes: Mapping[str, Shape], channels: Channels
+) -> LayerProfile:
+    reads, writes = channels.reads[node.name], channels.writes[node.name]
+    in_shape, out_shape = shapes[node.all_input_nodes[0].name], shapes[node.name]
+    layer = module.get_submodule(str(node.target)) if node.op == "call_module" else None
+    values: dict[str, Any] = {
+        "name": node.name,
+        "kind": LayerKind.OTHER,
+        "op": _op_word(node, layer),
+        "in_shape": in_shape,
+        "out_shape": out_shape,
+        "in_channels": sum(reads.widths),
+        "out_channels": sum(writes.widths),
+        "in_multiplier": reads.multiplier,
+        "in_groups": reads.segments,
+        "out_group": _single_group(writes),
+        "params": sum(p.numel() for p in layer.parameters()) if layer is not None else 0,
+    }
+    if isinstance(layer, nn.Conv1d | nn.Conv2d):
+        values |= _convolution(layer, out_shape)
+    elif isinstance(layer, nn.Linear):
+        values |= _dense(layer, in_shape, reads)
+    elif isinstance(layer, nn.MaxPool1d | nn.MaxPool2d | nn.AvgPool1d | nn.AvgPool2d):
+        spatial = len(out_shape) - 1
+        values |= {
+            "kernel": _tuple(layer.kernel_size, spatial),
+            "stride": _tuple(layer.stride, spatial),
+            "padding": _tuple(layer.padding, spatial),
+        }
+    return LayerProfile(**values)
+
+
+def _convolution(layer: nn.Conv1d | nn.Conv2d, out_shape: Shape) -> dict[str, Any]:
+    return {
+        "kind": LayerKind.CONV,
+        "kernel": tuple(layer.kernel_size),
+        "stride": tuple(layer.stride),
+        "padding": tuple(int(p) for p in layer.padding),
+        "groups": layer.groups,
+        "in_channels": layer.in_channels,
+        "out_channels": layer.out_channels,
+        "in_multiplier": 1,
+        "bias": layer.bias is not None,
+        "macs": layer.weight.numel() * math.prod(out_shape[1:]),
+    }
+
+
+def _dense(layer: nn.Linear, in_shape: Shape, reads: Layout) -> dict[str, Any]:
+    fits = sum(reads.widths) * reads.multiplier == layer.in_features
+    return {
+        "kind": LayerKind.DENSE,
+        "in_channels": sum(reads.widths) if fits else layer.in_features,
+        "in_multiplier": reads.multiplier if fits else 1,
+        "out_channels": layer.out_features,
+        "bias": layer.bias is not None,
+        "macs": layer.weight.numel() * math.prod(in_shape[:-1]),
+    }
+
+
+def _op_word(node: fx.Node, layer: nn.Module | None) -> str:
+    kind: object = type(layer) if layer is not None else node.target
+    return OP_WORDS.get(kind, getattr(kind, "__name__", "other").lower())
+
+
+def _single_group(layout: Layout) -> int:
+    groups = {group for group, _ in layout.segments}
+    return groups.pop() if len(groups) == 1 and len(layout.segments) == 1 else -1
+
+
+def _tuple(value: int | tuple[int, ...], length: int) -> Shape:
+    return (value,) * length if isinstance(value, int) else tuple(value)
