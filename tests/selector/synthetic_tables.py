@@ -1,0 +1,310 @@
+"""Tables of networks that were never measured: right in shape and size, sensitivities drawn by seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from compression.cost import op_features
+from compression.types import LayerKind, OpSpec, Params, kept_width
+from selector.tables import GLOBAL_POOLING, KEEP, WIDTH_STEPS, Array, Structure, StudyTables
+
+CONV, DENSE, OTHER = LayerKind.CONV, LayerKind.DENSE, LayerKind.OTHER
+SVD = tuple(Structure("svd", {"rank_ratio": ratio}) for ratio in (0.5, 0.25, 0.125))
+CONV_STRUCTURES = (
+    *SVD,
+    Structure("depthwise_separable", {}),
+    *(Structure("fire", {"squeeze_ratio": ratio}) for ratio in (0.25, 0.125)),
+)
+STRENGTH = {"keep": 0.0, "depthwise_separable": 0.5, "fire": 0.6, GLOBAL_POOLING: 0.9}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer: groups read as ``(group, channels)``, group written, sides of its square maps."""
+
+    name: str
+    kind: LayerKind
+    reads: tuple[tuple[int, int], ...]
+    writes: int
+    in_side: int = 1
+    out_side: int = 1
+    kernel: int = 3
+    multiplier: int = 1
+    structures: tuple[Structure, ...] = (KEEP,)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network: rows, widths of the groups, the row that decides each (-1: nobody)."""
+
+    rows: tuple[Row, ...]
+    channels: tuple[int, ...]
+    leaders: tuple[int, ...]
+    n_classes: int = 10
+    head: int = -1
+    vanishing: tuple[int, ...] = ()
+    scales: tuple[float, ...] = field(default=())
+
+
+def lenet_tables(
+    seed: int = 0, widths: tuple[int, int, int, int] = (6, 16, 120, 84)
+) -> StudyTables:
+    """The classic LeNet-5 (61,706 parameters) with two convolutions and three dense layers."""
+    one, two, three, four = widths
+    pooled = Structure(GLOBAL_POOLING, {})
+    rows = (
+        Row("conv1", CONV, ((0, 1),), 1, 28, 28, kernel=5),
+        Row("pool1", OTHER, ((1, one),), 1, 28, 14),
+        Row("conv2", CONV, ((1, one),), 2, 14, 10, 5, structures=(KEEP, *CONV_STRUCTURES)),
+        Row("pool2", OTHER, ((2, two),), 2, 10, 5),
+        Row("fc1", DENSE, ((2, two),), 3, multiplier=25, structures=(KEEP, *SVD, pooled)),
+        Row("fc2", DENSE, ((3, three),), 4, structures=(KEEP, *SVD)),
+        Row("fc3", DENSE, ((4, four),), 5, structures=(KEEP, *SVD)),
+    )
+    leaders = (-1, 0, 2, 4, 5, -1)
+    return build(
+        Plan(rows, (1, one, two, three, four, 10), leaders, head=4, vanishing=(5, 6)), seed
+    )
+
+
+def residual_tables(seed: int = 0, blocks: int = 2) -> StudyTables:
+    """Two stages of residual blocks with shared groups, then a head of two dense layers."""
+    rows = [Row("stem", CONV, ((0, 3),), 1, 16, 16)]
+    channels, leaders = [3, 16], [-1, 0]
+    side, trunk = 16, 1
+    for stage, width in enumerate((16, 32), start=1):
+        for block in range(1, blocks + 1):
+            narrower = stage == 2 and block == 1
+            name, out_side = f"stage{stage}_{block}", side // 2 if narrower else side
+            source, target = trunk, trunk
+            inner = len(channels)
+            channels.append(width)
+            leaders.append(len(rows))
+            if narrower:
+                target = inner + 1
+                channels.append(width)
+                leaders.append(len(rows) + 1)
+            shape = {"structures": (KEEP, *CONV_STRUCTURES)}
+            rows.append(
+                Row(
+                    f"{name}_a",
+                    CONV,
+                    ((source, channels[source]),),
+                    inner,
+                    side,
+                    out_side,
+                    **shape,
+                )
+            )
+            rows.append(
+                Row(f"{name}_b", CONV, ((inner, width),), target, out_side, out_side, **shape)
+            )
+            if narrower:
+                rows.append(
+                    Row(
+                        f"{name}_skip",
+                        CONV,
+                        ((source, channels[source]),),
+                        target,
+                        side,
+                        out_side,
+                        1,
+                    )
+                )
+            rows.append(
+                Row(f"{name}_add", OTHER, ((target, width),), target, out_side, out_side)
+            )
+            side, trunk = out_side, target
+    head = len(rows)
+    structures = (KEEP, *SVD, Structure(GLOBAL_POOLING, {}))
+    hidden = len(channels)
+    channels += [64, 10]
+    leaders += [head, -1]
+    rows.append(
+        Row("fc1", DENSE, ((trunk, 32),), hidden, multiplier=side**2, structures=structures)
+    )
+    rows.append(Row("fc2", DENSE, ((hidden, 64),), hidden + 1, structures=(KEEP, *SVD)))
+    plan = Plan(tuple(rows), tuple(channels), tuple(leaders), head=head, vanishing=(head + 1,))
+    return build(plan, seed)
+
+
+def toy_tables(seed: int = 0) -> StudyTables:
+    """Two branches joined by a concat (fractional input steps) and a head: a few thousand recipes."""
+    pooled = Structure(GLOBAL_POOLING, {})
+    rows = (
+        Row("left", CONV, ((0, 3),), 1, 8, 8, structures=(KEEP, SVD[1])),
+        Row("right", CONV, ((0, 3),), 2, 8, 8),
+        Row("join", CONV, ((1, 16), (2, 8)), 3, 8, 8, 1, structures=(KEEP, SVD[0])),
+        Row("fc1", DENSE, ((3, 16),), 4, multiplier=64, structures=(KEEP, SVD[2], pooled)),
+        Row("fc2", DENSE, ((4, 8),), 5),
+    )
+    return build(Plan(rows, (3, 16, 8, 16, 8, 4), (-1, 0, 1, 2, -1, -1), 4, 3, (4,)), seed)
+
+
+def build(plan: Plan, seed: int) -> StudyTables:
+    """The tables of a plan."""
+    rng = np.random.default_rng(seed)
+    n_rows, n_groups = len(plan.rows), len(plan.channels)
+    n_structures = max(len(row.structures) for row in plan.rows)
+    widths = np.array(
+        [
+            [kept_width(c, r) if r and leader >= 0 else c for r in WIDTH_STEPS]
+            for c, leader in zip(plan.channels, plan.leaders, strict=True)
+        ]
+    )
+    costs = _costs(plan, widths, n_structures)
+    in_share = np.zeros((n_rows, n_groups))
+    for i, row in enumerate(plan.rows):
+        for group, channels in row.reads:
+            in_share[i, group] += channels / sum(c for _, c in row.reads)
+    kl_structure, mask_structure = _structure_sensitivity(plan, n_structures, rng)
+    prunable = np.array(plan.leaders) >= 0
+    ratios = np.array(WIDTH_STEPS)
+    kl_width = rng.uniform(0.1, 1.2, (n_groups, 1)) * ratios**2.5 * prunable[:, None]
+    mask_width = prunable[:, None] | (ratios == 0.0)[None, :]
+    params = costs["params"]
+    return StudyTables(
+        layers=tuple(row.name for row in plan.rows),
+        kinds=tuple(row.kind for row in plan.rows),
+        structures=tuple(row.structures for row in plan.rows),
+        widths=widths,
+        in_share=in_share,
+        out_group=np.array([row.writes for row in plan.rows]),
+        leader_row=np.array(plan.leaders),
+        host_offset_ms=np.array([0.020, 0.030]),
+        base_file_bytes=int(4 * params[:, 0, 0, 0].sum()) + 1800,
+        op_bytes=np.array([110.0, 260.0, 720.0]),
+        kl_structure=kl_structure,
+        kl_width=kl_width,
+        kl_precision=np.array([0.0, 0.0002, 0.003]),
+        mask_structure=mask_structure,
+        mask_width=mask_width,
+        mask_precision=np.ones(3, dtype=np.bool_),
+        head_row=plan.head,
+        head_rows=np.isin(np.arange(n_rows), plan.vanishing),
+        meta={"accuracy": 0.99, "n_classes": plan.n_classes, "n_search": 1000},
+        **costs,
+    )
+
+
+def _structure_sensitivity(
+    plan: Plan, n_structures: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    kl = np.zeros((len(plan.rows), n_structures))
+    mask = np.zeros((len(plan.rows), n_structures), dtype=np.bool_)
+    for i, row in enumerate(plan.rows):
+        scale = rng.uniform(0.05, 0.6)
+        mask[i, : len(row.structures)] = True
+        for s, structure in enumerate(row.structures):
+            rank = structure.params.get("rank_ratio", 1.0)
+            strength = STRENGTH.get(structure.technique, (1 - rank) ** 3)
+            kl[i, s] = scale * strength * (1 - 0.3 * structure.params.get("squeeze_ratio", 0.0))
+    return kl, mask
+
+
+def _costs(plan: Plan, widths: Array, n_structures: int) -> dict[str, Array]:
+    n_widths = len(WIDTH_STEPS)
+    shape = (len(plan.rows), n_structures, n_widths, n_widths)
+    table = {
+        "features": np.zeros((*shape, 9)),
+        "host_ms": np.zeros((2, *shape)),
+        "macs": np.zeros(shape),
+        "params": np.zeros(shape),
+        "n_ops": np.zeros(shape),
+        "weight_bytes": np.zeros((2, *shape)),
+    }
+    for i, row in enumerate(plan.rows):
+        for s, structure in enumerate(row.structures):
+            for wi in range(n_widths):
+                share = sum(int(widths[group, wi]) for group, _ in row.reads)
+                for wo in range(n_widths):
+                    out = plan.n_classes if structure.technique == GLOBAL_POOLING else None
+                    ops = _ops(row, structure, share, out or int(widths[row.writes, wo]))
+                    _fill(table, (i, s, wi, wo), ops)
+    return table
+
+
+def _fill(table: dict[str, Array], at: tuple[int, ...], ops: tuple[OpSpec, ...]) -> None:
+    fast = [0.002 + op.macs / 40e6 + math.prod(op.out_shape) / 20e6 for op in ops]
+    table["features"][at] = sum(op_features(op) for op in ops)
+    table["host_ms"][(0, *at)] = sum(fast)
+    table["host_ms"][(1, *at)] = sum(0.006 + 0.35 * ms for ms in fast)
+    table["macs"][at] = sum(op.macs for op in ops)
+    table["params"][at] = sum(op.params for op in ops)
+    table["n_ops"][at] = len(ops)
+    table["weight_bytes"][(0, *at)] = sum(4 * op.params for op in ops)
+    table["weight_bytes"][(1, *at)] = sum(
+        op.params + 4 * op.out_shape[0] for op in ops if op.params
+    )
+
+
+def _ops(row: Row, structure: Structure, c_in: int, c_out: int) -> tuple[OpSpec, ...]:
+    if row.kind is OTHER:
+        shapes = (c_in, row.in_side, row.in_side), (c_out, row.out_side, row.out_side)
+        return (OpSpec(op="max_pool", in_shape=shapes[0], out_shape=shapes[1], kernel=(2, 2)),)
+    if row.kind is DENSE:
+        return _dense_ops(structure, c_in, row.multiplier, c_out)
+    return _conv_ops(row, structure, c_in, c_out)
+
+
+def _dense_ops(
+    structure: Structure, c_in: int, multiplier: int, c_out: int
+) -> tuple[OpSpec, ...]:
+    if structure.technique == GLOBAL_POOLING:
+        side = math.isqrt(multiplier)
+        pool = OpSpec(op="average_pool", in_shape=(c_in, side, side), out_shape=(c_in, 1, 1))
+        return (pool, _dense(c_in, c_out))
+    if structure.technique == "svd":
+        rank = _rank(structure.params, min(c_in * multiplier, c_out))
+        return (_dense(c_in * multiplier, rank), _dense(rank, c_out))
+    return (_dense(c_in * multiplier, c_out),)
+
+
+def _conv_ops(row: Row, structure: Structure, c_in: int, c_out: int) -> tuple[OpSpec, ...]:
+    k, side = row.kernel, row.out_side
+    if structure.technique == "svd":
+        rank = _rank(structure.params, min(c_in, c_out) * k)
+        return (_conv(c_in, rank, (k, 1), side), _conv(rank, c_out, (1, k), side))
+    if structure.technique == "depthwise_separable":
+        return (_conv(c_in, c_in, (k, k), side, c_in), _conv(c_in, c_out, (1, 1), side))
+    if structure.technique == "fire":
+        squeezed = max(2, round(float(structure.params["squeeze_ratio"]) * c_out))
+        half = c_out // 2
+        return (
+            _conv(c_in, squeezed, (1, 1), side),
+            _conv(squeezed, half, (1, 1), side),
+            _conv(squeezed, c_out - half, (k, k), side),
+        )
+    return (_conv(c_in, c_out, (k, k), side),)
+
+
+def _rank(params: Params, full: int) -> int:
+    return max(1, round(float(params["rank_ratio"]) * full))
+
+
+def _dense(n_in: int, n_out: int) -> OpSpec:
+    return OpSpec(
+        op="dense",
+        in_shape=(n_in,),
+        out_shape=(n_out,),
+        macs=n_in * n_out,
+        params=n_in * n_out + n_out,
+    )
+
+
+def _conv(c_in: int, c_out: int, kernel: tuple[int, int], side: int, groups: int = 1) -> OpSpec:
+    weights = c_in // groups * c_out * math.prod(kernel)
+    return OpSpec(
+        op="conv",
+        in_shape=(c_in, side, side),
+        out_shape=(c_out, side, side),
+        kernel=kernel,
+        stride=(1, 1),
+        padding=(0, 0),
+        groups=groups,
+        macs=weights * side * side,
+        params=weights + c_out,
+    )
