@@ -1,0 +1,1 @@
+"""The built-in sample networks with their data, and the scripts that made them."""
