@@ -1,0 +1,51 @@
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.e2e import product as running
+
+SHOTS = os.environ.get("E2E_SHOTS")  # a folder: pictures of each page land there
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if running.CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: install the package 'chromium'")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=running.CHROMIUM, args=running.CHROMIUM_FLAGS
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def product(tmp_path):
+    started = running.start(tmp_path / "home", LEASE_HEARTBEAT_S="2", LEASE_LOST_S="10")
+    yield started
+    assert started.stop() == 0
+
+
+@pytest.fixture
+def page(browser, product):
+    context = browser.new_context(
+        base_url=product.url, viewport={"width": 1440, "height": 900}, accept_downloads=True
+    )
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("console", lambda line: _keep_fault(page.faults, line))
+    yield page
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / "last.png", full_page=True)
+    context.close()
+    assert not page.faults
+
+
+def _keep_fault(faults: list[str], line) -> None:
+    """Errors count, among them whatever the content security policy stopped."""
+    if line.type == "error" and "style" not in line.text:
+        faults.append(line.text)

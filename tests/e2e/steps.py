@@ -1,0 +1,90 @@
+"""What a person does on the pages; elements are found by role and label."""
+
+import os
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from playwright.sync_api import Page, expect
+
+from tests.e2e.product import ROOT
+
+SAMPLES = ROOT / "webapp" / "samples"
+DIGITS = SAMPLES / "digits"
+WIDTHS = (390, 1024, 1440)
+
+
+def upload(page: Page, *files: Path) -> None:
+    page.goto("/")
+    page.locator("input[type=file]").first.set_input_files([str(file) for file in files])
+
+
+def open_sample(page: Page, title: str) -> None:
+    page.goto("/")
+    page.get_by_role("region", name=re.compile("sample", re.IGNORECASE)).get_by_text(
+        title
+    ).first.click()
+    page.wait_for_url(re.compile(r"/projects/"), timeout=30_000)
+
+
+def wait_for_answers(page: Page, seconds: float) -> float:
+    """Waits until the sliders answer and a build may start; says how long it took."""
+    started = time.monotonic()
+    expect(build_button(page)).to_be_enabled(timeout=seconds * 1000)
+    return time.monotonic() - started
+
+
+def build_button(page: Page):
+    return page.get_by_role("button", name="Build this model").first
+
+
+def slider(page: Page, goal: str):
+    return page.get_by_role("slider", name=goal)
+
+
+def recommendation(page: Page) -> tuple[str, list[str]]:
+    """The headline numbers and the technique of each layer, as shown."""
+    strip = page.get_by_role("toolbar", name="Layers").get_by_role("button")
+    return page.locator("#metrics").inner_text(), [
+        block.get_attribute("aria-label") or "" for block in strip.all()
+    ]
+
+
+def drag(page: Page, goal: str, share: float) -> None:
+    """Drags a slider's thumb with the mouse to that share of its track."""
+    thumb = slider(page, goal)
+    thumb.scroll_into_view_if_needed()
+    box = thumb.bounding_box()
+    now = float(thumb.input_value()) / 100
+    y = box["y"] + box["height"] / 2
+    reach = box["width"] - 18
+    page.mouse.move(box["x"] + 9 + reach * now, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 9 + reach * share, y, steps=12)
+    page.mouse.up()
+
+
+def check_widths(page: Page, name: str) -> None:
+    """No page scrolls sideways on a phone, a tablet or a desk."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(150)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        if shots := os.environ.get("E2E_SHOTS"):
+            page.screenshot(path=Path(shots) / f"{name}-{width}.png", full_page=True)
+        assert wide <= width, f"{name} is {wide} pixels wide in a window of {width}"
+
+
+def digits_accuracy(model: Path) -> float:
+    """Share of the 10,000 test images that a digits network gets right in onnxruntime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.read_bytes(), options)
+    with np.load(DIGITS / "data.npz", allow_pickle=False) as data:
+        x, y = data["x_test"], data["y_test"]
+    x = (x.astype(np.float32) / 255 - 0.1307) / 0.3081
+    (name,) = [entry.name for entry in session.get_inputs()]
+    logits = np.concatenate([session.run(None, {name: part})[0] for part in np.split(x, 40)])
+    return float((logits.argmax(1) == y).mean())

@@ -1,0 +1,52 @@
+"""The main path without a mouse."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e import steps
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+def test_main_path_by_keyboard_alone(page: Page):
+    page.goto("/")
+    steps.check_widths(page, "home")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    _tab_to(page, "Smartwatch motion")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/projects/"), timeout=30_000)
+    steps.wait_for_answers(page, seconds=200)
+
+    _tab_to(page, "Storage")
+    before = steps.slider(page, "Storage").input_value()
+    page.keyboard.press("Home")
+    page.keyboard.press("PageUp")
+    page.keyboard.press("ArrowRight")
+    assert steps.slider(page, "Storage").input_value() == "11" != before
+
+    steps.build_button(page).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/jobs/"))
+    _tab_to(page, "Cancel")
+    page.keyboard.press("Enter")
+    _tab_to(page, "Keep and stop")
+    page.keyboard.press("Enter")
+    expect(page.locator("#job-pill")).to_contain_text(
+        re.compile("cancel", re.IGNORECASE), timeout=60_000
+    )
+
+
+def _tab_to(page: Page, name: str) -> None:
+    """Presses Tab until the element of that name has the focus, as a person would."""
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(
+            "(e => (e.getAttribute('aria-label') || e.labels?.[0]?.innerText || e.innerText || ''))"
+            "(document.activeElement)"
+        )
+        if name.lower() in focused.lower():
+            return
+    raise AssertionError(f"Tab never reached {name!r}")
