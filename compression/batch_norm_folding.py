@@ -1,0 +1,46 @@
+"""Batch norm is a scale and a shift of each channel: the layer before it can carry both."""
+
+from __future__ import annotations
+
+import torch
+from torch import fx, nn
+
+Carrier = nn.Conv1d | nn.Conv2d | nn.Linear
+
+
+def fold_batch_norms(module: fx.GraphModule) -> None:
+    """Fold each batch norm into the convolution or dense layer before it, in place.
+
+    Only where nothing else reads that layer's output; other batch norms stay. The module computes
+    the same afterwards, in evaluation mode.
+    """
+    layers = dict(module.named_modules())
+    for node in list(module.graph.nodes):
+        norm = layers.get(str(node.target)) if node.op == "call_module" else None
+        if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+            continue
+        before = node.all_input_nodes[0]
+        layer = layers.get(str(before.target)) if before.op == "call_module" else None
+        if isinstance(layer, Carrier) and len(before.users) == 1:
+            _carry(layer, norm)
+            node.replace_all_uses_with(before)
+            module.graph.erase_node(node)
+    module.delete_all_unused_submodules()
+    module.recompile()
+
+
+def _carry(layer: Carrier, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        raise ValueError("a batch norm without running statistics cannot be folded")
+    with torch.no_grad():
+        scale = (variance.double() + norm.eps).rsqrt()
+        if norm.weight is not None:
+            scale *= norm.weight.double()
+        old_bias = 0.0 if layer.bias is None else layer.bias.double()
+        bias = (old_bias - mean.double()) * scale
+        if norm.bias is not None:
+            bias += norm.bias.double()
+        shape = (-1, *[1] * (layer.weight.ndim - 1))
+        layer.weight.copy_((layer.weight.double() * scale.reshape(shape)).float())
+        layer.bias = nn.Parameter(bias.float())
