@@ -1,0 +1,108 @@
+"""Progress as JSON lines, and the two reasons to stop early: cancelled, or out of time."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from compression.types import Stage
+from selector.jobfolder import Part
+
+
+class CancelledError(Exception):
+    """The job was asked to stop; what is on disk stays."""
+
+
+@dataclass(slots=True)
+class Reporter:
+    """Writes one JSON object a line; ``cancelled`` turns true when the supervisor goes away."""
+
+    stream: TextIO = field(default_factory=lambda: sys.stdout)
+    deadline: float | None = None
+    stage: Stage = Stage.INSPECT
+    part: Part = field(default_factory=Part)
+    _started: float = field(default_factory=time.monotonic)
+    _stage_started: float = field(default_factory=time.monotonic)
+    _cancelled: threading.Event = field(default_factory=threading.Event)
+    _out_of_time: bool = False
+
+    def begin(self, stage: Stage, part: Part) -> None:
+        """Say that the following lines belong to that stage."""
+        self.stage, self.part = stage, part
+        self._stage_started = time.monotonic()
+        self.progress(0, 1)
+
+    def progress(self, done: int, total: int, **data: object) -> None:
+        """How far the stage is; raises ``CancelledError`` when asked to stop."""
+        elapsed = time.monotonic() - self._stage_started
+        eta = elapsed / done * (total - done) if done else None
+        self._write("progress", done=done, total=total, eta_s=eta and round(eta, 1), data=data)
+        self.check()
+
+    def metric(self, **data: object) -> None:
+        """A point of a curve (reward, accuracy, ...)."""
+        self._write("metric", data=data)
+
+    def candidate(self, **data: object) -> None:
+        """A candidate that was scored or built."""
+        self._write("candidate", data=data)
+
+    def log(self, text: str, level: str = "info") -> None:
+        """A sentence for the log."""
+        self._write("log", data={"text": text, "level": level})
+
+    def done(self, **data: object) -> float:
+        """The stage is finished; returns its seconds."""
+        seconds = round(time.monotonic() - self._stage_started, 3)
+        self._write("done", done=1, total=1, data={"seconds": seconds, **data})
+        return seconds
+
+    def error(self, message: str, code: str) -> None:
+        """The one line that explains a failure to the user."""
+        self._write("error", data={"message": message, "code": code})
+
+    def check(self) -> None:
+        """Raise ``CancelledError`` when the job was asked to stop."""
+        if self._cancelled.is_set():
+            raise CancelledError
+
+    def cancelled(self) -> bool:
+        """Whether the job was asked to stop."""
+        return self._cancelled.is_set()
+
+    def out_of_time(self) -> bool:
+        """Whether the time limit has passed; remembered, so that the report can say so."""
+        late = self.deadline is not None and time.monotonic() > self.deadline
+        self._out_of_time = self._out_of_time or late
+        return late
+
+    @property
+    def stopped_by_time(self) -> bool:
+        """Whether any work was cut short by the time limit."""
+        return self._out_of_time
+
+    def watch(self, stdin: TextIO) -> None:
+        """Stop when ``stdin`` closes, so that an orphan never writes beside its successor."""
+
+        def wait() -> None:
+            while stdin.readline():
+                pass
+            self._cancelled.set()
+
+        threading.Thread(target=wait, name="supervision", daemon=True).start()
+
+    def _write(self, kind: str, **values: Any) -> None:
+        line = {
+            "v": 1,
+            "t": round(time.monotonic() - self._started, 3),
+            "stage": self.stage.value,
+            "part": str(self.part),
+            "kind": kind,
+            **values,
+        }
+        self.stream.write(json.dumps(line) + "\n")
+        self.stream.flush()
