@@ -13,7 +13,7 @@ from compression.types import NetworkProfile, Precision
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import fx
+    from torch import Tensor, fx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,8 @@ class Network:
     """A torch.fx module with its profile; techniques return a new one and leave theirs untouched.
 
     ``outputs_of`` maps each layer of the *original* network to where its output is now; a layer that
-    a technique removed is absent.
+    a technique removed is absent. ``moments`` holds what ``channel_moments.observed`` saw in data: for
+    each conv and dense layer the covariance of the channels that it reads, ``[channels, channels]``.
     """
 
     module: fx.GraphModule
@@ -41,6 +42,7 @@ class Network:
     outputs_of: Mapping[str, LayerOutput]
     precision: Precision = Precision.FP32
     notes: tuple[str, ...] = field(default=())
+    moments: Mapping[str, Tensor] = field(default_factory=dict)
 
     def copied_module(self) -> fx.GraphModule:
         """A deep copy of the module, free to be changed."""

@@ -29,14 +29,27 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent / "techniques"
 _FREE_OPS = frozenset(
     {"relu", "relu6", "clip", "sigmoid", "tanh", "leaky_relu", "hard_sigmoid"}
-    | {"flatten", "batch_norm", "dropout", "identity", "input", "output"}
+    | {"flatten", "reshape", "batch_norm", "dropout", "identity"}
 )
 _POOLS = {
     "max_pool": "max_pool",
     "average_pool": "average_pool",
     "global_average_pool": "average_pool",
+    "global_max_pool": "max_pool",
 }
-_POINTWISE_OPS = _FREE_OPS | {"softmax", "log_softmax", "silu", "gelu", "hard_swish"}
+_POINTWISE_OPS = _FREE_OPS | {
+    *(
+        "softmax",
+        "log_softmax",
+        "silu",
+        "gelu",
+        "hard_swish",
+        "elu",
+        "selu",
+        "softplus",
+        "mish",
+    ),
+}
 
 
 class Scope(StrEnum):
@@ -96,6 +109,17 @@ class Technique(ABC):
             return Applicability(yes=True)
         return Applicability(yes=False, reason=reasons[0])
 
+    def distinct_levels(
+        self, layer: LayerProfile, network: NetworkProfile
+    ) -> tuple[Params, ...]:
+        """The levels that can treat the layer, each cost once: rounding makes some alike."""
+        found: dict[object, Params] = {}
+        for params in self.levels():
+            if not self.refusal(layer, network, params):
+                key = params if self.scope is Scope.NETWORK else self.cost(layer, params)
+                found.setdefault(repr(key), params)
+        return tuple(found.values())
+
     def check(self, network: Network, layer: str, params: Params) -> LayerProfile:
         """The profile of the layer, once the technique is known to be able to treat it.
 
@@ -128,9 +152,9 @@ class Technique(ABC):
     def cost(self, layer: LayerProfile, params: Params) -> tuple[OpSpec, ...]:
         """The operations that stand where the layer stood, at batch 1.
 
-        ``layer`` may be ``resized``: the cost follows its input and output channels. A technique of
-        scope ``WIDTH`` takes the pruning ratio from the layer's own output channels; one of scope
-        ``HEAD`` takes the layer resized to as many output channels as the network has outputs.
+        ``layer`` may be ``resized``: the cost follows its input and output channels. For a technique
+        of scope ``WIDTH`` it is the layer itself with fewer output channels; one of scope ``HEAD``
+        takes the layer resized to as many output channels as the network has outputs.
         """
 
 
@@ -183,13 +207,13 @@ def identity_cost(layer: LayerProfile) -> tuple[OpSpec, ...]:
     if layer.op in _POOLS:
         spec = _layer_spec(layer, _POOLS[layer.op])
         return (spec,)
-    binary = {"add": "add", "mul": "add", "concat": "concat"}
-    return (_layer_spec(layer, binary.get(layer.op, "elementwise")),)
+    joins = {"add": "add", "subtract": "add", "multiply": "add", "concat": "concat"}
+    return (_layer_spec(layer, joins.get(layer.op, "elementwise")),)
 
 
 def _layer_spec(layer: LayerProfile, op: str) -> OpSpec:
     kernel = layer.kernel
-    if layer.op == "global_average_pool" and not kernel:
+    if layer.op.startswith("global_"):
         kernel = layer.in_shape[1:]
     return OpSpec(
         op=op,

@@ -1,0 +1,98 @@
+"""Ridge regression, and the rows of data that it is done on."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+RIDGE = 1e-3
+"""Share of the mean diagonal that is added to a Gram matrix (measured: enough for wide layers)."""
+
+
+def fitted_weights(inputs: Tensor, targets: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights and bias that turn the inputs into the targets with the least squared error.
+
+    The ridge pulls towards ``start``, not towards zero: with fewer rows than unknowns the inherited
+    weights are kept in all directions that the data say nothing about.
+
+    Args:
+        inputs: ``(rows, features)``.
+        targets: ``(rows, outputs)``.
+        start: ``(outputs, features)``, the inherited weights.
+
+    Returns:
+        ``(outputs, features)`` and ``(outputs,)``, both float64.
+    """
+    x, y, w = inputs.double(), targets.double(), start.double()
+    x_mean, y_mean = x.mean(0), y.mean(0)
+    x, y = x - x_mean, y - y_mean
+    residual = y - x @ w.T
+    scale = RIDGE * float(x.square().sum()) / max(1, x.shape[1])
+    if x.shape[0] >= x.shape[1]:
+        change = _solved(x.T @ x, x.T @ residual, scale)
+    else:
+        change = x.T @ _solved(x @ x.T, residual, scale)
+    weights = w + change.T
+    return weights, y_mean - weights @ x_mean
+
+
+def output_positions(size: tuple[int, ...], wanted: int) -> Tensor:
+    """Up to ``wanted`` positions of an output map, as flat indices, the same at every call."""
+    count = math.prod(size)
+    if count <= wanted:
+        return torch.arange(count)
+    chosen = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:wanted]
+    return chosen.sort().values
+
+
+def layer_rows(layer: nn.Module, x: Tensor, positions: Tensor) -> Tensor:
+    """What a convolution or dense layer sees at some output positions: one row per sample and position.
+
+    Returns:
+        ``(samples * positions, channels * kernel)`` for a convolution (of *all* input channels, also
+        when it is grouped), ``(samples * rows, features)`` for a dense layer.
+    """
+    if isinstance(layer, nn.Linear):
+        return x.reshape(-1, x.shape[-1])
+    if not isinstance(layer, nn.Conv1d | nn.Conv2d):
+        raise TypeError(type(layer).__name__)
+    pads = [int(p) for p in layer.padding for _ in range(2)][::-1]
+    windows = functional.pad(x, pads)
+    for axis in range(len(layer.kernel_size)):
+        reach = layer.dilation[axis] * (layer.kernel_size[axis] - 1) + 1
+        windows = windows.unfold(2 + axis, reach, layer.stride[axis])
+    spatial = len(layer.kernel_size)
+    for axis, step in enumerate(layer.dilation):
+        if step > 1:
+            taken = torch.arange(0, windows.shape[2 + spatial + axis], step)
+            windows = windows.index_select(2 + spatial + axis, taken)
+    where = torch.unravel_index(positions, tuple(windows.shape[2 : 2 + spatial]))
+    chosen = windows[:, :, where[0]] if spatial == 1 else windows[:, :, where[0], where[1]]
+    return chosen.transpose(1, 2).reshape(x.shape[0] * len(positions), -1)
+
+
+def output_rows(y: Tensor, positions: Tensor, *, dense: bool) -> Tensor:
+    """The outputs of a layer that stand against ``layer_rows``: ``(rows, outputs)``."""
+    if dense:
+        return y.reshape(-1, y.shape[-1])
+    return y.flatten(2)[:, :, positions].transpose(1, 2).reshape(-1, y.shape[1])
+
+
+def covariance_of(rows: Tensor) -> Tensor:
+    """Centred second moments of the columns with a small ridge, float64."""
+    x = rows.double()
+    x = x - x.mean(0)
+    gram = x.T @ x / max(1, x.shape[0])
+    return gram + RIDGE * gram.diagonal().mean().clamp_min(1e-12) * torch.eye(len(gram))
+
+
+def _solved(gram: Tensor, right: Tensor, ridge: float) -> Tensor:
+    matrix = gram + max(ridge, 1e-12) * torch.eye(len(gram), dtype=gram.dtype)
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    if int(failed):
+        solution: Tensor = torch.linalg.lstsq(matrix, right).solution
+        return solution
+    return torch.cholesky_solve(right, factor)

@@ -1,0 +1,269 @@
+"""Edits of an fx graph that keep the layer table and the original layers' outputs right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch import Tensor, fx, nn
+
+from compression.graph import LayerOutput, Network, profiled
+from compression.shape_modules import Reshape
+from compression.types import LayerKind, LayerProfile, NetworkProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from compression.op_costs import ConvGeometry
+
+_Layer = TypeVar("_Layer", bound=nn.Module)
+
+FITS = "fits"
+"""Key of ``node.meta``: which original layer's outputs the node computes (``Fits``)."""
+
+INHERITED = "inherited"
+"""Key of ``node.meta``: how its weights and its partners' came about (``Inherited``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """The node computes outputs ``start`` to ``stop`` of what is left of an original layer."""
+
+    layer: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """How the weights of a layer were split, for reconstruction to split them again by data.
+
+    ``split`` takes what the first of the new layers sees (``None``: no data) and returns the weights
+    of the first and of its ``partners``, the nodes behind it.
+    """
+
+    split: Callable[[Tensor | None], tuple[Tensor, ...]]
+    partners: tuple[str, ...]
+
+
+class Surgeon:
+    """A copy of a network's module under the knife, at one node that something shall replace."""
+
+    def __init__(self, network: Network, at: str) -> None:
+        self.network = network
+        self.module = network.copied_module()
+        self.old = node_of(self.module, at)
+
+    def insert(self, name: str, layer: nn.Module, source: fx.Node | None = None) -> fx.Node:
+        """Calls a new module on the source (default: what the old node reads)."""
+        name = self._free(name)
+        self.module.add_module(name, layer)
+        with self.module.graph.inserting_before(self.old):
+            return self.module.graph.create_node(
+                "call_module", name, (source or self.old.all_input_nodes[0],), {}, name=name
+            )
+
+    def concatenate(self, name: str, sources: Sequence[fx.Node]) -> fx.Node:
+        """Joins the sources along the channels."""
+        with self.module.graph.inserting_before(self.old):
+            return self.module.graph.create_node(
+                "call_function", torch.cat, (list(sources), 1), {}, name=self._free(name)
+            )
+
+    def fits(self, node: fx.Node, start: int, stop: int) -> None:
+        """Notes on a new node that it computes those outputs of the layer that it replaces."""
+        original = original_layer(self.network, self.old.name)
+        if original is not None:
+            node.meta[FITS] = Fits(original, start, stop)
+
+    def replace_by(self, new: fx.Node) -> Network:
+        """The network in which the new node stands for the old; what nobody reads is gone."""
+        old = self.old.name
+        self.old.replace_all_uses_with(new)
+        self.module.graph.eliminate_dead_code()
+        self.module.delete_all_unused_submodules()
+        left = {node.name for node in self.module.graph.nodes}
+        outputs = {
+            layer: replace(output, node=new.name) if output.node == old else output
+            for layer, output in self.network.outputs_of.items()
+        }
+        outputs = {layer: output for layer, output in outputs.items() if output.node in left}
+        return finished(self.network, self.module, outputs)
+
+    def _free(self, name: str) -> str:
+        taken = {node.name for node in self.module.graph.nodes}
+        while name in taken or hasattr(self.module, name):
+            name += "_"
+        return name
+
+
+def finished(
+    network: Network, module: fx.GraphModule, outputs: Mapping[str, LayerOutput]
+) -> Network:
+    """The network with a changed module, checked by fx and profiled afresh."""
+    module.graph.lint()
+    module.recompile()
+    profile = profiled(module, network.profile)
+    return replace(network, module=module, profile=profile, outputs_of=outputs)
+
+
+def convolution(geometry: ConvGeometry, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    """A convolution of that geometry with those weights."""
+    kind = nn.Conv1d if len(geometry.kernel) == 1 else nn.Conv2d
+    layer = kind(
+        geometry.in_channels,
+        geometry.out_channels,
+        geometry.kernel,  # type: ignore[arg-type]
+        stride=geometry.stride,  # type: ignore[arg-type]
+        padding=geometry.padding,  # type: ignore[arg-type]
+        dilation=geometry.dilation,  # type: ignore[arg-type]
+        groups=geometry.groups,
+        bias=geometry.bias,
+    )
+    return _with_values(layer, weight, bias)
+
+
+def dense(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    """A dense layer with those weights, ``[outputs, inputs]``."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    return _with_values(layer, weight, bias)
+
+
+def _with_values(layer: _Layer, weight: Tensor, bias: Tensor | None) -> _Layer:
+    layer.weight = nn.Parameter(weight.detach().float().clone())
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.detach().float().clone())
+    return layer.eval()
+
+
+def node_of(module: fx.GraphModule, name: str) -> fx.Node:
+    """The node of that name; ``KeyError`` when there is none."""
+    nodes: dict[str, fx.Node] = {node.name: node for node in module.graph.nodes}
+    return nodes[name]
+
+
+def layer_of(module: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    """The module that a node calls, if it calls one."""
+    return module.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def original_layer(network: Network, node: str) -> str | None:
+    """Which original conv or dense layer a node stands for, by the name it had at import."""
+    found = [layer for layer, output in network.outputs_of.items() if output.node == node]
+    return found[0] if found else None
+
+
+def without_channels(network: Network, group: int, kept: Sequence[int]) -> Network:
+    """The network with only those channels of a group left, in all layers that write or read it.
+
+    Args:
+        network: Any network; it stays as it was.
+        group: Id of a prunable channel group.
+        kept: Ascending indices of the channels that stay.
+    """
+    module = network.copied_module()
+    rows = {row.name: row for row in network.profile.layers}
+    moments = dict(network.moments)
+    for node in module.graph.nodes:
+        layer = layer_of(module, node)
+        if layer is None:
+            continue
+        row = rows[node.name]
+        channels = channels_left(row, group, kept)
+        _narrow(layer, row, channels, torch.tensor(kept) if row.out_group == group else None)
+        if node.name in moments and channels is not None:
+            moments[node.name] = moments[node.name][channels][:, channels]
+    outputs = _narrowed_outputs(network, rows, group, kept)
+    return replace(finished(network, module, outputs), moments=moments)
+
+
+def channels_left(row: LayerProfile, group: int, kept: Sequence[int]) -> Tensor | None:
+    """Which input channels of a layer stay when a group is narrowed; ``None`` when all do."""
+    if all(found != group for found, _ in row.in_groups):
+        return None
+    left: list[int] = []
+    start = 0
+    for found, width in row.in_groups:
+        left += [start + i for i in kept] if found == group else range(start, start + width)
+        start += width
+    return torch.tensor(left)
+
+
+def group_of(profile: NetworkProfile, layer: str) -> int:
+    """Id of the channel group that a layer leads; -1 when it leads none."""
+    return next((group.id for group in profile.groups if group.leader == layer), -1)
+
+
+def _narrowed_outputs(
+    network: Network, rows: Mapping[str, LayerProfile], group: int, kept: Sequence[int]
+) -> dict[str, LayerOutput]:
+    outputs = dict(network.outputs_of)
+    for layer, output in network.outputs_of.items():
+        row = rows.get(output.node)
+        if row is not None and row.out_group == group:
+            before = output.kept or range(row.out_channels)
+            outputs[layer] = replace(output, kept=tuple(before[i] for i in kept))
+    return outputs
+
+
+def _narrow(
+    layer: nn.Module, row: LayerProfile, inputs: Tensor | None, outputs: Tensor | None
+) -> None:
+    """Cuts the module to the given input and output channels (``None``: all)."""
+    if row.kind is LayerKind.OTHER:
+        if inputs is not None:
+            _narrow_channelwise(layer, row, inputs)
+    elif row.is_depthwise:
+        if outputs is not None:
+            _narrow_outputs(layer, outputs)
+            layer.in_channels = layer.groups = len(outputs)  # type: ignore[assignment]
+    else:
+        if inputs is not None:
+            _narrow_inputs(layer, _spread(inputs, row.in_multiplier))
+        if outputs is not None:
+            _narrow_outputs(layer, outputs)
+
+
+def _spread(channels: Tensor, multiplier: int) -> Tensor:
+    """Feature indices of the channels, each of which stands for ``multiplier`` neighbours."""
+    return (channels[:, None] * multiplier + torch.arange(multiplier)).flatten()
+
+
+def _narrow_inputs(layer: nn.Module, features: Tensor) -> None:
+    layer.weight = _part(layer.weight, features, 1)
+    if isinstance(layer, nn.Linear):
+        layer.in_features = len(features)
+    else:
+        layer.in_channels = len(features)  # type: ignore[assignment]
+
+
+def _narrow_outputs(layer: nn.Module, kept: Tensor) -> None:
+    layer.weight = _part(layer.weight, kept, 0)
+    if layer.bias is not None:
+        layer.bias = _part(layer.bias, kept, 0)
+    if isinstance(layer, nn.Linear):
+        layer.out_features = len(kept)
+    else:
+        layer.out_channels = len(kept)  # type: ignore[assignment]
+
+
+def _narrow_channelwise(layer: nn.Module, row: LayerProfile, kept: Tensor) -> None:
+    """Batch norms and PReLU hold one value a channel, a reshape names its sizes; others hold none."""
+    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+        layer.num_features = len(kept)
+        for name in ("weight", "bias"):
+            setattr(layer, name, _part(getattr(layer, name), kept, 0))
+        for name in ("running_mean", "running_var"):
+            setattr(layer, name, getattr(layer, name)[kept].clone())
+    elif isinstance(layer, nn.PReLU) and layer.weight.numel() > 1:
+        layer.weight = _part(layer.weight, kept, 0)
+        layer.num_parameters = len(kept)
+    elif isinstance(layer, Reshape):
+        layer.shape = (layer.shape[0] // row.in_channels * len(kept), *layer.shape[1:])
+
+
+def _part(values: object, kept: Tensor, axis: int) -> nn.Parameter:
+    if not isinstance(values, Tensor):
+        raise TypeError(type(values).__name__)
+    return nn.Parameter(values.detach().index_select(axis, kept).clone())

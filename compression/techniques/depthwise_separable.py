@@ -1,0 +1,88 @@
+"""Depthwise separable convolution: one filter per channel, then a 1x1 convolution."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from compression.factorization import depthwise_stages
+from compression.op_costs import ConvGeometry, totals
+from compression.surgery import INHERITED, Inherited, Surgeon, convolution, layer_of
+from compression.technique import Scope, Technique
+from compression.types import LayerKind
+
+if TYPE_CHECKING:
+    from compression.graph import Network
+    from compression.types import LayerProfile, NetworkProfile, OpSpec, Params
+
+
+class DepthwiseSeparable(Technique):
+    """The filters of each input channel become one, the best rank-one fit of what it sees."""
+
+    title = "Depthwise separable"
+    letter = "D"
+    token = "tech-depthwise"  # noqa: S105
+    paper = (
+        "A. Howard et al., MobileNets, 2017. No activation stands between the two layers, so that "
+        "they can be fitted to the weights they replace."
+    )
+    scope = Scope.STRUCTURE
+
+    def refusal(self, layer: LayerProfile, network: NetworkProfile, params: Params) -> str:
+        """Only plain convolutions wider than one value, of several channels, and where it saves."""
+        del network
+        if layer.kind is not LayerKind.CONV:
+            return "only convolutions have a kernel to separate from the channels."
+        if layer.groups > 1:
+            return "its convolution is grouped already."
+        if max(layer.kernel) == 1:
+            return "its kernel is a single value: it only mixes channels already."
+        if layer.in_channels < 2:
+            return "it reads a single channel, for which one filter would be left."
+        macs, weights = totals(self.cost(layer, params))
+        if weights >= layer.params or macs >= layer.macs:
+            return "two layers would not be smaller than the one there is."
+        return ""
+
+    def cost(self, layer: LayerProfile, params: Params) -> tuple[OpSpec, ...]:
+        """The depthwise and the 1x1 convolution."""
+        del params
+        return tuple(stage.op() for stage in _stages(layer))
+
+    def apply(self, network: Network, layer: str, params: Params) -> Network:
+        """Separates the kernel by the rank-one fit of each input channel's filters."""
+        row = self.check(network, layer, params)
+        surgeon = Surgeon(network, layer)
+        old = layer_of(surgeon.module, surgeon.old)
+        if not isinstance(old, nn.Conv1d | nn.Conv2d):
+            raise TypeError(type(old).__name__)
+        split = partial(depthwise_stages, old.weight.detach().clone())
+        first, second = split(None)
+        stages = _stages(row)
+        depthwise = surgeon.insert(f"{layer}_depthwise", convolution(stages[0], first, None))
+        pointwise = surgeon.insert(
+            f"{layer}_pointwise", convolution(stages[1], second, old.bias), depthwise
+        )
+        depthwise.meta[INHERITED] = Inherited(split, (pointwise.name,))
+        surgeon.fits(pointwise, 0, row.out_channels)
+        return surgeon.replace_by(pointwise)
+
+
+def _stages(layer: LayerProfile) -> tuple[ConvGeometry, ConvGeometry]:
+    whole = ConvGeometry.of(layer)
+    ones = (1,) * len(whole.kernel)
+    depthwise = replace(
+        whole, out_channels=whole.in_channels, groups=whole.in_channels, bias=False
+    )
+    pointwise = replace(
+        whole,
+        in_size=depthwise.out_size,
+        kernel=ones,
+        stride=ones,
+        padding=(0,) * len(ones),
+        dilation=ones,
+    )
+    return depthwise, pointwise
