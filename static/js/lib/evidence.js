@@ -1,0 +1,39 @@
+// How we know a number: the label that comes with it, the dot that fills, the words beside it.
+
+const TIERS = {
+  measured: "measured",
+  calibrated: "calibrated",
+  "same chip": "same",
+  "similar chip": "similar",
+  rough: "rough",
+  exact: "exact",
+};
+
+export const TIER_MEANING = [
+  ["measured", "Measured", "timed on this very device, p10–p90 of the runs"],
+  ["calibrated", "Calibrated", "your own runs correct the model, ±30 %"],
+  ["same", "Same chip", "public runs on this chip, ±30 %"],
+  ["similar", "Similar chip", "public runs on the same core type, ×/÷ 1.7"],
+  ["rough", "Rough", "from specifications only, ×/÷ 2"],
+];
+
+/** The badge's data-tier for an engine label; an unknown label counts as rough, never as better. */
+export const tierOf = (label) => TIERS[label] ?? "rough";
+
+/** A band as people read it: close to symmetric in percent up to a third, as a factor beyond. */
+export function bandText(low, high) {
+  const factor = Math.max(high, 1 / low);
+  if (!Number.isFinite(factor) || factor <= 0) return "";
+  if (factor <= 1.005) return "";
+  if (factor <= 1.35) return `±${Math.max(1, Math.round((factor - 1) * 100))} %`;
+  if (factor <= 1.55) return "±50 %";
+  return `×/÷ ${Number(factor.toFixed(1))}`;
+}
+
+/** The words on a predicted number: "predicted ±30 %", "rough ×/÷ 2". */
+export function evidenceText(label, low, high) {
+  if (label === "exact") return "counted exactly";
+  if (label === "measured") return "measured";
+  const word = tierOf(label) === "rough" ? "rough" : "predicted";
+  return [word, bandText(low, high)].filter(Boolean).join(" ");
+}

@@ -1,0 +1,67 @@
+// What a limit's line says: met, likely, not met, no limit; and which one to loosen by how much.
+import { LIMITS } from "./score.js";
+import { predicted } from "./format.js";
+
+/**
+ * "met" only if the upper end of the band passes; "likely" if the estimate passes but its band
+ * crosses the limit; "not met" otherwise; "no limit" when off.
+ */
+export function limitState(limit, value, high) {
+  if (limit === null || limit === undefined) return "no limit";
+  if (!Number.isFinite(value)) return "unknown";
+  if (high <= limit) return "met";
+  return value <= limit ? "likely" : "not met";
+}
+
+export const STATE_LOOK = {
+  met: ["good", "tick"],
+  likely: ["warn", "warn"],
+  "not met": ["bad", "cross"],
+  "no limit": ["muted", null],
+  unknown: ["muted", null],
+};
+
+const WORDS = {
+  max_accuracy_drop: (value) => `allow ${ceil(value, 1).toFixed(1)} points`,
+  max_latency_ms: (value) => `loosen latency to ${up(value)} ms`,
+  max_energy_mj: (value) => `loosen energy to ${up(value)} mJ`,
+  max_size_bytes: (value) => `loosen storage to ${up(value / 1e6)} MB`,
+};
+
+const ceil = (value, decimals) => Math.ceil(value * 10 ** decimals - 1e-9) / 10 ** decimals;
+
+/* Two digits, rounded up: the advice must still hold when it is typed in. */
+function up(value) {
+  if (value <= 0) return "0";
+  const decimals = Math.max(0, 1 - Math.floor(Math.log10(value)));
+  return String(Number(ceil(value, Math.min(decimals, 4)).toFixed(Math.min(decimals, 4))));
+}
+
+/** For each limit, the value that alone would let some candidate in: {max_latency_ms: 1.9}. */
+export function loosening(candidates, budgets) {
+  const active = Object.keys(LIMITS).filter((key) => budgets[key] !== null && budgets[key] !== undefined);
+  const needed = {};
+  for (const key of active) {
+    const others = active.filter((other) => other !== key);
+    const fits = candidates.filter((c) => others.every((other) => c[LIMITS[other]] <= budgets[other]));
+    const least = Math.min(...fits.map((c) => c[LIMITS[key]]));
+    if (Number.isFinite(least) && least > budgets[key]) needed[key] = least;
+  }
+  return needed;
+}
+
+/** The sentence of advice: "Loosen latency to 1.9 ms, or allow 1.3 points." */
+export function looseningText(needed) {
+  const ways = Object.entries(needed).filter(([key]) => WORDS[key]).map(([key, value]) => WORDS[key](value));
+  if (!ways.length) return "Loosen two limits at once.";
+  const sentence = ways.join(", or ");
+  return `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
+}
+
+/** A limit with its unit, as the chart and the tables write it. */
+export function limitText(key, value) {
+  if (key === "max_accuracy_drop") return `${value.toFixed(1)} points lost`;
+  if (key === "max_latency_ms") return `${predicted(value)} ms`;
+  if (key === "max_energy_mj") return `${predicted(value)} mJ`;
+  return `${predicted(value / 1e6)} MB`;
+}

@@ -1,0 +1,83 @@
+// A socket that comes back by itself: jittered back-off, a sync ping every 15 s, and, while it is
+// away, polling. The database is the truth; a message only says that there is something to read.
+import { backoff } from "./backoff.js";
+
+const PING_MS = 15_000;
+const POLL_MS = 3_000;
+
+export class LiveSocket {
+  /**
+   * path: () => "/ws/jobs/<id>/?after=12", called at each connection; onMessage(data);
+   * onState("open" | "lost"); poll: async () => void, run while the socket is away;
+   * ping: () => object, sent every 15 s.
+   */
+  constructor({ path, onMessage, onState = () => {}, poll = null, ping = null }) {
+    Object.assign(this, { path, onMessage, onState, poll, ping });
+    this.attempt = 0;
+    this.closed = false;
+    this.socket = null;
+    this.connect();
+    addEventListener("online", () => this.retryNow());
+    addEventListener("pagehide", () => this.close());
+    // A page that the browser kept and shows again would otherwise stay silent.
+    addEventListener("pageshow", (event) => event.persisted && this.reopen());
+  }
+
+  get open() {
+    return this.socket?.readyState === WebSocket.OPEN;
+  }
+
+  connect() {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const socket = new WebSocket(`${scheme}://${location.host}${this.path()}`);
+    this.socket = socket;
+    socket.onopen = () => this.opened();
+    socket.onmessage = (event) => this.onMessage(JSON.parse(event.data));
+    socket.onclose = () => socket === this.socket && this.away();
+  }
+
+  opened() {
+    this.attempt = 0;
+    clearInterval(this.polling);
+    this.polling = null;
+    clearInterval(this.pinging);
+    this.pinging = setInterval(() => this.ping && this.send(this.ping()), PING_MS);
+    this.onState("open");
+  }
+
+  away() {
+    clearInterval(this.pinging);
+    if (this.closed) return;
+    this.onState("lost");
+    if (this.poll && !this.polling) this.polling = setInterval(() => this.poll().catch(() => {}), POLL_MS);
+    this.timer = setTimeout(() => this.connect(), backoff(this.attempt));
+    this.attempt += 1;
+  }
+
+  retryNow() {
+    if (this.open || this.closed) return;
+    clearTimeout(this.timer);
+    this.attempt = 0;
+    this.connect();
+  }
+
+  /** Sends when the socket is open; says whether it did. */
+  send(message) {
+    if (!this.open) return false;
+    this.socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  reopen() {
+    this.closed = false;
+    this.retryNow();
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+    clearInterval(this.pinging);
+    clearInterval(this.polling);
+    this.socket?.close();
+  }
+}

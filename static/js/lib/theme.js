@@ -1,0 +1,85 @@
+// Figures come from Python with roles, not colours; here they get the colours of the design tokens.
+
+const NAMES = ["surface", "line", "line-strong", "ink", "ink-2", "ink-3", "accent", "bad", "good", "dot", "dot-out", "font", "mark-bad",
+  "tech-keep", "tech-prune", "tech-svd", "tech-sparse", "tech-depthwise", "tech-fire", "tech-gap", "tech-drop"];
+
+/** The tokens that charts use, as plain colours for the current theme. */
+export function readTokens(node = document.documentElement) {
+  const style = getComputedStyle(node);
+  return Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+}
+
+const alpha = (hex, share) => hex + Math.round(share * 255).toString(16).padStart(2, "0");
+
+// Role of a trace -> its look. One table, so that no chart has colours of its own.
+const ROLES = {
+  candidate: (t) => ({ marker: { color: alpha(t.dot, 0.75), size: 7.5, line: { color: t.surface, width: 0.75 } } }),
+  outside: (t) => ({ marker: { color: "rgba(0,0,0,0)", size: 7.5, line: { color: t["dot-out"], width: 1.25 } } }),
+  front: (t) => ({ line: { color: t["ink-2"], width: 1.5, shape: "hv" }, marker: { color: t["ink-2"], size: 8.5, line: { color: t.surface, width: 0.75 } } }),
+  original: (t) => ({ marker: { symbol: "diamond", color: t.surface, size: 12, line: { color: t.ink, width: 2 } }, textfont: { color: t.ink, size: 11.5, weight: 600 } }),
+  picked: (t) => ({ marker: { color: "rgba(0,0,0,0)", size: 13, line: { color: t.accent, width: 2.5 } } }),
+  best: (t) => ({ marker: { symbol: "star", color: t.accent, size: 15, line: { color: t.surface, width: 1.5 } } }),
+  raw: (t) => ({ line: { color: t["dot-out"], width: 1 } }),
+  average: (t) => ({ line: { color: t.accent, width: 2 }, fill: "tozeroy", fillcolor: alpha(t.accent, 0.08) }),
+  main: (t) => ({ line: { color: t.accent, width: 2 }, marker: { color: t.accent, size: 5 } }),
+  end: (t) => ({ marker: { color: t.accent, size: 8 } }),
+  rule: (t) => ({ line: { color: t["ink-3"], width: 1.5, dash: "dash" }, textfont: { color: t["ink-3"] } }),
+  limit: (t) => ({ line: { color: t.bad, width: 1.2, dash: "dash" }, textfont: { color: t.bad } }),
+  before: (t) => ({ marker: { color: t.dot } }),
+  after: (t, trace) => ({ marker: { color: (trace.meta.tokens ?? []).map((name) => t[name] || t.accent) } }),
+  change: (t, trace) => changeMarks(t, trace.meta.clear ?? []),
+};
+
+function changeMarks(t, clear) {
+  const sides = clear.map((side) => (side < 0 ? t["mark-bad"] : side > 0 ? t.good : t.surface));
+  const edges = clear.map((side) => (side < 0 ? t["mark-bad"] : side > 0 ? t.good : t["ink-3"]));
+  return { marker: { color: sides, size: 8, line: { color: edges, width: 1.8 } }, error_x: { color: t["ink-3"], thickness: 1.5, width: 0 } };
+}
+
+const axis = (t) => ({
+  gridcolor: t.line, zeroline: false, linecolor: t["line-strong"], tickcolor: t["line-strong"], automargin: true,
+  tickfont: { color: t["ink-3"], size: 11.5 }, title: { font: { size: 11.5, color: t["ink-2"] } },
+});
+
+/** The one layout that all charts share, made of tokens. */
+export function chartTemplate(t) {
+  return {
+    layout: {
+      font: { family: t.font, size: 11.5, color: t["ink-3"] },
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", colorway: [t.accent, t["ink-2"], t.dot],
+      xaxis: { ...axis(t), showgrid: false, ticks: "outside", ticklen: 4, showline: true },
+      yaxis: axis(t), margin: { l: 44, r: 20, t: 26, b: 40 }, showlegend: false, hovermode: "closest",
+      hoverlabel: { bgcolor: t.surface, bordercolor: t["line-strong"], font: { color: t.ink, size: 12, family: t.font }, align: "left" },
+    },
+  };
+}
+
+const paintShape = (t) => (shape) =>
+  shape.name === "zone"
+    ? { ...shape, fillcolor: alpha(t.bad, 0.03), line: { width: 0 }, layer: "below" }
+    : { ...shape, line: { ...shape.line, ...(shape.name === "limit" ? { color: t.bad, width: 1.2, dash: "5px,4px" } : { color: t["line-strong"], width: 1 }) } };
+
+const paintNote = (t) => (note) => ({
+  ...note, showarrow: false, bgcolor: alpha(t.surface, 0.75), borderpad: 1,
+  font: { size: 11.5, color: note.name === "limit" ? t.bad : note.name === "label" ? t.ink : t["ink-3"] },
+});
+
+/** A copy of the figure with the colours of the tokens; the figure from Python stays untouched. */
+export function themed(figure, tokens) {
+  const data = figure.data.map((trace) => merge(trace, ROLES[trace.meta?.role]?.(tokens, trace) ?? {}));
+  const { shapes = [], annotations = [], ...layout } = figure.layout;
+  return {
+    data,
+    layout: { ...layout, template: chartTemplate(tokens), shapes: shapes.map(paintShape(tokens)), annotations: annotations.map(paintNote(tokens)) },
+  };
+}
+
+/** Deep merge of plain objects; arrays and values of the second win. */
+export function merge(base, extra) {
+  const result = { ...base };
+  for (const [key, value] of Object.entries(extra)) {
+    const both = value && base[key] && typeof value === "object" && typeof base[key] === "object" && !Array.isArray(value) && !Array.isArray(base[key]);
+    result[key] = both ? merge(base[key], value) : value;
+  }
+  return result;
+}

@@ -1,0 +1,180 @@
+import json
+import math
+
+from webapp.jobs.charts import (
+    job_figures,
+    recovery_data,
+    recovery_figure,
+    reward_data,
+    reward_figure,
+    tradeoff_data,
+    tradeoff_figure,
+)
+from webapp.jobs.result_charts import (
+    classes_data,
+    classes_figure,
+    layers_data,
+    layers_figure,
+)
+from webapp.jobs.ticks import linear_ticks, log_range, log_ticks, two_digits
+
+BASELINE = {"accuracy": 0.99, "latency_ms": 28.0, "energy_mj": 90.0, "size_bytes": 60e6}
+
+
+def candidate(number, drop, latency, size=2e6):
+    return {
+        "id": number,
+        "drop_points": drop,
+        "latency_ms": latency,
+        "energy_mj": 3 * latency,
+        "size_bytes": size,
+        "validated": False,
+    }
+
+
+CANDIDATES = [
+    candidate(1, 0.2, 10),
+    candidate(2, 0.5, 4),
+    candidate(3, 0.6, 6),
+    candidate(4, 3, 2),
+]
+
+
+def role(figure, name):
+    return next(trace for trace in figure["data"] if trace["meta"]["role"] == name)
+
+
+def test_front_holds_only_what_no_other_beats():
+    data = tradeoff_data(CANDIDATES, BASELINE)
+    assert [data["ids"][i] for i in data["fronts"]["latency"]] == [4, 2, 1]
+
+
+def test_candidates_over_a_limit_are_hollow_and_off_the_front():
+    budgets = {"max_accuracy_drop": 1.0, "max_latency_ms": 5.0}
+    figure = tradeoff_figure(tradeoff_data(CANDIDATES, BASELINE, budgets))
+    assert role(figure, "candidate")["ids"] == ["2"]
+    assert role(figure, "outside")["ids"] == ["1", "3", "4"]
+    assert role(figure, "front")["ids"] == ["2"]
+
+
+def test_limits_are_drawn_with_zone_line_and_text():
+    budgets = {"max_accuracy_drop": 1.0, "max_latency_ms": 5.0}
+    layout = tradeoff_figure(tradeoff_data(CANDIDATES, BASELINE, budgets))["layout"]
+    assert sorted(shape["name"] for shape in layout["shapes"]) == [
+        "limit",
+        "limit",
+        "zone",
+        "zone",
+    ]
+    assert layout["annotations"][0]["text"] == "limit −1.0 pt"
+
+
+def test_axis_reaches_every_candidate_and_the_original():
+    axis = tradeoff_data(CANDIDATES, BASELINE)["axes"]["latency"]
+    assert axis["range"][0] < math.log10(2)
+    assert axis["range"][1] > math.log10(28)
+
+
+def test_hover_says_change_with_a_true_minus():
+    text = tradeoff_data(CANDIDATES, BASELINE)["texts"][1]
+    assert "98.5 % (−0.5 points)" in text
+    assert "Latency 4.0 ms" in text
+
+
+def test_figures_are_plain_json():
+    json.dumps(tradeoff_figure(tradeoff_data(CANDIDATES, BASELINE)), allow_nan=False)
+
+
+def test_reward_reads_search_metrics_only():
+    events = [
+        {
+            "kind": "metric",
+            "stage": "SEARCH",
+            "data": {"episode": 1, "reward": 0.2, "average": 0.2},
+        },
+        {"kind": "metric", "stage": "RECOVER", "data": {"step": 1, "accuracy": 0.9}},
+        {
+            "kind": "metric",
+            "stage": "SEARCH",
+            "data": {"episode": 2, "reward": 0.4, "average": 0.3},
+        },
+    ]
+    data = reward_data(events)
+    assert data == {"episode": [1, 2], "reward": [0.2, 0.4], "average": [0.2, 0.3]}
+    assert "0.30" in reward_figure(data)["layout"]["meta"]["summary"]
+
+
+def test_recovery_shows_the_original_and_the_limit():
+    events = [
+        {"kind": "metric", "stage": "RECOVER", "data": {"step": s, "total": 200, "accuracy": a}}
+        for s, a in ((50, 0.95), (100, 0.98))
+    ]
+    data = recovery_data(events, BASELINE, {"max_accuracy_drop": 1.0})
+    assert data["x"] == [50, 100]
+    assert data["limit"] == 98.0
+    figure = recovery_figure(data)
+    assert [note["text"] for note in figure["layout"]["annotations"]] == [
+        "original 99.0 %",
+        "limit 98.0 %",
+    ]
+    assert figure["layout"]["xaxis"]["title"]["text"] == "Step of 200"
+
+
+def test_job_without_events_has_no_charts():
+    assert job_figures([]) == {"tradeoff": None, "reward": None, "recovery": None}
+
+
+def test_latest_word_on_a_candidate_counts():
+    events = [
+        {"kind": "candidate", "stage": "SEARCH", "data": candidate(1, 2.0, 5)},
+        {"kind": "candidate", "stage": "VALIDATE", "data": candidate(1, 0.5, 5)},
+    ]
+    figure = job_figures(events, baseline=BASELINE)["tradeoff"]
+    assert role(figure, "candidate")["y"] == [98.5]
+
+
+def test_layer_bars_take_the_technique_token():
+    rows = [
+        {"layer": "conv1", "technique": "keep", "ms_before": 0.1, "ms_after": 0.1},
+        {"layer": "fc1", "technique": "filter_pruning+svd", "ms_before": 0.4, "ms_after": 0.1},
+        {"layer": "relu", "technique": "keep", "ms_before": 0, "ms_after": 0},
+    ]
+    figure = layers_figure(layers_data(rows))
+    assert role(figure, "after")["meta"]["tokens"] == ["tech-keep", "tech-svd"]
+    assert role(figure, "before")["y"] == ["conv1", "fc1"]
+
+
+def test_only_a_change_beyond_chance_is_filled():
+    rows = [
+        {"name": "cat", "before": 0.95, "after": 0.90, "n": 1000},
+        {"name": "dog", "before": 0.95, "after": 0.949, "n": 1000},
+    ]
+    figure = classes_figure(classes_data(rows))
+    assert figure["data"][0]["y"] == ["cat", "dog"]
+    assert figure["data"][0]["meta"]["clear"] == [-1, 0]
+
+
+def test_paired_interval_is_kept_when_given():
+    data = classes_data(
+        [{"name": "a", "before": 0.9, "after": 0.8, "n": 10, "low": -12, "high": 1}]
+    )
+    assert (data["low"], data["high"]) == ([-12.0], [1.0])
+
+
+def test_ticks_are_round_and_inside():
+    assert log_ticks(0.0, 1.5) == [1, 2, 5, 10, 20]
+    assert len(log_ticks(math.log10(0.040), math.log10(0.052))) >= 3
+    assert linear_ticks(-1.1, 1.1, 4) == [-1.0, -0.5, 0.0, 0.5, 1.0]
+    assert log_range([])[0] == 0.0
+
+
+def test_two_digits_like_the_pages():
+    assert [two_digits(v) for v in (0.003, 0.0512, 0.62, 3.34, 9.97, 28.4, 1234)] == [
+        "<0.01",
+        "0.051",
+        "0.62",
+        "3.3",
+        "10",
+        "28",
+        "1,200",
+    ]

@@ -1,0 +1,142 @@
+"""Charts of the result page: per layer and per class. Numbers first, figure JSON second."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from webapp.jobs.figure_parts import Json, base_layout, vertical
+from webapp.jobs.ticks import linear_ticks, two_digits
+
+Row = Mapping[str, Any]
+
+TOKENS = {
+    "keep": "tech-keep",
+    "filter_pruning": "tech-prune",
+    "svd": "tech-svd",
+    "depthwise_separable": "tech-depthwise",
+    "fire": "tech-fire",
+    "global_average_pooling": "tech-gap",
+}
+
+
+def layers_data(layers: Sequence[Row], quantity: str = "ms") -> Json:
+    """Before and after of one quantity (``ms`` or ``params``), layers in model order."""
+    shown = [row for row in layers if row.get(f"{quantity}_before")]
+    return {
+        "quantity": quantity,
+        "layers": [row["layer"] for row in shown],
+        "before": [float(row[f"{quantity}_before"]) for row in shown],
+        "after": [float(row.get(f"{quantity}_after") or 0.0) for row in shown],
+        "techniques": [str(row.get("technique") or "keep") for row in shown],
+    }
+
+
+def layers_figure(data: Json) -> Json:
+    """Horizontal bars: grey before, the technique's colour after."""
+    unit = "ms" if data["quantity"] == "ms" else "parameters"
+    total = sum(data["before"]) or 1.0
+    texts = [
+        [technique.replace("_", " "), two_digits(a), two_digits(b), f"{100 * a / total:.0f} %"]
+        for technique, a, b in zip(
+            data["techniques"], data["before"], data["after"], strict=True
+        )
+    ]
+    hover = "<b>%{y}</b> %{customdata[0]}<br>%{customdata[1]} → %{customdata[2]} " + unit
+    hover += "<br>%{customdata[3]} of the original<extra></extra>"
+    bars = [
+        _bar("before", "Original", data["layers"], data["before"], texts, hover, []),
+        _bar("after", "Compressed", data["layers"], data["after"], texts, hover, _tokens(data)),
+    ]
+    name = "Time per layer" if unit == "ms" else "Parameters per layer"
+    summary = f"{name} before and after, {len(data['layers'])} layers."
+    layout = base_layout("ms" if unit == "ms" else "Parameters", "", summary)
+    layout |= {"barmode": "group", "bargap": 0.3, "bargroupgap": 0.08}
+    layout["yaxis"] |= {"autorange": "reversed", "showgrid": False, "type": "category"}
+    layout["xaxis"] |= {"rangemode": "tozero", "nticks": 6}
+    layout["height"] = max(180, 70 + 24 * len(data["layers"]))
+    return {"data": bars, "layout": layout}
+
+
+def classes_data(classes: Sequence[Row]) -> Json:
+    """Change of accuracy by class in points with its 95 % interval, worst first.
+
+    Each row has ``name``, ``before`` and ``after`` (shares), ``n`` and, where the evaluation paired
+    the answers, ``low`` and ``high`` in points; without them the wider unpaired interval is used.
+    """
+    rows = sorted((_class_change(row) for row in classes), key=lambda row: row["change"])
+    return {
+        key: [row[key] for row in rows] for key in ("name", "change", "low", "high", "text")
+    }
+
+
+def classes_figure(data: Json) -> Json:
+    """A dot with its interval for each class; filled only where the interval excludes zero."""
+    change = data["change"]
+    clear = [
+        -1 if high < 0 else 1 if low > 0 else 0
+        for low, high in zip(data["low"], data["high"], strict=True)
+    ]
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "Change, points",
+        "x": change,
+        "y": data["name"],
+        "customdata": data["text"],
+        "hovertemplate": "<b>%{y}</b><br>%{customdata}<extra></extra>",
+        "error_x": {
+            "type": "data",
+            "array": [high - x for high, x in zip(data["high"], change, strict=True)],
+            "arrayminus": [x - low for low, x in zip(data["low"], change, strict=True)],
+        },
+        "meta": {"role": "change", "clear": clear},
+    }
+    reach = 1.15 * max([*(abs(v) for v in (*data["low"], *data["high"])), 0.5])
+    worst = f"; worst is {data['name'][0]} with {change[0]:+.1f} points" if change else ""
+    layout = base_layout("points", "", f"Accuracy change by class{worst}.")
+    layout["xaxis"] |= {"range": [-reach, reach], "tickvals": linear_ticks(-reach, reach, 6)}
+    layout["xaxis"] |= {"tickformat": "+~g", "showgrid": True}
+    layout["yaxis"] |= {"autorange": "reversed", "showgrid": False, "type": "category"}
+    layout["shapes"] = [vertical(0.0)]
+    layout["height"] = max(180, 80 + 26 * len(change))
+    return {"data": [trace], "layout": layout}
+
+
+def _bar(
+    role: str,
+    name: str,
+    layers: Sequence[str],
+    values: Sequence[float],
+    texts: Sequence[Sequence[str]],
+    hover: str,
+    tokens: Sequence[str],
+) -> Json:
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": name,
+        "x": list(values),
+        "y": list(layers),
+        "customdata": [list(row) for row in texts],
+        "hovertemplate": hover,
+        "meta": {"role": role, "tokens": list(tokens)},
+    }
+
+
+def _tokens(data: Json) -> list[str]:
+    return [
+        TOKENS.get(technique.split("+")[-1], "tech-keep") for technique in data["techniques"]
+    ]
+
+
+def _class_change(row: Row) -> Json:
+    before, after, n = float(row["before"]), float(row["after"]), max(1, int(row["n"]))
+    change = 100.0 * (after - before)
+    spread = 196.0 * ((before * (1 - before) + after * (1 - after)) / n) ** 0.5
+    low, high = row.get("low"), row.get("high")
+    return {
+        "name": str(row["name"]),
+        "change": change,
+        "low": change - spread if low is None else float(low),
+        "high": change + spread if high is None else float(high),
+        "text": f"{100 * before:.1f} → {100 * after:.1f} %, n = {n:,}",
+    }
