@@ -1,0 +1,224 @@
+"""Uploaded data as four sets of model-ready examples that never overlap."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compression.archives import open_archive
+from compression.errors import DataRefusedError
+from compression.image_folders import read_image_folders
+from compression.npz_arrays import is_npz, read_npz
+from compression.preprocessing import Preprocessing, fits, fitting_layouts
+from compression.preprocessing_guess import guess_preprocessing
+from compression.raw_data import RawData, RawPart, check, shape_text
+from compression.splits import CALIBRATION, SEARCH, TESTING, TRAINING, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from compression.types import Shape
+
+_SYNTHETIC_VALUES = 50_000_000
+_ANY_LAYOUT = "N*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Split:
+    """Some examples of a source array; raw values are kept and prepared when asked for.
+
+    ``indices`` are rows of ``raw``. ``y`` is int64 in the order of ``indices``, or ``None``.
+    """
+
+    raw: NDArray[Any]
+    indices: NDArray[np.int64]
+    y: NDArray[np.int64] | None
+    input_shape: Shape
+    preprocessing: Preprocessing
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def x(self) -> NDArray[np.float32]:
+        """All examples, model-ready; made anew at each access, so keep it or use ``batches``."""
+        return self.x_at(np.arange(len(self)))
+
+    def x_at(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The examples at some positions of this split, ``[n, *input_shape]``."""
+        return self.preprocessing.apply(self.raw[self.indices[positions]], self.input_shape)
+
+    def batches(
+        self, size: int = 256
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64] | None]]:
+        """All examples in order, ``size`` at a time."""
+        for start in range(0, len(self), size):
+            positions = np.arange(start, min(start + size, len(self)))
+            yield self.x_at(positions), None if self.y is None else self.y[positions]
+
+    def take(self, count: int, *, seed: int = 0) -> Split:
+        """At most ``count`` examples, drawn by seed with each class in proportion."""
+        if count >= len(self):
+            return self
+        order = np.random.default_rng(seed).permutation(len(self))
+        if self.y is not None:
+            order = order[np.argsort(self.y[order], kind="stable")]
+        spaced = np.floor((np.arange(count) + 0.5) * (len(self) / count)).astype(np.int64)
+        picked = np.sort(order[spaced])
+        labels = None if self.y is None else self.y[picked]
+        return replace(self, indices=self.indices[picked], y=labels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dataset:
+    """Four splits and what is known of them.
+
+    ``candidates`` are ways to prepare the arrays, the likeliest (``preprocessing``) first; only one
+    when the user gave it. ``sha256`` is of the uploaded file, empty for synthetic data. ``notes``
+    are sentences for the user.
+    """
+
+    calibration: Split
+    search: Split
+    training: Split
+    test: Split
+    n_classes: int
+    labelled: bool
+    preprocessing: Preprocessing
+    candidates: tuple[Preprocessing, ...]
+    class_names: tuple[str, ...] = ()
+    synthetic: bool = False
+    sha256: str = ""
+    notes: tuple[str, ...] = ()
+
+    def with_preprocessing(self, preprocessing: Preprocessing) -> Dataset:
+        """The same examples, prepared in another way."""
+        return replace(
+            self,
+            preprocessing=preprocessing,
+            calibration=replace(self.calibration, preprocessing=preprocessing),
+            search=replace(self.search, preprocessing=preprocessing),
+            training=replace(self.training, preprocessing=preprocessing),
+            test=replace(self.test, preprocessing=preprocessing),
+        )
+
+
+def load_data(
+    path: Path,
+    input_shape: Shape,
+    n_classes: int,
+    preprocessing: Preprocessing | None = None,
+    *,
+    seed: int,
+) -> Dataset:
+    """Read an ``.npz`` or a zip of class folders for a model; the content decides which it is.
+
+    Without ``preprocessing`` the likeliest guess is applied and the others are in ``candidates``.
+
+    Raises:
+        DataRefusedError: with a sentence that says what is wrong, where, and what would do.
+    """
+    with open_archive(path) as archive:
+        if is_npz(archive):
+            raw = read_npz(archive, n_classes)
+        else:
+            raw = read_image_folders(archive, input_shape, n_classes)
+    check(raw, n_classes)
+    candidates = _candidates(raw, input_shape, preprocessing, seed)
+    dataset = _dataset(raw, input_shape, n_classes, candidates, seed)
+    return replace(dataset, sha256=file_sha256(path))
+
+
+def synthetic_data(input_shape: Shape, n_classes: int, *, seed: int) -> Dataset:
+    """Smooth random inputs, for a model that came without data; there are no labels."""
+    size = int(np.prod(input_shape))
+    count = int(np.clip(_SYNTHETIC_VALUES // size, 200, 3000))
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((count, *input_shape), dtype=np.float32)
+    for axis in range(2, x.ndim):
+        # Neighbours in an image or a series are alike; white noise would hide what a layer does.
+        x = x + np.roll(x, 1, axis) + np.roll(x, 2, axis)
+    x = (x / x.std()).astype(np.float32)
+    note = (
+        "No data was given: everything is measured as agreement with the original on random inputs. "
+        "Give data from the real task before you trust it."
+    )
+    raw = RawData(parts={"": RawPart(x=x)}, notes=(note,))
+    dataset = _dataset(raw, input_shape, n_classes, (Preprocessing(),), seed)
+    return replace(dataset, synthetic=True)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _candidates(
+    raw: RawData, input_shape: Shape, given: Preprocessing | None, seed: int
+) -> tuple[Preprocessing, ...]:
+    """The given preprocessing with its layout made sure of, or guesses."""
+    shapes = {part.x.shape[1:] for part in raw.parts.values()}
+    if len(shapes) > 1:
+        raise DataRefusedError(
+            f"The parts hold examples of different shapes: {' and '.join(map(shape_text, sorted(shapes)))}."
+        )
+    shape = shapes.pop()
+    layouts = fitting_layouts(shape, input_shape)
+    if given:
+        given.check(input_shape)
+        if given.layout == _ANY_LAYOUT and layouts:
+            given = replace(given, layout=layouts[0])
+        if fits(shape, given.layout, input_shape):
+            return (given,)
+    if not layouts or given:
+        layout = f" in layout {given.layout}" if given else ""
+        raise DataRefusedError(
+            f"Examples have shape {shape_text(shape)}{layout}, but the model's input is "
+            f"{shape_text(input_shape)}. Give data of that shape (the channel axis may be last, or "
+            "left out when it is 1)."
+        )
+    training = split(raw, seed)[TRAINING]
+    rows = training.rows[:: max(1, len(training.rows) // 2000)]
+    return guess_preprocessing(raw.parts[training.part].x[rows], layouts, input_shape)
+
+
+def _dataset(
+    raw: RawData,
+    input_shape: Shape,
+    n_classes: int,
+    candidates: tuple[Preprocessing, ...],
+    seed: int,
+) -> Dataset:
+    sources = split(raw, seed)
+    splits = {}
+    for purpose, source in sources.items():
+        part = raw.parts[source.part]
+        splits[purpose] = Split(
+            raw=part.x,
+            indices=source.rows,
+            y=None if part.y is None else part.y[source.rows],
+            input_shape=input_shape,
+            preprocessing=candidates[0],
+        )
+    labelled = splits[TESTING].y is not None
+    unlabelled = "The data has no labels: accuracy is agreement with the original model."
+    notes = raw.notes if labelled or raw.notes else (unlabelled,)
+    return Dataset(
+        calibration=splits[CALIBRATION],
+        search=splits[SEARCH],
+        training=splits[TRAINING],
+        test=splits[TESTING],
+        n_classes=n_classes,
+        labelled=labelled,
+        preprocessing=candidates[0],
+        candidates=candidates,
+        class_names=raw.class_names,
+        notes=notes,
+    )

@@ -1,0 +1,250 @@
+"""REQUEST.json: what to compress, for which device, towards which goals and within which limits."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from compression import technique
+from compression.cost import device_names
+from compression.errors import DataRefusedError
+from compression.preprocessing import Preprocessing
+from selector.errors import BadRequestError
+from selector.types import Budgets, Goals, Lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SELECTORS = ("dqn", "greedy", "random", "genetic", "exhaustive")
+PLANNED_SELECTORS = ("classic",)
+KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One job, checked. ``techniques`` ``None`` means all; ``locks`` are by layer name.
+
+    ``time_limit_s`` is a ceiling: work is counted in steps, so that a seed repeats.
+    """
+
+    model: Path
+    data: Path | None = None
+    preprocessing: Preprocessing | None = None
+    target: str = "this-host"
+    goals: Goals = field(default_factory=Goals)
+    budgets: Budgets = field(default_factory=Budgets)
+    selector: str = "dqn"
+    techniques: tuple[str, ...] | None = None
+    locks: Mapping[str, Lock] = field(default_factory=dict)
+    time_limit_s: float = 600.0
+    threads: int = 2
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that ``parse_request`` reads back."""
+        return {
+            "model": str(self.model),
+            "data": str(self.data) if self.data else None,
+            "preprocessing": self.preprocessing.to_json() if self.preprocessing else None,
+            "target": self.target,
+            "goals": asdict(self.goals),
+            "budgets": asdict(self.budgets),
+            "selector": self.selector,
+            "techniques": list(self.techniques) if self.techniques is not None else None,
+            "locks": {layer: lock_to_json(lock) for layer, lock in self.locks.items()},
+            "time_limit_s": self.time_limit_s,
+            "threads": self.threads,
+            "seed": self.seed,
+        }
+
+
+def read_request(path: Path) -> Request:
+    """Read and check a request file; paths inside it are relative to its folder.
+
+    Raises:
+        BadRequestError: when the file cannot be read or says something that cannot be done.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadRequestError(
+            f"The request {path} cannot be read: {error.strerror}."
+        ) from error
+    except ValueError as error:
+        raise BadRequestError(f"The request {path.name} is not JSON: {error}.") from error
+    return parse_request(values, folder=path.parent)
+
+
+def parse_request(values: object, *, folder: Path) -> Request:
+    """Check the values of a request.
+
+    Raises:
+        BadRequestError: naming the key, what is wrong with it and what would do.
+    """
+    known = _object(values, "The request", [item.name for item in fields(Request)])
+    if not isinstance(known.get("model"), str):
+        raise BadRequestError('The request needs "model": the path of an ONNX file.')
+    return Request(
+        model=folder / known["model"],
+        data=folder / _text(known, "data", "") if known.get("data") is not None else None,
+        preprocessing=_preprocessing(known.get("preprocessing")),
+        target=parse_target(known.get("target", "this-host")),
+        goals=parse_goals(known.get("goals", {})),
+        budgets=parse_budgets(known.get("budgets", {})),
+        selector=_selector(known.get("selector", "dqn")),
+        techniques=_techniques(known.get("techniques")),
+        locks=parse_locks(known.get("locks", {})),
+        time_limit_s=_number(known.get("time_limit_s", 600), "time_limit_s", 1, 7 * 86400),
+        threads=_integer(known.get("threads", 2), "threads", 1, 256),
+        seed=_integer(known.get("seed", 0), "seed", 0, 2**31 - 1),
+    )
+
+
+def parse_goals(values: object) -> Goals:
+    """The four weights, normalised to sum to 1; a weight that is not named counts as 0."""
+    known = _object(values, '"goals"', [item.name for item in fields(Goals)])
+    if not known:
+        return Goals()
+    weights = {name: _number(known[name], f"goals.{name}", 0, 1e9) for name in known}
+    absent = {item.name: 0.0 for item in fields(Goals)}
+    return Goals(**(absent | weights)).normalised()
+
+
+def parse_budgets(values: object) -> Budgets:
+    """The four limits; ``null`` means no limit."""
+    known = _object(values, '"budgets"', [item.name for item in fields(Budgets)])
+    limits: dict[str, float] = {}
+    for name, value in known.items():
+        if value is None:
+            continue
+        limit = _number(value, f"budgets.{name}", 0, 1e15)
+        if limit == 0 and name != "max_accuracy_drop":
+            raise BadRequestError(
+                f"budgets.{name} is 0, which no network can meet. Give a larger limit, or null."
+            )
+        limits[name] = limit
+    return Budgets(**limits)
+
+
+def parse_locks(values: object) -> dict[str, Lock]:
+    """What the user fixed, by layer name."""
+    if not isinstance(values, Mapping):
+        raise BadRequestError('"locks" must be an object: {"layer": "keep", ...}.')
+    return {str(layer): _lock(str(layer), value) for layer, value in values.items()}
+
+
+def parse_target(value: object) -> str:
+    """The name of a device that has a profile."""
+    names = device_names()
+    if value not in names:
+        raise BadRequestError(
+            f"There is no target {value!r}. Known targets: {', '.join(names)}."
+        )
+    return str(value)
+
+
+def lock_to_json(lock: Lock) -> object:
+    """A lock in the form that ``parse_locks`` reads."""
+    if lock.exclude:
+        return {"exclude": list(lock.exclude)}
+    if lock.technique in (None, KEEP):
+        return KEEP
+    return {"technique": lock.technique, "params": dict(lock.params)}
+
+
+def _lock(layer: str, value: object) -> Lock:
+    if value == KEEP:
+        return Lock(technique=KEEP)
+    form = f'locks.{layer} must be "keep", {{"technique": ..., "params": {{}}}} or {{"exclude": [...]}}.'
+    if not isinstance(value, Mapping) or ("technique" in value) == ("exclude" in value):
+        raise BadRequestError(form)
+    known = _object(value, f"locks.{layer}", ["technique", "params", "exclude"])
+    if "exclude" in known:
+        if not isinstance(known["exclude"], list) or "params" in known:
+            raise BadRequestError(form)
+        return Lock(exclude=tuple(_technique(name, layer) for name in known["exclude"]))
+    params = known.get("params") or {}
+    if not isinstance(params, Mapping) or not all(
+        isinstance(v, int | float | str) for v in params.values()
+    ):
+        raise BadRequestError(form)
+    return Lock(technique=_technique(known["technique"], layer), params=dict(params))
+
+
+def _technique(name: object, where: str) -> str:
+    if name not in technique.names():
+        raise BadRequestError(
+            f"{where}: there is no technique {name!r}. Techniques: {', '.join(technique.names())}."
+        )
+    return str(name)
+
+
+def _techniques(value: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise BadRequestError('"techniques" must be a list of names, or null for all of them.')
+    return tuple(dict.fromkeys(_technique(name, "techniques") for name in value))
+
+
+def _selector(value: object) -> str:
+    if value in PLANNED_SELECTORS:
+        raise BadRequestError(
+            f"The selector {value!r} is not there yet. Take one of: {', '.join(SELECTORS)}."
+        )
+    if value not in SELECTORS:
+        raise BadRequestError(
+            f"There is no selector {value!r}. Take one of: {', '.join(SELECTORS)}."
+        )
+    return str(value)
+
+
+def _preprocessing(value: object) -> Preprocessing | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise BadRequestError('"preprocessing" must be an object or null.')
+    try:
+        return Preprocessing.from_json(value)
+    except DataRefusedError as error:
+        raise BadRequestError(str(error)) from error
+
+
+def _object(value: object, where: str, keys: list[str]) -> dict[str, Any]:
+    """The mapping, when all of its keys are known."""
+    if not isinstance(value, Mapping):
+        raise BadRequestError(f"{where} must be a JSON object.")
+    unknown = [str(key) for key in value if key not in keys]
+    if unknown:
+        raise BadRequestError(
+            f"{where} has unknown keys: {', '.join(unknown)}. Known keys: {', '.join(keys)}."
+        )
+    return dict(value)
+
+
+def _text(values: Mapping[str, Any], key: str, default: str) -> str:
+    value = values.get(key, default)
+    if not isinstance(value, str):
+        raise BadRequestError(f'"{key}" must be a text.')
+    return value
+
+
+def _number(value: object, where: str, low: float, high: float) -> float:
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not math.isfinite(value)
+    ):
+        raise BadRequestError(f"{where} must be a number; got {value!r}.")
+    if not low <= value <= high:
+        raise BadRequestError(f"{where} must lie between {low:g} and {high:g}; got {value:g}.")
+    return float(value)
+
+
+def _integer(value: object, where: str, low: int, high: int) -> int:
+    if isinstance(value, float) or not isinstance(value, int):
+        raise BadRequestError(f"{where} must be a whole number; got {value!r}.")
+    return int(_number(value, where, low, high))
