@@ -117,6 +117,8 @@ class StudyTables:
                 raise ValueError(f"{name} holds values that are not finite")
         if any(not row or row[0].technique != KEEP.technique for row in self.structures):
             raise ValueError("structures: the first one of every row must be 'keep'")
+        if not (self.mask_structure[:, 0].all() and self.mask_precision[0]):
+            raise ValueError("the masks forbid leaving the network as it is")
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         n_rows, n_groups, n_widths = len(self.layers), len(self.leader_row), len(WIDTH_STEPS)

@@ -1,0 +1,158 @@
+"""How many percentage points a recipe costs, from what single changes cost: a model of four numbers.
+
+The damage of a recipe is the square of the sum of sqrt(KL) over its changes, which ranks recipes
+better than the sum of KL and does not over-predict threefold; after a short recovery the capacity
+that is left tells about as much. So ``log raw = a + b1 log damage + b2 log(MACs ratio)
++ b3 log(parameter ratio)`` with no negative slope, and ``raw`` saturates where guessing begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from selector.tables import Array
+
+PRIOR = (0.4, 0.7, 0.35, 0.15)
+"""Intercept and slopes before anything was validated: a guess between small and middling networks."""
+
+_PRIOR_SPREAD = np.array([1.5, 0.35, 0.3, 0.3])
+_LOWEST = np.array([-8.0, 0.2, 0.0, 0.0])
+_HIGHEST = np.array([6.0, 1.6, 1.5, 1.5])
+_NOISE = 0.3  # of log(points + FLOOR): what neither damage nor capacity explains
+_PRIOR_BAND = 1.2
+_LEAST_BAND = 0.15
+_TWO_SIDED_90 = 1.645
+
+FLOOR = 0.3
+"""Points below which differences are noise of a search split of about a thousand samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccuracyModel:
+    """Predicts points lost; ``band`` is the half-width of ``log(points + FLOOR)`` that holds 9 in 10.
+
+    ``cap`` is the most that can be lost: the accuracy of the original minus that of guessing, in
+    points. ``n_validated`` counts the built candidates that the coefficients rest on.
+    """
+
+    cap: float
+    coefficients: tuple[float, float, float, float] = PRIOR
+    band: float = _PRIOR_BAND
+    n_validated: int = 0
+
+    def predict(self, features: Array) -> Array:
+        """``[...]`` points lost, at least 0, by features ``[..., 3]`` (see ``features``)."""
+        raw = np.exp(np.minimum(features @ np.array(self.coefficients[1:]), 40.0))
+        raw = raw * np.exp(self.coefficients[0])
+        lost = self.cap * -np.expm1(-raw / self.cap)
+        return np.asarray(np.where(np.isneginf(features[..., 0]), 0.0, lost))
+
+    def ends(self, drop_points: Array) -> tuple[Array, Array]:
+        """The ends of the band around predictions; nothing lost for certain stays nothing lost."""
+        middle = np.log(drop_points + FLOOR)
+        low = np.maximum(0.0, np.exp(middle - self.band) - FLOOR)
+        high = np.minimum(self.cap, np.exp(middle + self.band) - FLOOR)
+        return low, np.where(drop_points > 0, np.maximum(high, drop_points), 0.0)
+
+    def fitted(self, features: Array, drop_points: Array) -> AccuracyModel:
+        """The model refitted to built candidates ``[N, 3]`` and the points ``[N]`` they lost.
+
+        Ridge towards ``PRIOR``, so that few points move it little; the band comes from leaving one
+        out. A candidate that gained counts as one that lost nothing.
+        """
+        usable = np.isfinite(features).all(axis=-1) & np.isfinite(drop_points)
+        x, y = features[usable], np.clip(drop_points[usable], 0.0, 0.98 * self.cap)
+        if not len(y):
+            return AccuracyModel(cap=self.cap)
+        errors = [self._left_out(x, y, i) for i in range(len(y))]
+        # Two candidates say little about the spread: the prior's band counts as two more.
+        squares = float(np.sum(np.square(errors))) + 2 * (_PRIOR_BAND / _TWO_SIDED_90) ** 2
+        return AccuracyModel(
+            cap=self.cap,
+            coefficients=_as_tuple(_fit(x, y, self.cap)),
+            band=max(_LEAST_BAND, _TWO_SIDED_90 * float(np.sqrt(squares / (len(y) + 2)))),
+            n_validated=len(y),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that ``from_json`` reads back."""
+        return {
+            "cap": self.cap,
+            "coefficients": list(self.coefficients),
+            "band": self.band,
+            "n_validated": self.n_validated,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> AccuracyModel:
+        """Read what ``to_json`` wrote."""
+        return cls(
+            cap=float(values["cap"]),
+            coefficients=_as_tuple(np.array(values["coefficients"], dtype=np.float64)),
+            band=float(values["band"]),
+            n_validated=int(values["n_validated"]),
+        )
+
+    def _left_out(self, x: Array, y: Array, index: int) -> float:
+        rest = np.arange(len(y)) != index
+        model = AccuracyModel(
+            cap=self.cap, coefficients=_as_tuple(_fit(x[rest], y[rest], self.cap))
+        )
+        predicted = float(model.predict(x[index]))
+        return float(np.log(predicted + FLOOR) - np.log(y[index] + FLOOR))
+
+
+def features(damage: Array, macs_ratio: Array, params_ratio: Array) -> Array:
+    """``[..., 3]`` log squared damage (minus infinity for none), log of MACs and parameter ratios.
+
+    Ratios are original to compressed; a recipe that grows the network is taken as one that kept it.
+    """
+    with np.errstate(divide="ignore"):
+        log_damage = 2.0 * np.log(np.maximum(damage, 0.0))
+    grown = np.maximum(macs_ratio, 1.0), np.maximum(params_ratio, 1.0)
+    return np.stack([log_damage, np.log(grown[0]), np.log(grown[1])], axis=-1)
+
+
+def _fit(x: Array, y: Array, cap: float) -> Array:
+    """Damped Gauss-Newton on ``log(points + FLOOR)`` inside the box of sane slopes."""
+    design = np.concatenate([np.ones((len(x), 1)), x], axis=1)
+    prior, wanted = np.array(PRIOR), np.log(y + FLOOR)
+    weights = prior.copy()
+    best, best_loss = weights, _loss(design, wanted, cap, weights)
+    damping = 1.0
+    for _ in range(40):
+        predicted, slope = _response(design @ weights, cap)
+        jacobian = design * slope[:, None]
+        hessian = jacobian.T @ jacobian / _NOISE**2 + np.diag(1 / _PRIOR_SPREAD**2)
+        pull = jacobian.T @ (wanted - predicted) / _NOISE**2
+        gradient = pull + (prior - weights) / _PRIOR_SPREAD**2
+        step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), gradient)
+        weights = np.clip(best + step, _LOWEST, _HIGHEST)
+        loss = _loss(design, wanted, cap, weights)
+        damping = damping * 0.3 if loss < best_loss else damping * 4.0
+        if loss < best_loss:
+            best, best_loss = weights, loss
+        weights = best
+    return best
+
+
+def _loss(design: Array, wanted: Array, cap: float, weights: Array) -> float:
+    error = (wanted - _response(design @ weights, cap)[0]) / _NOISE
+    drift = (weights - np.array(PRIOR)) / _PRIOR_SPREAD
+    return float(error @ error + drift @ drift)
+
+
+def _response(z: Array, cap: float) -> tuple[Array, Array]:
+    """``log(points + FLOOR)`` of the linear part, and its slope."""
+    raw = np.exp(np.clip(z, -30.0, 30.0))
+    points = cap * -np.expm1(-raw / cap)
+    return np.log(points + FLOOR), raw * np.exp(-raw / cap) / (points + FLOOR)
+
+
+def _as_tuple(values: Array) -> tuple[float, float, float, float]:
+    a, b, c, d = (float(value) for value in values)
+    return a, b, c, d

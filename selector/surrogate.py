@@ -1,0 +1,163 @@
+"""A fast model of what any recipe gives: accuracy, latency, energy and file size, by the million."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from selector import accuracy
+from selector.accuracy import AccuracyModel
+from selector.action_space import ActionSpace
+from selector.local_search import climb
+from selector.pricing import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE, CostTables
+from selector.tables import Array, IntArray
+
+if TYPE_CHECKING:
+    from compression.cost import DeviceProfile
+    from selector.tables import StudyTables
+
+LEAST_BEST_LOG2 = 0.1
+"""A target where nothing can be gained must not make a small loss look enormous."""
+
+
+class Metrics(NamedTuple):
+    """Predictions, all of one shape: points lost, ms, mJ, bytes of the file, MACs, parameters."""
+
+    drop_points: Array
+    latency_ms: Array
+    energy_mj: Array
+    size_bytes: Array
+    macs: Array
+    params: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """A candidate that was built: its configuration, the points it lost, its KL to the original."""
+
+    config: tuple[int, ...]
+    drop_points: float
+    kl: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that ``from_json`` reads back."""
+        return {"config": list(self.config), "drop_points": self.drop_points, "kl": self.kl}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Validated:
+        """Read what ``to_json`` wrote."""
+        config = tuple(int(index) for index in values["config"])
+        return cls(
+            config=config, drop_points=float(values["drop_points"]), kl=float(values["kl"])
+        )
+
+
+class Surrogate:
+    """The study's tables with an accuracy model on top.
+
+    Attributes:
+        tables: what the study measured.
+        space: the decisions; a configuration is a row of action indices.
+        model: the accuracy model; before any validation it is a guess with a wide band.
+    """
+
+    def __init__(self, tables: StudyTables, model: AccuracyModel | None = None) -> None:
+        self.tables = tables
+        self.space = ActionSpace(tables)
+        self.model = model or AccuracyModel(cap=_most_points(tables))
+        self._costs: dict[tuple[str, ...], CostTables] = {}
+        self._best_log2: dict[str, Array] = {}
+        base = tables.macs[:, 0, 0, 0].sum(), tables.params[:, 0, 0, 0].sum()
+        self._base_macs, self._base_params = float(base[0]), float(base[1])
+
+    def costs(self, targets: Sequence[DeviceProfile]) -> CostTables:
+        """The tables priced for those targets; made once."""
+        key = tuple(target.name for target in targets)
+        if key not in self._costs:
+            self._costs[key] = CostTables(self.tables, self.space, targets)
+        return self._costs[key]
+
+    def evaluate(self, configs: IntArray, target: DeviceProfile) -> Metrics:
+        """Predictions ``[B]`` for configurations ``[B, D]`` on a target."""
+        return self.metrics(self.costs((target,)).totals(configs))
+
+    def metrics(self, totals: Array) -> Metrics:
+        """Predictions ``[...]`` from totals ``[..., 6]``, see ``selector.pricing``."""
+        return Metrics(
+            self.drop_points(totals),
+            totals[..., LATENCY],
+            totals[..., ENERGY],
+            totals[..., SIZE],
+            totals[..., MACS],
+            totals[..., PARAMS],
+        )
+
+    def drop_points(self, totals: Array) -> Array:
+        """``[...]`` predicted points lost."""
+        return self.model.predict(self.features(totals))
+
+    def features(self, totals: Array) -> Array:
+        """``[..., 3]`` what the accuracy model looks at."""
+        return accuracy.features(
+            totals[..., DAMAGE],
+            self._base_macs / np.maximum(totals[..., MACS], 1.0),
+            self._base_params / np.maximum(totals[..., PARAMS], 1.0),
+        )
+
+    def baseline(self, target: DeviceProfile) -> Metrics:
+        """Predictions (shape ``[]``) for the network as it came."""
+        return Metrics(*(column[0] for column in self.evaluate(self.space.untouched(), target)))
+
+    def best_log2(self, target: DeviceProfile) -> Array:
+        """``[3]`` log2 of the best attainable ratio to the baseline: latency, energy, storage.
+
+        Found by climbing from several corners, accuracy aside; at least ``LEAST_BEST_LOG2``.
+        """
+        if target.name not in self._best_log2:
+            self._best_log2[target.name] = self._best(target)
+        return self._best_log2[target.name]
+
+    def refit(self, validated: Sequence[Validated]) -> Surrogate:
+        """The same tables with the accuracy model fitted to candidates that were built."""
+        configs = self._legal_configs(validated)
+        totals = CostTables(self.tables, self.space, self._any_target()).totals(configs)
+        drops = np.array([candidate.drop_points for candidate in validated], dtype=np.float64)
+        prior = AccuracyModel(cap=_most_points(self.tables))
+        return Surrogate(self.tables, prior.fitted(self.features(totals), drops))
+
+    def _legal_configs(self, validated: Sequence[Validated]) -> IntArray:
+        shape = (len(validated), self.space.n_decisions)
+        configs = np.array([candidate.config for candidate in validated], dtype=np.int64)
+        return configs.reshape(shape)
+
+    def _any_target(self) -> tuple[DeviceProfile, ...]:
+        """Damage and capacity are the same on every target."""
+        known = next(iter(self._costs.values()), None)
+        if known is not None:
+            return known.targets[:1]
+        from compression.cost import device_names, load_device
+
+        return (load_device(device_names()[0]),)
+
+    def _best(self, target: DeviceProfile) -> Array:
+        costs = self.costs((target,))
+        rng = np.random.default_rng(0)
+        starts = self.space.sample(self.space.mask, 12, rng)
+        starts = np.concatenate([self.space.untouched(), starts])
+        base = costs.totals(self.space.untouched())[0]
+        found = []
+        for column in (LATENCY, ENERGY, SIZE):
+            ends = climb(costs, starts, self.space.mask, lambda t, c=column: -t[..., c])
+            least = float(costs.totals(ends)[:, column].min())
+            found.append(np.log2(float(base[column]) / max(least, 1e-12)))
+        return np.maximum(np.array(found), LEAST_BEST_LOG2)
+
+
+def _most_points(tables: StudyTables) -> float:
+    """What is lost when only guessing is left, in points."""
+    base = float(tables.meta.get("accuracy", 1.0))
+    chance = 1.0 / max(2, int(tables.meta.get("n_classes", 2)))
+    return max(1.0, 100.0 * (base - chance))

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from compression.cost import device_names, load_device
+from selector.action_space import ActionSpace
+from selector.pricing import DAMAGE, LATENCY, MACS, PARAMS, SIZE, CostTables
+from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
+
+TARGETS = [load_device(name) for name in device_names()]
+
+
+@pytest.fixture(params=[lenet_tables, residual_tables, toy_tables])
+def costs(request):
+    tables = request.param()
+    return CostTables(tables, ActionSpace(tables), TARGETS)
+
+
+def test_lookahead_equals_pricing_each_change(costs):
+    space, rng = costs.space, np.random.default_rng(1)
+    configs = space.sample(space.mask, 40, rng)
+    target = rng.integers(0, len(TARGETS), 40)
+    totals = costs.totals(configs, target)
+    for d in range(space.n_decisions):
+        ahead = costs.lookahead(configs, d, totals, target)
+        for a in np.flatnonzero(space.mask[d]):
+            changed = configs.copy()
+            changed[:, d] = a
+            assert ahead[:, a] == pytest.approx(
+                costs.totals(changed, target), rel=1e-9, abs=1e-9
+            )
+
+
+def test_untouched_network_costs_what_was_measured():
+    tables = lenet_tables()
+    costs = CostTables(tables, ActionSpace(tables), TARGETS)
+    base = costs.totals(costs.space.untouched(), TARGETS.index(load_device("this-host")))[0]
+    assert base[PARAMS] == 61_706
+    assert base[SIZE] == pytest.approx(tables.base_file_bytes)
+    assert base[LATENCY] == pytest.approx(tables.host_ms[0, :, 0, 0, 0].sum() + 0.02)
+    assert base[DAMAGE] == 0
+
+
+def test_pooled_head_costs_nothing_behind_it():
+    tables = lenet_tables()
+    costs = CostTables(tables, ActionSpace(tables), TARGETS)
+    space = costs.space
+    config = space.untouched()
+    config[0, space.head] = np.flatnonzero(space.pools)[0]
+    assert costs.totals(config)[0, PARAMS] == 156 + 2416 + 16 * 10 + 10
+
+
+def test_concat_interpolates_between_the_widths_of_its_groups():
+    tables = toy_tables()
+    costs = CostTables(tables, ActionSpace(tables), TARGETS)
+    config = costs.space.untouched()
+    config[0, 0] = next(
+        i for i, action in enumerate(costs.space.decisions[0].actions) if action.width == 2
+    )
+    macs = costs.totals(config)[0, MACS] - costs.totals(costs.space.untouched())[0, MACS]
+    left = 64 * 3 * 9 * (8 - 16)
+    join = tables.macs[2, 0, :, 0]
+    assert macs == pytest.approx(left + join[1] + (join[2] - join[1]) / 3 - join[0])
+
+
+def test_negative_offset_never_makes_time_negative():
+    from dataclasses import replace
+
+    tables = lenet_tables()
+    base_ms = tables.host_ms[:, :, 0, 0, 0].sum(axis=1)
+    tables = replace(tables, host_offset_ms=-0.4 * base_ms)
+    costs = CostTables(tables, ActionSpace(tables), [load_device("this-host")])
+    configs = costs.space.sample(costs.space.mask, 100, np.random.default_rng(0))
+    assert costs.totals(costs.space.untouched())[0, LATENCY] == pytest.approx(0.6 * base_ms[0])
+    assert costs.totals(configs)[:, LATENCY].min() > 0
