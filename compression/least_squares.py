@@ -12,7 +12,9 @@ RIDGE = 1e-3
 """Share of the mean diagonal that is added to a Gram matrix (measured: enough for wide layers)."""
 
 
-def fitted_weights(inputs: Tensor, targets: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+def fitted_weights(
+    inputs: Tensor, targets: Tensor, start: Tensor, *, with_bias: bool = True
+) -> tuple[Tensor, Tensor]:
     """Weights and bias that turn the inputs into the targets with the least squared error.
 
     The ridge pulls towards ``start``, not towards zero: with fewer rows than unknowns the inherited
@@ -22,12 +24,13 @@ def fitted_weights(inputs: Tensor, targets: Tensor, start: Tensor) -> tuple[Tens
         inputs: ``(rows, features)``.
         targets: ``(rows, outputs)``.
         start: ``(outputs, features)``, the inherited weights.
+        with_bias: Whether a bias takes up the means; else it comes back as zeros.
 
     Returns:
         ``(outputs, features)`` and ``(outputs,)``, both float64.
     """
     x, y, w = inputs.double(), targets.double(), start.double()
-    x_mean, y_mean = x.mean(0), y.mean(0)
+    x_mean, y_mean = x.mean(0) * with_bias, y.mean(0) * with_bias
     x, y = x - x_mean, y - y_mean
     residual = y - x @ w.T
     scale = RIDGE * float(x.square().sum()) / max(1, x.shape[1])

@@ -143,7 +143,7 @@ def node_of(module: fx.GraphModule, name: str) -> fx.Node:
     return nodes[name]
 
 
-def layer_of(module: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+def layer_of(module: nn.Module, node: fx.Node) -> nn.Module | None:
     """The module that a node calls, if it calls one."""
     return module.get_submodule(str(node.target)) if node.op == "call_module" else None
 

@@ -1,0 +1,76 @@
+"""A recipe made real: techniques applied in a fixed order, weights fitted after each kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from compression.channel_moments import observed
+from compression.errors import TechniqueRefusedError
+from compression.reconstruction import fitted, reference_of
+from compression.technique import Scope, get
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from compression.graph import Network
+    from compression.reconstruction import Reference
+    from compression.types import Recipe, RecipeStep
+
+_FITTED_SCOPES = (Scope.WIDTH, Scope.STRUCTURE, Scope.HEAD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    """The network, the steps that it holds, and the others with the reason of each."""
+
+    network: Network
+    applied: Recipe
+    skipped: tuple[tuple[RecipeStep, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workbench:
+    """The original and its answers to the calibration samples, for any number of builds."""
+
+    original: Network
+    reference: Reference
+
+    @classmethod
+    def of(cls, original: Network, x: np.ndarray) -> Workbench:
+        """Runs the original on the samples ``x``, float32 ``[samples, *input_shape]``."""
+        return cls(original=observed(original, x), reference=reference_of(original, x))
+
+    def build(self, recipe: Recipe) -> BuildResult:
+        """Applies widths first, then structures, the head and the precision.
+
+        Within a scope the order of the recipe counts. Weights are fitted after each scope that
+        changed anything, so that a structure is made from weights that suit the narrowed layer.
+        A step that a technique refuses is skipped with its reason.
+        """
+        network, applied, skipped = self.original, [], []
+        for scope in Scope:
+            steps = [step for step in recipe if get(step.technique).scope is scope]
+            before = network
+            for step in steps:
+                try:
+                    network = get(step.technique).apply(network, step.layer, step.params)
+                    applied.append(step)
+                except TechniqueRefusedError as refusal:
+                    skipped.append((step, str(refusal)))
+            if network is not before and scope in _FITTED_SCOPES:
+                network = fitted(network, self.reference)
+        return BuildResult(network=network, applied=tuple(applied), skipped=tuple(skipped))
+
+
+def build(original: Network, recipe: Recipe, x: np.ndarray, *, seed: int = 0) -> BuildResult:
+    """The network that a recipe describes, fitted to the original but not fine-tuned.
+
+    Args:
+        original: The imported network; it stays as it was.
+        recipe: Any steps; unknown techniques and layers are skipped with a reason like refusals.
+        x: Calibration samples, float32, ``[samples, *input_shape]``.
+        seed: Kept for methods that draw; all of today's are deterministic.
+    """
+    del seed
+    return Workbench.of(original, x).build(recipe)

@@ -1,0 +1,228 @@
+"""Fits a changed network to the original, layer by layer, in closed form: no gradient, no labels.
+
+In order of the graph, each layer that a technique touched gets the weights that reproduce the
+original's outputs best from what the changed network now feeds it (so errors of earlier layers are
+repaired by later ones); layers in between are brought back to the original mean and spread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from compression.least_squares import (
+    fitted_weights,
+    layer_rows,
+    output_positions,
+    output_rows,
+)
+from compression.surgery import FITS, INHERITED, Fits, Inherited, layer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+    from compression.graph import LayerOutput, Network
+
+_MOST_ROWS = 16_384
+_MOST_VALUES = 8_000_000
+"""Rows times columns of one regression: 64 MB in float64."""
+
+_Linear = nn.Linear | nn.Conv1d | nn.Conv2d
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What one original layer puts out: some rows of it, and mean and spread of each channel."""
+
+    positions: Tensor
+    rows: Tensor
+    mean: Tensor
+    std: Tensor
+    inputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The original's answers to the calibration samples, kept for any number of changed networks."""
+
+    x: Tensor
+    targets: Mapping[str, Target]
+
+
+def reference_of(original: Network, x: np.ndarray) -> Reference:
+    """Runs the original once and keeps what ``fitted`` needs.
+
+    Args:
+        original: The network that all changed ones come from.
+        x: Calibration samples, float32, ``[samples, *input_shape]``; 256 to 512 are enough.
+    """
+    samples = torch.from_numpy(x)
+    recorder = _Recorder(original.module, len(samples))
+    with torch.inference_mode():
+        recorder.run(samples)
+    return Reference(samples, recorder.targets)
+
+
+def reconstruct(network: Network, original: Network, x: np.ndarray) -> Network:
+    """The network with weights fitted to the original's outputs on ``x``; both stay as they were."""
+    return fitted(network, reference_of(original, x))
+
+
+def fitted(network: Network, reference: Reference) -> Network:
+    """``reconstruct`` with the original's answers at hand."""
+    module = network.copied_module()
+    with torch.inference_mode():
+        _Fitter(module, network.outputs_of, reference).run(reference.x)
+    return replace(network, module=module)
+
+
+class _Recorder(fx.Interpreter):
+    def __init__(self, module: fx.GraphModule, samples: int) -> None:
+        super().__init__(module, garbage_collect_values=True)
+        self._samples = samples
+        self.targets: dict[str, Target] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        layer = layer_of(self.module, n) if n.op == "call_module" else None
+        if isinstance(layer, _Linear):
+            self.targets[n.name] = _target(layer, result, self._samples)
+        return result
+
+
+def _target(layer: _Linear, y: Tensor, samples: int) -> Target:
+    inputs = layer.weight[0].numel()
+    columns = inputs * (layer.groups if isinstance(layer, nn.Conv1d | nn.Conv2d) else 1)
+    rows = min(_MOST_ROWS, max(2048, 8 * columns), max(256, _MOST_VALUES // columns))
+    dense = isinstance(layer, nn.Linear)
+    size = () if dense else tuple(y.shape[2:])
+    positions = output_positions(size, max(1, rows // samples))
+    mean, std = _mean_and_std(y, dense=dense)
+    chosen = output_rows(y, positions, dense=dense).clone()
+    return Target(positions, chosen, mean, std, inputs)
+
+
+def _mean_and_std(y: Tensor, *, dense: bool) -> tuple[Tensor, Tensor]:
+    axes = tuple(range(y.ndim - 1)) if dense else (0, *range(2, y.ndim))
+    std, mean = torch.std_mean(y, dim=axes, correction=0)
+    return mean, std
+
+
+class _Fitter(fx.Interpreter):
+    """Runs the changed network once; each layer is fitted just before its own turn."""
+
+    def __init__(
+        self, module: fx.GraphModule, outputs: Mapping[str, LayerOutput], reference: Reference
+    ) -> None:
+        super().__init__(module, garbage_collect_values=True)
+        self._reference = reference
+        self._outputs = outputs
+        self._layer_at = {output.node: layer for layer, output in outputs.items()}
+        self._drifted: set[fx.Node] = set()
+
+    def run_node(self, n: fx.Node) -> Any:
+        layer = layer_of(self.module, n) if n.op == "call_module" else None
+        drifted = any(source in self._drifted for source in n.all_input_nodes)
+        if isinstance(layer, _Linear):
+            drifted = self._fit(n, layer, self.env[n.all_input_nodes[0]], drifted=drifted)
+        elif drifted and isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            _recalibrate(layer, self.env[n.all_input_nodes[0]])
+        if drifted:
+            self._drifted.add(n)
+        return super().run_node(n)
+
+    def _fit(self, node: fx.Node, layer: _Linear, x: Tensor, *, drifted: bool) -> bool:
+        """Fits one layer; whether its outputs differ from the original's now."""
+        if INHERITED in node.meta:
+            self._split_again(node.meta[INHERITED], layer, x, node)
+            return True
+        fits = self._fits(node, layer)
+        if fits is None:
+            return drifted
+        target = self._reference.targets[fits.layer]
+        channels = self._channels(fits)
+        narrowed = layer.weight[0].numel() != target.inputs
+        mixing = isinstance(layer, nn.Linear) or layer.groups == 1
+        if mixing and (FITS in node.meta or narrowed):
+            _fit_weights(layer, x, target, channels)
+        elif drifted:
+            _match_spread(layer, x, target, channels)
+        return drifted or narrowed or FITS in node.meta
+
+    def _fits(self, node: fx.Node, layer: _Linear) -> Fits | None:
+        if FITS in node.meta:
+            found: Fits = node.meta[FITS]
+            return found
+        name = self._layer_at.get(node.name)
+        if name is None or name not in self._reference.targets:
+            return None
+        return Fits(name, 0, len(layer.weight))
+
+    def _channels(self, fits: Fits) -> Tensor:
+        """Which outputs of the original layer the node computes."""
+        kept = self._outputs[fits.layer].kept
+        if kept is None:
+            return torch.arange(fits.start, fits.stop)
+        return torch.tensor(kept[fits.start : fits.stop])
+
+    def _split_again(
+        self, inherited: Inherited, layer: _Linear, x: Tensor, node: fx.Node
+    ) -> None:
+        partners = [n for n in node.graph.nodes if n.name in inherited.partners]
+        target = self._reference.targets[partners[0].meta[FITS].layer]
+        size = _output_size(layer, x)
+        positions = output_positions(size, max(1, len(target.rows) // len(x)))
+        weights = inherited.split(layer_rows(layer, x, positions))
+        layer.weight.data.copy_(weights[0])
+        for name, weight in zip(inherited.partners, weights[1:], strict=True):
+            partner = self.module.get_submodule(name)
+            if isinstance(partner, _Linear):
+                partner.weight.data.copy_(weight)
+
+
+def _output_size(layer: _Linear, x: Tensor) -> tuple[int, ...]:
+    if isinstance(layer, nn.Linear):
+        return ()
+    axes = zip(
+        x.shape[2:],
+        layer.kernel_size,
+        layer.stride,
+        [int(p) for p in layer.padding],
+        layer.dilation,
+        strict=True,
+    )
+    return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
+
+
+def _fit_weights(layer: _Linear, x: Tensor, target: Target, channels: Tensor) -> None:
+    rows = layer_rows(layer, x, target.positions)
+    start = layer.weight.flatten(1)
+    weight, bias = fitted_weights(
+        rows, target.rows[:, channels], start, with_bias=layer.bias is not None
+    )
+    layer.weight.data.copy_(weight.reshape(layer.weight.shape))
+    if layer.bias is not None:
+        layer.bias.data.copy_(bias)
+
+
+def _match_spread(layer: _Linear, x: Tensor, target: Target, channels: Tensor) -> None:
+    """Scales and shifts each output channel to the original's mean and standard deviation."""
+    mean, std = _mean_and_std(layer(x), dense=isinstance(layer, nn.Linear))
+    gain = (target.std[channels] / std.clamp_min(1e-6)).clamp(0.5, 2.0)
+    layer.weight.data.mul_(gain.reshape(-1, *(1,) * (layer.weight.ndim - 1)))
+    if layer.bias is not None:
+        layer.bias.data.copy_(target.mean[channels] + gain * (layer.bias - mean))
+
+
+def _recalibrate(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> None:
+    """Population statistics of what a batch norm reads in the changed network."""
+    axes = (0, *range(2, x.ndim))
+    variance, mean = torch.var_mean(x, dim=axes, correction=0)
+    if layer.running_mean is not None and layer.running_var is not None:
+        layer.running_mean.data.copy_(mean)
+        layer.running_var.data.copy_(variance)
