@@ -1,0 +1,117 @@
+"""``Network`` -> ONNX file, checked: what is offered for download was loaded again and compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from compression.batch_norm_folding import fold_batch_norms
+from compression.errors import ModelRefusedError, VerificationError
+from compression.onnx_emission import emit
+from compression.onnx_probing import quiet_session
+from compression.onnx_writer import pays_in_int8, rounded_to_int8
+from compression.op_models import single_op_onnx
+from compression.quantization import QDQ_OPSET, quantised
+from compression.types import Precision
+
+if TYPE_CHECKING:
+    from compression.graph import Network
+
+__all__ = ["export_onnx", "single_op_onnx", "verify_export"]
+
+TOLERANCES = {Precision.FP32: 1e-3, Precision.INT8_WEIGHTS: 1e-3, Precision.INT8: 0.5}
+"""Largest difference to the network, relative to its largest output, by precision."""
+
+
+def export_onnx(network: Network, calibration: np.ndarray | None = None) -> bytes:
+    """The network as ONNX at its precision; interface names, opset and batch are the upload's.
+
+    ``INT8_WEIGHTS`` stores weights as ``int8 -> Cast -> Mul(scale)``: ONNX Runtime folds that when
+    it loads the file, so it runs at the speed of float. (``DequantizeLinear`` is not folded: it
+    nearly halved the speed of LeNet-5.) ``INT8`` raises the opset to 13 where it is older.
+
+    Args:
+        network: any network of the vocabulary that ``onnx_import`` makes.
+        calibration: inputs ``[n, *input_shape]`` that set the ranges for ``INT8``; unused otherwise.
+
+    Raises:
+        ValueError: ``INT8`` without calibration inputs.
+    """
+    module = network.copied_module()
+    fold_batch_norms(module)
+    opset = network.profile.opset
+    if network.precision is not Precision.INT8:
+        int8_weights = network.precision is Precision.INT8_WEIGHTS
+        return emit(module, network.profile, opset=opset, int8=int8_weights)
+    if calibration is None or not len(calibration):
+        raise ValueError("8-bit computation needs calibration inputs")
+    data = emit(module, network.profile, opset=max(opset, QDQ_OPSET), int8=False)
+    return quantised(data, calibration, network.profile)
+
+
+def verify_export(
+    data: bytes, network: Network, inputs: np.ndarray, tolerance: float | None = None
+) -> float:
+    """Load the file in ONNX Runtime and compare it with the network, at batch 1 and all at once.
+
+    Args:
+        data: the exported file.
+        network: what it was exported from; weights stored in 8 bits are compared as rounded.
+        inputs: ``[n, *input_shape]``; a fixed-batch model takes as many as fill whole batches.
+        tolerance: largest allowed relative difference; by precision when left out.
+
+    Returns:
+        The largest difference, relative to the network's largest output.
+
+    Raises:
+        VerificationError: the file does not load, or it computes something else.
+    """
+    limit = TOLERANCES[network.precision] if tolerance is None else tolerance
+    try:
+        session = quiet_session(data)
+    except ModelRefusedError as error:
+        raise VerificationError(f"The exported file does not load: {error}") from error
+    expected = _expected(network, inputs)
+    scale = max(float(np.abs(expected).max()), 1e-6)
+    worst = 0.0
+    for batch in _batches(network, len(inputs)):
+        feed = {network.profile.input_name: inputs[batch].astype(np.float32)}
+        found = session.run(list(network.profile.output_names), feed)[0]
+        if not np.isfinite(found).all():
+            raise VerificationError("The exported file computes values that are not numbers.")
+        worst = max(worst, float(np.abs(found - expected[batch]).max()) / scale)
+    if worst > limit:
+        raise VerificationError(
+            f"The exported file differs from the network by {worst:.1e} of the largest output; "
+            f"{limit:.0e} is allowed."
+        )
+    return worst
+
+
+def _batches(network: Network, n: int) -> list[slice]:
+    batch = network.profile.batch
+    if isinstance(batch, int):
+        return [slice(start, start + batch) for start in range(0, n - batch + 1, batch)]
+    return [slice(0, 1), slice(0, n)]
+
+
+def _expected(network: Network, inputs: np.ndarray) -> np.ndarray:
+    module = network.copied_module().eval()
+    fold_batch_norms(module)
+    if network.precision is Precision.INT8_WEIGHTS:
+        _round_weights(module)
+    with torch.no_grad():
+        outputs: np.ndarray = module(torch.from_numpy(inputs.astype(np.float32))).numpy()
+    return outputs
+
+
+def _round_weights(module: fx.GraphModule) -> None:
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+            values = layer.weight.detach().numpy()
+            if pays_in_int8(values):
+                stored, scales = rounded_to_int8(values)
+                layer.weight = nn.Parameter(torch.from_numpy(stored * scales))

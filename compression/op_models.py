@@ -1,0 +1,179 @@
+"""One operation as an ONNX model of its own: what a latency lookup measures."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from compression.types import OpSpec, Precision, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_OPSET = 17
+_SCALE = np.float32(1 / 32)
+"""Fixed range of the 8-bit models: speed does not depend on it."""
+
+
+def single_op_onnx(op: OpSpec, precision: Precision) -> bytes:
+    """A model of one operation with random weights and fixed batch 1.
+
+    Its input ``x`` is ``[1, *op.in_shape]`` and its output ``y`` is ``[1, *op.out_shape]``. For
+    ``INT8`` both are uint8 and the operation stands between dequantise and quantise nodes, so that
+    ONNX Runtime runs its 8-bit kernel and nothing else; ``INT8_WEIGHTS`` is the float model (stored
+    weights do not change its speed).
+
+    Raises:
+        ValueError: an operation of unknown kind.
+    """
+    if op.op not in _BODIES:
+        raise ValueError(f"no single-operation model for '{op.op}'")
+    model = _OpModel(op, int8=precision is Precision.INT8)
+    _BODIES[op.op](model, op)
+    return model.serialised()
+
+
+class _OpModel:
+    """Nodes and initializers around one operation, quantised or not."""
+
+    def __init__(self, op: OpSpec, *, int8: bool) -> None:
+        self.op = op
+        self.int8 = int8
+        self.rng = np.random.default_rng(0)
+        self.nodes: list[NodeProto] = []
+        self.initializers: list[TensorProto] = []
+
+    def add(self, kind: str, inputs: list[str], **attributes: Any) -> None:
+        """The operation itself, from the graph's input to its output."""
+        if not self.int8:
+            self.nodes.append(helper.make_node(kind, ["x", *inputs], ["y"], **attributes))
+            return
+        scale, zero = self._stored(_SCALE), self._stored(np.uint8(128))
+        self.nodes += [
+            helper.make_node("DequantizeLinear", ["x", scale, zero], ["xf"]),
+            helper.make_node(kind, ["xf", *inputs], ["yf"], **attributes),
+            helper.make_node("QuantizeLinear", ["yf", scale, zero], ["y"]),
+        ]
+
+    def weight(self, *shape: int) -> str:
+        """Random weights; 8 bits with a scale per output when quantised."""
+        values = self.rng.standard_normal(shape).astype(np.float32)
+        values /= np.float32(math.sqrt(math.prod(shape[1:])))
+        if not self.int8:
+            return self._stored(values)
+        stored = self._stored(self.rng.integers(-127, 128, shape, dtype=np.int8))
+        scales = self._stored(np.full(shape[0], _SCALE, np.float32))
+        zeros = self._stored(np.zeros(shape[0], np.int8))
+        return self._dequantised([stored, scales, zeros], axis=0)
+
+    def bias(self, size: int) -> str:
+        """A bias; 32-bit integers when quantised."""
+        if not self.int8:
+            return self._stored(np.zeros(size, np.float32))
+        scales = self._stored(np.full(size, _SCALE * _SCALE, np.float32))
+        zeros = self._stored(np.zeros(size, np.int32))
+        return self._dequantised(
+            [self._stored(np.zeros(size, np.int32)), scales, zeros], axis=0
+        )
+
+    def operand(self, shape: Shape) -> str:
+        """A second operand that the graph already holds."""
+        if not self.int8:
+            return self._stored(self.rng.standard_normal((1, *shape)).astype(np.float32))
+        stored = self._stored(self.rng.integers(0, 256, (1, *shape), dtype=np.uint8))
+        return self._dequantised([stored, self._stored(_SCALE), self._stored(np.uint8(128))])
+
+    def _dequantised(self, inputs: list[str], **attributes: Any) -> str:
+        out = f"{inputs[0]}f"
+        self.nodes.append(helper.make_node("DequantizeLinear", inputs, [out], **attributes))
+        return out
+
+    def _stored(self, values: np.ndarray | np.generic) -> str:
+        name = f"c{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+    def serialised(self) -> bytes:
+        kind = TensorProto.UINT8 if self.int8 else TensorProto.FLOAT
+        graph = helper.make_graph(
+            self.nodes,
+            self.op.op,
+            [helper.make_tensor_value_info("x", kind, [1, *self.op.in_shape])],
+            [helper.make_tensor_value_info("y", kind, [1, *self.op.out_shape])],
+            self.initializers,
+        )
+        opsets = [helper.make_opsetid("", _OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        return bytes(model.SerializeToString())
+
+
+def _window(op: OpSpec) -> dict[str, Any]:
+    spatial = len(op.kernel)
+    stride, padding = op.stride or (1,) * spatial, op.padding or (0,) * spatial
+    pads = [*padding, *(_end_pads(op, stride, padding))]
+    return {"kernel_shape": list(op.kernel), "strides": list(stride), "pads": pads}
+
+
+def _end_pads(op: OpSpec, stride: Shape, padding: Shape) -> list[int]:
+    """Padding at the end that gives the wanted output size (uneven or rounded-up windows)."""
+    rows = zip(op.in_shape[1:], op.out_shape[1:], op.kernel, stride, padding, strict=True)
+    ends = []
+    for size, wanted, kernel, step, before in rows:
+        needed = (wanted - 1) * step + kernel - size - before
+        ends.append(
+            before if (size + 2 * before - kernel) // step + 1 == wanted else max(0, needed)
+        )
+    return ends
+
+
+def _conv(model: _OpModel, op: OpSpec) -> None:
+    out, groups = op.out_shape[0], op.groups
+    weight = model.weight(out, op.in_shape[0] // groups, *op.kernel)
+    model.add("Conv", [weight, model.bias(out)], group=groups, **_window(op))
+
+
+def _dense(model: _OpModel, op: OpSpec) -> None:
+    features, out = op.in_shape[-1], op.out_shape[-1]
+    if len(op.in_shape) == 1:
+        model.add("Gemm", [model.weight(out, features), model.bias(out)], transB=1)
+    else:
+        model.add("MatMul", [model.weight(features, out)])
+
+
+def _pool(kind: str) -> Callable[[_OpModel, OpSpec], None]:
+    def body(model: _OpModel, op: OpSpec) -> None:
+        if op.kernel:
+            model.add(kind, [], **_window(op))
+        else:
+            model.add(f"Global{kind}", [])
+
+    return body
+
+
+def _add(model: _OpModel, op: OpSpec) -> None:
+    model.add("Add", [model.operand(op.out_shape)])
+
+
+def _concat(model: _OpModel, op: OpSpec) -> None:
+    rest = op.out_shape[0] - op.in_shape[0]
+    model.add("Concat", [model.operand((rest, *op.in_shape[1:]))] if rest > 0 else [], axis=1)
+
+
+def _elementwise(model: _OpModel, op: OpSpec) -> None:
+    del op
+    model.add("Relu", [])
+
+
+_BODIES: Mapping[str, Callable[[_OpModel, OpSpec], None]] = {
+    "conv": _conv,
+    "dense": _dense,
+    "max_pool": _pool("MaxPool"),
+    "average_pool": _pool("AveragePool"),
+    "global_average_pool": _pool("AveragePool"),
+    "add": _add,
+    "concat": _concat,
+    "elementwise": _elementwise,
+}
