@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import onnx
 
 _GENERATED = re.compile(
-    r"onnx::\w+|_?(val|v|t|w|const|constant|initializer|tensor)?_?\d+|/.*|.*_output_\d+|const_fold.*"
+    r"onnx::\w+|[a-zA-Z]\d*|_?(val|v|t|w|const|constant|initializer|tensor)?_?\d+|/.*|.*_output_\d+|const_fold.*"
 )
 _WEIGHT_SUFFIX = re.compile(
     r"([._/:]?(weight|kernel|bias|beta|gamma|w|b)s?)?([:_]0)?$", re.IGNORECASE
@@ -79,7 +79,7 @@ def _from_path(name: str, op_type: str) -> str:
         parts.pop()
     kept = [
         part
-        for part, following in zip(parts, [*parts[1:], ""], strict=True)
+        for part, following in zip(parts, [*parts, ""][1:], strict=True)
         if not following.startswith(f"{part}.")
     ]
     return "" if kept and _GENERATED.fullmatch(kept[-1]) else ".".join(kept).lower()
