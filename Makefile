@@ -22,7 +22,7 @@ setup: $(VENV)/.stamp-run
 setup-dev: $(VENV)/.stamp-dev
 
 run: setup
-	$(BIN)/python manage.py up --port $(PORT)
+	@set -a; if [ -f .env ]; then . ./.env; fi; exec $(BIN)/python manage.py up --port $(PORT)
 
 test: setup-dev browser
 	$(QUIET_HOME) $(BIN)/pytest -m "not slow" $(PYTEST_ARGS)

@@ -28,7 +28,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def motion_network() -> nn.Sequential:
-    """Three convolutions and two dense layers: 327,303 parameters."""
+    """Three convolutions and two dense layers: 326,791 parameters."""
     layers = OrderedDict[str, nn.Module](
         conv1=nn.Conv1d(6, 64, 5, padding=2),
         relu1=nn.ReLU(),
