@@ -61,10 +61,10 @@ def _scalings(
     unit_range = image and divide == 255.0
     if not unit_range:
         return [plain, own]
-    known = [_CENTRED]
-    known += [_MNIST] if len(mean) == 1 else [_IMAGENET] if len(mean) == 3 else []
+    known = [_MNIST] if len(mean) == 1 else [_IMAGENET] if len(mean) == 3 else []
+    known = [*known, _CENTRED]
     named = [Preprocessing(layout=layout, **values) for values in known]  # type: ignore[arg-type]
-    return [plain, own, *named]
+    return [plain, *named, own]
 
 
 def _channel_statistics(

@@ -1,0 +1,216 @@
+"""Milliseconds in ONNX Runtime: whole files timed in turns, and single operations looked up.
+
+Everything runs at batch 1 on one thread that does not spin: spinning threads of other sessions
+make outliers of fifty times the true value.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compression.onnx_probing import quiet_session
+from compression.op_models import single_op_onnx
+from compression.types import OpSpec, Precision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+MIN_ROUNDS = 30
+_WARM_UP = 10
+_BURST_MS = 4.0
+_BOOTSTRAPS = 1000
+
+_LOOKUP_MS = 3.0
+_LOOKUP_RUNS = (12, 60)
+_REFERENCE_EVERY = 40
+_REFERENCE = OpSpec(
+    op="dense", in_shape=(256,), out_shape=(256,), macs=256 * 256, params=256 * 256 + 256
+)
+_EMPTY = OpSpec(op="elementwise", in_shape=(1,), out_shape=(1,))
+_SMALLEST_MS = 1e-4
+
+SpecKey = tuple[OpSpec, Precision]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Timing:
+    """Rounds of one file, milliseconds each, and its speed-up over the first file.
+
+    ``ratios`` are of the first file's time to this one's, round by round; ``ratio_ci`` is the
+    5-95 % range of their bootstrapped median.
+    """
+
+    rounds_ms: NDArray[np.float64]
+    ratio: float
+    ratio_ci: tuple[float, float]
+
+    @property
+    def p50(self) -> float:
+        """The median round in ms."""
+        return float(np.median(self.rounds_ms))
+
+    @property
+    def p90(self) -> float:
+        """The round in ms that nine in ten stay below."""
+        return float(np.quantile(self.rounds_ms, 0.9))
+
+    @property
+    def p10(self) -> float:
+        """The round in ms that one in ten stays below."""
+        return float(np.quantile(self.rounds_ms, 0.1))
+
+    def to_json(self) -> dict[str, float | int]:
+        """The keys of a report's ``host_latency_ms``."""
+        return {
+            "p10": round(self.p10, 5),
+            "p50": round(self.p50, 5),
+            "p90": round(self.p90, 5),
+            "rounds": len(self.rounds_ms),
+        }
+
+
+def paired_latency(
+    files: Mapping[str, bytes],
+    x1: NDArray[np.float32],
+    rounds: int = 40,
+    *,
+    seed: int = 0,
+    keep_on: Callable[[int, int], bool] | None = None,
+) -> dict[str, Timing]:
+    """Time files against the first of them: each runs a short burst in every round.
+
+    The order in a round is random, so a slow phase of the machine hits all alike, and ratios are
+    taken round by round.
+
+    Args:
+        files: ONNX bytes by name; the first is what the others are compared with.
+        x1: one model-ready example, ``[1, ...]``.
+        rounds: at least ``MIN_ROUNDS`` are needed for a figure that may be called measured.
+        seed: of the order.
+        keep_on: told ``(done, rounds)``; a false answer ends after at least one round.
+    """
+    calls = {name: _call(data, x1) for name, data in files.items()}
+    repeats = {name: _repeats(call) for name, call in calls.items()}
+    rng, names = np.random.default_rng(seed), list(files)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for done in range(1, rounds + 1):
+        for at in rng.permutation(len(names)):
+            name = names[at]
+            calls[name]()  # bring its weights back into the caches
+            times[name].append(float(np.median(_times_ms(calls[name], repeats[name]))))
+        if keep_on is not None and not keep_on(done, rounds):
+            break
+    first = np.array(times[names[0]])
+    return {name: _timing(np.array(times[name]), first, rng) for name in names}
+
+
+def median_latency_ms(data: bytes, x1: NDArray[np.float32], rounds: int = 20) -> float:
+    """The median time of one call of a file, in ms."""
+    return paired_latency({"": data}, x1, rounds)[""].p50
+
+
+class LatencyLookup:
+    """Times single operations as one-node files and keeps what it has timed.
+
+    What an empty file takes is subtracted: that much is paid once a network, not once a layer. A
+    reference file is timed along; when the machine slows down or speeds up, times follow it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[SpecKey, float] = {}
+        self._reference = _call_of(_REFERENCE, Precision.FP32)
+        self._reference_ms = 0.0
+        self._floor_ms = 0.0
+
+    def measure(
+        self,
+        specs: Iterable[SpecKey],
+        keep_on: Callable[[int, int], bool] | None = None,
+    ) -> dict[SpecKey, float]:
+        """Milliseconds of each operation at its precision; each distinct one is timed once.
+
+        Args:
+            specs: may repeat themselves.
+            keep_on: told ``(done, total)``; a false answer stops, and what is missing is absent.
+        """
+        wanted = list(dict.fromkeys(specs))
+        missing = [key for key in wanted if key not in self._known]
+        if missing and not self._reference_ms:
+            self._reference_ms = _typical_ms(self._reference)
+            self._floor_ms = _typical_ms(_call_of(_EMPTY, Precision.FP32))
+        for start in range(0, len(missing), _REFERENCE_EVERY):
+            self._measure_batch(missing[start : start + _REFERENCE_EVERY])
+            done = min(len(missing), start + _REFERENCE_EVERY)
+            if keep_on is not None and not keep_on(done, len(missing)):
+                break
+        return {key: self._known[key] for key in wanted if key in self._known}
+
+    def _measure_batch(self, keys: Sequence[SpecKey]) -> None:
+        before = _typical_ms(self._reference)
+        times = [_typical_ms(_call_of(*key)) for key in keys]
+        after = _typical_ms(self._reference)
+        drift = 0.5 * (before + after) / self._reference_ms
+        for key, found in zip(keys, times, strict=True):
+            self._known[key] = max(_SMALLEST_MS, found / drift - self._floor_ms)
+
+
+def _call(data: bytes, x1: NDArray[np.float32]) -> Callable[[], object]:
+    """One inference of a file on one example; a fixed batch is filled with copies of it."""
+    session = quiet_session(data)
+    entry = session.get_inputs()[0]
+    batch = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else 1
+    feed = {entry.name: np.ascontiguousarray(np.repeat(x1[:1], batch, axis=0), np.float32)}
+    return lambda: session.run(None, feed)
+
+
+def _call_of(spec: OpSpec, precision: Precision) -> Callable[[], object]:
+    session = quiet_session(single_op_onnx(spec, precision))
+    rng = np.random.default_rng(0)
+    feed = {}
+    for entry in session.get_inputs():
+        values = 100 * rng.random([n if isinstance(n, int) else 1 for n in entry.shape])
+        feed[entry.name] = values.astype(np.uint8 if "uint8" in entry.type else np.float32)
+    return lambda: session.run(None, feed)
+
+
+def _times_ms(call: Callable[[], object], repeats: int) -> list[float]:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def _repeats(call: Callable[[], object]) -> int:
+    """Calls that fill one burst."""
+    for _ in range(_WARM_UP):
+        call()
+    each = float(np.median(_times_ms(call, _WARM_UP)))
+    return int(np.clip(_BURST_MS / max(each, 1e-4) + 1, 3, 200))
+
+
+def _typical_ms(call: Callable[[], object]) -> float:
+    """The lower quartile of as many calls as the budget allows: interruptions only ever add."""
+    for _ in range(3):
+        call()
+    each = min(_times_ms(call, 3))
+    repeats = int(np.clip(_LOOKUP_MS / max(each, 1e-4), *_LOOKUP_RUNS))
+    return float(np.quantile(_times_ms(call, repeats), 0.25))
+
+
+def _timing(
+    rounds_ms: NDArray[np.float64], first_ms: NDArray[np.float64], rng: np.random.Generator
+) -> Timing:
+    ratios = first_ms / rounds_ms
+    again = np.median(ratios[rng.integers(0, len(ratios), (_BOOTSTRAPS, len(ratios)))], axis=1)
+    low, high = np.quantile(again, (0.05, 0.95))
+    return Timing(
+        rounds_ms=rounds_ms, ratio=float(np.median(ratios)), ratio_ci=(float(low), float(high))
+    )
