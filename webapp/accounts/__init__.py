@@ -1,0 +1,1 @@
+"""Who is asking: local mode has one automatic user, on the loopback interface only."""

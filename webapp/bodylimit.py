@@ -1,0 +1,93 @@
+"""A limit on request bodies, kept before Django spools the first byte to disk."""
+
+import json
+import shutil
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.conf import settings
+
+UPLOAD_PATH = "/api/uploads/"
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class BodyLimit:
+    """Refuses a body by its declared length; more bytes than declared end the request."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length = _declared_length(scope)
+        refusal = refusal_of(scope["path"], scope["method"], length)
+        if refusal:
+            await _answer(send, *refusal)
+            return
+        await self.application(scope, _counted(receive, length or 0), send)
+
+
+def refusal_of(path: str, method: str, length: int | None) -> tuple[int, str, str] | None:
+    """Status, code and sentence when a body of that length is not welcome."""
+    if method in ("GET", "HEAD", "OPTIONS"):
+        return None
+    if not path.startswith(UPLOAD_PATH):
+        if length and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return 413, "too_large", "This request is larger than 1 MiB."
+        return None
+    if length is None:
+        return 411, "length_required", "The upload does not say how long it is."
+    if length > settings.UPLOAD_LIMIT_BYTES:
+        return 413, "too_large", too_large(length)
+    # Twice: once as the request's body, once as the stored file.
+    free = shutil.disk_usage(settings.UPLOAD_ROOT).free
+    if free < 2 * length + settings.UPLOAD_SPARE_BYTES:
+        text = f"The disk has {gib(free)} left, not enough to take in this file."
+        return 507, "disk_full", text
+    return None
+
+
+def too_large(size_bytes: int) -> str:
+    return (
+        f"The file is {gib(size_bytes)}; the limit is {gib(settings.UPLOAD_LIMIT_BYTES)}. "
+        "Weights in a separate file are not read yet."
+    )
+
+
+def gib(size_bytes: int) -> str:
+    return f"{size_bytes / 1024**3:.1f} GiB".replace(".0 ", " ")
+
+
+def _declared_length(scope: Scope) -> int | None:
+    values = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(values[0]) if values and values[0].isdigit() else None
+
+
+def _counted(receive: Receive, length: int) -> Receive:
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        # A chunked body declares nothing; what it may bring is then a megabyte.
+        if seen > max(length, settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
+            return {"type": "http.disconnect"}
+        return message
+
+    return counted
+
+
+async def _answer(send: Send, status: int, code: str, text: str) -> None:
+    body = json.dumps({"error": {"message": text, "code": code}}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,8 @@
+from django.urls import path
+
+from webapp.devices import views
+
+urlpatterns = [
+    path("devices/", views.devices_page, name="devices"),
+    path("api/devices", views.device_list, name="api-devices"),
+]

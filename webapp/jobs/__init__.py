@@ -1,0 +1,1 @@
+"""Long work: the job lease, the event log, the queues and the seam to the engine."""

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.http import Http404
+
+from webapp.jobs import queries
+from webapp.jobs.events import group
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+
+class JobConsumer(AsyncJsonWebsocketConsumer):
+    """Sends a job's events without a gap, and its state whenever it moves."""
+
+    async def connect(self) -> None:
+        self.job_id: UUID = self.scope["url_route"]["kwargs"]["job_id"]
+        query = parse_qs(self.scope["query_string"].decode("latin1"))
+        self.last = _number(query.get("after", ["0"])[0])
+        # Nudges arrive from other tasks of this connection: one sender at a time keeps the order.
+        self.sending = asyncio.Lock()
+        await self.accept()
+        # First the group, then the database: what happens in between comes twice, not never.
+        await self.channel_layer.group_add(group(self.job_id), self.channel_name)
+        if not await self.send_state():
+            await self.close(code=4404)
+            return
+        await self.send_stored()
+
+    async def disconnect(self, _code: int) -> None:
+        await self.channel_layer.group_discard(group(self.job_id), self.channel_name)
+
+    async def receive_json(self, content: Any, **_: Any) -> None:
+        if isinstance(content, dict) and content.get("kind") == "sync":
+            self.last = min(self.last, _number(content.get("after", self.last)))
+            await self.send_stored()
+
+    async def job_moved(self, message: dict[str, Any]) -> None:
+        events = message["events"]
+        if events:
+            await self.send_new(events)
+        else:
+            await self.send_state()
+
+    async def send_new(self, events: list[dict[str, Any]]) -> None:
+        async with self.sending:
+            fresh = [event for event in events if event["seq"] > self.last]
+            is_gap_free = bool(fresh) and fresh[0]["seq"] == self.last + 1
+            if is_gap_free:
+                await self._send_all(fresh)
+        if fresh and not is_gap_free:
+            await self.send_stored()
+
+    async def send_stored(self) -> None:
+        async with self.sending:
+            while events := await self._events_after(self.last):
+                await self._send_all(events)
+
+    async def send_state(self) -> bool:
+        state = await self._state()
+        if state is not None:
+            await self.send_json({"kind": "state", "job": state})
+        return state is not None
+
+    async def _send_all(self, events: list[dict[str, Any]]) -> None:
+        for event in events:
+            await self.send_json({"kind": "event", "event": event})
+            self.last = event["seq"]
+
+    @database_sync_to_async
+    def _state(self) -> dict[str, Any] | None:
+        try:
+            return queries.job_json(
+                queries.job_get(owner=self.scope["user"], job_id=self.job_id)
+            )
+        except Http404:
+            return None
+
+    @database_sync_to_async
+    def _events_after(self, seq: int) -> list[dict[str, Any]]:
+        try:
+            job = queries.job_get(owner=self.scope["user"], job_id=self.job_id)
+        except Http404:
+            return []
+        return queries.events_after(job, seq)
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, int | str) and str(value).isdigit() else 0

@@ -1,0 +1,160 @@
+"""Who works on a job. Everything here is one conditional update, so two can never both win."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from webapp.jobs.models import ACTIVE, Job, JobState
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+
+class LeaseLostError(Exception):
+    """Another attempt owns the job now; whatever this one still does must not be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a job, as one numbered attempt."""
+
+    job_id: UUID
+    attempt: int
+
+    @property
+    def rows(self) -> Any:
+        """The job's row, as long as it is this attempt's."""
+        return Job.objects.filter(pk=self.job_id, attempt=self.attempt, state=JobState.RUNNING)
+
+    def write(self, **fields: Any) -> None:
+        """Change the job.
+
+        Raises:
+            LeaseLostError: when it belongs to another attempt.
+        """
+        if not self.rows.update(**fields):
+            raise LeaseLostError(str(self.job_id))
+
+    def beat(self) -> None:
+        """Say that this attempt is alive."""
+        self.write(heartbeat=timezone.now())
+
+    def cancel_requested(self) -> bool:
+        """Whether the user asked to stop."""
+        return bool(self.rows.filter(cancel_requested=True).exists())
+
+    def finish(self, state: JobState, *, message: str = "", reference: str = "") -> None:
+        """End the job."""
+        self.write(state=state, message=message, reference=reference, finished=timezone.now())
+
+    def hand_over(self) -> None:
+        """Queue the rest of the job for the workers of another queue."""
+        self.write(state=JobState.QUEUED, queued=timezone.now(), worker="")
+
+
+def claim(job_id: UUID | str) -> Lease | None:
+    """The lease of a queued job, or ``None`` when somebody else was quicker or it has ended."""
+    now = timezone.now()
+    with transaction.atomic():
+        claimed = Job.objects.filter(
+            pk=job_id, state=JobState.QUEUED, cancel_requested=False
+        ).update(
+            state=JobState.RUNNING,
+            attempt=F("attempt") + 1,
+            worker=this_worker(),
+            heartbeat=now,
+            started=Coalesce("started", now),
+        )
+        if not claimed:
+            return None
+        job = Job.objects.only("attempt").get(pk=job_id)
+    return Lease(job.pk, job.attempt)
+
+
+def lost_leases() -> list[Job]:
+    """Running jobs whose worker went silent, or is known to be dead because it ran here."""
+    silent_since = timezone.now() - timedelta(seconds=settings.LEASE_LOST_S)
+    here = f"{socket.gethostname()}:"
+    running = Job.objects.filter(state=JobState.RUNNING)
+    suspects = running.filter(Q(heartbeat__lt=silent_since) | Q(worker__startswith=here))
+    return [job for job in suspects if _is_lost(job, here)]
+
+
+def take_back(job: Job) -> JobState | None:
+    """Queue a lost job again, or give it up after its last attempt; ``None`` if it moved on."""
+    lost = job.lost + 1
+    given_up = lost >= settings.LEASE_ATTEMPTS
+    state = JobState.FAILED if given_up else JobState.QUEUED
+    if job.cancel_requested:
+        state = JobState.CANCELLED
+    now = timezone.now()
+    message = (
+        f"The worker stopped answering {lost} times at {job.stage.capitalize()}. "
+        "What was finished is kept; try again with a smaller model or more memory."
+    )
+    # The heartbeat in the condition: a worker that was only slow and has just beaten keeps its job.
+    changed = Job.objects.filter(
+        pk=job.pk, attempt=job.attempt, state=JobState.RUNNING, heartbeat=job.heartbeat
+    ).update(
+        state=state,
+        # Raised here too, so that nothing the old attempt still writes can land.
+        attempt=F("attempt") + 1,
+        lost=lost,
+        queued=now,
+        worker="",
+        finished=None if state in ACTIVE else now,
+        message=message if state == JobState.FAILED else "",
+    )
+    return state if changed else None
+
+
+def release_all_here() -> int:
+    """Queue what ran on this host, when its workers have been stopped in good order."""
+    running = Job.objects.filter(
+        state=JobState.RUNNING, worker__startswith=f"{socket.gethostname()}:"
+    )
+    return running.update(
+        state=JobState.QUEUED, attempt=F("attempt") + 1, queued=timezone.now(), worker=""
+    )
+
+
+@cache
+def _worker_name(pid: int) -> str:
+    return f"{socket.gethostname()}:{pid}:{psutil.Process(pid).create_time():.2f}"
+
+
+def this_worker() -> str:
+    """Host, process and its start: enough to see later whether it still lives."""
+    return _worker_name(os.getpid())
+
+
+def _is_lost(job: Job, here: str) -> bool:
+    if not job.worker.startswith(here):
+        return True
+    silent = job.heartbeat is None or (
+        (timezone.now() - job.heartbeat).total_seconds() > settings.LEASE_LOST_S
+    )
+    return silent or not is_alive(job.worker)
+
+
+def is_alive(worker: str) -> bool:
+    """Whether that process of this host still runs (and is not another with its number)."""
+    _, pid, started = worker.rsplit(":", 2)
+    try:
+        process = psutil.Process(int(pid))
+        same = abs(process.create_time() - float(started)) < 1.0
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

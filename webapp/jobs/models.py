@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class JobKind(models.TextChoices):
+    STUDY = "study"
+    BUILD = "build"
+
+
+class JobState(models.TextChoices):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    MISSED = "missed"
+    INFEASIBLE = "infeasible"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+ACTIVE = (JobState.QUEUED, JobState.RUNNING)
+DELIVERED = (JobState.DONE, JobState.MISSED, JobState.INFEASIBLE)
+
+
+class Job(models.Model):
+    """One study or build. The row is the truth: whoever works on it holds its lease.
+
+    ``attempt`` is the fencing token: every claim raises it, and whatever a worker writes says which
+    attempt it belongs to. ``lost`` counts the attempts whose worker went silent.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    project = models.ForeignKey("projects.Project", null=True, on_delete=models.SET_NULL)
+    study = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="builds"
+    )
+    kind = models.CharField(max_length=8, choices=JobKind)
+    target = models.CharField(max_length=64)
+
+    state = models.CharField(max_length=12, choices=JobState, default=JobState.QUEUED)
+    stage = models.CharField(max_length=8, default="")
+    stages = models.JSONField(default=dict)
+    message = models.TextField(default="", blank=True)
+    reference = models.CharField(max_length=16, default="", blank=True)
+    cancel_requested = models.BooleanField(default=False)
+
+    attempt = models.PositiveIntegerField(default=0)
+    lost = models.PositiveIntegerField(default=0)
+    worker = models.CharField(max_length=200, default="", blank=True)
+    heartbeat = models.DateTimeField(null=True)
+    queued = models.DateTimeField(default=timezone.now)
+    sent = models.DateTimeField(default=timezone.now)
+    last_seq = models.PositiveIntegerField(default=0)
+
+    created = models.DateTimeField(auto_now_add=True)
+    started = models.DateTimeField(null=True)
+    finished = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (models.Index(fields=["state", "heartbeat"]),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+    @property
+    def folder(self) -> Path:
+        return settings.JOB_ROOT / str(self.id)
+
+    @property
+    def all_stages(self) -> Sequence[Stage]:
+        return STUDY_STAGES if self.kind == JobKind.STUDY else BUILD_STAGES
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE
+
+
+class JobEvent(models.Model):
+    """One line of a job's log, numbered without gaps from 1."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
+    seq = models.PositiveIntegerField()
+    t = models.DateTimeField()
+    stage = models.CharField(max_length=8)
+    part = models.CharField(max_length=16, default="", blank=True)
+    kind = models.CharField(max_length=12)
+    data = models.JSONField(default=dict)
+    done = models.FloatField(null=True)
+    total = models.FloatField(null=True)
+    eta_s = models.FloatField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["job", "seq"], name="one_event_a_number"),
+        )
+        ordering = ("seq",)
+
+    def __str__(self) -> str:
+        return f"{self.job_id} #{self.seq} {self.kind}"
+
+
+class Artifact(models.Model):
+    """A file that a finished job offers; ``path`` is relative to the job's folder."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="artifacts")
+    name = models.CharField(max_length=200)
+    path = models.CharField(max_length=300)
+    format = models.CharField(max_length=20)
+    size_bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    primary = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["job", "name"], name="one_artifact_a_name"),
+        )
+        ordering = ("-primary", "name")
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,105 @@
+"""Jobs as the pages see them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.http import Http404
+from django.urls import reverse
+
+from webapp.jobs.eta import remaining_seconds
+from webapp.jobs.events import event_json
+from webapp.jobs.models import Artifact, Job, JobEvent, JobKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+    User = AbstractBaseUser | AnonymousUser
+
+MOST_EVENTS = 5000
+
+
+def job_get(*, owner: User, job_id: UUID) -> Job:
+    """The owner's job; a stranger gets 404."""
+    job = Job.objects.select_related("project").filter(pk=job_id, owner_id=owner.pk).first()
+    if job is None:
+        raise Http404("There is no such job.")
+    return job
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """The job, with its stages, its best result so far and its files."""
+    project = job.project
+    return {
+        "id": str(job.id),
+        "kind": job.kind,
+        "state": job.state,
+        "stage": job.stage,
+        "stages": stages_json(job),
+        "eta": remaining_seconds(job),
+        "message": job.message,
+        "reference": job.reference,
+        "project": {"id": str(project.id), "name": project.name} if project else None,
+        "target": job.target,
+        "last_seq": job.last_seq,
+        "created": _iso(job.created),
+        "started": _iso(job.started),
+        "finished": _iso(job.finished),
+        "cancel_requested": job.cancel_requested,
+        "queue_position": queue_position(job),
+        "best": best_so_far(job),
+        "artifacts": [artifact_json(artifact) for artifact in job.artifacts.all()],
+    }
+
+
+def stages_json(job: Job) -> list[dict[str, Any]]:
+    """State, seconds and a detail of each stage, in order."""
+    waiting = {"state": "waiting", "seconds": None, "detail": ""}
+    return [
+        {"stage": stage.value, **waiting, **job.stages.get(stage, {})}
+        for stage in job.all_stages
+    ]
+
+
+def artifact_json(artifact: Artifact) -> dict[str, Any]:
+    """A file that the job offers."""
+    return {
+        "name": artifact.name,
+        "size_bytes": artifact.size_bytes,
+        "sha256": artifact.sha256,
+        "url": reverse("job-file", args=[artifact.job_id, artifact.name]),
+        "format": artifact.format,
+        "primary": artifact.primary,
+    }
+
+
+def events_after(job: Job, seq: int) -> list[dict[str, Any]]:
+    """The job's events with a higher number, in order."""
+    events = JobEvent.objects.filter(job=job, seq__gt=seq).order_by("seq")
+    return [event_json(event) for event in events[:MOST_EVENTS]]
+
+
+def best_so_far(job: Job) -> dict[str, Any] | None:
+    """The candidate a person would be shown first: validated if there is one, and the last such."""
+    if job.kind == JobKind.BUILD:
+        last = job.events.filter(kind="done").exclude(data={}).last()
+        return last.data if last and job.stages.get("PACKAGE") else None
+    candidates = [event.data for event in job.events.filter(kind="candidate")]
+    if not candidates:
+        return None
+    validated = [data for data in candidates if data.get("validated")] or candidates
+    return validated[-1]
+
+
+def queue_position(job: Job) -> int | None:
+    """How many jobs are served before this one; ``None`` when it does not wait."""
+    if job.state != "queued":
+        return None
+    return Job.objects.filter(state="queued", queued__lt=job.queued).count()
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None

@@ -1,0 +1,97 @@
+"""How the engine process is locked in: limits, an empty environment, no network where possible."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+
+logger = logging.getLogger(__name__)
+
+LAUNCH = Path(__file__).resolve().parent.parent / "launch.py"
+PROBE_TIMEOUT_S = 5
+
+
+def start_engine(arguments: list[str], folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start ``python -m selector ARGUMENTS`` in its own session and folder.
+
+    Standard output is a pipe of JSON lines; closing standard input asks the engine to stop.
+    """
+    command = settings.ENGINE_COMMAND or [sys.executable, "-P", "-m", "selector"]
+    options = {"parent": os.getpid(), "death_signal": signal.SIGKILL, "limits": limits()}
+    scratch = folder / "tmp"
+    scratch.mkdir(exist_ok=True)
+    return subprocess.Popen(  # noqa: S603 - the command is ours, no shell is involved
+        [
+            *network_isolation(),
+            *(sys.executable, "-I", "-S", str(LAUNCH), json.dumps(options)),
+            *(*command, *arguments),
+        ],
+        cwd=folder,
+        env=environment(scratch),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,
+    )
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process and whatever it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        logger.debug("Engine %s had ended already", process.pid)
+    process.wait()
+
+
+def limits() -> dict[str, int]:
+    """Resource limits of one stage."""
+    gib = 1024**3
+    return {
+        "AS": settings.ENGINE_MEMORY_GIB * gib,
+        "CPU": settings.ENGINE_STAGE_HOURS * 3600 * settings.ENGINE_THREADS,
+        "FSIZE": settings.ENGINE_FILE_GIB * gib,
+        "NOFILE": 1024,
+        "CORE": 0,
+    }
+
+
+def environment(scratch: Path) -> dict[str, str]:
+    """What the engine may know: no secrets, no addresses of database or broker."""
+    threads = str(settings.ENGINE_THREADS)
+    return {
+        "PATH": os.defpath,
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(settings.BASE_DIR),
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+    }
+
+
+@cache
+def network_isolation() -> tuple[str, ...]:
+    """The prefix that takes the network away; empty where this host forbids it."""
+    for prefix in (("unshare", "-n"), ("unshare", "-Urn")):
+        try:
+            probe = subprocess.run(  # noqa: S603
+                [*prefix, "true"], capture_output=True, timeout=PROBE_TIMEOUT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if probe.returncode == 0:
+            return prefix
+    logger.warning("Network isolation of the engine is off: this host does not allow it.")
+    return ()

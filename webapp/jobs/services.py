@@ -1,0 +1,133 @@
+"""What people and the supervisor do with jobs."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+
+from webapp.jobs import folders, lease, tasks
+from webapp.jobs.events import Line, append_unleased, nudge
+from webapp.jobs.models import DELIVERED, Job, JobKind, JobState
+from webapp.responses import RequestRefusedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from webapp.projects.models import Project
+
+logger = logging.getLogger(__name__)
+
+
+def job_create(
+    *,
+    project: Project,
+    kind: JobKind,
+    request: dict[str, Any],
+    files: dict[str, Path],
+    extra: dict[str, Any] | None = None,
+) -> Job:
+    """Make the job and its folder, and queue it once the transaction is through.
+
+    ``files`` are linked into the folder by the names given, ``extra`` is written there as JSON.
+    A folder whose transaction fails is swept later.
+    """
+    job = Job.objects.create(
+        owner=project.owner,
+        project=project,
+        kind=kind,
+        target=request["target"],
+        study=project.study.job if kind == JobKind.BUILD else None,
+    )
+    folders.write_inputs(job, files, {"request.json": request, **(extra or {})})
+    tasks.send(job.id)
+    return job
+
+
+def job_cancel(*, job: Job) -> None:
+    """Stop a job: at once when it waits, within a second when it runs."""
+    Job.objects.filter(pk=job.pk, state__in=(JobState.QUEUED, JobState.RUNNING)).update(
+        cancel_requested=True
+    )
+    Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(
+        state=JobState.CANCELLED,
+        finished=timezone.now(),
+        message="Stopped on request. What was finished is kept.",
+    )
+    nudge(job.pk)
+
+
+def job_retry(*, job: Job) -> None:
+    """Go on from the last finished stage of a job that failed or was stopped."""
+    again = Job.objects.filter(
+        pk=job.pk, state__in=(JobState.FAILED, JobState.CANCELLED)
+    ).update(
+        state=JobState.QUEUED,
+        queued=timezone.now(),
+        cancel_requested=False,
+        lost=0,
+        message="",
+        reference="",
+        finished=None,
+    )
+    if not again:
+        raise RequestRefusedError(
+            "This job has not failed; there is nothing to retry.", status=409
+        )
+    tasks.send(job.pk)
+    nudge(job.pk)
+
+
+def job_delete(*, job: Job) -> None:
+    """Remove a job, whatever it does, with its files."""
+    job_cancel(job=job)
+    Job.objects.filter(pk=job.pk).delete()
+    folders.remove(job)
+
+
+def jobs_reap() -> None:
+    """Give lost jobs to another worker, and send again what the broker may have lost."""
+    for job in lease.lost_leases():
+        state = lease.take_back(job)
+        if state is not None:
+            _say_what_happened(job, state)
+    jobs_send_waiting(settings.REQUEUE_S)
+
+
+def jobs_send_waiting(for_s: float = 0.0) -> None:
+    """Send queued jobs again: a second message does no harm, its claim fails."""
+    since = timezone.now() - timedelta(seconds=for_s)
+    waiting = Job.objects.filter(state=JobState.QUEUED, sent__lte=since)
+    for job_id in waiting.order_by("queued").values_list("pk", flat=True):
+        tasks.send(job_id)
+
+
+def folders_sweep() -> None:
+    """Delete folders of jobs that are no more (a worker may have written after the deletion)."""
+    known = {str(pk) for pk in Job.objects.values_list("pk", flat=True)}
+    for folder in settings.JOB_ROOT.iterdir():
+        if folder.name not in known and _age_s(folder) > settings.LEASE_LOST_S:
+            folders.remove(Job(pk=UUID(folder.name)))
+
+
+def is_delivered(job: Job) -> bool:
+    return job.state in DELIVERED
+
+
+def _say_what_happened(job: Job, state: JobState) -> None:
+    if state == JobState.QUEUED:
+        text = f"The worker stopped; the job goes on from {job.stage.capitalize()}."
+        tasks.send(job.pk)
+    else:
+        text = "The worker stopped too often; the job is given up."
+    logger.warning("Job %s, attempt %s: %s", job.pk, job.attempt, text)
+    line = Line(stage=job.stage, kind="log", data={"level": "warning", "text": text})
+    append_unleased(job.pk, line)
+
+
+def _age_s(folder: Path) -> float:
+    return timezone.now().timestamp() - folder.stat().st_mtime

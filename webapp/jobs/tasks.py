@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from celery.signals import heartbeat_sent, worker_ready
+from django.db import transaction
+from django.utils import timezone
+
+from compression.types import Stage
+from webapp.celery import app
+from webapp.jobs import artifacts, folders
+from webapp.jobs.events import Line, append, nudge
+from webapp.jobs.lease import Lease, LeaseLostError, claim
+from webapp.jobs.models import ACTIVE, Job, JobKind, JobState
+from webapp.jobs.runner import (
+    INFEASIBLE,
+    MISSED,
+    StageCancelledError,
+    StageFailedError,
+    run_stage,
+)
+from webapp.jobs.workers import sign_of_life
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+logger = logging.getLogger(__name__)
+
+NO_STUDY = "The study of this model did not finish. Retry the study first, then build again."
+QUICK, ENGINE = "quick", "engine"
+QUEUES = (QUICK, ENGINE)
+ENDS = {MISSED: JobState.MISSED, INFEASIBLE: JobState.INFEASIBLE}
+
+
+def queue_of(stage: Stage) -> str:
+    """Inspection is short, and somebody looks at the page: it never waits behind the rest."""
+    return QUICK if stage == Stage.INSPECT else ENGINE
+
+
+@heartbeat_sent.connect
+@worker_ready.connect
+def give_sign_of_life(**_: Any) -> None:
+    if queue := os.environ.get("WORKER_QUEUE"):
+        sign_of_life(queue)
+
+
+@app.task(name="jobs.ping", ignore_result=False)
+def ping() -> str:
+    return "pong"
+
+
+@app.task(name="jobs.run")
+def run(job_id: str) -> None:
+    """Work on a job as far as this queue goes. A late or second delivery finds no lease."""
+    lease = claim(job_id)
+    if lease is None:
+        logger.info("Job %s is not to be had: done, cancelled or in other hands", job_id)
+        return
+    try:
+        _advance(lease)
+    except LeaseLostError:
+        logger.warning("Job %s: attempt %s lost its lease", job_id, lease.attempt)
+    nudge(job_id)
+
+
+def send(job_id: UUID | str) -> None:
+    """Put the job on the queue of its next stage, after the transaction; waiting builds wait on."""
+    transaction.on_commit(lambda: _send_now(job_id))
+
+
+def _send_now(job_id: UUID | str) -> None:
+    job = Job.objects.select_related("study").filter(pk=job_id, state=JobState.QUEUED).first()
+    if job is None or (job.study and job.study.state in ACTIVE):
+        return
+    todo = pending_stages(job)
+    queue = queue_of(todo[0]) if todo else ENGINE
+    Job.objects.filter(pk=job.pk).update(sent=timezone.now())
+    run.apply_async((str(job.id),), queue=queue)
+
+
+def pending_stages(job: Job) -> list[Stage]:
+    """The stages that have left no result."""
+    return [stage for stage in job.all_stages if not folders.is_done(job, stage)]
+
+
+def _advance(lease: Lease) -> None:
+    job = Job.objects.select_related("study").get(pk=lease.job_id)
+    nudge(job.id)
+    try:
+        end = _run_stages(job, lease)
+    except StageCancelledError:
+        _finish(
+            job, lease, JobState.CANCELLED, "Stopped on request. What was finished is kept."
+        )
+    except StageFailedError as error:
+        if job.stage:
+            _note_stage(job, lease, Stage(job.stage), {"state": "failed", "detail": str(error)})
+        _finish(job, lease, JobState.FAILED, str(error), error.reference)
+    else:
+        if end is None:
+            lease.hand_over()
+            send(job.id)
+        else:
+            artifacts.register(job)
+            _finish(job, lease, end)
+
+
+def _run_stages(job: Job, lease: Lease) -> JobState | None:
+    """The job's end, or ``None`` when the next stage belongs to another queue."""
+    if job.kind == JobKind.BUILD:
+        if job.study is None or job.study.state != JobState.DONE:
+            raise StageFailedError(NO_STUDY)
+        folders.link_study(job, job.study)
+    # The last stage is asked even when all are done: its exit code says how the job ended.
+    todo = pending_stages(job) or [job.all_stages[-1]]
+    code = 0
+    for stage in todo:
+        if queue_of(stage) != queue_of(todo[0]):
+            return None
+        code = _run_one(job, lease, stage)
+    return ENDS.get(code, JobState.DONE) if job.kind == JobKind.BUILD else JobState.DONE
+
+
+def _run_one(job: Job, lease: Lease, stage: Stage) -> int:
+    started = timezone.now()
+    job.stage = stage
+    lease.write(stage=stage)
+    _note_stage(job, lease, stage, {"state": "running", "started": started.isoformat()})
+    code = run_stage(job, lease, stage)
+    seconds = round((timezone.now() - started).total_seconds(), 1)
+    _note_stage(job, lease, stage, {"state": "done", "seconds": seconds})
+    return code
+
+
+def _note_stage(job: Job, lease: Lease, stage: Stage, fields: dict[str, object]) -> None:
+    job.stages[stage.value] = {**job.stages.get(stage.value, {}), **fields}
+    lease.write(stages=job.stages)
+    nudge(job.id)
+
+
+def _finish(
+    job: Job, lease: Lease, state: JobState, message: str = "", reference: str = ""
+) -> None:
+    level = "error" if state == JobState.FAILED else "info"
+    text = message or "Finished."
+    append(lease, [Line(stage=job.stage, kind="log", data={"level": level, "text": text})])
+    lease.finish(state, message=message, reference=reference)
+    for build in Job.objects.filter(study=job, state=JobState.QUEUED):
+        send(build.id)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_GET, require_POST
+
+from webapp.jobs import artifacts, queries
+from webapp.jobs.models import JobKind
+from webapp.jobs.services import is_delivered, job_cancel, job_retry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+    from uuid import UUID
+
+    from webapp.jobs.models import Artifact, Job
+
+CHUNK = 256 * 1024
+
+
+@require_GET
+@ensure_csrf_cookie
+def job_page(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    job = queries.job_get(owner=request.user, job_id=job_id)
+    return render(request, "job.html", {"page": {"job": queries.job_json(job)}})
+
+
+@require_GET
+@ensure_csrf_cookie
+def result_page(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    job = queries.job_get(owner=request.user, job_id=job_id)
+    report = artifacts.report(job)
+    if job.kind != JobKind.BUILD or not is_delivered(job) or report is None:
+        raise Http404("This job has no result yet.")
+    page = {"job": queries.job_json(job), "report": report}
+    return render(request, "result.html", {"page": page})
+
+
+@require_GET
+def job_detail(request: HttpRequest, job_id: UUID) -> JsonResponse:
+    return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
+
+
+@require_GET
+def job_events(request: HttpRequest, job_id: UUID) -> JsonResponse:
+    job = queries.job_get(owner=request.user, job_id=job_id)
+    after = request.GET.get("after", "0")
+    events = queries.events_after(job, int(after) if after.isdigit() else 0)
+    return JsonResponse({"events": events, "job": queries.job_json(job)})
+
+
+@require_POST
+def cancel(request: HttpRequest, job_id: UUID) -> JsonResponse:
+    job_cancel(job=queries.job_get(owner=request.user, job_id=job_id))
+    return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
+
+
+@require_POST
+def retry(request: HttpRequest, job_id: UUID) -> JsonResponse:
+    job_retry(job=queries.job_get(owner=request.user, job_id=job_id))
+    return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
+
+
+@require_GET
+def job_log(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """The job's log as text: what the page shows."""
+    job = queries.job_get(owner=request.user, job_id=job_id)
+    lines = [
+        f"{event.t:%Y-%m-%d %H:%M:%S} {event.stage:9} {event.data.get('text') or event.data.get('message')}"
+        for event in job.events.filter(kind__in=("log", "error"))
+    ]
+    response = HttpResponse("\n".join([*lines, ""]), content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="job-{job.id}.log"'
+    return response
+
+
+@require_GET
+def file_download(request: HttpRequest, job_id: UUID, name: str) -> StreamingHttpResponse:
+    job = queries.job_get(owner=request.user, job_id=job_id)
+    artifact = get_object_or_404(job.artifacts, name=name)
+    path = job.folder / artifact.path
+    if not path.is_file():
+        raise Http404("This file is gone.")
+    return _stream(path, artifact, job)
+
+
+def _stream(path: Path, artifact: Artifact, job: Job) -> StreamingHttpResponse:
+    name = quote(artifacts.download_name(job, artifact))
+    return StreamingHttpResponse(
+        _chunks(path),
+        content_type="application/octet-stream",
+        headers={
+            "Content-Length": str(artifact.size_bytes),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+            "ETag": f'"{artifact.sha256}"',
+        },
+    )
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    # Asynchronous: Django would first read the whole file into memory otherwise.
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, CHUNK):
+            yield chunk

@@ -1,0 +1,1 @@
+"""Models, data and what a person does with them: upload, study, choose, build."""

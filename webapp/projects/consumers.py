@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.http import Http404
+
+from compression.errors import CompressionError
+from selector.errors import SelectorError
+from webapp.jobs.events import group
+from webapp.projects import answers
+from webapp.projects.queries import project_get, study_json
+from webapp.projects.services import checked_settings
+from webapp.responses import RequestRefusedError
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from webapp.projects.models import Project
+
+ANSWERS_PER_SECOND = 20
+
+
+class ProjectConsumer(AsyncJsonWebsocketConsumer):
+    """Answers the sliders of a studio page, and says when its study moves."""
+
+    async def connect(self) -> None:
+        self.project_id: UUID = self.scope["url_route"]["kwargs"]["project_id"]
+        # One place: of goals that arrive faster than answers leave only the newest matter.
+        self.newest: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=1)
+        self.watched = ""
+        self.answering: asyncio.Task[None] | None = None
+        await self.accept()
+        if not await self.send_study():
+            await self.close(code=4404)
+            return
+        self.answering = asyncio.create_task(self.answer_forever())
+
+    async def disconnect(self, _code: int) -> None:
+        if self.answering:
+            self.answering.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.answering
+        await self.watch("")
+
+    async def receive_json(self, content: Any, **_: Any) -> None:
+        if not isinstance(content, dict):
+            return
+        if content.get("kind") == "sync":
+            await self.send_study()
+        elif content.get("kind") == "goals":
+            while not self.newest.empty():
+                self.newest.get_nowait()
+            self.newest.put_nowait(content)
+
+    async def job_moved(self, message: dict[str, Any]) -> None:
+        # Events of the study are the job page's matter; here only its state counts.
+        if not message["events"] or message["events"][-1]["kind"] == "done":
+            await self.send_study()
+
+    async def answer_forever(self) -> None:
+        while True:
+            asked = await self.newest.get()
+            started = time.monotonic()
+            await self.send_json(await self.answer(asked))
+            await asyncio.sleep(max(0.0, 1 / ANSWERS_PER_SECOND - time.monotonic() + started))
+
+    @database_sync_to_async
+    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        number = asked.get("n")
+        known = ("goals", "budgets", "target", "locks")
+        try:
+            wanted = checked_settings({key: asked[key] for key in known if key in asked})
+            selection = answers.selection(self._project(), wanted)
+        except (RequestRefusedError, CompressionError, SelectorError, Http404) as error:
+            return {"kind": "refusal", "n": number, "message": str(error)}
+        return {"kind": "answer", "n": number, "selection": selection}
+
+    async def send_study(self) -> bool:
+        study = await self._study()
+        if study is None:
+            return False
+        await self.watch(study["job"] or "")
+        await self.send_json({"kind": "study", **study})
+        return True
+
+    async def watch(self, job_id: str) -> None:
+        """Follow the study's job; a changed preprocessing makes it another one."""
+        if job_id == self.watched:
+            return
+        if self.watched:
+            await self.channel_layer.group_discard(group(self.watched), self.channel_name)
+        if job_id:
+            await self.channel_layer.group_add(group(job_id), self.channel_name)
+        self.watched = job_id
+
+    def _project(self) -> Project:
+        return project_get(owner=self.scope["user"], project_id=self.project_id)
+
+    @database_sync_to_async
+    def _study(self) -> dict[str, Any] | None:
+        try:
+            return study_json(self._project())
+        except Http404:
+            return None

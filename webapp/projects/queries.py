@@ -1,0 +1,134 @@
+"""Projects as the pages see them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.http import Http404
+from django.urls import reverse
+
+from compression.cost import load_device
+from compression.errors import CompressionError
+from compression.types import Stage
+from webapp.jobs import folders
+from webapp.jobs.artifacts import report
+from webapp.jobs.models import DELIVERED, Job, JobKind, JobState
+from webapp.jobs.queries import stages_json
+from webapp.projects.models import Project
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+    User = AbstractBaseUser | AnonymousUser
+
+
+def project_get(*, owner: User, project_id: UUID) -> Project:
+    """The owner's project; a stranger gets 404."""
+    projects = Project.objects.select_related("study__job", "model", "data")
+    project = projects.filter(pk=project_id, owner_id=owner.pk).first()
+    if project is None:
+        raise Http404("There is no such project.")
+    return project
+
+
+def project_rows(*, owner: User) -> list[dict[str, Any]]:
+    """The owner's projects for the table, newest first."""
+    projects = Project.objects.filter(owner_id=owner.pk).select_related(
+        "study__job", "model", "data"
+    )
+    return [project_row(project) for project in projects]
+
+
+def project_row(project: Project) -> dict[str, Any]:
+    """One line of the projects table."""
+    job = _current_job(project)
+    target = project.settings["target"]
+    return {
+        "id": str(project.id),
+        "name": project.name,
+        "data_name": project.data.name if project.data else None,
+        "url": reverse("studio", args=[project.id]),
+        "target": target,
+        "target_title": _title(target),
+        "updated": project.updated.isoformat(timespec="seconds"),
+        "size_bytes": project.model.size_bytes
+        + (project.data.size_bytes if project.data else 0),
+        "study": study_json(project),
+        "job": _job_row(job) if job else None,
+        "result": _last_result(project),
+    }
+
+
+def study_json(project: Project) -> dict[str, Any]:
+    """State of the project's study; it is ready as soon as the policy answers."""
+    job = project.study.job
+    if job is None:
+        return {"job": None, "state": "failed", "stage": "", "stages": [], "message": ""}
+    return {
+        "job": str(job.id),
+        "state": study_state(job),
+        "stage": job.stage,
+        "stages": stages_json(job),
+        "message": job.message,
+        "finished": job.state == JobState.DONE,
+    }
+
+
+def study_state(job: Job) -> str:
+    """``queued``, ``running``, ``ready``, ``failed`` or ``cancelled``."""
+    if job.state == JobState.DONE or (job.state != JobState.FAILED and has_policy(job)):
+        return "ready"
+    return str(job.state)
+
+
+def has_policy(job: Job) -> bool:
+    """Whether the sliders can be answered."""
+    return folders.is_done(job, Stage.SEARCH)
+
+
+def _current_job(project: Project) -> Job | None:
+    """The last build, else the study."""
+    builds = Job.objects.filter(project=project, kind=JobKind.BUILD)
+    return builds.order_by("-created").first() or project.study.job
+
+
+def _job_row(job: Job) -> dict[str, Any]:
+    stages = stages_json(job)
+    done = sum(stage["state"] == "done" for stage in stages)
+    return {
+        "id": str(job.id),
+        "kind": job.kind,
+        "state": job.state,
+        "stage": job.stage,
+        "progress": done / len(stages),
+        "message": job.message,
+        "url": reverse("job", args=[job.id]),
+        "result_url": reverse("job-result", args=[job.id])
+        if job.kind == JobKind.BUILD and job.state in DELIVERED
+        else None,
+    }
+
+
+def _last_result(project: Project) -> dict[str, Any] | None:
+    """What the newest finished build reached, measured."""
+    builds = Job.objects.filter(project=project, kind=JobKind.BUILD, state__in=DELIVERED)
+    job = builds.order_by("-finished").first()
+    facts = report(job) if job else None
+    if job is None or facts is None:
+        return None
+    return {
+        "job": str(job.id),
+        "status": facts["status"],
+        "ratios": facts["ratios"],
+        "accuracy_drop_points": facts["accuracy_drop_points"],
+        "url": reverse("job-result", args=[job.id]),
+    }
+
+
+def _title(target: str) -> str:
+    try:
+        return load_device(target).title
+    except CompressionError:
+        return target

@@ -1,0 +1,220 @@
+"""What people do with projects."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.conf import settings
+from django.db import transaction
+
+from compression.preprocessing import Preprocessing
+from selector.request import parse_budgets, parse_goals, parse_locks, parse_target
+from webapp.jobs.models import Job, JobKind, JobState
+from webapp.jobs.services import job_create, job_delete
+from webapp.projects import formats, storage
+from webapp.projects.models import (
+    DEFAULT_TARGET,
+    Dataset,
+    Project,
+    Study,
+    Upload,
+    UploadedModel,
+    default_settings,
+)
+from webapp.projects.study_key import study_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+    User = AbstractBaseUser | AnonymousUser
+
+AnyUpload = TypeVar("AnyUpload", bound=Upload)
+NAME_LENGTH = 200
+
+
+def upload_store(
+    kind: type[AnyUpload],
+    *,
+    owner: User,
+    name: str,
+    stream: storage.Readable,
+    length: int | None,
+) -> AnyUpload:
+    """Keep an upload whose content is what it should be.
+
+    Raises:
+        RequestRefusedError: when it is not; nothing is left behind.
+    """
+    with storage.received(stream, length) as part:
+        if issubclass(kind, Dataset):
+            fields = {"format": formats.check_data(part.path)}
+        else:
+            formats.check_model(part.path)
+            fields = {}
+        part.keep()
+    record = kind(
+        owner_id=owner.pk,
+        name=_plain_name(name),
+        sha256=part.sha256,
+        size_bytes=part.size_bytes,
+        **fields,
+    )
+    record.save(force_insert=True)
+    return record
+
+
+def upload_from_file(kind: type[AnyUpload], *, owner: User, path: Path, name: str) -> AnyUpload:
+    """The same for a file of ours."""
+    with path.open("rb") as stream:
+        return upload_store(
+            kind, owner=owner, name=name, stream=stream, length=path.stat().st_size
+        )
+
+
+@transaction.atomic
+def project_create(
+    *,
+    owner: User,
+    model: UploadedModel,
+    data: Dataset | None,
+    preprocessing: dict[str, Any] | None,
+    name: str = "",
+) -> Project:
+    """Make a project and start its study, unless the same has been studied before."""
+    checked = _checked(preprocessing)
+    study, _ = Study.objects.get_or_create(
+        owner_id=owner.pk, key=study_key(model, data, checked)
+    )
+    project = Project.objects.create(
+        owner_id=owner.pk,
+        name=name or model.name.removesuffix(".onnx"),
+        model=model,
+        data=data,
+        preprocessing=checked,
+        study=study,
+    )
+    study_start(project=project)
+    return project
+
+
+def study_start(*, project: Project) -> None:
+    """Start the project's study if it has none that works or is done."""
+    study = project.study
+    job = study.job
+    if job is not None and job.state not in (JobState.FAILED, JobState.CANCELLED):
+        return
+    files = {"model.onnx": project.model.path}
+    if project.data:
+        files[f"data.{project.data.format}"] = project.data.path
+    request = job_request(project, {**default_settings(), "target": DEFAULT_TARGET})
+    study.job = job_create(project=project, kind=JobKind.STUDY, request=request, files=files)
+    study.save(update_fields=["job"])
+
+
+@transaction.atomic
+def preprocessing_change(*, project: Project, preprocessing: dict[str, Any] | None) -> None:
+    """Read the data another way: that is another study."""
+    checked = _checked(preprocessing)
+    former = project.study
+    key = study_key(project.model, project.data, checked)
+    project.study, _ = Study.objects.get_or_create(owner=project.owner, key=key)
+    project.preprocessing = checked
+    project.save(update_fields=["study", "preprocessing", "updated"])
+    study_start(project=project)
+    _delete_unused_study(former)
+
+
+def settings_save(*, project: Project, values: dict[str, Any]) -> dict[str, Any]:
+    """Keep goals, limits, target and locks of the project."""
+    project.settings = checked_settings(values)
+    project.save(update_fields=["settings", "updated"])
+    return dict(project.settings)
+
+
+def checked_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """What the user wants, complete and checked.
+
+    Raises:
+        BadRequestError: naming the value that cannot be taken.
+    """
+    wanted = {**default_settings(), **values}
+    parse_locks(wanted["locks"])
+    return {
+        "goals": asdict(parse_goals(wanted["goals"])),
+        "budgets": asdict(parse_budgets(wanted["budgets"])),
+        "target": parse_target(wanted["target"]),
+        "locks": wanted["locks"],
+    }
+
+
+def job_request(project: Project, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The engine's request for a job of this project."""
+    return {
+        "model": "model.onnx",
+        "data": f"data.{project.data.format}" if project.data else None,
+        "preprocessing": project.preprocessing,
+        **{key: wanted[key] for key in ("target", "goals", "budgets", "locks")},
+        "selector": "dqn",
+        "techniques": None,
+        "time_limit_s": settings.BUILD_TIME_LIMIT_S,
+        "threads": settings.ENGINE_THREADS,
+        "seed": 0,
+    }
+
+
+def project_delete(*, project: Project) -> None:
+    """Delete a project with its jobs, its study and its files, as far as no other shares them."""
+    study, model, data = project.study, project.model, project.data
+    for build in Job.objects.filter(project=project, kind=JobKind.BUILD):
+        job_delete(job=build)
+    with transaction.atomic():
+        project.delete()
+        _delete_unused_study(study)
+        for upload in filter(None, (model, data)):
+            _delete_unused_upload(upload)
+
+
+def uploads_sweep(older_than_s: float) -> None:
+    """Delete uploads that no project ever took."""
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    before = timezone.now() - timedelta(seconds=older_than_s)
+    for kind in (UploadedModel, Dataset):
+        for upload in kind.objects.filter(created__lt=before, project=None):
+            _delete_unused_upload(upload)
+
+
+def _delete_unused_study(study: Study) -> None:
+    other = Project.objects.filter(study=study).first()
+    if other is None:
+        job = study.job
+        study.delete()
+        if job:
+            job_delete(job=job)
+    elif study.job:
+        Job.objects.filter(pk=study.job.pk).update(project=other)
+
+
+def _delete_unused_upload(upload: Upload) -> None:
+    if Project.objects.filter(**{upload.project_field: upload}).exists():
+        return
+    upload.delete()
+    used = any(
+        kind.objects.filter(sha256=upload.sha256).exists() for kind in (UploadedModel, Dataset)
+    )
+    if not used:
+        transaction.on_commit(lambda: storage.delete_unused(upload.sha256))
+
+
+def _checked(preprocessing: dict[str, Any] | None) -> dict[str, Any] | None:
+    return Preprocessing.from_json(preprocessing).to_json() if preprocessing else None
+
+
+def _plain_name(name: str) -> str:
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(c for c in last if c.isprintable())[:NAME_LENGTH] or "unnamed"

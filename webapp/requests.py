@@ -1,0 +1,25 @@
+"""Reading what a request says."""
+
+import json
+from typing import Any
+
+from django.http import HttpRequest
+
+from webapp.responses import RequestRefusedError
+
+
+def json_body(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object of the body; an empty body is an empty object.
+
+    Raises:
+        RequestRefusedError: when it is anything else.
+    """
+    if not request.body:
+        return {}
+    try:
+        values = json.loads(request.body)
+    except ValueError as error:
+        raise RequestRefusedError("The request is not JSON.") from error
+    if not isinstance(values, dict):
+        raise RequestRefusedError("The request must be a JSON object.")
+    return values

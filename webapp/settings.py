@@ -1,0 +1,137 @@
+"""All settings, read from the environment (12-factor); every fault is reported at once."""
+
+from pathlib import Path
+
+import dj_database_url
+from environs import Env
+
+from webapp.datafolder import broker_url, data_folder, secret_key
+
+env = Env(eager=False)
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ADADEEP_HOME = data_folder(env.str("ADADEEP_HOME", default="~/.adadeep"))
+UPLOAD_ROOT = ADADEEP_HOME / "uploads"
+JOB_ROOT = ADADEEP_HOME / "jobs"
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="") or secret_key(ADADEEP_HOME)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+LOG_LEVEL = env.log_level("LOG_LEVEL", default="INFO")
+
+# An empty DATABASE_URL means SQLite in the data folder, an empty REDIS_URL the embedded broker.
+DATABASE_URL = env.str("DATABASE_URL", default="")
+REDIS_URL = env.str("REDIS_URL", default="") or broker_url(ADADEEP_HOME)
+
+# The engine: how it is started and what it may use.
+ENGINE_COMMAND = env.list("ENGINE_COMMAND", default=[])
+ENGINE_THREADS = env.int("ENGINE_THREADS", default=2)
+ENGINE_MEMORY_GIB = env.int("ENGINE_MEMORY_GIB", default=12)
+ENGINE_FILE_GIB = env.int("ENGINE_FILE_GIB", default=4)
+ENGINE_STAGE_HOURS = env.int("ENGINE_STAGE_HOURS", default=6)
+BUILD_TIME_LIMIT_S = env.int("BUILD_TIME_LIMIT_S", default=3600)
+
+UPLOAD_LIMIT_BYTES = env.int("UPLOAD_LIMIT_BYTES", default=2 * 1024**3)
+UPLOAD_SPARE_BYTES = env.int("UPLOAD_SPARE_BYTES", default=256 * 1024**2)
+
+# The lease of a job: an attempt that stays silent is given to another worker.
+LEASE_HEARTBEAT_S = env.float("LEASE_HEARTBEAT_S", default=5.0)
+LEASE_LOST_S = env.float("LEASE_LOST_S", default=30.0)
+LEASE_ATTEMPTS = env.int("LEASE_ATTEMPTS", default=3)
+REQUEUE_S = env.float("REQUEUE_S", default=60.0)
+
+env.seal()
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.staticfiles",
+    "channels",
+    "webapp",
+    "webapp.accounts",
+    "webapp.jobs",
+    "webapp.projects",
+    "webapp.devices",
+    "webapp.samples",
+]
+MIDDLEWARE = [
+    "webapp.middleware.security_headers",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "webapp.accounts.middleware.local_user",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "webapp.middleware.KnownErrors",
+]
+ROOT_URLCONF = "webapp.urls"
+ASGI_APPLICATION = "webapp.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {"context_processors": ["webapp.context.shell"]},
+    }
+]
+
+if DATABASE_URL:
+    DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60)}
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": ADADEEP_HOME / "adadeep.sqlite3",
+            "OPTIONS": {
+                "timeout": 20,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            },
+        }
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "capacity": 2000, "prefix": "adadeep"},
+    }
+}
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
+CELERY_RESULT_BACKEND = CELERY_BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = 600
+CELERY_TASK_DEFAULT_QUEUE = "engine"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# The lease brings lost jobs back, the broker only as a last resort: a task that outlives this
+# limit would be delivered twice.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 2 * 24 * 3600}
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = CELERY_BROKER_TRANSPORT_OPTIONS
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 4.0
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+# ES modules import each other by plain names, so names carry no hash: the browser asks each time.
+WHITENOISE_MAX_AGE = 0
+
+FILE_UPLOAD_TEMP_DIR = ADADEEP_HOME / "tmp"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024**2
+
+CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_FAILURE_VIEW = "webapp.views.csrf_failure"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+}

@@ -1,0 +1,1 @@
+"""Everything that `manage.py up` keeps running: broker, workers, web, reaper."""

@@ -1,0 +1,74 @@
+"""The processes of an installation: two workers and the web server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from webapp.datafolder import broker_url
+from webapp.supervision.children import Child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def has_embedded_broker() -> bool:
+    """Whether the broker is ours to start."""
+    return bool(broker_url(settings.ADADEEP_HOME) == settings.REDIS_URL)
+
+
+def log_path(name: str) -> Path:
+    """Where a part writes its log."""
+    folder: Path = settings.ADADEEP_HOME / "logs"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / f"{name}.log"
+
+
+def worker(queue: str, processes: int) -> Child:
+    """A Celery worker that serves one queue."""
+    command = [
+        *(sys.executable, "-m", "celery", "-A", "webapp", "worker"),
+        *("--queues", queue, "--hostname", f"{queue}@%h", "--pool", "prefork"),
+        *("--concurrency", str(processes), "--loglevel", "INFO"),
+        *("--without-gossip", "--without-mingle"),
+    ]
+    return Child(
+        name=f"{queue} worker",
+        command=command,
+        folder=settings.BASE_DIR,
+        log=log_path(f"worker-{queue}"),
+        environment={**_environment(), "WORKER_QUEUE": queue},
+        # Not SIGTERM, which waits for the running job to end.
+        stop_signal=signal.SIGQUIT,
+    )
+
+
+def web(host: str, port: int) -> Child:
+    """The web server."""
+    command = [
+        *(sys.executable, "-m", "uvicorn", "webapp.asgi:application"),
+        *("--host", host, "--port", str(port), "--lifespan", "off", "--no-access-log"),
+        *("--no-proxy-headers", "--no-server-header", "--ws-max-size", "65536"),
+        *("--timeout-graceful-shutdown", "3", "--log-level", "warning"),
+    ]
+    return Child(
+        name="web",
+        command=command,
+        folder=settings.BASE_DIR,
+        log=log_path("web"),
+        environment=_environment(),
+    )
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "DJANGO_SETTINGS_MODULE": "webapp.settings",
+        "ADADEEP_HOME": str(settings.ADADEEP_HOME),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")])
+        ),
+    }
