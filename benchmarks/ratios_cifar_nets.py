@@ -73,7 +73,7 @@ def as_network(name: str, module: nn.Module) -> tuple[Network, bytes]:
     torch.onnx.export(
         module.eval(),
         example,
-        buffer,
+        buffer,  # type: ignore[arg-type]  # the classic exporter writes to any stream
         dynamo=False,
         opset_version=17,
         input_names=["input"],
