@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import fx, nn
 
-Carrier = nn.Conv1d | nn.Conv2d | nn.Linear
+Norm = nn.BatchNorm1d | nn.BatchNorm2d
+Carrier = nn.Conv1d | nn.Conv2d | nn.Linear | Norm
 
 
 def fold_batch_norms(module: fx.GraphModule) -> None:
-    """Fold each batch norm into the convolution or dense layer before it, in place.
+    """Fold each batch norm into the convolution, dense layer or batch norm before it, in place.
 
     Only where nothing else reads that layer's output; other batch norms stay. The module computes
     the same afterwards, in evaluation mode.
@@ -17,7 +18,7 @@ def fold_batch_norms(module: fx.GraphModule) -> None:
     layers = dict(module.named_modules())
     for node in list(module.graph.nodes):
         norm = layers.get(str(node.target)) if node.op == "call_module" else None
-        if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+        if not isinstance(norm, Norm):
             continue
         before = node.all_input_nodes[0]
         layer = layers.get(str(before.target)) if before.op == "call_module" else None
@@ -29,18 +30,18 @@ def fold_batch_norms(module: fx.GraphModule) -> None:
     module.recompile()
 
 
-def _carry(layer: Carrier, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-    mean, variance = norm.running_mean, norm.running_var
-    if mean is None or variance is None:
+def _carry(layer: Carrier, norm: Norm) -> None:
+    if norm.running_mean is None or norm.running_var is None:
         raise ValueError("a batch norm without running statistics cannot be folded")
     with torch.no_grad():
-        scale = (variance.double() + norm.eps).rsqrt()
+        scale = (norm.running_var.double() + norm.eps).rsqrt()
         if norm.weight is not None:
             scale *= norm.weight.double()
-        old_bias = 0.0 if layer.bias is None else layer.bias.double()
-        bias = (old_bias - mean.double()) * scale
+        shift = -norm.running_mean.double() * scale
         if norm.bias is not None:
-            bias += norm.bias.double()
+            shift += norm.bias.double()
+        if layer.bias is not None:
+            shift += layer.bias.double() * scale
         shape = (-1, *[1] * (layer.weight.ndim - 1))
         layer.weight.copy_((layer.weight.double() * scale.reshape(shape)).float())
-        layer.bias = nn.Parameter(bias.float())
+        layer.bias = nn.Parameter(shift.float())

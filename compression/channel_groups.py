@@ -140,6 +140,10 @@ class _Finder:
             return self._linear(node, layer, source)
         if isinstance(layer, CHANNEL_WISE):
             return source
+        if isinstance(layer, nn.Softmax | nn.LogSoftmax):
+            if not any(user.op == "output" for user in node.users):
+                self.pool.lock(source, f"{node.name} weighs the channels against each other")
+            return source
         if isinstance(layer, nn.Flatten | Reshape):
             return self._reshape(node, source)
         if isinstance(layer, Permute):

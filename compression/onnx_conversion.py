@@ -39,6 +39,7 @@ class Conversion:
         self.shape_of: dict[str, Shape] = {source.name: graph.input_shape}
         self.readers = Counter(name for node in graph.model.graph.node for name in node.input)
         self.readers[graph.output_name] += 1
+        self._origins = _origins(graph.model.graph)
 
     def add_layer(
         self,
@@ -124,7 +125,8 @@ class Conversion:
         raise ModelRefusedError(f"The {describe(node)} cannot be read: {reason}.")
 
     def _name(self, node: onnx.NodeProto, suffix: str) -> str:
-        weights = [name for name in node.input if name in self.probe.constants]
+        known = (name for name in node.input if name in self.probe.constants)
+        weights = [self._origins.get(name, name) for name in known]
         candidates = name_candidates(node, weights)
         return self.names.take(
             [f"{c}{suffix}" for c in candidates if c.strip("_.0123456789") or c]
@@ -133,6 +135,15 @@ class Conversion:
     def _appended(self, node: fx.Node, shape: Shape) -> fx.Node:
         self.shape_of[node.name] = shape
         return node
+
+
+def _origins(graph: onnx.GraphProto) -> dict[str, str]:
+    """Constants that an Identity or a Transpose only hands on -> the name they started with."""
+    origins: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type in ("Identity", "Transpose", "Cast") and node.input:
+            origins[node.output[0]] = origins.get(node.input[0], node.input[0])
+    return origins
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:

@@ -39,7 +39,7 @@ class OnnxWriter:
         self.tensors: dict[str, str] = {}
         self.output_shape: Shape = ()
         self._shared: dict[tuple[str, bytes, Shape], str] = {}
-        self._names = _short_names({profile.input_name, *profile.output_names})
+        self._names = short_names({profile.input_name, *profile.output_names})
 
     def add(self, op: str, inputs: Sequence[str], out: str = "", **attributes: Any) -> str:
         """Append an ONNX node and return the name of its output."""
@@ -142,7 +142,7 @@ def _array(tensor: torch.Tensor | Sequence[float] | float) -> np.ndarray:
     return np.array(tensor, np.float32)
 
 
-def _short_names(taken: set[str]) -> Iterator[str]:
+def short_names(taken: set[str]) -> Iterator[str]:
     """``a b ... Z a1 b1 ...`` without the names of the interface."""
     for number in count():
         for letter in ascii_letters:
