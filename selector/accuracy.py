@@ -8,13 +8,15 @@ that is left tells about as much. So ``log raw = a + b1 log damage + b2 log(MACs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from selector.tables import Array
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from selector.tables import Array
 
 PRIOR = (0.4, 0.7, 0.35, 0.15)
 """Intercept and slopes before anything was validated: a guess between small and middling networks."""
@@ -26,6 +28,9 @@ _NOISE = 0.3  # of log(points + FLOOR): what neither damage nor capacity explain
 _PRIOR_BAND = 1.2
 _LEAST_BAND = 0.15
 _TWO_SIDED_90 = 1.645
+
+LEAST_VALIDATED = 6
+"""Built candidates from which on a prediction counts as calibrated."""
 
 FLOOR = 0.3
 """Points below which differences are noise of a search split of about a thousand samples."""

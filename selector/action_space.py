@@ -151,7 +151,7 @@ class ActionSpace:
         wanted: dict[str, dict[str, Params]] = {}
         for step in recipe:
             wanted.setdefault(step.layer, {})[step.technique] = step.params
-        config = self.untouched()[0]
+        config: IntArray = self.untouched()[0]
         for d, decision in enumerate(self.decisions):
             steps = wanted.pop(decision.layer, {})
             config[d] = self._index(d, steps)

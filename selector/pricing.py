@@ -93,6 +93,16 @@ class CostTables:
         )
         return np.asarray(after + (totals - before)[:, None])
 
+    def row_totals(self, config: IntArray, target: int = 0) -> Array:
+        """``[L, 6]`` what each row adds to the totals of one configuration ``[D]``."""
+        rows = np.arange(self._n_rows)
+        configs = config[None]
+        at = self._block(configs, target, configs[:, -1])
+        structures, inputs, outputs = self._state(configs, rows)
+        gone = np.repeat(self.space.pooled(configs), self._n_rows)
+        state = structures[0][:, None], inputs[0][:, None], outputs[0][:, None]
+        return self._sum(at[:, None], rows[:, None], *state, gone)
+
     def _lookahead_precision(self, configs: IntArray, target: IntArray | int) -> Array:
         count = self.space.mask.shape[1]
         legal = int(self.space.mask[-1].sum())

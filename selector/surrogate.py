@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,11 +12,12 @@ from selector.accuracy import AccuracyModel
 from selector.action_space import ActionSpace
 from selector.local_search import climb
 from selector.pricing import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE, CostTables
-from selector.tables import Array, IntArray
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from compression.cost import DeviceProfile
-    from selector.tables import StudyTables
+    from selector.tables import Array, IntArray, StudyTables
 
 LEAST_BEST_LOG2 = 0.1
 """A target where nothing can be gained must not make a small loss look enormous."""
@@ -150,10 +150,14 @@ class Surrogate:
         base = costs.totals(self.space.untouched())[0]
         found = []
         for column in (LATENCY, ENERGY, SIZE):
-            ends = climb(costs, starts, self.space.mask, lambda t, c=column: -t[..., c])
+
+            def saved(totals: Array, column: int = column) -> Array:
+                return -totals[..., column]
+
+            ends = climb(costs, starts, self.space.mask, saved)
             least = float(costs.totals(ends)[:, column].min())
             found.append(np.log2(float(base[column]) / max(least, 1e-12)))
-        return np.maximum(np.array(found), LEAST_BEST_LOG2)
+        return np.asarray(np.maximum(found, LEAST_BEST_LOG2))
 
 
 def _most_points(tables: StudyTables) -> float:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from compression.types import Params, Recipe
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from compression.types import Params, Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,9 @@ class Selection:
 
     ``config`` is the row of action indices the surrogate scores. ``violated`` names the budgets that
     the prediction does not meet; empty when it meets all. ``answered_by`` says which method found it.
+    ``gap_to_best_found`` is the score missing to the best known answer, as a share of what compression
+    wins at all. When nothing meets all budgets this is the nearest recipe, and ``nearest`` says what
+    each missed budget would have to become.
     """
 
     recipe: Recipe
@@ -88,3 +95,4 @@ class Selection:
     violated: tuple[str, ...]
     answered_by: str
     gap_to_best_found: float
+    nearest: Mapping[str, float] = field(default_factory=dict)

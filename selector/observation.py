@@ -1,0 +1,111 @@
+"""What the agent sees before each decision: exact effects of its choices, running state, wishes."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from selector.pricing import LATENCY
+from selector.reward import Preferences, potential, quantities, terms, violations
+from selector.tables import PRECISIONS, Array, BoolArray, IntArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from compression.cost import DeviceProfile
+    from selector.surrogate import Surrogate
+
+_SHORT = np.float32
+
+
+class Observation(NamedTuple):
+    """``vector [B, n]`` for the network, ``gain [B, A]`` the reward of each action, ``legal [B, A]``."""
+
+    vector: Array
+    gain: Array
+    legal: BoolArray
+
+
+class Observer:
+    """Makes observations of partly decided configurations.
+
+    The precision of the whole network is decided first, because it changes what every layer costs;
+    then the layers in order. Undecided layers count as untouched. Because any action is priced
+    exactly, its immediate reward is part of what the agent sees, and the network learns the rest.
+
+    Attributes:
+        order: ``[D]`` the decisions in the order in which they are taken.
+        size: length of ``Observation.vector``.
+    """
+
+    def __init__(
+        self,
+        surrogate: Surrogate,
+        targets: Sequence[DeviceProfile],
+        mask: BoolArray | None = None,
+    ) -> None:
+        self.surrogate = surrogate
+        self.space = surrogate.space
+        self.costs = surrogate.costs(tuple(targets))
+        self.mask = self.space.mask if mask is None else mask
+        last = self.space.n_decisions - 1
+        self.order: IntArray = np.array([last, *range(last)])
+        self._condition = np.array([_condition(surrogate, target) for target in targets])
+        actions = self.mask.shape[1]
+        self.size = len(self.order) + 21 + self._condition.shape[1] + 5 * actions
+
+    def masked(self, mask: BoolArray) -> Observer:
+        """The same observer under other locks; what it looks at is not made again."""
+        other = copy.copy(self)
+        other.mask = mask
+        return other
+
+    def observe(self, configs: IntArray, step: int, wants: Preferences) -> Observation:
+        """The situation before the decision ``order[step]``; later ones of ``configs`` are 0."""
+        decision = int(self.order[step])
+        totals = self.costs.totals(configs, wants.target)
+        ahead = self.costs.lookahead(configs, decision, totals, wants.target)
+        legal = self.space.legal(configs, decision, self.mask)
+        now, then = quantities(self.surrogate, totals), quantities(self.surrogate, ahead)
+        here = potential(now, wants)
+        gain = np.where(legal, potential(then, wants) - here[:, None], 0.0)
+        effects = np.where(
+            legal[..., None], terms(then, wants) - terms(now, wants)[:, None], 0.0
+        )
+        position = np.zeros((len(configs), len(self.order)))
+        position[:, step] = 1.0
+        parts = [
+            position,
+            *_wishes(wants),
+            np.maximum(terms(now, wants), -3.0),
+            np.minimum(violations(now, wants), 3.0),
+            here[:, None],
+            self._condition[wants.target],
+            gain,
+            effects.reshape(len(configs), -1),
+        ]
+        vector = np.concatenate(parts, axis=1).clip(-4.0, 4.0)
+        return Observation(vector.astype(_SHORT), gain, legal)
+
+
+def _wishes(wants: Preferences) -> list[Array]:
+    """Weights, whether each limit is set, and how tight it is: 0 at the baseline, 1 at the best."""
+    limited = np.isfinite(wants.limits)
+    limits = np.where(limited, wants.limits, 1.0)
+    points = np.log2(np.maximum(limits[:, :1], 0.05)) / 3.0
+    tight = np.log2(wants.base / np.maximum(limits[:, 1:], 1e-9)) / wants.best_log2
+    tightness = np.where(limited, np.concatenate([points, tight], axis=1), 0.0)
+    return [wants.weights, limited.astype(np.float64), tightness.clip(-2.0, 2.0)]
+
+
+def _condition(surrogate: Surrogate, target: DeviceProfile) -> Array:
+    """A few numbers that tell targets apart: attainable ratios, int8's factor, shares of latency."""
+    space, costs = surrogate.space, surrogate.costs((target,))
+    base = costs.totals(space.untouched())[0]
+    whole = space.untouched(len(PRECISIONS))
+    whole[:, -1] = np.minimum(np.arange(len(PRECISIONS)), int(space.mask[-1].sum()) - 1)
+    by_precision = np.log2(costs.totals(whole)[:, LATENCY] / base[LATENCY])
+    shares = costs.row_totals(space.untouched()[0])[:, LATENCY] / base[LATENCY]
+    return np.concatenate([surrogate.best_log2(target) / 5.0, by_precision[1:] / 2.0, shares])

@@ -1,0 +1,148 @@
+"""Answers any goals in milliseconds with a trained agent: roll-outs in NumPy, then a polish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from selector.errors import BadRequestError
+from selector.observation import Observer
+from selector.pareto import front
+from selector.policy_network import PolicyWeights
+from selector.selection import Prepared, Question
+from selector.surrogate import Surrogate
+from selector.tables import IntArray, StudyTables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from compression.cost import DeviceProfile
+    from selector.accuracy import AccuracyModel
+    from selector.tables import BoolArray
+    from selector.types import Budgets, Goals, Lock, Selection
+
+ANSWERED_BY = "dqn"
+_SAMPLES = 64
+_TEMPERATURE = 0.03  # of scores: samples differ where the agent is nearly indifferent
+_POLISHED = 12
+_FORBIDDEN = -1e9
+
+
+@dataclass(slots=True)
+class Policy:
+    """A trained agent for one study. Not torch, not thread-bound: safe to keep in the web process.
+
+    Attributes:
+        surrogate: predictions for any recipe.
+        weights: the agent; its pool grows by ``with_known``.
+    """
+
+    surrogate: Surrogate
+    weights: PolicyWeights
+    _observers: dict[str, Observer] = field(default_factory=dict)
+
+    @classmethod
+    def load(
+        cls, policy: Path, tables: Path, calibration: AccuracyModel | None = None
+    ) -> Policy:
+        """Read an agent and its study's tables.
+
+        Raises:
+            BadRequestError: when the two do not belong together.
+        """
+        surrogate = Surrogate(StudyTables.load(tables), calibration)
+        return cls.of(surrogate, PolicyWeights.load(policy))
+
+    @classmethod
+    def of(cls, surrogate: Surrogate, weights: PolicyWeights) -> Policy:
+        """The policy of an agent just trained.
+
+        Raises:
+            BadRequestError: when the agent was trained on other tables.
+        """
+        space = surrogate.space
+        if weights.pool.shape[1:] != (space.n_decisions,) or (
+            len(weights.arrays["advantage.bias"]) != space.mask.shape[1]
+        ):
+            raise BadRequestError(
+                "The trained selector does not belong to these tables. Run the study again."
+            )
+        return cls(surrogate, weights)
+
+    def with_known(self, configs: IntArray) -> Policy:
+        """The same policy that also considers these configurations ``[N, D]``."""
+        pool = np.unique(np.concatenate([self.weights.pool, configs]), axis=0)
+        weights = PolicyWeights(
+            arrays=self.weights.arrays,
+            targets=self.weights.targets,
+            pool=pool,
+            facts=self.weights.facts,
+        )
+        return Policy(self.surrogate, weights)
+
+    def select(
+        self,
+        goals: Goals,
+        budgets: Budgets,
+        target: DeviceProfile,
+        locks: Mapping[str, Lock] | None = None,
+    ) -> Selection:
+        """The best recipe that roll-outs, the pool and a polish find; a feasible one if they find any.
+
+        Deterministic: the same question gets the same answer. When nothing meets all budgets, the
+        recipe with the least total relative violation.
+
+        Raises:
+            BadRequestError: when the locks name what is not there or leave nothing.
+        """
+        question = Question(
+            surrogate=self.surrogate,
+            target=target,
+            goals=goals,
+            budgets=budgets,
+            locks=locks or {},
+        ).prepared()
+        found = self.polished(question)
+        best = question.best(found)
+        return question.answer(best, ANSWERED_BY, float(question.utility(found).max()))
+
+    def polished(self, question: Prepared) -> IntArray:
+        """The best roll-outs and known configurations, each improved by single changes."""
+        rolled = self.rollouts(question, _SAMPLES)
+        known = question.allowed(self.weights.pool)
+        start = np.concatenate([rolled, known, question.start()])
+        start = np.unique(start, axis=0)
+        order = np.argsort(-question.utility(start), kind="stable")[:_POLISHED]
+        return question.polished(start[order])
+
+    def rollouts(self, question: Prepared, samples: int) -> IntArray:
+        """``[1 + samples, D]`` the agent's greedy recipe, then recipes drawn near it."""
+        observer = self._observer(question.question.target, question.mask)
+        rng = np.random.default_rng(0)
+        wants = question.wants.repeated(1 + samples)
+        temperature = np.full((1 + samples, 1), _TEMPERATURE)
+        temperature[0] = 1e-9
+        configs = self.surrogate.space.untouched(1 + samples)
+        for step, decision in enumerate(observer.order):
+            seen = observer.observe(configs, step, wants)
+            noise = rng.gumbel(size=seen.gain.shape) * temperature
+            values = seen.gain + self.weights.values(seen.vector) + noise
+            configs[:, decision] = np.where(seen.legal, values, _FORBIDDEN).argmax(axis=1)
+        return configs
+
+    def candidates(self, target: DeviceProfile, count: int = 300) -> IntArray:
+        """``[<= count, D]`` distinct configurations to show: the front of the pool first, then the rest."""
+        pool = self.weights.pool
+        metrics = self.surrogate.evaluate(pool, target)
+        costs = np.stack(metrics[:4], axis=1)
+        on_front = front(costs)
+        order = np.argsort(~on_front, kind="stable")
+        return pool[order][:count]
+
+    def _observer(self, target: DeviceProfile, mask: BoolArray) -> Observer:
+        if target.name not in self._observers:
+            self._observers[target.name] = Observer(self.surrogate, (target,))
+        return self._observers[target.name].masked(mask)

@@ -1,0 +1,147 @@
+"""A question (goals, budgets, target, locks) put to the surrogate, and how an answer is written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compression.cost import band
+from selector import reward
+from selector.accuracy import LEAST_VALIDATED
+from selector.local_search import climb
+from selector.locks import locked_mask
+from selector.pricing import N_COLUMNS, CostTables
+from selector.reward import BUDGET_NAMES, Preferences
+from selector.types import Budgets, Estimate, Goals, Lock, Prediction, Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from compression.cost import DeviceProfile
+    from selector.surrogate import Metrics, Surrogate
+    from selector.tables import Array, BoolArray, IntArray
+
+_SIZE_BAND = 0.03  # names and attributes in the file vary a little with the recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of which surrogate. All configurations are on ``target``."""
+
+    surrogate: Surrogate
+    target: DeviceProfile
+    goals: Goals = field(default_factory=Goals)
+    budgets: Budgets = field(default_factory=Budgets)
+    locks: Mapping[str, Lock] = field(default_factory=dict)
+
+    def prepared(self) -> Prepared:
+        """The same question with everything looked up.
+
+        Raises:
+            BadRequestError: when the locks name what is not there or leave nothing.
+        """
+        costs = self.surrogate.costs((self.target,))
+        wants = reward.preferences(self.surrogate, (self.target,), self.goals, self.budgets)
+        mask = locked_mask(self.surrogate.space, self.locks)
+        return Prepared(question=self, costs=costs, wants=wants, mask=mask)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """A question ready to judge many configurations."""
+
+    question: Question
+    costs: CostTables
+    wants: Preferences
+    mask: BoolArray
+
+    def utility(self, configs: IntArray) -> Array:
+        """``[B]`` the order in which configurations ``[B, D]`` answer the question."""
+        return self.totals_utility(self.costs.totals(configs))
+
+    def totals_utility(self, totals: Array) -> Array:
+        """``[...]`` the same from totals ``[..., 6]``."""
+        flat = totals.reshape(1, -1, N_COLUMNS)
+        values = reward.quantities(self.question.surrogate, flat)
+        return reward.utility(values, self.wants).reshape(totals.shape[:-1])
+
+    def allowed(self, configs: IntArray) -> IntArray:
+        """Those of the configurations that the locks allow."""
+        return configs[self.costs.space.is_legal(configs, self.mask)]
+
+    def polished(self, configs: IntArray, sweeps: int = 8) -> IntArray:
+        """Each configuration improved by single changes until none helps."""
+        return climb(self.costs, configs, self.mask, self.totals_utility, 0, sweeps)
+
+    def start(self) -> IntArray:
+        """``[1, D]`` the least change that the locks allow."""
+        first = self.mask.argmax(axis=1)[None]
+        return self.costs.space.canonical(first)
+
+    def best(self, configs: IntArray) -> IntArray:
+        """The best ``[D]`` of them; of equals the one that changes less, then the earlier."""
+        utility = self.utility(configs)
+        changes = (configs > 0).sum(axis=1)
+        return np.asarray(configs[np.lexsort((changes, -utility))[0]])
+
+    def answer(self, config: IntArray, answered_by: str, best_known: float) -> Selection:
+        """Write a configuration down; ``best_known`` is the best utility that anybody found."""
+        surrogate, space = self.question.surrogate, self.costs.space
+        values = reward.quantities(surrogate, self.costs.totals(config[None])[None])
+        excess = reward.violations(values, self.wants)[0, 0]
+        utility = float(reward.utility(values, self.wants)[0, 0])
+        gap = reward.relative_gap(np.array(utility), np.array(max(utility, best_known)))
+        return Selection(
+            recipe=space.decode(config),
+            config=tuple(int(index) for index in config),
+            prediction=predict(surrogate, config, self.question.target),
+            score=float(reward.score(values, self.wants)[0, 0]),
+            violated=tuple(
+                name for name, over in zip(BUDGET_NAMES, excess, strict=True) if over > 0
+            ),
+            nearest={
+                name: float(value)
+                for name, over, value in zip(BUDGET_NAMES, excess, values[0, 0], strict=True)
+                if over > 0
+            },
+            answered_by=answered_by,
+            gap_to_best_found=float(gap) if not excess.any() else 0.0,
+        )
+
+
+def predict(surrogate: Surrogate, config: IntArray, target: DeviceProfile) -> Prediction:
+    """What a configuration ``[D]`` is expected to give, with bands and how each is known."""
+    metrics = surrogate.evaluate(config[None], target)
+    touched = bool(config.any())
+    return Prediction(
+        accuracy_drop_points=_points(surrogate, metrics),
+        latency_ms=_on_device(metrics.latency_ms, target, "latency", metrics),
+        energy_mj=_on_device(metrics.energy_mj, target, "energy", metrics),
+        size_bytes=_size(float(metrics.size_bytes[0]), touched=touched),
+        macs=round(float(metrics.macs[0])),
+        params=round(float(metrics.params[0])),
+    )
+
+
+def _points(surrogate: Surrogate, metrics: Metrics) -> Estimate:
+    value = float(metrics.drop_points[0])
+    low, high = surrogate.model.ends(metrics.drop_points)
+    validated = surrogate.model.n_validated >= LEAST_VALIDATED
+    label = "exact" if value == 0 else "calibrated" if validated else "rough"
+    return Estimate(value=value, low=float(low[0]), high=float(high[0]), label=label)
+
+
+def _on_device(
+    values: Array, target: DeviceProfile, quantity: str, metrics: Metrics
+) -> Estimate:
+    value = float(values[0])
+    ends = band(target, quantity, float(metrics.macs[0]))
+    return Estimate(value=value, low=value * ends.low, high=value * ends.high, label=ends.label)
+
+
+def _size(value: float, *, touched: bool) -> Estimate:
+    width = _SIZE_BAND if touched else 0.0
+    label = "calibrated" if touched else "exact"
+    return Estimate(value=value, low=value * (1 - width), high=value * (1 + width), label=label)
