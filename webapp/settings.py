@@ -79,6 +79,8 @@ else:
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": ADADEEP_HOME / "adadeep.sqlite3",
+            # On disk, for threads share no database in memory without locking each other out.
+            "TEST": {"NAME": ADADEEP_HOME / "tmp" / "test.sqlite3"},
             "OPTIONS": {
                 "timeout": 20,
                 "transaction_mode": "IMMEDIATE",

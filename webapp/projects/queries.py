@@ -50,14 +50,12 @@ def project_row(project: Project) -> dict[str, Any]:
         "name": project.name,
         "data_name": project.data.name if project.data else None,
         "url": reverse("studio", args=[project.id]),
-        "target": target,
-        "target_title": _title(target),
+        "target": {"name": target, "title": _title(target)},
         "updated": project.updated.isoformat(timespec="seconds"),
-        "size_bytes": project.model.size_bytes
-        + (project.data.size_bytes if project.data else 0),
-        "study": study_json(project),
-        "job": _job_row(job) if job else None,
-        "result": _last_result(project),
+        "size_bytes": project.model.size_bytes + (project.data.size_bytes if project.data else 0),
+        **_progress(job),
+        "job": {"id": str(job.id), "url": reverse("job", args=[job.id])} if job else None,
+        **_last_result(project),
     }
 
 
@@ -94,37 +92,35 @@ def _current_job(project: Project) -> Job | None:
     return builds.order_by("-created").first() or project.study.job
 
 
-def _job_row(job: Job) -> dict[str, Any]:
+def _progress(job: Job | None) -> dict[str, Any]:
+    """What the project is at: a finished study means that it is ready to build."""
+    if job is None:
+        return {"state": "failed", "stage": "", "done": None, "message": ""}
     stages = stages_json(job)
-    done = sum(stage["state"] == "done" for stage in stages)
+    is_study_done = job.kind == JobKind.STUDY and job.state == JobState.DONE
     return {
-        "id": str(job.id),
-        "kind": job.kind,
-        "state": job.state,
+        "state": "ready" if is_study_done else job.state,
         "stage": job.stage,
-        "progress": done / len(stages),
+        "done": sum(stage["state"] == "done" for stage in stages) / len(stages),
         "message": job.message,
-        "url": reverse("job", args=[job.id]),
-        "result_url": reverse("job-result", args=[job.id])
-        if job.kind == JobKind.BUILD and job.state in DELIVERED
-        else None,
     }
 
 
-def _last_result(project: Project) -> dict[str, Any] | None:
+def _last_result(project: Project) -> dict[str, Any]:
     """What the newest finished build reached, measured."""
     builds = Job.objects.filter(project=project, kind=JobKind.BUILD, state__in=DELIVERED)
     job = builds.order_by("-finished").first()
     facts = report(job) if job else None
     if job is None or facts is None:
-        return None
-    return {
-        "job": str(job.id),
-        "status": facts["status"],
-        "ratios": facts["ratios"],
-        "accuracy_drop_points": facts["accuracy_drop_points"],
-        "url": reverse("job-result", args=[job.id]),
+        return {"best": None, "result_url": None}
+    best = {
+        "latency_ratio": facts["ratios"]["host_latency"],
+        "size_ratio": facts["ratios"]["size"],
+        "accuracy_points": -facts["accuracy_drop_points"],
+        "label": "measured",
+        "measured": True,
     }
+    return {"best": best, "result_url": reverse("job-result", args=[job.id])}
 
 
 def _title(target: str) -> str:

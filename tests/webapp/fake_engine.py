@@ -1,0 +1,89 @@
+"""Stands in for ``python -m selector``: the same lines, files and exit codes, in no time.
+
+``fake.json`` in the data folder says what a stage does otherwise: ``{"PROBE": {"exit": 1}}`` with
+``exit``, ``error``, ``sleep_s``, ``deaf`` (goes on when standard input closes), ``print``, ``code``.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+RESULTS = {
+    "INSPECT": "inspect.json",
+    "PROBE": "tables.npz",
+    "SEARCH": "policy.npz",
+    "VALIDATE": "candidates.json",
+    "RECOVER": "recover.json",
+    "EXPORT": "export.json",
+    "MEASURE": "measure.json",
+    "PACKAGE": "package.json",
+}
+
+
+def main() -> None:
+    _, _command, stage, folder, supervised = sys.argv
+    assert supervised == "--supervised"
+    folder = Path(folder)
+    behaviour = _behaviour(folder, stage)
+    if not behaviour.get("deaf"):
+        threading.Thread(target=_stop_with_parent, daemon=True).start()
+    say(stage, "log", data={"level": "info", "text": f"{stage} begins"})
+    with (folder / "runs.txt").open("a") as runs:
+        runs.write(f"{stage} {os.getpid()}\n")
+    for line in behaviour.get("print", []):
+        print(line if isinstance(line, str) else json.dumps(line), flush=True)
+    exec(behaviour.get("code", ""))
+    steps = max(3, round(behaviour.get("sleep_s", 0) / 0.1))
+    for step in range(steps):
+        say(stage, "progress", done=step, total=steps, eta_s=0.1 * (steps - step))
+        say(stage, "metric", data={"step": step})
+        time.sleep(behaviour.get("sleep_s", 0) / steps)
+    if "error" in behaviour:
+        say(stage, "error", data={"message": behaviour["error"], "code": "model_refused"})
+    if behaviour.get("exit", 0) not in (0, 3, 4):
+        print("Traceback: the fake engine was told to fail", file=sys.stderr)
+        sys.exit(behaviour["exit"])
+    _write_result(folder, stage)
+    say(stage, "done", done=1, total=1, data={"seconds": 0.1})
+    sys.exit(behaviour.get("exit", 0))
+
+
+def say(stage: str, kind: str, **values) -> None:
+    line = {"v": 1, "t": 0.0, "stage": stage, "part": "1/1", "kind": kind, **values}
+    print(json.dumps(line), flush=True)
+
+
+def _behaviour(folder: Path, stage: str) -> dict:
+    path = folder.parent.parent / "fake.json"
+    return json.loads(path.read_text()).get(stage, {}) if path.exists() else {}
+
+
+def _stop_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(5)
+
+
+def _write_result(folder: Path, stage: str) -> None:
+    (folder / stage).mkdir(exist_ok=True)
+    if stage == "PACKAGE":
+        (folder / stage / "model.onnx").write_bytes(b"a small network")
+        (folder / stage / "bundle.zip").write_bytes(b"everything")
+        (folder / "report.json").write_text(json.dumps(REPORT))
+    result = folder / stage / RESULTS[stage]
+    result.with_suffix(".tmp").write_text("{}")
+    result.with_suffix(".tmp").replace(result)
+
+
+REPORT = {
+    "status": "met",
+    "accuracy_drop_points": 0.4,
+    "ratios": {"host_latency": 1.3, "size": 20.0},
+    "result": {"accuracy": 0.987},
+    "predicted": {"latency_ms": {"baseline": 9.0, "result": 3.3}},
+}
+
+if __name__ == "__main__":
+    main()

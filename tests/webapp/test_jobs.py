@@ -1,0 +1,291 @@
+import threading
+import time
+
+import pytest
+from django.db import connections
+
+from tests.webapp import making
+from webapp.jobs import lease, services, tasks
+from webapp.jobs.models import Job, JobState
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def runs(job):
+    """The stages that were run, in order."""
+    return [line.split()[0] for line in (job.folder / "runs.txt").read_text().splitlines()]
+
+
+def log_of(job):
+    return [event.data["text"] for event in job.events.filter(kind="log")]
+
+
+def in_background(job):
+    def work():
+        tasks.run(str(job.id))
+        connections.close_all()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def wait_for(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_study_goes_through_its_stages(user, work_off):
+    job = making.study(user)
+    work_off()
+    job.refresh_from_db()
+    assert job.state == JobState.DONE
+    assert runs(job) == ["INSPECT", "PROBE", "SEARCH", "VALIDATE"]
+    assert all(stage["state"] == "done" for stage in job.stages.values())
+
+
+def test_inspection_is_handed_to_the_engine_queue(user):
+    job = making.study(user)
+    tasks.run(str(job.id))
+    job.refresh_from_db()
+    assert runs(job) == ["INSPECT"]
+    assert (job.state, job.attempt) == (JobState.QUEUED, 1)
+    assert [tasks.queue_of(stage) for stage in tasks.pending_stages(job)[:1]] == ["engine"]
+
+
+def test_events_are_numbered_without_a_gap(user, work_off):
+    job = making.study(user)
+    work_off()
+    job.refresh_from_db()
+    numbers = list(job.events.values_list("seq", flat=True))
+    assert numbers == list(range(1, job.last_seq + 1))
+    assert {"log", "progress", "metric", "done"} <= set(job.events.values_list("kind", flat=True))
+
+
+def test_events_come_at_most_twice_a_second(user, engine, work_off):
+    engine(INSPECT={"sleep_s": 2.0})
+    job = making.study(user)
+    tasks.run(str(job.id))
+    progress = job.events.filter(stage="INSPECT", kind="progress").count()
+    assert 3 <= progress <= 6
+
+
+def test_build_finds_what_the_study_left(user, work_off):
+    project = making.project(user)
+    job = making.build(user, project)
+    work_off()
+    job.refresh_from_db()
+    assert job.state == JobState.DONE
+    assert (job.folder / "SEARCH" / "policy.npz").exists()
+    assert [(a.name, a.primary) for a in job.artifacts.all()] == [
+        ("model.onnx", True),
+        ("bundle.zip", False),
+    ]
+
+
+def test_build_waits_for_its_study(user, monkeypatch):
+    project = making.project(user)
+    sent = []
+    monkeypatch.setattr(tasks.run, "apply_async", lambda args, queue: sent.append(args[0]))
+    build = making.build(user, project)
+    services.jobs_send_waiting()
+    assert set(sent) == {str(project.study.job.id)}
+    Job.objects.filter(pk=project.study.job.pk).update(state=JobState.DONE)
+    services.jobs_send_waiting()
+    assert sent[-1] == str(build.id)
+
+
+def test_build_of_a_failed_study_says_so(user, engine, work_off):
+    engine(PROBE={"exit": 2, "error": "no"})
+    job = making.build(user)
+    work_off()
+    job.refresh_from_db()
+    assert job.state == JobState.FAILED
+    assert "Retry the study" in job.message
+
+
+@pytest.mark.parametrize(
+    ("code", "state"),
+    [(0, JobState.DONE), (3, JobState.MISSED), (4, JobState.INFEASIBLE)],
+)
+def test_exit_code_of_the_last_stage_is_the_end_of_a_build(user, engine, work_off, code, state):
+    engine(PACKAGE={"exit": code})
+    job = making.build(user)
+    work_off()
+    job.refresh_from_db()
+    assert job.state == state
+
+
+def test_refusal_is_shown_in_the_engines_words(user, engine, work_off):
+    engine(INSPECT={"exit": 2, "error": "The model holds an If node (branch_1); remove it."})
+    job = making.study(user)
+    work_off()
+    job.refresh_from_db()
+    assert (job.state, job.reference) == (JobState.FAILED, "")
+    assert job.message == "The model holds an If node (branch_1); remove it."
+    assert job.stages["INSPECT"]["state"] == "failed"
+
+
+def test_unknown_fault_gets_a_reference_and_its_trace_is_logged(user, engine, work_off, caplog):
+    engine(SEARCH={"exit": 1})
+    job = making.study(user)
+    work_off()
+    job.refresh_from_db()
+    assert job.state == JobState.FAILED
+    assert f"stopped the job at Search. What was finished is saved. Reference {job.reference}." in job.message
+    assert "the fake engine was told to fail" in caplog.text
+    assert job.reference in caplog.text
+
+
+def test_engine_killed_by_the_system_is_explained(user, engine, work_off):
+    engine(PROBE={"code": "os.kill(os.getpid(), 9)"})
+    job = making.study(user)
+    work_off()
+    job.refresh_from_db()
+    assert "most likely for lack of memory" in job.message
+
+
+def test_retry_goes_on_from_the_last_finished_stage(user, engine, work_off):
+    engine(SEARCH={"exit": 1})
+    job = making.study(user)
+    work_off()
+    engine()
+    services.job_retry(job=job)
+    work_off()
+    job.refresh_from_db()
+    assert job.state == JobState.DONE
+    assert runs(job) == ["INSPECT", "PROBE", "SEARCH", "SEARCH", "VALIDATE"]
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_cancel_stops_a_running_job_within_a_second(user, engine, deaf):
+    engine(INSPECT={"sleep_s": 30, "deaf": deaf})
+    job = making.study(user)
+    thread = in_background(job)
+    wait_for(lambda: job.events.exists())
+    started = time.monotonic()
+    services.job_cancel(job=job)
+    thread.join(5)
+    assert time.monotonic() - started < 1.3
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED
+
+
+def test_cancel_of_a_waiting_job_is_final(user, work_off):
+    job = making.study(user)
+    services.job_cancel(job=job)
+    tasks.run(str(job.id))
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED
+    assert not (job.folder / "runs.txt").exists()
+
+
+def test_second_delivery_of_a_job_changes_nothing(user, work_off):
+    job = making.study(user)
+    work_off()
+    job.refresh_from_db()
+    before = (job.attempt, job.last_seq)
+    tasks.run(str(job.id))
+    job.refresh_from_db()
+    assert (job.attempt, job.last_seq) == before
+
+
+def test_only_one_claim_wins(user):
+    job = making.study(user)
+    assert lease.claim(job.id) is not None
+    assert lease.claim(job.id) is None
+
+
+def test_attempt_that_lost_its_lease_writes_nothing(user):
+    job = making.study(user)
+    old = lease.claim(job.id)
+    job.refresh_from_db()
+    lease.take_back(job)
+    new = lease.claim(job.id)
+    with pytest.raises(lease.LeaseLostError):
+        old.finish(JobState.DONE)
+    with pytest.raises(lease.LeaseLostError):
+        old.beat()
+    new.beat()
+    job.refresh_from_db()
+    assert job.state == JobState.RUNNING
+
+
+def test_silent_worker_loses_its_job_which_goes_on_elsewhere(user, work_off, settings):
+    job = making.study(user)
+    lease.claim(job.id)
+    Job.objects.filter(pk=job.pk).update(
+        worker="another-host:1:0.0",
+        heartbeat="2020-01-01T00:00:00Z",
+        stage="INSPECT",
+    )
+    services.jobs_reap()
+    work_off()
+    job.refresh_from_db()
+    assert (job.state, job.lost) == (JobState.DONE, 1)
+    assert "The worker stopped; the job goes on from Inspect." in log_of(job)
+
+
+def test_worker_that_still_beats_keeps_its_job(user):
+    job = making.study(user)
+    lease.claim(job.id)
+    services.jobs_reap()
+    job.refresh_from_db()
+    assert (job.state, job.lost) == (JobState.RUNNING, 0)
+
+
+def test_dead_worker_of_this_host_is_noticed_at_once(user):
+    job = making.study(user)
+    lease.claim(job.id)
+    name = lease.this_worker().rsplit(":", 1)[0]
+    Job.objects.filter(pk=job.pk).update(worker=f"{name}:1.00")
+    services.jobs_reap()
+    job.refresh_from_db()
+    assert (job.state, job.lost) == (JobState.QUEUED, 1)
+
+
+def test_job_that_kills_its_worker_is_given_up(user):
+    job = making.study(user)
+    for _ in range(3):
+        lease.claim(job.id)
+        Job.objects.filter(pk=job.pk).update(heartbeat="2020-01-01T00:00:00Z")
+        services.jobs_reap()
+    job.refresh_from_db()
+    assert job.state == JobState.FAILED
+    assert "stopped answering 3 times" in job.message
+
+
+def test_orderly_stop_costs_no_attempt(user):
+    job = making.study(user)
+    lease.claim(job.id)
+    lease.release_all_here()
+    job.refresh_from_db()
+    assert (job.state, job.lost) == (JobState.QUEUED, 0)
+
+
+def test_babble_of_the_engine_is_no_event(user, engine):
+    engine(INSPECT={"print": ["no json", "[1]", '{"kind": "nonsense"}', '{"kind": "log", "data": 3}', "x" * 2_000_000]})
+    job = making.study(user)
+    tasks.run(str(job.id))
+    assert set(job.events.values_list("kind", flat=True)) == {"log", "progress", "metric", "done"}
+
+
+def test_engine_knows_no_secrets_and_has_limits(user, engine, settings, monkeypatch):
+    monkeypatch.setenv("SECRET_KEY", "hidden")
+    engine(
+        INSPECT={
+            "code": "import resource; r = resource.getrlimit; (folder / 'seen.json').write_text("
+            "json.dumps([dict(os.environ), r(resource.RLIMIT_CORE)[0], r(resource.RLIMIT_FSIZE)[0],"
+            " os.getcwd(), os.getsid(0) == os.getpid()]))"
+        }
+    )
+    job = making.study(user)
+    tasks.run(str(job.id))
+    import json
+
+    environment, core, size, folder, leads = json.loads((job.folder / "seen.json").read_text())
+    assert not {"SECRET_KEY", "REDIS_URL", "DATABASE_URL", "ADADEEP_HOME"} & set(environment)
+    assert (core, size, leads) == (0, settings.ENGINE_FILE_GIB * 1024**3, True)
+    assert folder == str(job.folder)
