@@ -159,10 +159,10 @@ class _Finder:
     def _convolution(
         self, node: fx.Node, layer: nn.Conv1d | nn.Conv2d, source: Layout
     ) -> Layout:
-        self._read(node, source)
         if source.axis != 1 or source.multiplier != 1:
-            self.pool.lock(source, f"{node.name} reads positions as channels")
-        elif layer.groups == layer.in_channels == layer.out_channels > 1:
+            source = self._misread(node, source, 1, layer.in_channels)
+        self._read(node, source)
+        if layer.groups == layer.in_channels == layer.out_channels > 1:
             if len(source.segments) > 1:
                 self.pool.lock(source, f"{node.name} is depthwise over a concatenation")
             self._write(node, source)
@@ -176,13 +176,20 @@ class _Finder:
         return written
 
     def _linear(self, node: fx.Node, layer: nn.Linear, source: Layout) -> Layout:
-        self._read(node, source)
         last = self._rank(node) - 1
         if source.axis != last:
-            self.pool.lock(source, f"{node.name} reads positions as channels")
+            source = self._misread(node, source, last, layer.in_features)
+        self._read(node, source)
         written = Layout(last, self._one(self.pool.new(layer.out_features)))
         self._write(node, written)
         return written
+
+    def _misread(self, node: fx.Node, source: Layout, axis: int, channels: int) -> Layout:
+        """What a layer reads as channels although it is something else: nobody may narrow it."""
+        reason = f"{node.name} reads positions as channels"
+        self.pool.lock(source, reason)
+        self.reads[node.name] = Layout(axis, self._one(self.pool.new(channels, reason)))
+        return self.reads[node.name]
 
     def _reshape(self, node: fx.Node, source: Layout) -> Layout:
         old, new = self.shapes[node.all_input_nodes[0].name], self.shapes[node.name]
