@@ -24,15 +24,6 @@ _Z95 = 1.959964
 _SUM_TOLERANCE = 1e-3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassAccuracy:
-    """Correct examples of one class."""
-
-    label: int
-    n: int
-    correct: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
     """What a file scores on a split.
@@ -50,7 +41,6 @@ class Evaluation:
     zip_bytes: int
     macs: int
     params: int
-    per_class: tuple[ClassAccuracy, ...]
     answers: NDArray[np.int64] = field(repr=False)
     confidences: NDArray[np.float32] = field(repr=False)
     wanted: NDArray[np.int64] = field(repr=False)
@@ -87,14 +77,27 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassChange:
+    """Accuracy of one class before and after (shares); 95 % interval of the change in points."""
+
+    label: int
+    n: int
+    before: float
+    after: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two files on the same examples. Points are percentage points; positive is a loss."""
+    """Two files on the same examples. ``drop_points`` are percentage points; positive is a loss."""
 
     drop_points: float
     drop_ci_points: tuple[float, float]
     n_lost: int
     n_gained: int
     agreement: float
+    per_class: tuple[ClassChange, ...]
     flips: tuple[Flip, ...]
 
 
@@ -144,7 +147,6 @@ def evaluate_onnx(
         zip_bytes=zip_bytes(data),
         macs=profile.macs if profile else 0,
         params=profile.params if profile else 0,
-        per_class=_per_class(answers, wanted),
         answers=answers,
         confidences=probabilities(logits).max(axis=1),
         wanted=wanted,
@@ -168,6 +170,9 @@ def compare(
         n_lost=int(lost.sum()),
         n_gained=int(gained.sum()),
         agreement=float((before.answers == after.answers).mean()),
+        per_class=tuple(
+            _class_change(before, after, int(label)) for label in np.unique(before.wanted)
+        ),
         flips=tuple(_flip(before, after, split, int(row)) for row in rows),
     )
 
@@ -218,16 +223,17 @@ def is_chance(accuracy_ci: tuple[float, float], labels: NDArray[np.int64]) -> bo
     return accuracy_ci[0] <= commonest
 
 
-def _per_class(
-    answers: NDArray[np.int64], wanted: NDArray[np.int64]
-) -> tuple[ClassAccuracy, ...]:
-    return tuple(
-        ClassAccuracy(
-            label=int(label),
-            n=int((wanted == label).sum()),
-            correct=int(((wanted == label) & (answers == label)).sum()),
-        )
-        for label in np.unique(wanted)
+def _class_change(before: Evaluation, after: Evaluation, label: int) -> ClassChange:
+    rows = before.wanted == label
+    was, now = before.correct[rows], after.correct[rows]
+    low, high = paired_interval(int((was & ~now).sum()), int((now & ~was).sum()), len(was))
+    return ClassChange(
+        label=label,
+        n=len(was),
+        before=float(was.mean()),
+        after=float(now.mean()),
+        low=-100 * high,
+        high=-100 * low,
     )
 
 

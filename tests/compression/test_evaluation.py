@@ -45,7 +45,7 @@ def test_accuracy_size_and_costs_are_reported(model, data):
     assert (found.kind, found.n_test) == ("accuracy", 200)
     assert (found.size_bytes, found.macs) == (len(model), profile.macs)
     assert found.zip_bytes == zip_bytes(model) < found.size_bytes + 200
-    assert sum(row.correct for row in found.per_class) == 180
+    assert found.correct.sum() == 180
 
 
 def test_without_labels_the_original_agrees_with_itself_and_others_are_held_to_it(model, data):
@@ -67,6 +67,10 @@ def test_comparison_names_the_examples_that_changed(model, data):
     assert change.drop_points == pytest.approx(100 * (before.accuracy - after.accuracy))
     assert change.drop_ci_points[0] < change.drop_points < change.drop_ci_points[1]
     assert change.n_lost - change.n_gained == round(2 * change.drop_points)
+    assert sum(row.n for row in change.per_class) == 200
+    for row in change.per_class:
+        assert row.low < 100 * (row.after - row.before) + 1e-9
+        assert row.high > 100 * (row.after - row.before) - 1e-9
     for flip in change.flips:
         assert (flip.before == flip.wanted) != (flip.after == flip.wanted)
         assert split.y[list(split.indices).index(flip.index)] == flip.wanted
