@@ -164,7 +164,7 @@ def test_paired_interval_is_kept_when_given():
 def test_ticks_are_round_and_inside():
     assert log_ticks(0.0, 1.5) == [1, 2, 5, 10, 20]
     assert len(log_ticks(math.log10(0.040), math.log10(0.052))) >= 3
-    assert linear_ticks(-1.1, 1.1, 4) == [-1.0, -0.5, 0.0, 0.5, 1.0]
+    assert linear_ticks(-1.1, 1.1, 5) == [-1.0, -0.5, 0.0, 0.5, 1.0]
     assert log_range([])[0] == 0.0
 
 

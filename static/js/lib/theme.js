@@ -68,10 +68,22 @@ const paintNote = (t) => (note) => ({
 export function themed(figure, tokens) {
   const data = figure.data.map((trace) => merge(trace, ROLES[trace.meta?.role]?.(tokens, trace) ?? {}));
   const { shapes = [], annotations = [], ...layout } = figure.layout;
-  return {
-    data,
-    layout: { ...layout, template: chartTemplate(tokens), shapes: shapes.map(paintShape(tokens)), annotations: annotations.map(paintNote(tokens)) },
-  };
+  const notes = annotations.map(paintNote(tokens)).concat(axisTitles(layout, tokens));
+  const xaxis = { ...layout.xaxis, title: { text: "" } };
+  const yaxis = { ...layout.yaxis, title: { text: "" } };
+  return { data, layout: { ...layout, xaxis, yaxis, template: chartTemplate(tokens), shapes: shapes.map(paintShape(tokens)), annotations: notes } };
+}
+
+/* Axis titles lie flat: the unit of y above its axis, x at the right end, as people read them. */
+function axisTitles(layout, t) {
+  const font = { size: 11.5, color: t["ink-2"], weight: 540 };
+  const common = { showarrow: false, font, xref: "paper", yref: "paper" };
+  const notes = [];
+  const y = layout.yaxis?.title?.text;
+  const x = layout.xaxis?.title?.text;
+  if (y) notes.push({ ...common, text: y, x: 0, xanchor: "left", xshift: -44, y: 1, yanchor: "bottom", yshift: 8 });
+  if (x) notes.push({ ...common, text: x, x: 1, xanchor: "right", y: 0, yanchor: "top", yshift: -22 });
+  return notes;
 }
 
 /** Deep merge of plain objects; arrays and values of the second win. */

@@ -1,0 +1,139 @@
+// The recipe row by row: technique, before → after, why, lock and exclude; a row opens to say which
+// techniques fit and why the others do not. Emits "lock-change" {layer, lock} and "layer-hover".
+import { $, $$, escape } from "../lib/dom.js";
+import { count, predicted } from "../lib/format.js";
+import { ICONS } from "../lib/icons.js";
+import { beforeAfter } from "../lib/markup.js";
+import { lookOf, tile, titleOf } from "../lib/techniques.js";
+
+const SORT = { order: null, params: "params_after", macs: "macs_after", ms: "ms_after" };
+
+export class LayerTable {
+  constructor(table) {
+    Object.assign(this, { table, body: $("tbody", table), sort: { key: "order", down: false }, rows: [], locks: {}, open: null, facts: new Map() });
+    $("thead", table).addEventListener("click", (event) => this.sorted(event.target.closest("button")));
+    this.body.addEventListener("click", (event) => this.clicked(event));
+    this.body.addEventListener("pointerover", (event) => this.hover(event.target));
+    this.body.addEventListener("focusin", (event) => this.hover(event.target));
+  }
+
+  /** Facts of the layers by name: {text, params, macs, ms, applicable}; techniques: names in order. */
+  setFacts(layers, techniques) {
+    this.facts = new Map(layers.map((layer, i) => [layer.name, { ...layer, order: i }]));
+    this.techniques = techniques;
+  }
+
+  /** rows: SELECTION.layers, or tiles while the answer is on its way (numbers then stay out). */
+  show(rows, locks) {
+    this.rows = rows.filter((row) => this.facts.has(row.layer));
+    this.locks = locks;
+    this.render();
+  }
+
+  render() {
+    const held = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const { key, down } = this.sort;
+    const value = (row) => (SORT[key] ? (row[SORT[key]] ?? this.facts.get(row.layer)[key]) : this.facts.get(row.layer).order);
+    const rows = [...this.rows].sort((a, b) => (value(a) - value(b)) * (down ? -1 : 1));
+    this.body.innerHTML = rows.map((row) => this.row(row) + (row.layer === this.open ? this.details(row) : "")).join("");
+    if (held) this.body.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
+  }
+
+  row(row) {
+    const fact = this.facts.get(row.layer);
+    const name = escape(row.layer);
+    const lock = this.locks[row.layer];
+    const excluded = lock === "keep";
+    const level = [row.level, row.int8 ? "int8" : "fp32"].filter(Boolean).join(", ");
+    const numbers = (quantity, show) => (row[`${quantity}_after`] === undefined ? `<span class="muted">${show(fact[quantity])}</span>` : beforeAfter(row[`${quantity}_before`] ?? fact[quantity], row[`${quantity}_after`], show));
+    const press = (kind, on, icon, label) => `<button type="button" class="btn icon quiet" data-action="${kind}" data-key="${kind}:${name}" aria-pressed="${on}" title="${label}" aria-label="${label}: ${name}">${ICONS[icon]}</button>`;
+    return `<tr data-layer="${name}"><td class="col-layer"><span class="mono">${name}</span><br><span class="tiny muted">${escape(fact.text ?? "")}</span></td>
+      <td class="technique col-technique"><div>${tile(row.technique, row.int8)}<span>${escape(titleOf(row.technique))}<br><span class="tiny muted">${escape(level)}</span></span></div></td>
+      <td class="n wide-only">${numbers("params", count)}</td><td class="n wide-only">${numbers("macs", count)}</td><td class="n col-ms">${numbers("ms", predicted)}</td>
+      <td class="why">${escape(row.why ?? "")}</td>
+      <td class="nowrap col-control">${press("lock", Boolean(lock) && !excluded, "lock", "Lock this choice")}${press("exclude", excluded, "ban", "Leave untouched")}${this.opener(row, name)}</td></tr>`;
+  }
+
+  opener(row, name) {
+    const on = row.layer === this.open;
+    return `<button type="button" class="btn icon quiet" data-action="open" data-key="open:${name}" aria-expanded="${on}" aria-label="Techniques for ${name}" title="Techniques for this layer">${ICONS.more}</button>`;
+  }
+
+  details(row) {
+    const fact = this.facts.get(row.layer);
+    const lock = this.locks[row.layer];
+    const options = this.techniques.filter((name) => name !== "int8" && name !== "keep").map((name) => this.option(row, name, fact.applicable?.[name], lock));
+    const free = lock ? `<button type="button" class="btn" data-action="free" data-key="free:${escape(row.layer)}">Let the selector choose</button>` : "";
+    const undo = row.undo ? `<p class="small muted">${escape(undoText(row.undo))}</p>` : "";
+    return `<tr class="detail-row" data-layer="${escape(row.layer)}"><td colspan="7" class="full"><div class="stack close"><ul class="options">${options.join("")}</ul>${undo}${free}</div></td></tr>`;
+  }
+
+  option(row, name, applicable, lock) {
+    const { title } = lookOf(name);
+    const chosen = lock?.technique === name;
+    const action = applicable === true
+      ? `<button type="button" class="btn mini" style="justify-self:start" data-action="use" data-technique="${name}" data-key="use:${escape(row.layer)}:${name}" aria-pressed="${chosen}">${chosen ? "Required here" : `Require ${escape(title.toLowerCase())}`}</button>`
+      : `<span class="muted">${escape(typeof applicable === "string" && applicable ? `Not here: ${applicable}` : "Not on this layer")}</span>`;
+    return `<li>${tile(name)}<span>${escape(title)}</span>${action}</li>`;
+  }
+
+  sorted(button) {
+    if (!button) return;
+    const key = button.dataset.sort;
+    this.sort = { key, down: this.sort.key === key ? !this.sort.down : key !== "order" };
+    for (const th of $$("th[aria-sort]", this.table)) th.removeAttribute("aria-sort");
+    button.closest("th").setAttribute("aria-sort", this.sort.down ? "descending" : "ascending");
+    this.render();
+  }
+
+  clicked(event) {
+    const button = event.target.closest("[data-action]");
+    const layer = event.target.closest("[data-layer]")?.dataset.layer;
+    if (!button || !layer) return;
+    const { action, technique } = button.dataset;
+    if (action === "open") return this.toggle(layer);
+    const current = this.locks[layer];
+    const row = this.rows.find((candidate) => candidate.layer === layer);
+    const lock = { lock: current && current !== "keep" ? null : lockOf(row), exclude: current === "keep" ? null : "keep", free: null, use: current?.technique === technique ? null : { technique, params: {} } }[action];
+    this.emit("lock-change", { layer, lock, action });
+  }
+
+  /** Opens a layer's details and brings its row into view. */
+  toggle(layer, reveal = false) {
+    this.open = this.open === layer && !reveal ? null : layer;
+    this.render();
+    const row = this.body.querySelector(`[data-layer="${CSS.escape(layer)}"]`);
+    if (reveal && row) {
+      row.scrollIntoView({ block: "nearest" });
+      row.querySelector('[data-action="open"]').focus();
+    }
+  }
+
+  light(name) {
+    for (const row of this.body.children) row.classList.toggle("on", row.dataset.layer === name);
+  }
+
+  hover(target) {
+    const layer = target.closest("[data-layer]")?.dataset.layer;
+    if (layer) this.emit("layer-hover", layer);
+  }
+
+  emit(type, detail) {
+    this.table.dispatchEvent(new CustomEvent(type, { bubbles: true, detail }));
+  }
+}
+
+/* A lock holds the technique and its level; a stacked layer is held by its last technique. */
+function lockOf(row) {
+  const technique = String(row.technique ?? "keep").split("+").at(-1);
+  if (technique === "keep") return "keep";
+  const params = row.params?.[technique] ?? (row.technique.includes("+") ? {} : row.params) ?? {};
+  return { technique, params };
+}
+
+function undoText(undo) {
+  const parts = [];
+  if (undo.latency_ms) parts.push(`${predicted(Math.abs(undo.latency_ms))} ms ${undo.latency_ms > 0 ? "slower" : "faster"}`);
+  if (undo.drop_points) parts.push(`${Math.abs(undo.drop_points).toFixed(1)} points ${undo.drop_points < 0 ? "more" : "less"} accurate`);
+  return parts.length ? `Leaving this layer untouched instead: ${parts.join(", ")}.` : "";
+}

@@ -1,0 +1,100 @@
+// One block a layer, width = time before; below it the same strip at the same scale after.
+// Emits "layer-hover" and "layer-open" with the layer's name.
+import { escape } from "../lib/dom.js";
+import { predicted } from "../lib/format.js";
+import { fillOf, isStacked, lettersOf, titleOf } from "../lib/techniques.js";
+
+const ROOM_FOR_LEVEL_PX = 58;
+
+class RecipeStrip extends HTMLElement {
+  connectedCallback() {
+    if (this.strip) return;
+    this.innerHTML = `<p class="strip-label"><span class="strip-what">One block per layer, width = time before</span><span class="before-total"></span></p>
+      <div class="recipe" role="toolbar" aria-label="Layers of the recipe"></div>
+      <p class="strip-label"><span>Same scale, after</span><span class="after-total"></span></p>
+      <div class="after-well"><div class="after-strip" style="--width:100%"></div></div>`;
+    this.strip = this.querySelector(".recipe");
+    this.after = this.querySelector(".after-strip");
+    this.blocks = new Map();
+    const layerOf = (event) => event.target.closest("[data-layer]")?.dataset.layer;
+    this.strip.addEventListener("pointerover", (event) => this.emit("layer-hover", layerOf(event)));
+    this.strip.addEventListener("pointerleave", () => this.emit("layer-hover", null));
+    this.strip.addEventListener("focusin", (event) => this.focused(layerOf(event)));
+    this.strip.addEventListener("click", (event) => layerOf(event) && this.emit("layer-open", layerOf(event)));
+    this.strip.addEventListener("keydown", (event) => this.key(event));
+    new ResizeObserver(([entry]) => this.resized(entry.contentRect.width)).observe(this.strip);
+  }
+
+  /** [{name, ms, text, unsupported}] in model order; called once a model and target. */
+  set layers(layers) {
+    this.model = layers;
+    const total = layers.reduce((sum, layer) => sum + layer.ms, 0) || 1;
+    this.total = total;
+    this.strip.innerHTML = layers.map((layer, i) => `<button type="button" data-layer="${escape(layer.name)}" tabindex="${i ? -1 : 0}" style="--share:${(layer.ms / total).toFixed(4)}"><span></span><small></small></button>`).join("");
+    this.after.innerHTML = layers.map(() => "<i></i>").join("");
+    this.blocks = new Map([...this.strip.children].map((button, i) => [button.dataset.layer, { button, letter: button.firstElementChild, level: button.lastElementChild, after: this.after.children[i], key: "" }]));
+    this.querySelector(".before-total").textContent = `${predicted(total)} ms`;
+  }
+
+  /**
+   * tiles: [{layer, technique, level, int8, ms}]; totalMs: after, on this target; locks: layers held.
+   * Only blocks that changed are written.
+   */
+  paint(tiles, totalMs, locks = {}) {
+    for (const tile of tiles) {
+      const block = this.blocks.get(tile.layer);
+      if (block) this.paintBlock(block, tile, tile.layer in locks);
+    }
+    this.after.style.setProperty("--width", `${Math.max(0.4, Math.min(100, (100 * totalMs) / this.total)).toFixed(2)}%`);
+    const text = `${predicted(totalMs)} ms`;
+    const node = this.querySelector(".after-total");
+    if (node.textContent !== text) node.textContent = text;
+  }
+
+  paintBlock(block, tile, fixed) {
+    const ms = tile.ms ?? null;
+    const key = `${tile.technique}|${tile.level}|${tile.int8}|${fixed}|${this.wide}|${ms}`;
+    if (block.key === key) return;
+    block.key = key;
+    const { button, letter, level, after } = block;
+    const fill = fillOf(tile.technique);
+    const share = button.style.getPropertyValue("--share");
+    button.style.cssText = `--share:${share};${fill}`;
+    button.className = [tile.int8 && "int8", isStacked(tile.technique) && "two", fixed && "fixed", tile.unsupported && "unknown"].filter(Boolean).join(" ");
+    letter.textContent = lettersOf(tile.technique).join(" ");
+    const room = (this.wide ?? 900) * Number(share) >= ROOM_FOR_LEVEL_PX;
+    level.textContent = room ? (tile.level ?? "") : "";
+    button.setAttribute("aria-label", [tile.layer, titleOf(tile.technique), tile.level, tile.int8 && "int8", fixed && "locked"].filter(Boolean).join(", "));
+    after.className = isStacked(tile.technique) ? "two" : "";
+    after.style.cssText = `${fill};--share:${ms === null ? share : Math.max(0.0001, ms).toFixed(5)}`;
+  }
+
+  resized(width) {
+    const wide = Math.round(width / 40) * 40;
+    if (wide === this.wide) return;
+    this.wide = wide;
+    this.emit("strip-resize", wide);
+  }
+
+  light(name) {
+    for (const [layer, { button }] of this.blocks) button.classList.toggle("on", layer === name);
+  }
+
+  focused(name) {
+    for (const [layer, { button }] of this.blocks) button.tabIndex = layer === name ? 0 : -1;
+    this.emit("layer-hover", name);
+  }
+
+  key(event) {
+    const step = { ArrowLeft: "previousElementSibling", ArrowRight: "nextElementSibling" }[event.key];
+    const next = step ? event.target[step] : { Home: this.strip.firstElementChild, End: this.strip.lastElementChild }[event.key];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  }
+
+  emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { bubbles: true, detail }));
+  }
+}
+customElements.define("recipe-strip", RecipeStrip);

@@ -1,0 +1,56 @@
+// What the model is, and how far its study has come: the head of the studio page.
+import { $$, escape } from "../lib/dom.js";
+import { bytes, count, measured, percent, whole } from "../lib/format.js";
+import { badge, note } from "../lib/markup.js";
+import { stageName } from "../lib/states.js";
+
+const ghost = '<span class="ghost" aria-label="not known yet"></span>';
+
+/** The facts as a definition list; grey bars until the model is inspected. */
+export function factsMarkup(model, layers) {
+  const kinds = (kind) => layers.filter((layer) => layer.kind === kind).length;
+  const shape = layers.length ? [kinds("conv") && `${kinds("conv")} conv`, kinds("dense") && `${kinds("dense")} dense`].filter(Boolean).join(", ") || `${model?.n_layers ?? layers.length}` : null;
+  const label = model?.accuracy_kind === "agreement" ? "Agreement with itself" : "Accuracy";
+  const [low, high] = model?.accuracy_ci ?? [];
+  const items = [
+    ["Parameters", model && count(model.params)],
+    ["Multiply–adds", model && count(model.macs)],
+    ["File size", model && bytes(model.size_bytes)],
+    ["Layers", shape],
+    [model?.n_test ? `${label}, ${whole(model.n_test)} test inputs` : label, model?.accuracy !== null && model?.accuracy !== undefined && `${percent(model.accuracy)}${low !== undefined ? ` <small>${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)}, 95 % interval</small>` : ""}`],
+    ["Latency on this host", model?.latency_ms && `${measured(model.latency_ms.p50)} ms ${badge("measured", model.latency_ms.runs ? `measured, ${model.latency_ms.runs} runs` : "measured")}`],
+  ];
+  return items.map(([term, value]) => `<div><dt>${escape(term)}</dt><dd>${value || ghost}</dd></div>`).join("");
+}
+
+const SENTENCES = {
+  queued: "This study waits for the worker. The page fills by itself when it starts.",
+  running: "Still studying this model; answers sharpen by themselves.",
+  cancelled: "The study was cancelled. What it had found is kept.",
+};
+
+/** The note about the study, or nothing once it is finished. */
+export function studyNote(study, projectUrl, warnings = []) {
+  const warned = warnings.map((warning) => note("warn", `<p>${escape(warning.message ?? warning)}</p>`)).join("");
+  const link = study.job ? `<a href="/jobs/${study.job}/">Watch the study</a>` : "";
+  if (study.state === "failed") {
+    const where = study.stage ? `The study stopped at ${stageName(study.stage)}.` : "The study stopped.";
+    return `${note("bad", `<div><h2>${where}</h2><p>${escape(study.message || "Something we did not foresee stopped it. Your files are kept.")}</p></div><p class="small">${link.replace("Watch the study", "See what happened")}</p>`)}${warned}`;
+  }
+  const finished = study.finished ?? study.state === "ready";
+  if (finished) return warned;
+  const state = study.state === "ready" ? "running" : study.state;
+  const done = (study.stages ?? []).filter((stage) => stage.state === "done").length;
+  const where = study.stage && state === "running" ? `${stageName(study.stage)}, stage ${done + 1} of ${study.stages?.length || 4}. ` : "";
+  return `${note("", `<p>${where}${SENTENCES[state] ?? ""} ${link}</p>`)}${warned}`;
+}
+
+/** Turns the build buttons on or off, with the reason. */
+export function allowBuild(on, reason) {
+  for (const button of $$("[data-build]")) {
+    button.toggleAttribute("data-off", !on);
+    button.setAttribute("data-needs-server", "");
+    button.disabled = !on || button.hasAttribute("data-lost");
+    button.title = on ? "" : reason;
+  }
+}

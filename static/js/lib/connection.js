@@ -1,0 +1,18 @@
+// The line under the bar while the connection is lost. It leaves by itself; nothing on the page is cleared.
+import { clock } from "./format.js";
+
+const DISABLE = "[data-needs-server]";
+
+/** Shows or hides the banner and disables what needs the server, with the sentence as the reason. */
+export function showConnection(state) {
+  const banner = document.getElementById("lost");
+  if (!banner) return;
+  const lost = state === "lost";
+  if (lost && banner.hidden) banner.textContent = `Connection lost. Numbers are as of ${clock(Date.now() / 1000).slice(0, 5)}; trying again.`;
+  banner.hidden = !lost;
+  for (const control of document.querySelectorAll(DISABLE)) {
+    control.toggleAttribute("data-lost", lost);
+    control.setAttribute("aria-describedby", lost ? "lost" : "");
+    control.disabled = lost || control.hasAttribute("data-off");
+  }
+}

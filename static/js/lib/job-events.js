@@ -1,0 +1,73 @@
+// The events of a job in order: no one twice, none missed; what they add up to.
+
+const METRIC_WORDS = {
+  SEARCH: ({ episode, reward, gap }) => `Episode ${episode}${reward === undefined ? "" : `, reward ${reward.toFixed(2)}`}${gap === undefined || gap === null ? "" : `, gap ${(gap * 100).toFixed(2)} %`}`,
+  RECOVER: ({ step, total, epoch, accuracy, learning_rate: rate }) =>
+    `${epoch === undefined ? `Step ${step}${total ? ` of ${total}` : ""}` : `Epoch ${epoch}`}${accuracy === undefined || accuracy === null ? "" : `: ${(accuracy * 100).toFixed(1)} %`}${rate ? `, learning rate ${Number(rate.toPrecision(2))}` : ""}`,
+};
+const EVERY_NTH_METRIC = 10;
+
+export class JobEvents {
+  constructor() {
+    this.last = 0;
+    this.gap = false;
+    this.best = null;
+    this.interrupted = false;
+    this.latest = new Map();
+    this.metrics = 0;
+    this.line = this.line.bind(this);
+  }
+
+  /** Keeps what comes next, drops what came before; sets `gap` when something is missing between. */
+  take(events) {
+    const fresh = [];
+    for (const event of events) {
+      if (event.seq <= this.last) continue;
+      if (event.seq > this.last + 1 && this.last > 0) {
+        this.gap = true;
+        break;
+      }
+      this.gap = false;
+      this.last = event.seq;
+      this.note(event);
+      fresh.push(event);
+    }
+    return fresh;
+  }
+
+  note(event) {
+    if (event.total) this.latest.set(event.stage, { done: event.done ?? 0, total: event.total });
+    if (event.kind === "candidate" && isBetter(event.data, this.best)) this.best = event.data;
+    if (event.kind === "log" && /worker (restarted|went silent|was lost)|went on from/i.test(event.data?.text ?? "")) this.interrupted = true;
+  }
+
+  /** How far a stage is: {done, total}, or null. */
+  progress(stage) {
+    return this.latest.get(stage) ?? null;
+  }
+
+  /** The event as a line of the log, or null. Of the many points of a curve every tenth is written. */
+  line(event) {
+    const text = this.words(event);
+    return text ? { t: event.t, stage: event.stage, text, level: event.kind === "error" ? "error" : event.data?.level } : null;
+  }
+
+  words({ kind, stage, data = {} }) {
+    if (kind === "log") return data.text;
+    if (kind === "error") return data.message;
+    if (kind === "done") return data.seconds === undefined ? "Done" : `Done in ${Number(data.seconds).toFixed(1)} s`;
+    if (kind === "candidate" && data.validated) return `Candidate ${data.id}: ${data.drop_points.toFixed(1)} points lost, built and measured`;
+    if (kind !== "metric" || !METRIC_WORDS[stage]) return null;
+    this.metrics += 1;
+    const rare = stage === "SEARCH" && this.metrics % EVERY_NTH_METRIC !== 1;
+    return rare ? null : METRIC_WORDS[stage](data);
+  }
+}
+
+/* Built for real counts more than predicted; then the smaller loss, then the smaller file. */
+function isBetter(candidate, best) {
+  if (!best) return true;
+  if (Boolean(candidate.validated) !== Boolean(best.validated)) return Boolean(candidate.validated);
+  const cost = (row) => Math.max(0, row.drop_points - 1) * 10 + Math.log2(row.latency_ms) + Math.log2(row.size_bytes);
+  return cost(candidate) < cost(best);
+}

@@ -1,0 +1,45 @@
+// Technique: hue and letter. The letter is the identity; the hue only helps.
+import { escape } from "./dom.js";
+
+const KEEP = { title: "Keep", letter: "–", token: "tech-keep" };
+
+let known = { keep: KEEP };
+
+/** Takes the titles, letters and tokens that the server knows. */
+export function setTechniques(techniques) {
+  known = { keep: KEEP, ...techniques };
+}
+
+/** Stacked techniques ("filter_pruning+svd") as a list; nothing means keep. */
+export const partsOf = (technique) => String(technique || "keep").split("+");
+
+export const lookOf = (name) => known[name] ?? { title: name.replaceAll("_", " "), letter: "?", token: "tech-keep" };
+
+export const titleOf = (technique) => partsOf(technique).map((name) => lookOf(name).title).join(" + ");
+
+export const lettersOf = (technique) => partsOf(technique).map((name) => lookOf(name).letter);
+
+const variable = (token) => `var(--${String(token).replace(/^var\(|^--|\)$/g, "").replace(/^--/, "")})`;
+
+/** The inline style that gives a tile its fill; two halves for two stacked techniques. */
+export function fillOf(technique) {
+  const [first, second] = partsOf(technique).map((name) => variable(lookOf(name).token));
+  return second ? `--tech:${first};--tech-2:${second}` : `--tech:${first}`;
+}
+
+export const isStacked = (technique) => partsOf(technique).length > 1;
+
+/** A small tile, decoration beside the technique's name. */
+export function tile(technique, int8 = false) {
+  const classes = ["tech", int8 && "int8", isStacked(technique) && "two"].filter(Boolean).join(" ");
+  const letters = lettersOf(technique).map((letter) => `<span>${escape(letter)}</span>`).join("");
+  return `<span class="${classes}" style="${fillOf(technique)}" aria-hidden="true">${letters}</span>`;
+}
+
+/** Legend entries for the techniques in use. */
+export function legend(techniques, int8) {
+  const names = [...new Set(techniques.flatMap(partsOf))];
+  const items = names.map((name) => `<li>${tile(name)}${escape(lookOf(name).title)}</li>`);
+  if (int8) items.push('<li><span class="tech int8" aria-hidden="true">8</span>also int8</li>');
+  return items.join("");
+}

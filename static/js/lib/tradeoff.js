@@ -1,0 +1,76 @@
+// The trade-off figure for the limits of the moment. Numbers, axes and texts come from Python in
+// layout.meta; here the points are only sorted into inside, outside and best trade-offs.
+import { limitText } from "./limits.js";
+import { paretoFront } from "./pareto.js";
+import { excess } from "./score.js";
+
+const traceOf = (figure, role) => figure.data.find((trace) => trace.meta?.role === role);
+
+/**
+ * A figure with the same look and other points. view: {axis, candidates, budgets, onlyWithin, picked}.
+ * Returns {figure, front}; front lists candidates, cheapest first.
+ */
+export function arrange(base, { axis, candidates, budgets, onlyWithin = false, picked = null }) {
+  const { meta } = base.layout;
+  const spec = meta.axes[axis];
+  const place = new Map(meta.ids.map((id, i) => [id, i]));
+  const within = candidates.filter((candidate) => excess(candidate, budgets) === 0);
+  const inside = new Set(within);
+  const outside = onlyWithin ? [] : candidates.filter((candidate) => !inside.has(candidate));
+  const front = paretoFront(within, spec.field);
+  const fill = (trace, list) => filled(trace, list.map((c) => place.get(c.id)).filter((i) => i !== undefined), meta, spec);
+  const data = [
+    fill(traceOf(base, "outside"), outside),
+    fill(traceOf(base, "candidate"), within),
+    fill(traceOf(base, "front"), front),
+    { ...traceOf(base, "original"), x: [spec.original] },
+  ];
+  if (picked !== null) data.push(fill({ ...traceOf(base, "candidate"), name: "Your pick", meta: { role: "picked", decoration: true } }, candidates.filter((c) => c.id === picked)));
+  return { figure: { data, layout: layoutFor(base.layout, spec, budgets) }, front };
+}
+
+function filled(trace, indices, meta, spec) {
+  const state = trace.meta.role === "outside" ? ", outside limits" : "";
+  return {
+    ...trace,
+    x: indices.map((i) => spec.x[i]),
+    y: indices.map((i) => meta.accuracy[i]),
+    ids: indices.map((i) => String(meta.ids[i])),
+    customdata: indices.map((i) => [`Candidate ${meta.ids[i]}`, state, meta.texts[i]]),
+  };
+}
+
+function layoutFor(layout, spec, budgets) {
+  const { shapes, annotations } = limitMarks(layout, spec, budgets);
+  return {
+    ...layout,
+    xaxis: { ...layout.xaxis, range: [...spec.range], tickvals: spec.tickvals, ticktext: spec.ticktext, title: { text: spec.title } },
+    shapes,
+    annotations,
+  };
+}
+
+/** Dashed limits with a faint zone beyond, and their text; a limit off the left edge says so. */
+export function limitMarks(layout, spec, budgets) {
+  const shapes = [];
+  const annotations = [];
+  const drop = budgets.max_accuracy_drop ?? null;
+  if (drop !== null) {
+    const y = layout.meta.original - drop;
+    shapes.push({ type: "rect", name: "zone", xref: "x domain", x0: 0, x1: 1, yref: "y", y0: layout.yaxis.range[0] - 100, y1: y });
+    shapes.push({ type: "line", name: "limit", xref: "x domain", x0: 0, x1: 1, yref: "y", y0: y, y1: y });
+    annotations.push({ name: "limit", text: `limit −${drop.toFixed(1)} pt`, xref: "x domain", x: 1, xanchor: "right", yref: "y", y, yanchor: "top" });
+  }
+  const limit = budgets[spec.limit] ?? null;
+  if (limit !== null && limit > 0) {
+    const [low, high] = spec.range;
+    const at = Math.log10(limit * spec.scale);
+    const x = 10 ** Math.max(low, at);
+    if (at < high) {
+      shapes.push({ type: "rect", name: "zone", xref: "x", x0: x, x1: 10 ** high, yref: "y domain", y0: 0, y1: 1 });
+      shapes.push({ type: "line", name: "limit", xref: "x", x0: x, x1: x, yref: "y domain", y0: 0, y1: 1 });
+      annotations.push({ name: "limit", text: `${at < low ? "← " : ""}limit ${limitText(spec.limit, limit)}`, xref: "x", x: Math.log10(x), xanchor: "left", xshift: 4, yref: "y domain", y: 1, yanchor: "top" });
+    }
+  }
+  return { shapes, annotations };
+}

@@ -1,0 +1,19 @@
+// What every page does: icons, and whether the worker answers.
+import { get } from "../lib/api.js";
+import { setText } from "../lib/dom.js";
+import { fillIcons } from "../lib/markup.js";
+
+const EVERY_MS = 15_000;
+
+async function refreshWorker() {
+  if (document.hidden) return;
+  const node = document.getElementById("worker");
+  const { worker } = await get("/api/status");
+  if (!worker) return;
+  node.hidden = false;
+  node.dataset.state = worker.state;
+  setText(node, worker.text);
+}
+
+fillIcons();
+setInterval(() => refreshWorker().catch(() => {}), EVERY_MS);
