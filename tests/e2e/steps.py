@@ -23,9 +23,7 @@ def upload(page: Page, *files: Path) -> None:
 
 def open_sample(page: Page, title: str) -> None:
     page.goto("/")
-    page.get_by_role("region", name=re.compile("sample", re.IGNORECASE)).get_by_text(
-        title
-    ).first.click()
+    page.get_by_role("button", name=title).click()
     page.wait_for_url(re.compile(r"/projects/"), timeout=30_000)
 
 
