@@ -80,18 +80,6 @@ def check_data(path: Path) -> str:
     return "zip"
 
 
-def is_data(path: Path) -> bool:
-    """Whether a file that was dropped as a model is meant as data."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    if not head.startswith(b"PK"):
-        return head.startswith(b"\x93NUMPY")
-    try:
-        return not _is_torch([entry.filename for entry in _zip_entries(path)])
-    except RequestRefusedError:
-        return False
-
-
 def _refused(message: str) -> RequestRefusedError:
     return RequestRefusedError(message, code="file_refused", status=422)
 
@@ -127,6 +115,8 @@ def _zip_as_model(path: Path) -> str:
         return TORCH
     if any(name.endswith(".onnx") for name in names):
         return "The model is inside a zip. Unpack it and bring the .onnx file itself."
+    if names and all(name.endswith(".npy") for name in names):
+        return "This is a data file, not a model. Bring the model as ONNX, and this file as its data."
     return NOT_ONNX
 
 
