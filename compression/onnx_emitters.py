@@ -36,6 +36,12 @@ def _window(
     attributes: dict[str, Any] = {"kernel_shape": list(kernel)}
     strides = list(_spread(layer.stride, spatial))
     dilations = list(_spread(getattr(layer, "dilation", 1), spatial))
+    if getattr(layer, "ceil_mode", False):
+        # as padding at the end: opsets below 10 lack ceil_mode and runtimes differ over it
+        rows = zip(writer.shapes[node.name][1:], strides, dilations, kernel, strict=True)
+        reach = [(size - 1) * step + gap * (k - 1) + 1 for size, step, gap, k in rows]
+        sizes = zip(reach, writer.in_shape(node)[1:], before, after, strict=True)
+        after = [max(a, r - size - b) for r, size, b, a in sizes]
     if set(strides) != {1}:
         attributes["strides"] = strides
     if any(before) or any(after):
@@ -83,17 +89,13 @@ def _batch_norm(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None
 def _max_pool(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:
     spatial = len(writer.in_shape(node)) - 1
     source, attributes = _window(writer, node, layer, _spread(layer.kernel_size, spatial))
-    if layer.ceil_mode:
-        attributes["ceil_mode"] = 1
     writer.add("MaxPool", [source], out, **attributes)
 
 
 def _average_pool(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:
     spatial = len(writer.in_shape(node)) - 1
     source, attributes = _window(writer, node, layer, _spread(layer.kernel_size, spatial))
-    if layer.ceil_mode:
-        attributes["ceil_mode"] = 1
-    if layer.count_include_pad and "pads" in attributes:
+    if layer.count_include_pad and any(_spread(layer.padding, spatial)):
         attributes["count_include_pad"] = 1
     writer.add("AveragePool", [source], out, **attributes)
 

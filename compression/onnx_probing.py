@@ -6,6 +6,7 @@ input data, and so fold constants and shape arithmetic without any shape inferen
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -114,7 +115,10 @@ def quiet_session(data: bytes, *, optimised: bool = True) -> ort.InferenceSessio
     if not optimised:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        # without enable_fallback=0 the package prints its troubles on standard output
+        return ort.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except ORT_ERRORS as error:
         raise ModelRefusedError(
             f"ONNX Runtime cannot load the model: {_sentence(error)}"
@@ -185,6 +189,11 @@ def _is_float(value: np.ndarray) -> bool:
 
 
 def _sentence(error: Exception) -> str:
-    """The runtime's own words without its prefixes of codes and source lines."""
-    text = str(error).strip().splitlines()[0]
-    return text.split(" : ")[-1][:300]
+    """The runtime's own words without its codes, types and source lines."""
+    text = str(error).strip().split("\n", maxsplit=1)[0]
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"^\S+\.(cc|h):\d+ (\S+\(.*\)|\w+ \S+\(.*\)|\S+) ", "", text)
+    node = re.search(r'In Node, \("([^"]*)", (\w+).*, Error (.*)$', text)
+    if node:
+        text = f"operator {node[2]} (node '{node[1]}'): {node[3]}"
+    return text[:300].rstrip(". ") + "."

@@ -5,8 +5,6 @@ Nothing here runs what an upload says: no unpickling, no file that the model poi
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,14 +12,12 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from compression.errors import ModelRefusedError
+from compression.file_formats import HOW_TO_EXPORT, refuse_other_formats
 
 if TYPE_CHECKING:
     from compression.types import Shape
 
-HOW_TO_EXPORT = (
-    "Export it to ONNX where it was trained, for example with "
-    'torch.onnx.export(model, example_input, "model.onnx"), and upload that file'
-)
+DAMAGED = "The ONNX file is cut off or damaged. Upload it again; if that does not help, export it again."
 MAX_BYTES = 2**31 - 1
 OLDEST_OPSET = 7
 
@@ -59,6 +55,7 @@ def read_onnx(data: bytes) -> OnnxGraph:
     _check_initializers(model.graph)
     for node in model.graph.node:
         _check_node(node)
+    _check_wiring(model.graph)
     batch, shape = _checked_input(model.graph)
     return OnnxGraph(
         model=model,
@@ -90,57 +87,31 @@ def _parse(data: bytes) -> onnx.ModelProto:
         raise ModelRefusedError(
             f"The model file has {size:.1f} GiB; a single ONNX file holds at most 2 GiB."
         )
-    _refuse_other_formats(data)
+    refuse_other_formats(data)
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
     except DecodeError as error:
         if data[0] == 0x08:  # how nearly every ONNX file starts: the tag of ir_version
-            raise ModelRefusedError(
-                "The ONNX file is cut off or damaged. Upload it again; if that does not help, "
-                "export it again."
-            ) from error
+            raise ModelRefusedError(DAMAGED) from error
         raise ModelRefusedError(f"This is not an ONNX file. {HOW_TO_EXPORT}.") from error
     if not model.graph.node or not model.graph.output:
         if model.ir_version and data[0] == 0x08:
             raise ModelRefusedError("The ONNX file is cut off: it holds no network.")
         raise ModelRefusedError(f"This is not an ONNX file. {HOW_TO_EXPORT}.")
+    _check_text(model.graph)
     return model
 
 
-def _refuse_other_formats(data: bytes) -> None:
-    if data[:4] == b"PK\x03\x04":
-        raise ModelRefusedError(f"{_zip_contents(data)} {HOW_TO_EXPORT}.")
-    if data[0] == 0x80 and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        raise ModelRefusedError(
-            "This is a Python pickle (an old PyTorch file?), not ONNX. Opening a pickle runs the "
-            f"code in it, so it is never opened here. {HOW_TO_EXPORT}."
-        )
-    for start, offset, text in (
-        (b"\x89HDF\r\n", 0, "This is an HDF5 file (Keras?), not ONNX."),
-        (b"TFL3", 4, "This is a TensorFlow Lite file, not ONNX."),
-        (b"\x93NUMPY", 0, "This is a NumPy array, not an ONNX model."),
-        (b'{"', 8, "This is a safetensors file: weights without the network."),
-    ):
-        if data[offset : offset + len(start)] == start:
-            raise ModelRefusedError(f"{text} {HOW_TO_EXPORT}.")
-
-
-def _zip_contents(data: bytes) -> str:
-    try:
-        names = zipfile.ZipFile(io.BytesIO(data)).namelist()
-    except zipfile.BadZipFile:
-        names = []
-    if any("/code/" in f"/{name}" for name in names):
-        return "This is a TorchScript file, not ONNX; TorchScript holds code that opening runs."
-    if any(name.endswith("data.pkl") for name in names):
-        return (
-            "This is a PyTorch file (a pickle inside a zip), not ONNX. Opening a pickle runs the "
-            "code in it, so it is never opened here."
-        )
-    if any(name.endswith(".npy") for name in names):
-        return "This is a NumPy archive, not an ONNX model."
-    return "This is a zip archive, not an ONNX file."
+def _check_text(graph: onnx.GraphProto) -> None:
+    """Names that are no text come as bytes, and nothing further on expects that."""
+    names: list[object] = [*graph.input, *graph.output, *graph.initializer]
+    texts: list[object] = [value.name for value in names]  # type: ignore[attr-defined]
+    for node in graph.node:
+        texts += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        texts += [attribute.name for attribute in node.attribute]
+    if not all(isinstance(text, str) for text in texts):
+        raise ModelRefusedError(DAMAGED)
 
 
 def _checked_opset(model: onnx.ModelProto) -> int:
@@ -155,6 +126,12 @@ def _checked_opset(model: onnx.ModelProto) -> int:
         raise ModelRefusedError(
             f"The model uses ONNX opset {opset}; {OLDEST_OPSET} is the oldest that is read. "
             "Export it again with a newer opset, for example 17."
+        )
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        raise ModelRefusedError(
+            f"The model uses ONNX opset {opset}; {newest} is the newest that is read. Export it "
+            "again with an older opset, for example 17."
         )
     if model.functions:
         raise ModelRefusedError(
@@ -172,6 +149,18 @@ def _check_initializers(graph: onnx.GraphProto) -> None:
             f"The weight '{graph.sparse_initializer[0].values.name}' is stored as a sparse "
             "tensor, which is not read. Export the model with dense weights."
         )
+
+
+def _check_wiring(graph: onnx.GraphProto) -> None:
+    known = {"", *(t.name for t in graph.initializer), *(v.name for v in graph.input)}
+    for node in graph.node:
+        for name in node.input:
+            if name not in known:
+                raise ModelRefusedError(
+                    f"The {describe(node)} reads '{name}', which nothing before it computes. The "
+                    "file is damaged: export it again."
+                )
+        known.update(node.output)
 
 
 def _check_tensor(tensor: onnx.TensorProto, what: str) -> None:

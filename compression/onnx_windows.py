@@ -91,12 +91,17 @@ def convert_average_pool(network: Conversion, node: onnx.NodeProto) -> fx.Node:
     include_pad = bool(attribute(node, "count_include_pad", 0))
     if set(window.dilations) != {1}:
         network.refuse(node, "its window has gaps (dilations)")
+    ceil_mode = bool(attribute(node, "ceil_mode", 0))
     if window.before != window.after and not include_pad:
-        network.refuse(node, "its padding differs between the two sides")
-    source, padding = evenly_padded(network, node, window, 0.0)
+        if any(window.before):
+            network.refuse(node, "its padding differs between the two sides")
+        # padding at the end only: windows that reach beyond the edge average what is there
+        source, padding, ceil_mode = network.source(node), window.before, True
+    else:
+        source, padding = evenly_padded(network, node, window, 0.0)
     layer = _AVERAGE_POOL[window.spatial](
         *(window.kernel, window.strides, padding),
-        ceil_mode=bool(attribute(node, "ceil_mode", 0)),
+        ceil_mode=ceil_mode,
         count_include_pad=include_pad,
     )
     return network.add_layer(node, layer, source, network.out_shape(node))

@@ -152,6 +152,24 @@ def test_no_layer_of_the_vocabulary_is_unknown_to_the_channel_groups():
                 assert isinstance(network.module.get_submodule(layer.name), CHANNEL_WISE)
 
 
+def test_pool_that_reaches_over_the_end_averages_what_is_there():
+    b = OnnxBuilder(2, 7, 7)
+    x = b.op("AveragePool", "x", kernel_shape=[3, 3], strides=[2, 2], pads=[0, 0, 1, 1])
+    assert relative_difference(b.build(b.op("Flatten", x), 18), 3) <= 1e-4
+
+
+def test_pools_that_round_up():
+    for op, kind in (
+        ("MaxPool", {}),
+        ("AveragePool", {}),
+        ("AveragePool", {"count_include_pad": 1}),
+    ):
+        b = OnnxBuilder(2, 8, 8)
+        window = {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1}
+        x = b.op(op, b.conv("x", "conv", 2, 2, 1), **window, **kind)
+        assert relative_difference(b.build(b.op("Flatten", x), 32), 3) <= 1e-4
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 
@@ -241,7 +259,39 @@ def test_opset_from_the_future_is_refused():
     def change(model):
         model.opset_import[0].version = 999
 
-    assert "ONNX Runtime cannot load the model" in refusal(edited(change))
+    text = refusal(edited(change))
+    assert "opset 999" in text
+    assert "older opset" in text
+
+
+def test_what_onnxruntime_objects_to_is_passed_on_without_its_codes():
+    def change(model):
+        model.graph.node[0].attribute[0].name = "foo"
+
+    assert refusal(edited(change)) == (
+        "ONNX Runtime cannot load the model: operator Conv (node '/conv1/Conv'): "
+        "Unrecognized attribute: foo for operator Conv."
+    )
+
+
+def test_node_that_reads_nothing_known_is_refused_by_name():
+    def change(model):
+        model.graph.node[0].input[0] = "nowhere"
+
+    text = refusal(edited(change))
+    assert "operator Conv (node '/conv1/Conv') reads 'nowhere'" in text
+
+
+@pytest.mark.parametrize("word", [b"conv1.weight", b"/conv1/Conv", b"kernel_shape"])
+def test_names_that_are_no_text_are_refused(word):
+    data = small_lenet()
+    assert word in data
+    assert "cut off or damaged" in refusal(data.replace(word, b"\xff" * len(word)))
+
+
+def test_refusal_prints_nothing(capfd):
+    refusal(edited(lambda m: m.graph.node[0].input.append("conv1.bias")))
+    assert capfd.readouterr() == ("", "")
 
 
 def replace_first_relu(op_type, **attributes):
