@@ -1,0 +1,139 @@
+"""The real thing: ``manage.py up`` as its own process, with the fake engine behind real workers."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+FAKE_ENGINE = Path(__file__).parent / "fake_engine.py"
+
+
+def command(home, *arguments):
+    environment = {
+        **os.environ,
+        "ADADEEP_HOME": str(home),
+        "ENGINE_COMMAND": f"{sys.executable},{FAKE_ENGINE}",
+        "LEASE_HEARTBEAT_S": "1",
+        "LEASE_LOST_S": "5",
+    }
+    return {
+        "args": [sys.executable, "manage.py", "up", *arguments],
+        "cwd": ROOT,
+        "env": environment,
+        "text": True,
+    }
+
+
+def check(home, *arguments):
+    return subprocess.run(**command(home, *arguments), capture_output=True, timeout=90)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Installation:
+    """A running ``up``; leaving the block stops it and looks for orphans."""
+
+    def __init__(self, home):
+        self.home, self.port = home, free_port()
+        self.log = home / "up.log"
+
+    def __enter__(self):
+        self.home.mkdir(parents=True, exist_ok=True)
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                **command(self.home, "--port", str(self.port)),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_for(lambda: "READY" in self.log.read_text() or self.process.poll() is not None, 60)
+        assert self.process.poll() is None, self.log.read_text()
+        return self
+
+    def __exit__(self, *_):
+        family = self.family()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            assert self.process.wait(40) == 0, self.log.read_text()
+        assert_all_gone(family)
+
+    def family(self):
+        return psutil.Process(self.process.pid).children(recursive=True) if self.alive() else []
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def child(self, *words):
+        """The process of ours whose command has these words; the oldest one."""
+        for process in self.family():
+            line = " ".join(process.cmdline())
+            if all(word in line for word in words):
+                return process
+        raise AssertionError(f"nothing runs with {words}")
+
+    def call(self, method, path, value=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        token = "a" * 32
+        headers = {
+            "Cookie": f"csrftoken={token}",
+            "X-CSRFToken": token,
+            "Content-Type": "application/json",
+        }
+        connection.request(
+            method, path, json.dumps(value) if value is not None else "", headers
+        )
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return json.loads(content) if content else {}
+
+    def open_sample(self):
+        """A project; its study's job id."""
+        project = self.call("POST", "/api/samples/digits/open", {})
+        return self.call("GET", f"/api/projects/{project['id']}")["job"]["id"]
+
+    def tell_engine(self, **behaviour):
+        (self.home / "fake.json").write_text(json.dumps(behaviour))
+
+    def job(self, job_id):
+        return self.call("GET", f"/api/jobs/{job_id}")
+
+    def wait_for_state(self, job_id, state, seconds=60):
+        wait_for(lambda: self.job(job_id)["state"] == state, seconds)
+
+    def stages_run(self, job_id):
+        """The stages that an engine process began, in order."""
+        runs = self.home / "jobs" / job_id / "runs.txt"
+        return (
+            [line.split()[0] for line in runs.read_text().splitlines()] if runs.exists() else []
+        )
+
+    def wait_for_stage(self, job_id, stage, seconds=30):
+        wait_for(lambda: stage in self.stages_run(job_id), seconds)
+
+
+def wait_for(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def assert_all_gone(processes, seconds=10):
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    lines = [process.cmdline() for process in alive]
+    for process in alive:
+        process.kill()
+    assert not lines, f"left running: {lines}"

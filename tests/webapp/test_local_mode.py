@@ -1,0 +1,60 @@
+import pytest
+from django.test import Client
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PAGES = ["/", "/devices/"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_may_run_our_scripts_only(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 200
+    policy = answer["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe-eval" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "<script>" not in answer.content.decode()
+
+
+def test_other_machines_are_refused(client):
+    answer = client.get("/", REMOTE_ADDR="192.168.1.7")
+    assert answer.status_code == 403
+    assert "this machine only" in answer.content.decode()
+
+
+def test_other_host_names_are_refused():
+    """A site that points its own name at 127.0.0.1 must not read our pages."""
+    assert Client(headers={"host": "evil.example"}).get("/").status_code == 400
+
+
+def test_requests_of_other_sites_are_refused(client):
+    answer = client.post(
+        "/api/samples/digits/open", headers={"origin": "http://localhost:3000"}
+    )
+    assert answer.status_code == 403
+
+
+def test_change_without_token_is_refused():
+    client = Client(enforce_csrf_checks=True, headers={"host": "localhost"})
+    answer = client.post("/api/samples/digits/open")
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "csrf"
+
+
+def test_change_with_the_pages_token_is_taken(client):
+    page = Client(enforce_csrf_checks=True, headers={"host": "localhost"})
+    page.get("/")
+    token = page.cookies["csrftoken"].value
+    answer = page.post("/api/samples/digits/open", headers={"x-csrftoken": token})
+    assert answer.status_code == 201
+
+
+def test_unknown_address_is_a_page_for_people_and_json_for_programs(client):
+    assert "There is nothing at this address." in client.get("/nowhere").content.decode()
+    assert client.get("/api/nowhere").json()["error"]["code"] == "not_found"
+
+
+def test_body_that_is_no_json_is_refused(client):
+    answer = client.post("/api/projects", "{", content_type="application/json")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")

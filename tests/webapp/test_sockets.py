@@ -1,0 +1,132 @@
+import pytest
+from asgiref.sync import sync_to_async
+
+from tests.webapp import making
+from tests.webapp.sockets import Watcher
+from webapp.jobs import lease
+from webapp.jobs.events import Line, append
+from webapp.jobs.models import Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def emit(held, *texts):
+    append(held, [Line(stage="INSPECT", kind="log", data={"text": text}) for text in texts])
+
+
+@pytest.fixture
+def job(user):
+    return making.study(user)
+
+
+@pytest.fixture
+def held(job):
+    held = lease.claim(job.id)
+    emit(held, "one", "two", "three")
+    return held
+
+
+async def test_watcher_gets_the_state_then_all_events(job, held):
+    watcher = Watcher(f"/ws/jobs/{job.id}/")
+    assert await watcher.connect()
+    first = await watcher.next()
+    assert (first["kind"], first["job"]["id"]) == ("state", str(job.id))
+    assert await watcher.numbers(3) == [1, 2, 3]
+    await watcher.leave()
+
+
+async def test_watcher_that_comes_back_gets_what_it_missed(job, held):
+    watcher = Watcher(f"/ws/jobs/{job.id}/?after=2")
+    await watcher.connect()
+    assert await watcher.numbers(1) == [3]
+    await watcher.leave()
+
+
+async def test_new_events_arrive_live_and_in_order(job, held):
+    watcher = Watcher(f"/ws/jobs/{job.id}/?after=3")
+    await watcher.connect()
+    for text in ("four", "five", "six"):
+        await sync_to_async(emit)(held, text)
+    assert await watcher.numbers(3) == [4, 5, 6]
+    await watcher.leave()
+
+
+async def test_lost_notice_leaves_no_gap(job, held, monkeypatch):
+    watcher = Watcher(f"/ws/jobs/{job.id}/?after=3")
+    await watcher.connect()
+    with monkeypatch.context() as patch:
+        patch.setattr("webapp.jobs.events.nudge", lambda *_: None)
+        await sync_to_async(emit)(held, "four", "five")
+    await sync_to_async(emit)(held, "six")
+    assert await watcher.numbers(3) == [4, 5, 6]
+    await watcher.leave()
+
+
+async def test_sync_heals_a_lost_last_notice(job, held, monkeypatch):
+    watcher = Watcher(f"/ws/jobs/{job.id}/?after=3")
+    await watcher.connect()
+    monkeypatch.setattr("webapp.jobs.events.nudge", lambda *_: None)
+    await sync_to_async(emit)(held, "four")
+    await watcher.send({"kind": "sync", "after": 3})
+    assert await watcher.numbers(1) == [4]
+    await watcher.leave()
+
+
+async def test_many_events_at_once_arrive_all(job, held):
+    watcher = Watcher(f"/ws/jobs/{job.id}/?after=3")
+    await watcher.connect()
+    await sync_to_async(emit)(held, *[str(n) for n in range(200)])
+    assert await watcher.numbers(200) == list(range(4, 204))
+    await watcher.leave()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"host", b"localhost:8000"), (b"origin", b"http://evil.example")],
+        [(b"host", b"localhost:8000"), (b"origin", b"http://localhost:3000")],
+        [(b"host", b"evil.example"), (b"origin", b"http://evil.example")],
+        [(b"host", b"localhost:8000")],
+    ],
+)
+async def test_other_sites_may_not_listen(job, headers):
+    assert not await Watcher(f"/ws/jobs/{job.id}/", headers).connect()
+
+
+async def test_other_machines_may_not_listen(job):
+    assert not await Watcher(f"/ws/jobs/{job.id}/", peer="192.168.1.7").connect()
+
+
+@pytest.mark.parametrize("kind", ["jobs", "projects"])
+async def test_stranger_is_sent_away(stranger, user, kind):
+    theirs = await sync_to_async(making.project)(stranger)
+    key = theirs.id if kind == "projects" else theirs.study.job.id
+    watcher = Watcher(f"/ws/{kind}/{key}/")
+    await watcher.connect()
+    assert (await watcher.receive_output())["code"] == 4404
+
+
+async def test_studio_learns_that_its_study_moves(user, held, job):
+    project = await sync_to_async(lambda: Job.objects.get(pk=job.pk).project)()
+    studio = Watcher(f"/ws/projects/{project.id}/")
+    await studio.connect()
+    (first,) = await studio.received("study")
+    assert first["state"] == "running"
+    await sync_to_async(held.finish)("failed", message="No.")
+    from webapp.jobs.events import nudge
+
+    await sync_to_async(nudge)(job.id)
+    (then,) = await studio.received("study")
+    assert (then["state"], then["message"]) == ("failed", "No.")
+    await studio.leave()
+
+
+async def test_goals_before_the_search_are_answered_with_a_sentence(user, job):
+    project = await sync_to_async(lambda: Job.objects.get(pk=job.pk).project)()
+    studio = Watcher(f"/ws/projects/{project.id}/")
+    await studio.connect()
+    await studio.send({"kind": "goals", "n": 7, "goals": {"latency": 1}})
+    (refusal,) = await studio.received("refusal")
+    assert refusal["n"] == 7
+    assert "Still studying this model" in refusal["message"]
+    await studio.leave()

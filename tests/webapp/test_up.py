@@ -1,0 +1,109 @@
+import os
+import signal
+import socket
+
+import pytest
+
+from tests.webapp import running
+from tests.webapp.running import Installation
+
+LONG = {"SEARCH": {"sleep_s": 3}}
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "installation"
+
+
+def events_are_gap_free(installation, job_id):
+    events = installation.call("GET", f"/api/jobs/{job_id}/events")["events"]
+    return [event["seq"] for event in events] == list(range(1, len(events) + 1))
+
+
+def test_check_starts_proves_and_stops(place):
+    run = running.check(place, "--check")
+    assert run.returncode == 0, run.stderr
+    assert "READY http://127.0.0.1:" in run.stdout
+    assert "Everything answers." in run.stdout
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7"])
+def test_open_address_is_refused(place, host):
+    run = running.check(place, "--check", "--host", host)
+    assert run.returncode != 0
+    assert "no accounts yet, so it answers this machine only" in run.stderr
+
+
+def test_taken_port_is_said(place):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        run = running.check(place, "--port", str(port))
+    assert f"Port {port} is taken." in run.stderr
+
+
+def test_one_instance_a_data_folder_which_survives_a_lost_worker(place):
+    """One start for several stories: starting takes seconds."""
+    with Installation(place) as here:
+        run = running.check(place, "--check")
+        assert f"already runs with this data folder: http://127.0.0.1:{here.port}" in run.stderr
+
+        here.tell_engine(**LONG)
+        job_id = here.open_sample()
+        here.wait_for_stage(job_id, "SEARCH")
+        engine = here.child("fake_engine.py")
+        here.child("celery", "--queues engine").kill()
+        here.wait_for_state(job_id, "done", 60)
+        assert not engine.is_running()
+        assert here.stages_run(job_id) == ["INSPECT", "PROBE", "SEARCH", "SEARCH", "VALIDATE"]
+        assert events_are_gap_free(here, job_id)
+
+        health = here.call("GET", "/healthz")
+        assert health["status"] == "ok"
+        assert here.call("GET", "/api/status")["worker"]["state"] == "ready"
+
+
+def test_killed_pool_process_web_and_broker_come_back(place):
+    with Installation(place) as here:
+        here.tell_engine(**LONG)
+        job_id = here.open_sample()
+        here.wait_for_stage(job_id, "SEARCH")
+        here.child("fake_engine.py").parent().kill()
+        here.child("uvicorn").kill()
+        here.child("valkey").kill()
+        running.wait_for(lambda: is_up(here), 30)
+        here.wait_for_state(job_id, "done", 60)
+        assert events_are_gap_free(here, job_id)
+
+
+def test_killed_supervisor_leaves_nothing_that_blocks_the_next_start(place):
+    with Installation(place) as here:
+        here.tell_engine(**LONG)
+        job_id = here.open_sample()
+        here.wait_for_stage(job_id, "SEARCH")
+        family = here.family()
+        os.kill(here.process.pid, signal.SIGKILL)
+        here.process.wait()
+        running.assert_all_gone(family)
+    with Installation(place) as there:
+        there.wait_for_state(job_id, "done", 60)
+        assert events_are_gap_free(there, job_id)
+
+
+def test_stopping_in_mid_job_is_quick_and_the_job_goes_on_later(place):
+    with Installation(place) as here:
+        here.tell_engine(SEARCH={"sleep_s": 30})
+        job_id = here.open_sample()
+        here.wait_for_stage(job_id, "SEARCH")
+        here.tell_engine()
+    with Installation(place) as there:
+        there.wait_for_state(job_id, "done", 60)
+        assert there.stages_run(job_id).count("PROBE") == 1
+
+
+def is_up(here):
+    try:
+        return here.call("GET", "/healthz")["status"] == "ok"
+    except OSError:
+        return False
