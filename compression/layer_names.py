@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _GENERATED = re.compile(
     r"onnx::\w+|[a-zA-Z]\d*|_?(val|v|t|w|const|constant|initializer|tensor)?_?\d+|/.*|.*_output_\d+|const_fold.*"
 )
+_NUMBERED = re.compile(r"n?_?\d+")
 _WEIGHT_SUFFIX = re.compile(
     r"([._/:]?(weight|kernel|bias|beta|gamma|w|b)s?)?([:_]0)?$", re.IGNORECASE
 )
@@ -82,7 +83,7 @@ def _from_path(name: str, op_type: str) -> str:
         for part, following in zip(parts, [*parts, ""][1:], strict=True)
         if not following.startswith(f"{part}.")
     ]
-    return "" if kept and _GENERATED.fullmatch(kept[-1]) else ".".join(kept).lower()
+    return "" if kept and _NUMBERED.fullmatch(kept[-1]) else ".".join(kept).lower()
 
 
 def _identifier(text: str) -> str:

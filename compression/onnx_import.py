@@ -16,6 +16,7 @@ from compression.onnx_conversion import Conversion
 from compression.onnx_operators import CONVERTERS
 from compression.onnx_probing import Probe, data_dependent, probe
 from compression.onnx_reading import OnnxGraph, describe, read_onnx
+from compression.transpose_folding import fold_transposes
 from compression.types import NetworkProfile
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ TOLERANCE = 1e-4
 def import_onnx(data: bytes, *, name: str = "model") -> Network:
     """Read a trained network.
 
-    Batch norms are folded into the layer before them, shape arithmetic and constants vanish, and
+    Batch norms and transposes are folded into the layers beside them, shape arithmetic and constants vanish, and
     the result is checked against ONNX Runtime on random input.
 
     Args:
@@ -44,6 +45,7 @@ def import_onnx(data: bytes, *, name: str = "model") -> Network:
     probed = probe(graph)
     module = _converted(graph, nodes, probed)
     fold_batch_norms(module)
+    fold_transposes(module, node_shapes(module, graph.input_shape))
     _check_same(module, probed)
     blank = NetworkProfile(
         name=name,
@@ -94,7 +96,11 @@ def _converted(graph: OnnxGraph, nodes: list[onnx.NodeProto], probed: Probe) -> 
 
 
 def _check_shapes(module: fx.GraphModule, network: Conversion, graph: OnnxGraph) -> None:
-    made = node_shapes(module, graph.input_shape)
+    try:
+        made = node_shapes(module, graph.input_shape)
+    except RuntimeError as error:  # torch refuses a layer that ONNX Runtime runs
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise ModelRefusedError(f"The network could not be rebuilt: {reason}.") from error
     for name, shape in network.shape_of.items():
         if made[name] != shape:
             raise ModelRefusedError(

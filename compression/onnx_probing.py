@@ -196,4 +196,9 @@ def _sentence(error: Exception) -> str:
     node = re.search(r'In Node, \("([^"]*)", (\w+).*, Error (.*)$', text)
     if node:
         text = f"operator {node[2]} (node '{node[1]}'): {node[3]}"
+    text = re.sub(
+        r"^Non-zero status code returned while running (\w+) node\. Name:'(.*?)' Status Message: ",
+        r"operator \1 (node '\2'): ",
+        text,
+    )
     return text[:300].rstrip(". ") + "."

@@ -43,6 +43,16 @@ class Window:
             pads = self._same(network.in_shape(node)[1:], lower=auto == "SAME_LOWER")
         self.before, self.after = tuple(pads[: self.spatial]), tuple(pads[self.spatial :])
 
+    @property
+    def pads(self) -> bool:
+        """Whether anything is added around the input."""
+        return any(self.before) or any(self.after)
+
+    def covers(self, sizes: Shape) -> bool:
+        """Whether there is a single window and it sees the whole input."""
+        rows = zip(sizes, self.kernel, self.before, self.after, strict=True)
+        return all(size + b <= k == size + b + a for size, k, b, a in rows)
+
     def _same(self, sizes: Shape, *, lower: bool) -> list[int]:
         """Padding that makes the output ``ceil(size / stride)`` long; the odd one goes last."""
         before, after = [], []
@@ -92,6 +102,8 @@ def convert_average_pool(network: Conversion, node: onnx.NodeProto) -> fx.Node:
     if set(window.dilations) != {1}:
         network.refuse(node, "its window has gaps (dilations)")
     ceil_mode = bool(attribute(node, "ceil_mode", 0))
+    if window.covers(network.in_shape(node)[1:]) and not (include_pad and window.pads):
+        return _global_pool(network, node, keep_axes=True)
     if window.before != window.after and not include_pad:
         if any(window.before):
             network.refuse(node, "its padding differs between the two sides")

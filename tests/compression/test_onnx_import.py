@@ -152,6 +152,23 @@ def test_no_layer_of_the_vocabulary_is_unknown_to_the_channel_groups():
                 assert isinstance(network.module.get_submodule(layer.name), CHANNEL_WISE)
 
 
+def test_transpose_before_the_head_is_folded_into_it():
+    profile = import_onnx(ZOO["channels_last"]()).profile
+    assert [row.op for row in profile.layers].count("transpose") == 1
+    head = profile.layer("dense")
+    assert (head.in_channels, head.in_multiplier) == (8, 16)
+    assert profile.groups[profile.layer("conv").out_group].prunable
+
+
+def test_window_over_everything_is_a_global_pool():
+    for pads in ([0, 0, 0, 0], [0, 0, 1, 1]):
+        b = OnnxBuilder(2, 7 - pads[3], 7 - pads[3])
+        x = b.op("AveragePool", "x", kernel_shape=[7, 7], pads=pads)
+        data = b.build(b.op("Flatten", x), 2)
+        assert import_onnx(data).profile.layers[0].op == "global_average_pool"
+        assert relative_difference(data, 3) <= 1e-4
+
+
 def test_pool_that_reaches_over_the_end_averages_what_is_there():
     b = OnnxBuilder(2, 7, 7)
     x = b.op("AveragePool", "x", kernel_shape=[3, 3], strides=[2, 2], pads=[0, 0, 1, 1])
