@@ -217,8 +217,10 @@ def kept_width(channels: int, pruning_ratio: float) -> int:
     """Channels left after removing that share, rounded to what runtimes compute in one go.
 
     Wide layers keep multiples of 16, then 8, 4 and 2: a width in between costs as much time as
-    the next multiple. Never below 2, never above ``channels``.
+    the next multiple. Never below 2, never above ``channels``; all of them when nothing is removed.
     """
+    if pruning_ratio <= 0:
+        return channels
     wanted = channels * (1.0 - pruning_ratio)
     step = next((s for s in (16, 8, 4) if wanted >= 3 * s), 2)
     return min(channels, max(2, step * round(wanted / step)))

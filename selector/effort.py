@@ -12,29 +12,35 @@ class Effort:
     """Counts that follow from the network's size and the time limit, never from a clock.
 
     ``probe_samples`` and ``search_samples`` are examples; ``*_steps`` are optimiser steps of
-    ``batch_size`` examples; ``candidates`` are recipes built for real during VALIDATE.
+    ``batch_size`` examples; ``candidates`` are recipes built for real during VALIDATE and
+    ``recoveries`` how often RECOVER may build one and look again.
     """
 
+    threads: int
     batch_size: int
     probe_samples: int
     search_samples: int
     candidates: int
     candidate_steps: int
     recovery_steps: int
+    recoveries: int
 
 
-def effort_for(macs: int, time_limit_s: float) -> Effort:
-    """The work a network of that many MACs gets within that limit."""
+def effort_for(macs: int, time_limit_s: float, threads: int) -> Effort:
+    """The work a network of that many MACs gets within that limit, on so many threads at most."""
     share = min(4.0, max(0.1, time_limit_s / _REFERENCE_LIMIT_S))
     batch_size = 128 if macs < 5_000_000 else 64
     macs_a_step = 3 * max(macs, 200_000) * batch_size
     return Effort(
+        # Tiny operations gain nothing from a second thread, and lose much where cores are shared.
+        threads=1 if macs < 5_000_000 else threads,
         batch_size=batch_size,
         probe_samples=_clipped(2.5e9 / max(macs, 1), 256, 1000),
         search_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
         candidates=_clipped(12 * share, 4, 16),
         candidate_steps=_clipped(1.0e11 * share / macs_a_step, 30, 300),
         recovery_steps=_clipped(1.2e12 * share / macs_a_step, 120, 2000),
+        recoveries=3 if macs < 20_000_000 else 2,
     )
 
 

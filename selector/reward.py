@@ -25,7 +25,9 @@ BUDGET_NAMES = ("max_accuracy_drop", "max_latency_ms", "max_energy_mj", "max_siz
 
 _NO_LIMIT = np.inf
 _LEAST_POINTS = 1.0  # a limit of zero points must not divide by zero
-_INFEASIBLE = -1000.0
+INFEASIBLE = -1000.0
+"""No utility above this breaks a budget, none below keeps them all."""
+
 _STEP = 0.25  # training: the least that any violation costs
 _SLOPE = 2.0
 
@@ -145,7 +147,7 @@ def utility(values: Array, wants: Preferences) -> Array:
     The score where every limit is kept; else below any such score, by total relative violation.
     """
     excess = violations(values, wants).sum(axis=-1)
-    return np.where(excess <= 0, score(values, wants), _INFEASIBLE - excess)
+    return np.where(excess <= 0, score(values, wants), INFEASIBLE - excess)
 
 
 def potential(values: Array, wants: Preferences) -> Array:

@@ -1,0 +1,174 @@
+"""The stages of a job, end to end, without the web: what the command line runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
+from selector.choosing import CHOSEN_RECIPE, read_recipe, recipe_json
+from selector.errors import BadRequestError
+from selector.job import Job
+from selector.jobfolder import JobFolder, Part
+from selector.reporter import Reporter
+from selector.request import Request, read_request
+from selector.stages import export, inspect, measure, package, probe, recover, search, validate
+
+WHOLE: dict[Stage, Callable[[Job], None]] = {
+    Stage.INSPECT: inspect.inspect,
+    Stage.SEARCH: search.search,
+    Stage.RECOVER: recover.recover,
+    Stage.EXPORT: export.export,
+    Stage.MEASURE: measure.measure,
+    Stage.PACKAGE: package.package,
+}
+"""Stages that one process does from beginning to end."""
+
+PARTED: dict[Stage, tuple[Callable[[Job, Part], None], Callable[[Job, int], None]]] = {
+    Stage.PROBE: (probe.probe_part, probe.merge_probes),
+    Stage.VALIDATE: (validate.validate_part, validate.merge_validated),
+}
+"""Stages whose work items may be shared out: what does a part, and what joins the parts."""
+
+MET = "met"
+
+
+def prepare(request: Path, out: Path) -> JobFolder:
+    """Make a job folder that holds its request and all it needs, ready for the stages."""
+    asked = read_request(request)
+    out.mkdir(parents=True, exist_ok=True)
+    model, data = out / "model.onnx", None
+    _place(asked.model, model)
+    if asked.data is not None:
+        data = out / f"data{asked.data.suffix or '.npz'}"
+        _place(asked.data, data)
+    # Paths in a request are relative to its folder, so that the folder can be moved.
+    inside = replace(
+        asked, model=model.relative_to(out), data=data.relative_to(out) if data else None
+    )
+    text = json.dumps(inside.to_json(), indent=1)
+    (out / "request.json").write_text(text, encoding="utf-8")
+    return JobFolder(out)
+
+
+def run(folder: JobFolder, reporter: Reporter) -> str:
+    """Every stage in a row; the status of the report."""
+    job = _job(folder, reporter)
+    reporter.deadline = time.monotonic() + job.request.time_limit_s
+    for stage in (*STUDY_STAGES, *BUILD_STAGES):
+        _do(job, stage, None)
+    return _status(folder)
+
+
+def run_stage(stage: Stage, folder: JobFolder, reporter: Reporter, part: Part | None) -> str:
+    """One stage, or one part of it; ``"met"`` unless it is the last and says otherwise.
+
+    A stage that is done already is left alone.
+    """
+    job = _job(folder, reporter)
+    reporter.deadline = time.monotonic() + job.request.time_limit_s
+    if part is not None and stage not in PARTED:
+        raise BadRequestError(f"Stage {stage.value} cannot be done in parts.")
+    _do(job, stage, part)
+    return _status(folder) if stage is Stage.PACKAGE else MET
+
+
+def apply(model: Path, recipe: Path, data: Path, out: Path, reporter: Reporter) -> str:
+    """Rebuild a network from a recipe: no search, only the recipe made real, recovered and measured."""
+    steps = read_recipe(recipe)
+    out.mkdir(parents=True, exist_ok=True)
+    request = {"model": str(model.resolve()), "data": str(data.resolve())}
+    asked = out / "request.json"
+    asked.write_text(json.dumps(request), encoding="utf-8")
+    folder = prepare(asked, out)
+    text = json.dumps(recipe_json(steps))
+    (out / CHOSEN_RECIPE).write_text(text, encoding="utf-8")
+    job = _job(folder, reporter)
+    for stage in (Stage.INSPECT, Stage.PROBE, *BUILD_STAGES):
+        _do(job, stage, None)
+    return _status(folder)
+
+
+def describe(model: Path, data: Path | None) -> str:
+    """What a model is, as one JSON object; with data also how good it is."""
+    quiet = Reporter(stream=io.StringIO())
+    with tempfile.TemporaryDirectory() as scratch:
+        request = Request(model=model, data=data)
+        job = Job(JobFolder(Path(scratch)), request, quiet)
+        found = inspect.describe(job)
+        if data is not None:
+            inspect.inspect(job)
+            found["baseline"] = job.folder.read_json(Stage.INSPECT, "baseline.json")
+            found["preprocessing"] = job.folder.read_json(Stage.INSPECT, "preprocessing.json")
+    return json.dumps(found)
+
+
+def _do(job: Job, stage: Stage, part: Part | None) -> None:
+    if job.folder.is_done(stage):
+        return
+    reporter = job.reporter
+    reporter.begin(stage, part or Part())
+    torch.set_num_threads(job.effort.threads)
+    if stage in WHOLE:
+        WHOLE[stage](job)
+    else:
+        _do_parts(job, stage, part)
+    seconds = reporter.done()
+    if part is None:
+        job.folder.write_json(stage, "seconds.json", seconds)
+
+
+def _do_parts(job: Job, stage: Stage, part: Part | None) -> None:
+    """One part; or what is missing of all parts, and join them."""
+    do, join = PARTED[stage]
+    if part is not None:
+        do(job, part)
+        return
+    count = _parts_begun(job.folder, stage)
+    for index in range(1, count + 1):
+        one = Part(index, count)
+        if not job.folder.stage_path(stage, job.folder.part_name(one, ".json")).is_file():
+            do(job, one)
+    join(job, count)
+
+
+def _parts_begun(folder: JobFolder, stage: Stage) -> int:
+    """Into how many parts earlier calls have split the stage."""
+    counts = {
+        int(path.stem.rpartition("-")[2])
+        for path in (folder.path / stage.value).glob("part-*-of-*.json")
+    }
+    return max(counts, default=1)
+
+
+def _job(folder: JobFolder, reporter: Reporter) -> Job:
+    request = read_request(folder.path / "request.json")
+    return Job(folder, request, reporter)
+
+
+def _status(folder: JobFolder) -> str:
+    report: dict[str, Any] = json.loads((folder.path / "report.json").read_text(encoding="utf-8"))
+    return str(report["status"])
+
+
+def _place(source: Path, target: Path) -> None:
+    """A link where the file system has one, else a copy; done twice it changes nothing."""
+    if not source.is_file():
+        raise BadRequestError(f"The file {source} does not exist.")
+    if target.exists() and target.samefile(source):
+        return
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,128 @@
+"""One job at work: its folder and request, with the model, the data and the layout read on demand."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from compression import technique
+from compression.building import Workbench
+from compression.cost import device_names, load_device
+from compression.data import load_data, synthetic_data
+from compression.onnx_import import import_onnx
+from compression.preprocessing import Preprocessing
+from compression.types import Stage
+from selector.effort import Effort, effort_for
+from selector.errors import BadRequestError
+from selector.tables import StudyTables
+from selector.tabulation import Layout, lay_out
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from compression.cost import DeviceProfile
+    from compression.data import Dataset
+    from compression.graph import Network
+    from selector.jobfolder import JobFolder
+    from selector.reporter import Reporter
+    from selector.request import Request
+
+
+class Job:
+    """What every stage needs; nothing is read before it is asked for.
+
+    Attributes:
+        folder: where results are read and written.
+        request: what was asked for.
+        reporter: where progress goes.
+    """
+
+    def __init__(self, folder: JobFolder, request: Request, reporter: Reporter) -> None:
+        self.folder = folder
+        self.request = request
+        self.reporter = reporter
+
+    @cached_property
+    def model_bytes(self) -> bytes:
+        """The uploaded file."""
+        try:
+            return self.request.model.read_bytes()
+        except OSError as error:
+            raise BadRequestError(
+                f"The model {self.request.model.name} cannot be read: {error.strerror}."
+            ) from error
+
+    @cached_property
+    def model_sha256(self) -> str:
+        """Hash of the uploaded file."""
+        return hashlib.sha256(self.model_bytes).hexdigest()
+
+    @cached_property
+    def network(self) -> Network:
+        """The imported original."""
+        return import_onnx(self.model_bytes, name=self.request.model.stem)
+
+    @property
+    def n_classes(self) -> int:
+        """How many outputs the network has for one example."""
+        return self.network.profile.layers[-1].out_shape[0]
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The four splits, preprocessed as INSPECT found right."""
+        self.folder.require(Stage.INSPECT)
+        values = self.folder.read_json(Stage.INSPECT, "preprocessing.json")
+        return self.load_dataset(Preprocessing.from_json(values))
+
+    def load_dataset(self, preprocessing: Preprocessing | None) -> Dataset:
+        """The four splits under that preprocessing; made up where no data was given."""
+        shape, seed = self.network.profile.input_shape, self.request.seed
+        if self.request.data is None:
+            return synthetic_data(shape, self.n_classes, seed=seed)
+        try:
+            return load_data(self.request.data, shape, self.n_classes, preprocessing, seed=seed)
+        except FileNotFoundError as error:
+            raise BadRequestError(f"The data {self.request.data.name} does not exist.") from error
+
+    @cached_property
+    def calibration(self) -> np.ndarray:
+        """The calibration examples, model-ready."""
+        return self.dataset.calibration.x
+
+    @cached_property
+    def workbench(self) -> Workbench:
+        """Builds recipes on the original, fitted to the calibration examples."""
+        return Workbench.of(self.network, self.calibration)
+
+    @cached_property
+    def techniques(self) -> tuple[str, ...]:
+        """The techniques the request allows."""
+        return technique.names() if self.request.techniques is None else self.request.techniques
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The decisions the network offers under those techniques."""
+        return lay_out(self.network.profile, self.techniques)
+
+    @cached_property
+    def effort(self) -> Effort:
+        """How much work each stage may do."""
+        request = self.request
+        return effort_for(self.network.profile.macs, request.time_limit_s, request.threads)
+
+    @property
+    def target(self) -> DeviceProfile:
+        """The device that the request names."""
+        return load_device(self.request.target)
+
+    @property
+    def targets(self) -> tuple[DeviceProfile, ...]:
+        """Every device there is: one study serves all."""
+        return tuple(load_device(name) for name in device_names())
+
+    @cached_property
+    def tables(self) -> StudyTables:
+        """What PROBE measured."""
+        self.folder.require(Stage.PROBE)
+        return StudyTables.load(self.folder.stage_path(Stage.PROBE, "tables.npz"))

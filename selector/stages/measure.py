@@ -1,0 +1,121 @@
+"""MEASURE: the result against the original on examples that no choice has seen, and by the clock."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compression.evaluation import compare, evaluate_onnx
+from compression.latency import paired_latency
+from compression.types import Stage
+from selector.choosing import read_recipe
+from selector.report import BuildFacts, Predicted, build_report
+from selector.selection import predict
+from selector.stages.export import recovered_network
+from selector.study import load_surrogate, validated_candidates
+
+if TYPE_CHECKING:
+    from compression.evaluation import Evaluation
+    from selector.job import Job
+
+ROUNDS = 50
+
+
+def measure(job: Job) -> None:
+    """Leave ``measure.json``: the report, but for what packaging adds."""
+    job.folder.require(Stage.EXPORT)
+    exported = job.folder.read_json(Stage.EXPORT, "export.json")
+    primary = next(row for row in exported["files"] if row["primary"])
+    data = job.folder.stage_path(Stage.EXPORT, primary["name"]).read_bytes()
+    test = job.dataset.test
+    before = evaluate_onnx(job.model_bytes, test, profile=job.network.profile)
+    job.reporter.progress(1, 4)
+    network = recovered_network(job)
+    after = evaluate_onnx(data, test, reference=before.answers, profile=network.profile)
+    job.reporter.progress(2, 4)
+
+    def keep_on(done: int, rounds: int) -> bool:
+        job.reporter.progress(2 * rounds + 2 * done, 4 * rounds)
+        return True
+
+    files = {"baseline": job.model_bytes, "result": data}
+    timings = paired_latency(files, test.take(1).x, ROUNDS, keep_on=keep_on)
+    job.reporter.log(
+        f"Measured on {after.n_test:,} test examples: {100 * after.accuracy:.2f} %, "
+        f"{timings['result'].ratio:.2f}× as fast, {before.size_bytes / after.size_bytes:.1f}× smaller"
+    )
+    report = build_report(
+        BuildFacts(
+            comparison=compare(before, after, test),
+            baseline=before,
+            result=after,
+            baseline_timing=timings["baseline"],
+            result_timing=timings["result"],
+            artifacts=_artifacts(job, exported["files"], after),
+            **_facts(job),
+        )
+    )
+    job.folder.write_json(Stage.MEASURE, "measure.json", report)
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    """What is known without measuring."""
+    surrogate = load_surrogate(job.folder)
+    recovered = job.folder.read_json(Stage.RECOVER, "recover.json")
+    config = np.array(recovered["config"], dtype=np.int64)
+    expected = predict(surrogate, config, job.target)
+    baseline = surrogate.baseline(job.target)
+    stopped = "time" if job.reporter.stopped_by_time or recovered.get("stopped_by") else None
+    return {
+        "request": job.request,
+        "target": job.target,
+        "model_sha256": job.model_sha256,
+        "data_sha256": job.dataset.sha256,
+        "predicted": Predicted(
+            baseline_latency_ms=float(baseline.latency_ms),
+            latency_ms=expected.latency_ms,
+            baseline_energy_mj=float(baseline.energy_mj),
+            energy_mj=expected.energy_mj,
+            accuracy_drop_points=expected.accuracy_drop_points,
+            size_bytes=expected.size_bytes,
+        ),
+        "recipe": read_recipe(job.folder.stage_path(Stage.RECOVER, "recover.json")),
+        "skipped": recovered["skipped"],
+        "search": _search(job, recovered),
+        "class_names": job.dataset.class_names,
+        "preprocessing": job.dataset.preprocessing.to_json(),
+        "notes": (*job.network.notes, *job.dataset.notes),
+        "status": "infeasible" if recovered.get("infeasible") else None,
+        "stopped_by": stopped,
+    }
+
+
+def _search(job: Job, recovered: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "selector": job.request.selector,
+        "candidates_scored": recovered.get("candidates_scored", 0),
+        "candidates_built": len(validated_candidates(job.folder)) + len(recovered["attempts"]),
+        "gap_to_best_found": recovered.get("gap_to_best_found", 0.0),
+    }
+
+
+def _artifacts(
+    job: Job, files: list[dict[str, Any]], result: Evaluation
+) -> list[dict[str, Any]]:
+    rows = []
+    for row in files:
+        data = job.folder.stage_path(Stage.EXPORT, row["name"]).read_bytes()
+        rows.append(
+            {
+                "path": row["name"],
+                "format": "onnx",
+                "precision": row["precision"],
+                "size_bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "verified": True,
+                "primary": row["primary"],
+            }
+        )
+    return rows

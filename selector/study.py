@@ -1,0 +1,61 @@
+"""What a finished study can answer: the policy with all it has learnt. NumPy only."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compression.types import Stage
+from selector.accuracy import AccuracyModel
+from selector.policy import Policy
+from selector.policy_network import PolicyWeights
+from selector.surrogate import Surrogate
+from selector.tables import StudyTables
+
+if TYPE_CHECKING:
+    from selector.jobfolder import JobFolder
+
+
+def load_policy(folder: JobFolder) -> Policy:
+    """The policy of a study folder, refitted as soon as candidates were built.
+
+    Raises:
+        BadRequestError: when SEARCH is not done.
+    """
+    folder.require(Stage.SEARCH)
+    weights = PolicyWeights.load(folder.stage_path(Stage.SEARCH, "policy.npz"))
+    policy = Policy.of(load_surrogate(folder), weights)
+    rows = validated_candidates(folder)
+    if not rows:
+        return policy
+    return policy.with_known(np.array([row["config"] for row in rows], dtype=np.int64))
+
+
+def load_surrogate(folder: JobFolder) -> Surrogate:
+    """The predictions of a study folder.
+
+    Raises:
+        BadRequestError: when PROBE is not done.
+    """
+    folder.require(Stage.PROBE)
+    found = _validation(folder)
+    model = AccuracyModel.from_json(found["accuracy_model"]) if found else None
+    tables = StudyTables.load(folder.stage_path(Stage.PROBE, "tables.npz"))
+    return Surrogate(tables, model)
+
+
+def validated_candidates(folder: JobFolder) -> list[dict[str, Any]]:
+    """The candidates that VALIDATE built, in order; empty before that."""
+    found = _validation(folder)
+    return list(found["candidates"]) if found else []
+
+
+def _validation(folder: JobFolder) -> dict[str, Any]:
+    if not folder.is_done(Stage.VALIDATE):
+        return {}
+    found: dict[str, Any] = json.loads(
+        folder.stage_path(Stage.VALIDATE, "candidates.json").read_text(encoding="utf-8")
+    )
+    return found

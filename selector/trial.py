@@ -1,0 +1,105 @@
+"""One recipe made real and scored on the search split: what VALIDATE and RECOVER have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compression import finetuning
+from compression.augmentation import augmentation_for
+from compression.evaluation import onnx_logits
+from compression.finetuning import FineTuning
+from compression.onnx_export import export_onnx
+from compression.sensitivity import kl_divergence, logits
+
+if TYPE_CHECKING:
+    from compression.data import Split
+    from compression.graph import Network
+    from compression.types import Recipe, RecipeStep
+    from selector.job import Job
+
+Report = Callable[[int, int, dict[str, float]], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A recipe that was built, fine-tuned and exported.
+
+    ``drop_points`` is measured on the search split, from the exported file; ``kl`` (nats) is before
+    fine-tuning. ``skipped`` holds the steps that were refused, with the reason.
+    """
+
+    network: Network
+    exported: bytes
+    applied: Recipe
+    skipped: tuple[tuple[RecipeStep, str], ...]
+    drop_points: float
+    kl: float
+
+
+class TrialRun:
+    """The examples and the original's answers to them, for any number of trials of one job."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._split: Split = job.dataset.search.take(job.effort.search_samples)
+
+    @cached_property
+    def x(self) -> np.ndarray:
+        """The search examples, model-ready."""
+        return self._split.x
+
+    @cached_property
+    def original_logits(self) -> np.ndarray:
+        """What the uploaded file answers to them."""
+        return onnx_logits(self._job.model_bytes, self.x)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The true classes, or the original's where there are no labels."""
+        labels = self._split.y
+        return self.original_logits.argmax(1) if labels is None else labels
+
+    def drop_points(self, exported: bytes) -> float:
+        """Percentage points that a file loses against the original on the search split."""
+        return self._lost(onnx_logits(exported, self.x))
+
+    def run(self, recipe: Recipe, steps: int, report: Report) -> Trial:
+        """Build, fine-tune for that many steps, export, score."""
+        job = self._job
+        built = job.workbench.build(recipe)
+        changed = logits(built.network, self.x)
+        kl = kl_divergence(self.original_logits, changed)
+        tuned = self._recovered(built.network, steps, report)
+        exported = export_onnx(tuned, job.calibration)
+        return Trial(
+            network=tuned,
+            exported=exported,
+            applied=built.applied,
+            skipped=built.skipped,
+            drop_points=self.drop_points(exported),
+            kl=kl,
+        )
+
+    def _recovered(self, network: Network, steps: int, report: Report) -> Network:
+        job = self._job
+        training = job.dataset.training
+        settings = FineTuning(
+            steps=steps,
+            batch_size=job.effort.batch_size,
+            seed=job.request.seed,
+            augmentation=augmentation_for(job.network.profile.input_shape),
+        )
+        validation = (self.x, self.labels)
+        return finetuning.distill(
+            network, job.network, training.x, training.y, settings, validation, report
+        )
+
+    def _lost(self, answers: np.ndarray) -> float:
+        truth = self.labels
+        before = (self.original_logits.argmax(1) == truth).mean()
+        return float(100.0 * (before - (answers.argmax(1) == truth).mean()))
