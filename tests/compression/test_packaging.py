@@ -1,0 +1,205 @@
+import hashlib
+import json
+import zipfile
+from html.parser import HTMLParser
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from compression.packaging import BUNDLE, bundle_name, write_bundle
+from compression.report_numbers import count, digits, points, predicted, ratio, size
+from tests import networks
+
+MODEL = networks.small_lenet()
+
+
+def report(**changes):
+    side = {
+        "accuracy": 0.991,
+        "accuracy_ci": [0.989, 0.993],
+        "accuracy_kind": "accuracy",
+        "n_test": 10_000,
+        "size_bytes": 248_501,
+        "zip_bytes": 230_000,
+        "macs": 416_520,
+        "params": 61_706,
+        "host_latency_ms": {"p50": 0.0512, "p90": 0.06, "rounds": 40},
+    }
+    entry = {"baseline": 1.2, "result": 0.31, "low": 0.2, "high": 0.5, "label": "similar chip"}
+    values = {
+        "status": "met",
+        "target": "redmi-3s",
+        "target_title": "Xiaomi Redmi 3S",
+        "model_name": "lenet 5",
+        "data_name": "mnist.npz",
+        "created": "2026-11-22T12:00:00+00:00",
+        "seed": 0,
+        "versions": {"python": "3.11"},
+        "model_sha256": "a" * 64,
+        "data_sha256": "b" * 64,
+        "baseline": side,
+        "result": side | {"accuracy": 0.987, "size_bytes": len(MODEL), "macs": 90_000},
+        "accuracy_drop_points": 0.4,
+        "ratios": {
+            "host_latency": 1.3, "size": 21.0, "zip": 20.0, "macs": 4.6,
+            "target_latency": 3.9, "target_energy": 3.8,
+        },
+        "predicted": {"latency_ms": entry, "energy_mj": entry},
+        "limits": [{"name": "max_accuracy_drop", "limit": 0.2, "value": 0.4, "met": False}],
+        "recipe": [
+            {
+                "layer": "<conv&2>",
+                "technique": "filter_pruning",
+                "params": {"pruning_ratio": 0.5},
+                "why": "saves 0.3 ms",
+            }
+        ],
+        "layers": [{"layer": "conv1", "ms_before": 0.5, "ms_after": 0.1}],
+        "per_class": [
+            {"name": "0", "n": 980, "before": 0.99, "after": 0.98, "low": -1.9, "high": -0.1}
+        ],
+        "flipped": {
+            "lost": 1,
+            "gained": 0,
+            "examples": [
+                {"index": 7, "truth": "3", "before": "3", "after": "8", "fixed": False}
+            ],
+        },
+        "preprocessing": {"layout": "NHW", "divide": 255.0, "mean": [0.13], "std": [0.3]},
+        "stages": [{"stage": "INSPECT", "seconds": 2.0}],
+        "artifacts": [
+            {
+                "path": "model.onnx",
+                "format": "onnx",
+                "size_bytes": len(MODEL),
+                "sha256": hashlib.sha256(MODEL).hexdigest(),
+                "verified": True,
+                "primary": True,
+            }
+        ],
+    }
+    return values | changes
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    models = {"model.onnx": MODEL}
+    final = write_bundle(
+        tmp_path, report(), models, input_name="input", input_shape=(1, 28, 28)
+    )
+    return tmp_path, final
+
+
+def test_bundle_holds_every_file_once_and_nothing_is_left_half_written(bundle):
+    folder, _ = bundle
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        *{"model.onnx", "recipe.json", "preprocessing.json", "README.md"},
+        *{"report.json", "report.html", "SHA256SUMS", BUNDLE},
+    }
+    with zipfile.ZipFile(folder / BUNDLE) as archive:
+        assert archive.testzip() is None
+        inside = {name.rpartition("/")[2] for name in archive.namelist()}
+    assert inside == names - {BUNDLE}
+
+
+def test_checksums_and_artifacts_are_those_of_the_files(bundle):
+    folder, final = bundle
+    for line in (folder / "SHA256SUMS").read_text().splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    for row in final["artifacts"]:
+        content = (folder / row["path"]).read_bytes()
+        assert (row["size_bytes"], row["verified"]) == (len(content), True)
+        assert row["sha256"] == hashlib.sha256(content).hexdigest()
+    assert json.loads((folder / "report.json").read_text()) == final
+
+
+def test_same_build_makes_the_same_bytes(bundle, tmp_path_factory):
+    folder, _ = bundle
+    other = tmp_path_factory.mktemp("again")
+    models = {"model.onnx": MODEL}
+    write_bundle(other, report(), models, input_name="input", input_shape=(1, 28, 28))
+    assert (other / BUNDLE).read_bytes() == (folder / BUNDLE).read_bytes()
+
+
+def test_snippet_of_the_readme_runs_the_model(bundle, monkeypatch):
+    folder, _ = bundle
+    monkeypatch.chdir(folder)
+    name = ort.InferenceSession("model.onnx").get_inputs()[0].name
+    text = (folder / "README.md").read_text().replace('"input"', f'"{name}"')
+    code = text.partition("```python\n")[2].partition("\n```")[0]
+    assert len(code.splitlines()) == 3
+    shape = ort.InferenceSession("model.onnx").get_inputs()[0].shape[1:]
+    scope = {"x": np.zeros((2, *shape), np.float32)}
+    exec(code, scope)
+    assert len(scope["outputs"]) == 2
+
+
+def test_bundle_is_called_after_model_device_latency_and_accuracy():
+    assert bundle_name(report()) == "lenet-5@redmi-3s@0.31ms@98.7"
+    assert bundle_name(report(target="this-host")) == "lenet-5@this-host@0.051ms@98.7"
+
+
+class Page(HTMLParser):
+    """Checks that tags close, and collects texts and what would be fetched."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.texts, self.links = [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "rect", "line", "circle"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def test_page_is_whole_escaped_and_fetches_nothing(bundle):
+    html = (bundle[0] / "report.html").read_text()
+    page = Page(html)
+    assert page.open == []
+    assert page.links == []
+    assert "<script" not in html
+    assert "<conv&2>" in page.texts
+    assert "&lt;conv&amp;2&gt;" in html
+
+
+def test_page_keeps_measured_and_predicted_apart(bundle):
+    texts = Page((bundle[0] / "report.html").read_text()).texts
+    assert any(text.startswith("measured, 95 % interval") for text in texts)
+    assert "predicted (similar chip), 0.20 ms to 0.50 ms" in texts
+    assert "Limit missed: accuracy lost is 0.400 points, allowed are 0.200 points." in texts
+
+
+def test_page_of_a_build_without_labels_or_layers_stands(tmp_path):
+    side = report()["result"] | {"accuracy_kind": "agreement"}
+    bare = report(result=side, baseline=side, layers=[], per_class=[], flipped={}, recipe=[])
+    write_bundle(tmp_path, bare, {"model.onnx": MODEL}, input_name="x", input_shape=(784,))
+    texts = Page((tmp_path / "report.html").read_text()).texts
+    assert "Agreement" in texts
+    assert "Nothing was changed: no technique paid within these limits." in texts
+
+
+def test_numbers_are_short_and_signed():
+    assert digits(1234.5, 2) == "1,200"
+    assert digits(0.0456, 2) == "0.046"
+    assert predicted(0.001, "ms") == "<0.01 ms"
+    assert points(-0.5) == "−0.50 points"
+    assert points(-0.001) == "0.00 points"
+    assert ratio(8.44, "faster", "slower") == "8.4× faster"
+    assert ratio(0.5, "faster", "slower") == "2.0× slower"
+    assert ratio(1.002, "faster", "slower") == "unchanged"
+    assert size(1_840_000) == "1.84 MB"
+    assert count(416_520) == "417 k"
+    assert count(120) == "120"
