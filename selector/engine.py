@@ -42,15 +42,19 @@ PARTED: dict[Stage, tuple[Callable[[Job, Part], None], Callable[[Job, int], None
 
 MET = "met"
 
+INPUTS = "INPUT"
+"""Where ``prepare`` puts the uploaded files, under their own names."""
+
 
 def prepare(request: Path, out: Path) -> JobFolder:
     """Make a job folder that holds its request and all it needs, ready for the stages."""
     asked = read_request(request)
-    out.mkdir(parents=True, exist_ok=True)
-    model, data = out / "model.onnx", None
+    inputs = out / INPUTS
+    inputs.mkdir(parents=True, exist_ok=True)
+    model, data = inputs / asked.model.name, None
     _place(asked.model, model)
     if asked.data is not None:
-        data = out / f"data{asked.data.suffix or '.npz'}"
+        data = inputs / asked.data.name
         _place(asked.data, data)
     # Paths in a request are relative to its folder, so that the folder can be moved.
     inside = replace(
@@ -67,7 +71,7 @@ def run(folder: JobFolder, reporter: Reporter) -> str:
     reporter.deadline = time.monotonic() + job.request.time_limit_s
     for stage in (*STUDY_STAGES, *BUILD_STAGES):
         _do(job, stage, None)
-    return _status(folder)
+    return _delivered(folder)
 
 
 def run_stage(stage: Stage, folder: JobFolder, reporter: Reporter, part: Part | None) -> str:
@@ -96,7 +100,7 @@ def apply(model: Path, recipe: Path, data: Path, out: Path, reporter: Reporter) 
     job = _job(folder, reporter)
     for stage in (Stage.INSPECT, Stage.PROBE, *BUILD_STAGES):
         _do(job, stage, None)
-    return _status(folder)
+    return _delivered(folder)
 
 
 def describe(model: Path, data: Path | None) -> str:
@@ -154,6 +158,14 @@ def _parts_begun(folder: JobFolder, stage: Stage) -> int:
 def _job(folder: JobFolder, reporter: Reporter) -> Job:
     request = read_request(folder.path / "request.json")
     return Job(folder, request, reporter)
+
+
+def _delivered(folder: JobFolder) -> str:
+    """Offer the packaged files in the job folder itself; the status of the report."""
+    for path in (folder.path / Stage.PACKAGE.value).iterdir():
+        if path.name not in ("package.json", "seconds.json"):
+            _place(path, folder.path / path.name)
+    return _status(folder)
 
 
 def _status(folder: JobFolder) -> str:

@@ -67,16 +67,15 @@ class JobFolder:
 
         return self.write_with(stage, name, save)
 
+    def write_root(self, name: str, value: object) -> None:
+        """Write a JSON file of the job folder itself in one step."""
+        text = json.dumps(value, indent=1, ensure_ascii=False)
+        _replace(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
+
     def write_with(self, stage: Stage, name: str, save: Callable[[Path], None]) -> Path:
         """Let ``save`` write to a temporary name, then rename: readers see all of it or nothing."""
         target = self.stage_path(stage, name)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=target.suffix)
-        os.close(handle)
-        try:
-            save(Path(temporary))
-            Path(temporary).replace(target)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        _replace(target, save)
         return target
 
     def part_name(self, part: Part, suffix: str) -> str:
@@ -119,3 +118,14 @@ class Part:
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
+
+
+def _replace(target: Path, save: Callable[[Path], object]) -> None:
+    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=target.suffix)
+    os.close(handle)
+    try:
+        save(Path(temporary))
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
