@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from compression.channel_groups import Channels, Layout
 
+POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d)
 OP_WORDS: Mapping[object, str] = {
     nn.Conv1d: "conv",
     nn.Conv2d: "conv",
@@ -125,13 +126,8 @@ def _row(
         values |= _convolution(layer, out_shape)
     elif isinstance(layer, nn.Linear):
         values |= _dense(layer, in_shape, reads)
-    elif isinstance(layer, nn.MaxPool1d | nn.MaxPool2d | nn.AvgPool1d | nn.AvgPool2d):
-        spatial = len(out_shape) - 1
-        values |= {
-            "kernel": _tuple(layer.kernel_size, spatial),
-            "stride": _tuple(layer.stride, spatial),
-            "padding": _tuple(layer.padding, spatial),
-        }
+    elif isinstance(layer, POOLS):
+        values |= _pool(layer, len(out_shape) - 1)
     return LayerProfile(**values)
 
 
@@ -159,6 +155,14 @@ def _dense(layer: nn.Linear, in_shape: Shape, reads: Layout) -> dict[str, Any]:
         "out_channels": layer.out_features,
         "bias": layer.bias is not None,
         "macs": layer.weight.numel() * math.prod(in_shape[:-1]),
+    }
+
+
+def _pool(layer: Any, spatial: int) -> dict[str, Any]:
+    return {
+        "kernel": _tuple(layer.kernel_size, spatial),
+        "stride": _tuple(layer.stride, spatial),
+        "padding": _tuple(layer.padding, spatial),
     }
 
 

@@ -46,8 +46,11 @@ def export_onnx(network: Network, calibration: np.ndarray | None = None) -> byte
     if network.precision is not Precision.INT8:
         int8_weights = network.precision is Precision.INT8_WEIGHTS
         return emit(module, network.profile, opset=opset, int8=int8_weights)
-    if calibration is None or not len(calibration):
-        raise ValueError("8-bit computation needs calibration inputs")
+    batch = network.profile.batch
+    if calibration is None or len(calibration) < (batch if isinstance(batch, int) else 1):
+        raise ValueError(
+            "8-bit computation needs calibration inputs, at least one batch of them"
+        )
     data = emit(module, network.profile, opset=max(opset, QDQ_OPSET), int8=False)
     return quantised(data, calibration, network.profile)
 
@@ -60,7 +63,8 @@ def verify_export(
     Args:
         data: the exported file.
         network: what it was exported from; weights stored in 8 bits are compared as rounded.
-        inputs: ``[n, *input_shape]``; a fixed-batch model takes as many as fill whole batches.
+        inputs: ``[n, *input_shape]``, n at least 1; of a fixed-batch model as many are compared as
+            fill whole batches, repeated where they do not fill one.
         tolerance: largest allowed relative difference; by precision when left out.
 
     Returns:
@@ -69,6 +73,7 @@ def verify_export(
     Raises:
         VerificationError: the file does not load, or it computes something else.
     """
+    inputs = _filled(network, inputs)
     limit = TOLERANCES[network.precision] if tolerance is None else tolerance
     try:
         session = quiet_session(data)
@@ -89,6 +94,14 @@ def verify_export(
             f"{limit:.0e} is allowed."
         )
     return worst
+
+
+def _filled(network: Network, inputs: np.ndarray) -> np.ndarray:
+    """At least one whole batch."""
+    batch = network.profile.batch
+    if isinstance(batch, int) and len(inputs) < batch:
+        return np.resize(inputs, (batch, *inputs.shape[1:]))
+    return inputs
 
 
 def _batches(network: Network, n: int) -> list[slice]:

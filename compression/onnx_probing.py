@@ -29,8 +29,6 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
     *(ort_state.EPFail, ort_state.NoSuchFile, ort_state.NoModel, RuntimeError, ValueError),
 )
 SHAPE_READERS = {"Shape", "Size"}
-KEPT_VALUES = 1 << 16
-"""Values of at most this many elements are compared between the two runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +38,7 @@ class Probe:
     ``shapes``: of each tensor that depends on the input data, without the batch.
     ``constants``: the value of each tensor that does not.
     ``inputs``, ``outputs``: what the first run was fed and gave.
-    ``batch_fixed``: the model runs at its declared (or only at one) batch size.
+    ``fixed_batch``: the only batch size that the model runs at; ``None`` when it takes any.
     """
 
     shapes: Mapping[str, Shape]

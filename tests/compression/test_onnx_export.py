@@ -107,6 +107,16 @@ def test_file_holds_nothing_but_what_a_runtime_needs():
     assert all(len(tensor.name) <= 3 for tensor in model.graph.initializer)
 
 
+@pytest.mark.parametrize("precision", Precision)
+def test_fixed_batch_of_several_is_filled_and_compared(precision):
+    network = replace(import_onnx(lenet(batch=4)), precision=precision)
+    data = export_onnx(network, inputs(network, 9))
+    assert 0 < verify_export(data, network, inputs(network, 2)) < 0.1
+    broken = replace(network, module=import_onnx(lenet(batch=4, seed=1)).module)
+    with pytest.raises(VerificationError):
+        verify_export(data, broken, inputs(network, 2), tolerance=0.01)
+
+
 # --- 8-bit weights --------------------------------------------------------------------------------
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import json
 import pickle  # noqa: TID251 - makes the upload that must not be opened
@@ -465,3 +466,14 @@ def test_model_that_ignores_its_input_is_refused():
 def test_model_larger_than_protobuf_allows_is_refused(monkeypatch):
     monkeypatch.setattr("compression.onnx_reading.MAX_BYTES", 1000)
     assert "at most 2 GiB" in refusal(small_lenet())
+
+
+@pytest.mark.parametrize("name", ["small_lenet", "mobilenet", "exporter_style", "fixed_batch"])
+def test_damaged_bytes_are_refused_or_read_but_never_crash(name):
+    rng = np.random.default_rng(3)
+    for _ in range(40):
+        data = bytearray(ZOO[name]())
+        for position in rng.integers(0, min(len(data), 1500), 3):
+            data[position] = rng.integers(256)
+        with contextlib.suppress(ModelRefusedError):
+            import_onnx(bytes(data))
