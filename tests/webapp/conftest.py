@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from tests.webapp import study_files
 from webapp.accounts.models import local_user
 from webapp.celery import app
 from webapp.datafolder import data_folder
@@ -15,8 +16,16 @@ from webapp.jobs.models import Job, JobState
 FAKE_ENGINE = Path(__file__).parent / "fake_engine.py"
 
 
+@pytest.fixture(scope="session")
+def study_folder(tmp_path_factory):
+    """The results of a study, for the fake engine to leave."""
+    folder = tmp_path_factory.mktemp("study")
+    study_files.write(folder)
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path, settings):
+def home(tmp_path, settings, study_folder):
     """A data folder, an engine and a broker of this test's own."""
     home = data_folder(str(tmp_path / "home"))
     settings.ADADEEP_HOME = home
@@ -25,6 +34,7 @@ def home(tmp_path, settings):
     settings.FILE_UPLOAD_TEMP_DIR = home / "tmp"
     settings.ENGINE_COMMAND = [sys.executable, str(FAKE_ENGINE)]
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    (home / "study").symlink_to(study_folder)
     former = app.conf.broker_url, app.conf.result_backend
     app.conf.update(broker_url="memory://", result_backend="cache+memory://")
     yield home

@@ -2,10 +2,12 @@
 
 ``fake.json`` in the data folder says what a stage does otherwise: ``{"PROBE": {"exit": 1}}`` with
 ``exit``, ``error``, ``sleep_s``, ``deaf`` (goes on when standard input closes), ``print``, ``code``.
+What a study finds is copied from the folder ``study`` beside it, if there is one.
 """
 
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -72,9 +74,14 @@ def _write_result(folder: Path, stage: str) -> None:
         (folder / stage / "model.onnx").write_bytes(b"a small network")
         (folder / stage / "bundle.zip").write_bytes(b"everything")
         (folder / "report.json").write_text(json.dumps(REPORT))
+    found = folder.parent.parent / "study" / stage
+    for path in found.iterdir() if found.is_dir() else ():
+        if path.name != RESULTS[stage]:
+            shutil.copy(path, folder / stage)
     result = folder / stage / RESULTS[stage]
-    result.with_suffix(".tmp").write_text("{}")
-    result.with_suffix(".tmp").replace(result)
+    scratch = result.with_suffix(".tmp")
+    shutil.copy(found / result.name, scratch) if found.is_dir() else scratch.write_text("{}")
+    scratch.replace(result)
 
 
 REPORT = {

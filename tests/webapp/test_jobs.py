@@ -61,7 +61,9 @@ def test_events_are_numbered_without_a_gap(user, work_off):
     job.refresh_from_db()
     numbers = list(job.events.values_list("seq", flat=True))
     assert numbers == list(range(1, job.last_seq + 1))
-    assert {"log", "progress", "metric", "done"} <= set(job.events.values_list("kind", flat=True))
+    assert {"log", "progress", "metric", "done"} <= set(
+        job.events.values_list("kind", flat=True)
+    )
 
 
 def test_events_come_at_most_twice_a_second(user, engine, work_off):
@@ -134,7 +136,10 @@ def test_unknown_fault_gets_a_reference_and_its_trace_is_logged(user, engine, wo
     work_off()
     job.refresh_from_db()
     assert job.state == JobState.FAILED
-    assert f"stopped the job at Search. What was finished is saved. Reference {job.reference}." in job.message
+    assert (
+        f"stopped the job at Search. What was finished is saved. Reference {job.reference}."
+        in job.message
+    )
     assert "the fake engine was told to fail" in caplog.text
     assert job.reference in caplog.text
 
@@ -225,7 +230,7 @@ def test_silent_worker_loses_its_job_which_goes_on_elsewhere(user, work_off, set
     work_off()
     job.refresh_from_db()
     assert (job.state, job.lost) == (JobState.DONE, 1)
-    assert "The worker stopped; the job goes on from Inspect." in log_of(job)
+    assert "The worker restarted; the job went on from Inspect." in log_of(job)
 
 
 def test_worker_that_still_beats_keeps_its_job(user):
@@ -266,10 +271,25 @@ def test_orderly_stop_costs_no_attempt(user):
 
 
 def test_babble_of_the_engine_is_no_event(user, engine):
-    engine(INSPECT={"print": ["no json", "[1]", '{"kind": "nonsense"}', '{"kind": "log", "data": 3}', "x" * 2_000_000]})
+    engine(
+        INSPECT={
+            "print": [
+                "no json",
+                "[1]",
+                '{"kind": "nonsense"}',
+                '{"kind": "log", "data": 3}',
+                "x" * 2_000_000,
+            ]
+        }
+    )
     job = making.study(user)
     tasks.run(str(job.id))
-    assert set(job.events.values_list("kind", flat=True)) == {"log", "progress", "metric", "done"}
+    assert set(job.events.values_list("kind", flat=True)) == {
+        "log",
+        "progress",
+        "metric",
+        "done",
+    }
 
 
 def test_engine_knows_no_secrets_and_has_limits(user, engine, settings, monkeypatch):

@@ -120,7 +120,7 @@ def is_delivered(job: Job) -> bool:
 
 def _say_what_happened(job: Job, state: JobState) -> None:
     if state == JobState.QUEUED:
-        text = f"The worker stopped; the job goes on from {job.stage.capitalize()}."
+        text = f"The worker restarted; the job went on from {job.stage.capitalize()}."
         tasks.send(job.pk)
     else:
         text = "The worker stopped too often; the job is given up."

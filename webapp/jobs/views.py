@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_POST
 
-from webapp.jobs import artifacts, queries
+from webapp.jobs import artifacts, figures, queries
 from webapp.jobs.models import JobKind
 from webapp.jobs.services import is_delivered, job_cancel, job_retry
 
@@ -37,7 +37,11 @@ def result_page(request: HttpRequest, job_id: UUID) -> HttpResponse:
     report = artifacts.report(job)
     if job.kind != JobKind.BUILD or not is_delivered(job) or report is None:
         raise Http404("This job has no result yet.")
-    page = {"job": queries.job_json(job), "report": report}
+    page = {
+        "job": queries.job_json(job),
+        "report": report,
+        **figures.result_context(job, report),
+    }
     return render(request, "result.html", {"page": page})
 
 
@@ -52,6 +56,11 @@ def job_events(request: HttpRequest, job_id: UUID) -> JsonResponse:
     after = request.GET.get("after", "0")
     events = queries.events_after(job, int(after) if after.isdigit() else 0)
     return JsonResponse({"events": events, "job": queries.job_json(job)})
+
+
+@require_GET
+def job_figures(request: HttpRequest, job_id: UUID) -> JsonResponse:
+    return JsonResponse(figures.job_charts(queries.job_get(owner=request.user, job_id=job_id)))
 
 
 @require_POST

@@ -9,9 +9,8 @@ from django.urls import reverse
 
 from compression.cost import load_device
 from compression.errors import CompressionError
-from compression.types import Stage
-from webapp.jobs import folders
 from webapp.jobs.artifacts import report
+from webapp.jobs.knowledge import has_policy
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState
 from webapp.jobs.queries import stages_json
 from webapp.projects.models import Project
@@ -52,7 +51,8 @@ def project_row(project: Project) -> dict[str, Any]:
         "url": reverse("studio", args=[project.id]),
         "target": {"name": target, "title": _title(target)},
         "updated": project.updated.isoformat(timespec="seconds"),
-        "size_bytes": project.model.size_bytes + (project.data.size_bytes if project.data else 0),
+        "size_bytes": project.model.size_bytes
+        + (project.data.size_bytes if project.data else 0),
         **_progress(job),
         "job": {"id": str(job.id), "url": reverse("job", args=[job.id])} if job else None,
         **_last_result(project),
@@ -79,11 +79,6 @@ def study_state(job: Job) -> str:
     if job.state == JobState.DONE or (job.state != JobState.FAILED and has_policy(job)):
         return "ready"
     return str(job.state)
-
-
-def has_policy(job: Job) -> bool:
-    """Whether the sliders can be answered."""
-    return folders.is_done(job, Stage.SEARCH)
 
 
 def _current_job(project: Project) -> Job | None:

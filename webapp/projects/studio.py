@@ -4,26 +4,163 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from compression.cost import load_device
+from selector.pricing import LATENCY
 from webapp.devices.queries import device_json, devices_json
+from webapp.jobs import knowledge
+from webapp.jobs.charts import tradeoff_data, tradeoff_figure
+from webapp.projects import answers, recipes
 from webapp.projects.queries import project_row, study_json
 
 if TYPE_CHECKING:
+    from compression.cost import DeviceProfile
+    from selector.policy import Policy
+    from selector.surrogate import Surrogate
+    from webapp.jobs.models import Job
     from webapp.projects.models import Project
 
+MOST_CANDIDATES = 300
+MOST_TILES = 9000
+"""A deep network's candidates are fewer, so that the page stays below a megabyte or so."""
 
-def studio_json(project: Project, target: str | None) -> dict[str, Any]:
+
+def studio_json(project: Project, target_name: str | None) -> dict[str, Any]:
+    """The page's data for a target; what is not known yet is empty."""
+    job = project.study.job
+    wanted = {**project.settings, "target": target_name or project.settings["target"]}
+    target = load_device(wanted["target"])
+    inspected = knowledge.inspection(job) if job else None
+    surrogate = knowledge.surrogate(job) if job else None
     return {
         "project": {**project_row(project), "settings": project.settings},
         "study": study_json(project),
-        "model": None,
+        "model": model_json(inspected) if inspected else None,
         "targets": devices_json(),
-        "target": device_json(target or project.settings["target"]),
-        "layers": [],
-        "techniques": {},
-        "baseline": None,
-        "best_log2": None,
-        "candidates": [],
-        "bands": None,
-        "figure": None,
-        "selection": None,
+        "target": device_json(target.name),
+        "layers": layers_json(inspected, surrogate, target) if inspected else [],
+        "techniques": knowledge.techniques_json(inspected) if inspected else {},
+        **_costs(inspected, surrogate, target),
+        **_choice(project, job, wanted),
+    }
+
+
+def model_json(inspected: dict[str, Any]) -> dict[str, Any]:
+    """What the model is and how good."""
+    baseline = inspected["baseline"]
+    facts = ("accuracy", "accuracy_ci", "accuracy_kind", "n_test")
+    return {
+        "params": inspected["params"],
+        "macs": inspected["macs"],
+        "size_bytes": inspected["size_bytes"],
+        "n_layers": sum(layer["kind"] != "other" for layer in inspected["layers"]),
+        **{name: baseline[name] for name in facts},
+        "latency_ms": _host_latency(baseline["host_latency_ms"]),
+        "preprocessing": inspected["preprocessing"],
+        "warnings": inspected["warnings"],
+        "class_names": baseline["class_names"],
+        "splits": baseline["splits"],
+    }
+
+
+def layers_json(
+    inspected: dict[str, Any], surrogate: Surrogate | None, target: DeviceProfile
+) -> list[dict[str, Any]]:
+    """The layers in order, with their time on the target once it is known."""
+    times: dict[str, float] = {}
+    if surrogate is not None:
+        totals = surrogate.costs((target,)).row_totals(surrogate.space.untouched()[0])
+        times = dict(zip(surrogate.tables.layers, totals[:, LATENCY].tolist(), strict=True))
+    return [
+        {
+            "name": layer["name"],
+            "kind": layer["kind"],
+            "text": layer_text(layer),
+            "params": layer["params"],
+            "macs": layer["macs"],
+            "ms": times.get(layer["name"], 0.0),
+            "applicable": layer["applicable"],
+        }
+        for layer in inspected["layers"]
+    ]
+
+
+def layer_text(layer: dict[str, Any]) -> str:
+    """A layer in a few words: ``conv 3x3 · 64 → 64``."""
+    kernel = "x".join(map(str, layer["kernel"]))
+    words = f"{layer['op'].replace('_', ' ')} {kernel}".strip()
+    if layer["kind"] == "dense":
+        inputs = layer["in_channels"] * layer["in_multiplier"]
+        return f"{words} · {inputs} → {layer['out_channels']}"
+    if layer["kind"] == "conv":
+        return f"{words} · {layer['in_channels']} → {layer['out_channels']}"
+    return words
+
+
+def candidates_json(job: Job, policy: Policy, target: DeviceProfile) -> list[dict[str, Any]]:
+    """Candidates for the chart: the policy's best, and those that were built for real."""
+    surrogate = policy.surrogate
+    count = min(MOST_CANDIDATES, MOST_TILES // max(1, len(surrogate.tables.layers)))
+    configs = policy.candidates(target, count)
+    built = {tuple(row["config"]): row for row in knowledge.validated(job)}
+    missing = [config for config in built if config not in set(map(tuple, configs.tolist()))]
+    if missing:
+        configs = np.concatenate([configs, np.array(missing, dtype=np.int64)])
+    metrics = surrogate.evaluate(configs, target)
+    return [
+        {
+            "id": number,
+            "config": config,
+            "drop_points": _measured(built, config, float(metrics.drop_points[number - 1])),
+            "latency_ms": float(metrics.latency_ms[number - 1]),
+            "energy_mj": float(metrics.energy_mj[number - 1]),
+            "size_bytes": float(metrics.size_bytes[number - 1]),
+            "tiles": recipes.tiles(surrogate, configs[number - 1]),
+            "validated": tuple(config) in built,
+        }
+        for number, config in enumerate(configs.tolist(), start=1)
+    ]
+
+
+def _costs(
+    inspected: dict[str, Any] | None, surrogate: Surrogate | None, target: DeviceProfile
+) -> dict[str, Any]:
+    if inspected is None or surrogate is None:
+        return {"baseline": None, "best_log2": None, "bands": None}
+    latency, energy, storage = surrogate.best_log2(target).tolist()
+    return {
+        "baseline": knowledge.baseline_json(inspected, surrogate, target),
+        "best_log2": {"latency": latency, "energy": energy, "storage": storage},
+        "bands": knowledge.bands_json(surrogate, target),
+    }
+
+
+def _choice(project: Project, job: Job | None, wanted: dict[str, Any]) -> dict[str, Any]:
+    if job is None or not knowledge.has_policy(job):
+        return {"candidates": [], "figure": None, "selection": None}
+    policy, target = knowledge.policy(job), load_device(wanted["target"])
+    candidates = candidates_json(job, policy, target)
+    inspected = knowledge.inspection(job) or {}
+    baseline = knowledge.baseline_json(inspected, policy.surrogate, target)
+    figure = tradeoff_figure(tradeoff_data(candidates, baseline, wanted["budgets"]))
+    return {
+        "candidates": candidates,
+        "figure": figure,
+        "selection": answers.selection(project, wanted),
+    }
+
+
+def _measured(
+    built: dict[tuple[int, ...], dict[str, Any]], config: list[int], predicted: float
+) -> float:
+    row = built.get(tuple(config))
+    return float(row["drop_points"]) if row else predicted
+
+
+def _host_latency(timing: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "p50": timing["p50"],
+        "p90": timing["p90"],
+        "runs": timing.get("rounds", timing.get("runs")),
     }

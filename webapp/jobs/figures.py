@@ -1,0 +1,78 @@
+"""The charts of a job and of its result, from its events, its study and its report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from compression.cost import load_device
+from webapp.jobs import knowledge
+from webapp.jobs.charts import job_figures
+from webapp.jobs.events import event_json
+from webapp.jobs.models import Job, JobKind
+from webapp.jobs.result_charts import classes_data, classes_figure, layers_data, layers_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CHARTED = ("metric", "candidate")
+
+
+def job_charts(job: Job) -> dict[str, Any]:
+    """The charts of the job page, with the original's numbers on the job's target."""
+    events = [event_json(event) for event in job.events.filter(kind__in=CHARTED)]
+    original = original_json(job)
+    budgets = job.project.settings["budgets"] if job.project else None
+    found: dict[str, Any] = job_figures(events, baseline=original, budgets=budgets)
+    return {**found, "baseline": original}
+
+
+def original_json(job: Job) -> dict[str, Any] | None:
+    """What the original costs, as soon as PROBE knows, with bands and labels; before, its accuracy."""
+    study = _study(job)
+    inspected = knowledge.inspection(study) if study else None
+    if study is None or inspected is None:
+        return None
+    surrogate, target = knowledge.surrogate(study), load_device(job.target)
+    if surrogate is None:
+        return {"accuracy": inspected["baseline"]["accuracy"]}
+    bands = knowledge.bands_json(surrogate, target)
+    return {
+        **knowledge.baseline_json(inspected, surrogate, target),
+        "bands": {"latency_ms": bands["latency"], "energy_mj": bands["energy"]},
+        "labels": {
+            "latency_ms": bands["labels"]["latency"],
+            "energy_mj": bands["labels"]["energy"],
+        },
+    }
+
+
+def result_charts(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The charts of the result page; ``None`` where the report has no numbers."""
+    layers, classes = report.get("layers"), report.get("per_class")
+    return {
+        "layers": layers_figure(layers_data(layers, "ms")) if layers else None,
+        "parameters": layers_figure(layers_data(layers, "params")) if layers else None,
+        "classes": classes_figure(classes_data(classes)) if classes else None,
+    }
+
+
+def result_context(job: Job, report: Mapping[str, Any]) -> dict[str, Any]:
+    """What the result page needs besides the report."""
+    study = _study(job)
+    inspected = knowledge.inspection(study) if study else None
+    surrogate = knowledge.surrogate(study) if study else None
+    context: dict[str, Any] = {
+        "figures": result_charts(report),
+        "techniques": {},
+        "best_log2": None,
+    }
+    if inspected:
+        context["techniques"] = knowledge.techniques_json(inspected)
+    if surrogate:
+        latency, energy, storage = surrogate.best_log2(load_device(job.target)).tolist()
+        context["best_log2"] = {"latency": latency, "energy": energy, "storage": storage}
+    return context
+
+
+def _study(job: Job) -> Job | None:
+    return job if job.kind == JobKind.STUDY else job.study

@@ -1,0 +1,122 @@
+"""What a study found, read from its folder: facts, and the policy loaded once. NumPy only."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compression.cost import band
+from compression.types import Stage
+from selector.jobfolder import JobFolder
+from selector.study import load_policy, load_surrogate, validated_candidates
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from compression.cost import DeviceProfile
+    from selector.policy import Policy
+    from selector.surrogate import Surrogate
+    from webapp.jobs.models import Job
+
+CACHED_STUDIES = 8
+
+TYPICAL_POINTS = 1.0
+"""The loss at which the one accuracy band of a chart is taken."""
+
+
+def is_done(job: Job, stage: Stage) -> bool:
+    """Whether the stage has left its result."""
+    return JobFolder(job.folder).is_done(stage)
+
+
+def has_policy(job: Job) -> bool:
+    """Whether the sliders can be answered."""
+    return is_done(job, Stage.PROBE) and is_done(job, Stage.SEARCH)
+
+
+def inspection(job: Job) -> dict[str, Any] | None:
+    """The model as INSPECT described it, with ``baseline`` and ``preprocessing``."""
+    if not is_done(job, Stage.INSPECT):
+        return None
+    return _inspection(job.folder)
+
+
+def surrogate(job: Job) -> Surrogate | None:
+    """The predictions, from the end of PROBE on."""
+    return _surrogate(job.folder, _version(job)) if is_done(job, Stage.PROBE) else None
+
+
+def policy(job: Job) -> Policy:
+    """The policy; the caller knows that it is there."""
+    return _policy(job.folder, _version(job))
+
+
+def validated(job: Job) -> list[dict[str, Any]]:
+    """The candidates that were built for real."""
+    return validated_candidates(JobFolder(job.folder))
+
+
+def techniques_json(inspected: dict[str, Any]) -> dict[str, Any]:
+    """Title, letter and colour token of each technique."""
+    known = inspected["techniques"]
+    return {
+        name: {key: facts[key] for key in ("title", "letter", "token")}
+        for name, facts in known.items()
+    }
+
+
+def baseline_json(
+    inspected: dict[str, Any], surrogate: Surrogate, target: DeviceProfile
+) -> dict[str, float]:
+    """What the original costs on the target."""
+    metrics = surrogate.baseline(target)
+    return {
+        "latency_ms": float(metrics.latency_ms),
+        "energy_mj": float(metrics.energy_mj),
+        "size_bytes": float(metrics.size_bytes),
+        "accuracy": inspected["baseline"]["accuracy"],
+    }
+
+
+def bands_json(surrogate: Surrogate, target: DeviceProfile) -> dict[str, Any]:
+    """How far predictions on the target may be off."""
+    latency, energy = band(target), band(target, "energy")
+    low, high = surrogate.model.ends(np.array([TYPICAL_POINTS]))
+    is_calibrated = surrogate.model.n_validated > 0
+    return {
+        "latency": [latency.low, latency.high],
+        "energy": [energy.low, energy.high],
+        "accuracy_points": float(high[0] - low[0]) / 2,
+        "labels": {
+            "latency": latency.label,
+            "energy": energy.label,
+            "accuracy": "calibrated" if is_calibrated else "rough",
+        },
+    }
+
+
+@lru_cache(maxsize=CACHED_STUDIES)
+def _inspection(folder: Path) -> dict[str, Any]:
+    def read(name: str) -> Any:
+        return json.loads((folder / Stage.INSPECT / name).read_text(encoding="utf-8"))
+
+    extra = {name: read(f"{name}.json") for name in ("baseline", "preprocessing")}
+    return {**read("inspect.json"), **extra}
+
+
+@lru_cache(maxsize=CACHED_STUDIES)
+def _surrogate(folder: Path, _version: tuple[bool, ...]) -> Surrogate:
+    return load_surrogate(JobFolder(folder))
+
+
+@lru_cache(maxsize=CACHED_STUDIES)
+def _policy(folder: Path, _version: tuple[bool, ...]) -> Policy:
+    return load_policy(JobFolder(folder))
+
+
+def _version(job: Job) -> tuple[bool, ...]:
+    """What the predictions rest on: with the validated candidates they are others than before."""
+    return (is_done(job, Stage.VALIDATE),)
