@@ -75,8 +75,9 @@ class LayerProfile:
     """One node of the imported network, at batch 1 (shapes without the batch, channels first).
 
     ``in_groups`` lists the channel groups that make up the input, in order, as
-    ``(group id, channels)``; ``out_group`` is the channel group of the output. A convolution's
-    ``kernel`` is 1-D or 2-D. For a dense layer behind a flatten, ``in_multiplier`` is the number of
+    ``(group id, channels)``; ``out_group`` is the channel group of the output, ``-1`` where that
+    holds several (a concat, and norms and activations behind one). A convolution's ``kernel`` is
+    1-D or 2-D. For a dense layer behind a flatten, ``in_multiplier`` is the number of
     features that one input channel stands for (spatial size); otherwise 1.
     """
 
