@@ -4,6 +4,7 @@ Figures carry roles (``trace["meta"]["role"]``), never colours: the browser pain
 design tokens, in light and dark. ``layout["meta"]["summary"]`` is the sentence for screen readers.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -82,7 +83,10 @@ def tradeoff_figure(data: Json, axis: str = "latency") -> Json:
         "tickvals": points["tickvals"],
         "ticktext": points["ticktext"],
     }
-    layout["yaxis"] |= {"range": [data["floor"], data["original"] + _headroom(data)]}
+    layout["yaxis"] |= {
+        "range": [data["floor"], data["original"] + _headroom(data)],
+        "tickformat": ".1f",
+    }
     layout["meta"] |= {
         key: data[key] for key in ("ids", "accuracy", "texts", "axes", "original")
     }
@@ -164,7 +168,11 @@ def recovery_figure(data: Json) -> Json:
     values = [v for v in (*data["accuracy"], data["original"], data["limit"]) if v is not None]
     if values:
         room = max(0.3, 0.12 * (max(values) - min(values)))
-        layout["yaxis"] |= {"range": [min(values) - room, max(values) + room], "nticks": 5}
+        layout["yaxis"] |= {
+            "range": [min(values) - room, max(values) + room],
+            "nticks": 5,
+            "tickformat": ".1f",
+        }
     return {"data": [trace, end_dot(data["x"], data["accuracy"])], "layout": layout}
 
 
@@ -265,6 +273,21 @@ def _limits(budgets: Row) -> Json:
     return {key: budgets.get(key) for key in LIMIT_FIELDS}
 
 
+def _cost_note(text: str, x: float) -> Json:
+    # Plotly wants the logarithm of an annotation's place on such an axis, but not of a shape's.
+    return {
+        "name": "limit",
+        "text": text,
+        "x": math.log10(x),
+        "xanchor": "left",
+        "xshift": 4,
+        "yref": "y domain",
+        "y": 1,
+        "yanchor": "top",
+        "showarrow": False,
+    }
+
+
 def _points(role: str, name: str, data: Json, axis: str, indices: Sequence[int]) -> Json:
     state = ", outside limits" if role == "outside" else ""
     return {
@@ -313,4 +336,5 @@ def _limit_marks(data: Json, axis: str) -> tuple[list[Json], list[Json]]:
         x = cost * points["scale"]
         corners = {"x0": x, "x1": 10 ** points["range"][1], "y0": 0, "y1": 1}
         shapes += [zone(corners, "x", "y domain"), vertical(x, name="limit")]
+        notes += [_cost_note(f"limit {two_digits(x)} {points['unit']}", x)]
     return shapes, notes

@@ -93,8 +93,10 @@ def classes_figure(data: Json) -> Json:
     reach = 1.15 * max([*(abs(v) for v in (*data["low"], *data["high"])), 0.5])
     worst = f"; worst is {data['name'][0]} with {change[0]:+.1f} points" if change else ""
     layout = base_layout("points", "", f"Accuracy change by class{worst}.")
-    layout["xaxis"] |= {"range": [-reach, reach], "tickvals": linear_ticks(-reach, reach, 6)}
-    layout["xaxis"] |= {"tickformat": "+~g", "showgrid": True}
+    ticks = linear_ticks(-reach, reach, 6)
+    texts = [f"{tick:+g}".replace("-", "−") if tick else "0" for tick in ticks]
+    layout["xaxis"] |= {"range": [-reach, reach], "tickvals": ticks, "ticktext": texts}
+    layout["xaxis"] |= {"showgrid": True}
     layout["yaxis"] |= {"autorange": "reversed", "showgrid": False, "type": "category"}
     layout["shapes"] = [vertical(0.0)]
     layout["height"] = max(180, 80 + 26 * len(change))

@@ -19,6 +19,12 @@ const PRESETS = {
   "Most accurate": [100, 30, 25, 20],
 };
 
+/* A number as a person would type it: "1.0" and "0.15", not "1" and "0.150". */
+function typed(value, digits) {
+  const text = String(Number(value.toPrecision(digits)));
+  return Number(text) < 10 && Number.isInteger(Number(text)) ? `${text}.0` : text;
+}
+
 export class GoalPanel {
   constructor({ presets, goals, note }) {
     Object.assign(this, { presets, goals, note });
@@ -56,8 +62,7 @@ export class GoalPanel {
       slider.value = Math.round(shares[GOALS[i]] * factor);
       const limit = budgets[SPECS[i].budget] ?? null;
       const shown = limit ?? suggest[SPECS[i].budget] ?? null;
-      slider.setLimit(shown === null ? null : Number((shown / SPECS[i].scale).toPrecision(2)), limit !== null);
-      if (limit !== null) slider.setLimit(Number((limit / SPECS[i].scale).toPrecision(6)), true);
+      slider.setLimit(shown === null ? null : typed(shown / SPECS[i].scale, limit === null ? 2 : 6), limit !== null);
     });
     this.mark(this.matching());
     this.showShares();
@@ -67,7 +72,7 @@ export class GoalPanel {
   suggest(values) {
     this.sliders.forEach((slider, i) => {
       const value = values[SPECS[i].budget];
-      if (slider.max.value === "" && value !== undefined) slider.setLimit(Number((value / SPECS[i].scale).toPrecision(2)), false);
+      if (slider.max.value === "" && value !== undefined) slider.setLimit(typed(value / SPECS[i].scale, 2), false);
     });
   }
 

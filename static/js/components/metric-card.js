@@ -1,13 +1,14 @@
 // One headline number: arrow, ratio, absolute before → after with its band, badge. Never colour alone.
 import { setText } from "../lib/dom.js";
 import { evidenceText, tierOf } from "../lib/evidence.js";
-import { bytes, percent, predicted, ratio, signed } from "../lib/format.js";
+import { bytes, bytesRange, percent, predicted, ratio, range, signed } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 
 const SHELL = `<header></header><p class="value"><span class="arrow"></span><span class="number"></span><small></small></p>
   <p class="detail"><span class="from"></span><b class="to"></b> <span class="muted nowrap band"></span></p><span class="tier"></span>`;
 
-const WAITING = { number: "–", unit: "", from: "", to: "", band: "", label: "rough", text: "not known yet", way: null, tone: "" };
+/** Before anything is known: a dash, never a zero. */
+export const WAITING = { number: "–", unit: "", from: "", to: "", band: "", label: "rough", text: "not known yet", way: null, tone: "" };
 
 class MetricCard extends HTMLElement {
   connectedCallback() {
@@ -39,7 +40,7 @@ class MetricCard extends HTMLElement {
 customElements.define("metric-card", MetricCard);
 
 /** A cost (latency, energy, storage): ratio first, absolute second, range third. */
-export function costView(base, estimate, { show, unit, words }) {
+export function costView(base, estimate, { show, span = range, unit, words }) {
   if (!estimate || !(base > 0)) return WAITING;
   const gain = base / estimate.value;
   const better = gain >= 1;
@@ -51,7 +52,7 @@ export function costView(base, estimate, { show, unit, words }) {
     unit: same ? "unchanged" : words[better ? 0 : 1],
     from: `${show(base)} → `,
     to: `${show(estimate.value)}${unit}`,
-    band: exact ? "" : `(${show(estimate.low)}–${show(estimate.high)})`,
+    band: exact ? "" : `(${span(estimate.low, estimate.high)})`,
     label: estimate.label,
     text: evidenceText(estimate.label, estimate.low / estimate.value, estimate.high / estimate.value),
     way: same ? "same" : better ? "down" : "up",
@@ -62,7 +63,7 @@ export function costView(base, estimate, { show, unit, words }) {
 export const COSTS = {
   latency_ms: { show: predicted, unit: " ms", words: ["faster", "slower"] },
   energy_mj: { show: predicted, unit: " mJ", words: ["less", "more"] },
-  size_bytes: { show: bytes, unit: "", words: ["smaller", "larger"] },
+  size_bytes: { show: bytes, span: bytesRange, unit: "", words: ["smaller", "larger"] },
 };
 
 /** Accuracy: points with their sign, before → after in percent with the band. */

@@ -4,7 +4,8 @@ import { escape } from "../lib/dom.js";
 import { predicted } from "../lib/format.js";
 import { fillOf, isStacked, lettersOf, titleOf } from "../lib/techniques.js";
 
-const ROOM_FOR_LEVEL_PX = 58;
+const ROOM_FOR_LEVEL_PX = 18;
+const PX_PER_LETTER = 5.6;
 
 class RecipeStrip extends HTMLElement {
   connectedCallback() {
@@ -45,10 +46,17 @@ class RecipeStrip extends HTMLElement {
       const block = this.blocks.get(tile.layer);
       if (block) this.paintBlock(block, tile, tile.layer in locks);
     }
+    if (totalMs === null) return this.paintUnknown();
     this.after.style.setProperty("--width", `${Math.max(0.4, Math.min(100, (100 * totalMs) / this.total)).toFixed(2)}%`);
     const text = `${predicted(totalMs)} ms`;
     const node = this.querySelector(".after-total");
     if (node.textContent !== text) node.textContent = text;
+  }
+
+  /* Before there is a recipe, the strip after would be a guess: it stays empty. */
+  paintUnknown() {
+    this.after.style.setProperty("--width", "0%");
+    this.querySelector(".after-total").textContent = "not known yet";
   }
 
   paintBlock(block, tile, fixed) {
@@ -62,8 +70,9 @@ class RecipeStrip extends HTMLElement {
     button.style.cssText = `--share:${share};${fill}`;
     button.className = [tile.int8 && "int8", isStacked(tile.technique) && "two", fixed && "fixed", tile.unsupported && "unknown"].filter(Boolean).join(" ");
     letter.textContent = lettersOf(tile.technique).join(" ");
-    const room = (this.wide ?? 900) * Number(share) >= ROOM_FOR_LEVEL_PX;
-    level.textContent = room ? (tile.level ?? "") : "";
+    const words = tile.level ?? "";
+    const room = (this.wide ?? 900) * Number(share) >= ROOM_FOR_LEVEL_PX + PX_PER_LETTER * words.length;
+    level.textContent = room ? words : "";
     button.setAttribute("aria-label", [tile.layer, titleOf(tile.technique), tile.level, tile.int8 && "int8", fixed && "locked"].filter(Boolean).join(", "));
     after.className = isStacked(tile.technique) ? "two" : "";
     after.style.cssText = `${fill};--share:${ms === null ? share : Math.max(0.0001, ms).toFixed(5)}`;

@@ -28,7 +28,7 @@ class TradeOffChart extends PlotFigure {
   }
 
   get height() {
-    return this.wide < 480 ? 340 : 400;
+    return Number(this.getAttribute("height")) || (this.wide < 480 ? 340 : 400);
   }
 
   /** base: figure from Python; view: {axis, candidates, budgets, onlyWithin, picked}. */

@@ -40,9 +40,17 @@ export const ratio = (value) => (isNumber(value) ? `${predicted(value)}×` : EMP
 export function bytes(value) {
   if (!isNumber(value)) return EMPTY;
   if (value >= 1e9) return `${(value / 1e9).toFixed(2)} GB`;
-  if (value >= 999_500) return `${(value / 1e6).toFixed(value >= 9_995_000 ? 1 : 2)} MB`;
+  if (value >= 999_500) return `${(value / 1e6).toFixed(value >= 99_950_000 ? 0 : value >= 9_995_000 ? 1 : 2)} MB`;
   if (value >= 1000) return `${(value / 1e3).toFixed(value < 99_950 ? 1 : 0)} kB`;
   return `${Math.round(value)} B`;
+}
+
+const unitOf = (text) => text.split(" ")[1];
+
+/** Two sizes, the unit once when they share it: "1.23–1.30 MB". */
+export function bytesRange(low, high) {
+  const [from, to] = [bytes(low), bytes(high)];
+  return unitOf(from) === unitOf(to) ? `${from.split(" ")[0]}–${to}` : `${from}–${to}`;
 }
 
 /** Exact bytes for downloads: "54,321 bytes". */

@@ -12,6 +12,7 @@ export class JobEvents {
     this.last = 0;
     this.gap = false;
     this.best = null;
+    this.candidates = new Map();
     this.interrupted = false;
     this.latest = new Map();
     this.metrics = 0;
@@ -37,7 +38,10 @@ export class JobEvents {
 
   note(event) {
     if (event.total) this.latest.set(event.stage, { done: event.done ?? 0, total: event.total });
-    if (event.kind === "candidate" && isBetter(event.data, this.best)) this.best = event.data;
+    if (event.kind === "candidate" && event.data?.latency_ms !== undefined) {
+      this.candidates.set(event.data.id, event.data);
+      if (isBetter(event.data, this.best)) this.best = event.data;
+    }
     if (event.kind === "log" && /worker (restarted|went silent|was lost)|went on from/i.test(event.data?.text ?? "")) this.interrupted = true;
   }
 

@@ -4,6 +4,7 @@
 
 export const GOALS = ["accuracy", "latency", "energy", "storage"];
 const POINTS_SCALE = 5;
+const LEAST_POINTS = 1; // a limit of zero points must not divide by zero
 
 /** Limit keys and the candidate's field that each one bounds. */
 export const LIMITS = {
@@ -43,7 +44,7 @@ export function excess(candidate, budgets) {
     const limit = budgets[key];
     if (limit === null || limit === undefined) continue;
     const value = candidate[LIMITS[key]];
-    if (value > limit) total += (value - limit) / Math.max(Math.abs(limit), 1e-9);
+    if (value > limit) total += (value - limit) / Math.max(limit, key === "max_accuracy_drop" ? LEAST_POINTS : 1e-9);
   }
   return total;
 }

@@ -36,6 +36,9 @@ function changeMarks(t, clear) {
   return { marker: { color: sides, size: 8, line: { color: edges, width: 1.8 } }, error_x: { color: t["ink-3"], thickness: 1.5, width: 0 } };
 }
 
+/* Names instead of numbers stand a little off their bars, in the face that layer names have. */
+const named = (axis) => (axis?.type === "category" ? { ...axis, ticks: "outside", ticklen: 6, tickcolor: "rgba(0,0,0,0)" } : axis);
+
 const axis = (t) => ({
   gridcolor: t.line, zeroline: false, linecolor: t["line-strong"], tickcolor: t["line-strong"], automargin: true,
   tickfont: { color: t["ink-3"], size: 11.5 }, title: { font: { size: 11.5, color: t["ink-2"] } },
@@ -70,7 +73,7 @@ export function themed(figure, tokens) {
   const { shapes = [], annotations = [], ...layout } = figure.layout;
   const notes = annotations.map(paintNote(tokens)).concat(axisTitles(layout, tokens));
   const xaxis = { ...layout.xaxis, title: { text: "" } };
-  const yaxis = { ...layout.yaxis, title: { text: "" } };
+  const yaxis = { ...named(layout.yaxis), title: { text: "" } };
   return { data, layout: { ...layout, xaxis, yaxis, template: chartTemplate(tokens), shapes: shapes.map(paintShape(tokens)), annotations: notes } };
 }
 

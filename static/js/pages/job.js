@@ -3,6 +3,7 @@ import "../components/job-progress.js";
 import "../components/log-view.js";
 import "../components/metric-card.js";
 import "../components/plot-figure.js";
+import "../components/trade-off-chart.js";
 import { COSTS, accuracyView, costView } from "../components/metric-card.js";
 import { jobNote } from "../components/job-note.js";
 import { get, post } from "../lib/api.js";
@@ -13,6 +14,7 @@ import { $, escape, pageData, saveText, setText } from "../lib/dom.js";
 import { duration, timeLeft } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { JobEvents } from "../lib/job-events.js";
+import { excess } from "../lib/score.js";
 import { LiveSocket } from "../lib/socket.js";
 import { isActive, isDelivered, pillOf, stageName } from "../lib/states.js";
 
@@ -101,10 +103,25 @@ function bestView(name, best, base) {
 /* ----- charts ----- */
 async function loadFigures() {
   figures = await get(api("/figures"));
-  for (const name of ["tradeoff", "reward", "recovery"]) $(`#${name}`).figure = figures[name] ?? null;
-  const found = figures.tradeoff?.layout.meta.ids.length;
-  setText($("#found"), found ? `· ${found} candidates` : "");
+  for (const name of ["reward", "recovery"]) $(`#${name}`).figure = figures[name] ?? null;
+  showTradeoff(figures.tradeoff ?? null);
   showBest();
+}
+function showTradeoff(base) {
+  const chart = $("#tradeoff");
+  if (!base) {
+    chart.figure = null;
+    return;
+  }
+  const candidates = [...events.candidates.values()];
+  const budgets = figures.budgets ?? {};
+  chart.show(base, { axis: "latency", candidates, budgets, picked: null });
+  const within = candidates.filter((candidate) => excess(candidate, budgets) === 0).length;
+  setText($("#found"), `· ${candidates.length} candidates${Object.values(budgets).some((limit) => limit !== null) ? `, ${within} within limits` : ""}`);
+  const { best } = events;
+  if (!best) return;
+  const [low, high] = figures.baseline?.bands?.latency_ms ?? [1, 1];
+  chart.place({ value: best.latency_ms, low: best.latency_ms * low, high: best.latency_ms * high, accuracy: base.layout.meta.original - best.drop_points }, true);
 }
 const refreshFigures = throttle(() => loadFigures().catch(() => {}), FIGURES_EVERY_MS);
 

@@ -3,7 +3,7 @@
 import "../components/device-picker.js";
 import "../components/recipe-strip.js";
 import "../components/trade-off-chart.js";
-import { COSTS, accuracyView, costView } from "../components/metric-card.js";
+import { COSTS, WAITING, accuracyView, costView } from "../components/metric-card.js";
 import { GoalPanel } from "../components/goal-panel.js";
 import { LayerTable } from "../components/layer-table.js";
 import { PreprocessingForm } from "../components/preprocessing-form.js";
@@ -160,7 +160,7 @@ function showLate() {
 function showNothing() {
   state.shown = null;
   allowBuild(false, "The study has no candidates yet.");
-  for (const card of Object.values(cards)) card.view = { number: "–", unit: "", from: "", to: "", band: "", label: "rough", text: "not known yet", way: null, tone: "" };
+  for (const card of Object.values(cards)) card.view = WAITING;
 }
 
 const tilesOf = (shown) => shown.answer?.layers ?? shown.candidate?.tiles ?? [];

@@ -1,0 +1,136 @@
+// What the result page reads off a report: rows of "measured against predicted", verdict, gauges.
+import { bytes, bytesRange, measured, percent, predicted, range, ratio, signed } from "./format.js";
+import { bandText, evidenceText } from "./evidence.js";
+import { limitText } from "./limits.js";
+
+const LIMIT_ROW = { max_latency_ms: "latency", max_energy_mj: "energy", max_size_bytes: "storage", max_accuracy_drop: "accuracy" };
+
+const isHost = (report) => report.target === "this-host";
+export const targetTitle = (report) => report.target_title ?? report.target;
+
+/** {tone, words, sentence}: all limits met, missed by how much, or none set. */
+export function verdict(report) {
+  const missed = (report.limits ?? []).filter((limit) => !limit.met);
+  if (missed.length) {
+    const sentence = missed.map(missedBy).join(" ");
+    const words = report.status === "infeasible" ? "Limits can't be met, nearest delivered" : "Limit missed, nearest delivered";
+    return { tone: "warn", words, sentence };
+  }
+  if (report.status === "cancelled") return { tone: "", words: "Stopped early, best kept", sentence: "" };
+  const unsure = (report.limits ?? []).some((limit) => !limit.sure);
+  if (!report.limits?.length) return { tone: "good", words: "Done, no limits set", sentence: "" };
+  return { tone: "good", words: unsure ? "Limits met, one by estimate" : "All limits met", sentence: "" };
+}
+
+function missedBy({ name, limit, value }) {
+  const kind = LIMIT_ROW[name];
+  if (kind === "accuracy") return `You asked for at most ${limit.toFixed(1)} points lost; this model loses ${value.toFixed(1)}.`;
+  return `You asked for at most ${limitText(name, limit)} of ${kind}; this model takes ${limitText(name, value)}.`;
+}
+
+/** The rows of the table: {goal, before, after, way, tone, change, label, evidence, expected, limit}. */
+export function headlineRows(report) {
+  const rows = [hostRow(report)];
+  if (!isHost(report)) rows.push(targetRow(report, "latency_ms", "Latency", "ms", "target_latency", "faster", "slower"));
+  rows.push(targetRow(report, "energy_mj", "Energy", "mJ", "target_energy", "less", "more"));
+  rows.push(storageRow(report), accuracyRow(report));
+  return rows;
+}
+
+function gain(value, better, worse) {
+  const up = value >= 1;
+  const words = ratio(up ? value : 1 / value);
+  if (words === "1.0×") return { way: "same", tone: "muted", change: "unchanged" };
+  return { way: up ? "down" : "up", tone: up ? "good" : "bad", change: `${words} ${up ? better : worse}` };
+}
+
+function hostRow(report) {
+  const [before, after] = [report.baseline.host_latency_ms, report.result.host_latency_ms];
+  const expected = isHost(report) ? report.predicted?.latency_ms : null;
+  const spread = report.ratio_ranges?.host_latency;
+  const rounds = after.rounds ? `measured, ${after.rounds} paired rounds` : "measured, paired";
+  return {
+    goal: "Latency on this host",
+    before: `${measured(before.p50)} ms`,
+    after: `${measured(after.p50)} ms`,
+    ...gain(report.ratios.host_latency, "faster", "slower"),
+    note: spread ? `${range(spread[0], spread[1])}×` : "",
+    label: "measured",
+    evidence: rounds,
+    expected: expected ? `${predicted(expected.result)} ms (${range(expected.low, expected.high)})` : "–",
+    outside: expected ? after.p50 < expected.low || after.p50 > expected.high : false,
+    limit: isHost(report) ? limitCell(report, "max_latency_ms") : null,
+  };
+}
+
+function targetRow(report, key, title, unit, ratioKey, better, worse) {
+  const entry = report.predicted[key];
+  return {
+    goal: `${title} on ${targetTitle(report)}`,
+    before: `${predicted(entry.baseline)} ${unit}`,
+    after: `${predicted(entry.result)} ${unit}`,
+    ...gain(report.ratios[ratioKey], better, worse),
+    label: entry.label === "measured" && key === "energy_mj" ? "rough" : entry.label,
+    evidence: evidenceText(entry.label === "measured" && key === "energy_mj" ? "rough" : entry.label, entry.low / entry.result, entry.high / entry.result),
+    expected: `${range(entry.low, entry.high)} ${unit}`,
+    outside: false,
+    limit: limitCell(report, key === "energy_mj" ? "max_energy_mj" : "max_latency_ms"),
+  };
+}
+
+function storageRow(report) {
+  const expected = report.predicted?.size_bytes;
+  return {
+    goal: "Storage",
+    before: bytes(report.baseline.size_bytes),
+    after: bytes(report.result.size_bytes),
+    ...gain(report.ratios.size, "smaller", "larger"),
+    label: "exact",
+    evidence: "counted exactly",
+    expected: expected ? `${bytes(expected.value)} (${bytesRange(expected.low, expected.high)})` : "–",
+    outside: expected ? report.result.size_bytes < expected.low || report.result.size_bytes > expected.high : false,
+    limit: limitCell(report, "max_size_bytes"),
+  };
+}
+
+function accuracyRow(report) {
+  const drop = report.accuracy_drop_points;
+  const expected = report.predicted?.accuracy_drop_points;
+  const [low, high] = report.result.accuracy_ci ?? [];
+  const base = report.baseline.accuracy;
+  const at = (points) => (base * 100 - points).toFixed(1);
+  const agreement = report.result.accuracy_kind === "agreement";
+  return {
+    goal: agreement ? "Agreement with the original" : "Accuracy",
+    before: percent(base),
+    after: percent(report.result.accuracy),
+    way: drop > 0.05 ? "down" : drop < -0.05 ? "up" : "same",
+    tone: drop > 0.05 ? "warn" : "good",
+    change: `${signed(-drop)} points`,
+    label: "measured",
+    evidence: low === undefined ? "measured" : `measured, ${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)}`,
+    expected: expected ? `${at(expected.value)} % (${at(expected.high)}–${at(expected.low)})` : "–",
+    outside: expected ? drop < expected.low || drop > expected.high : false,
+    limit: limitCell(report, "max_accuracy_drop"),
+  };
+}
+
+function limitCell(report, name) {
+  const found = (report.limits ?? []).find((limit) => limit.name === name);
+  if (!found) return null;
+  const state = !found.met ? "not met" : found.sure ? "met" : "likely";
+  return { state, text: `≤ ${limitText(name, found.limit)}` };
+}
+
+/** Share of the best attainable gain of each goal, 0–100; null where the best is not known. */
+export function gauges(report, bestLog2) {
+  const share = (value, best) => (best > 0 ? (100 * Math.log2(Math.max(value, 1e-9))) / best : null);
+  const { ratios, accuracy_drop_points: drop } = report;
+  const band = bandText(report.predicted.latency_ms.low / report.predicted.latency_ms.result, report.predicted.latency_ms.high / report.predicted.latency_ms.result);
+  return [
+    ["Accuracy", 100 * (1 - Math.max(0, drop) / 5), `${percent(report.result.accuracy)}, ${signed(-drop)} points`],
+    ["Latency", share(ratios.target_latency, bestLog2?.latency), `${ratio(ratios.target_latency)} faster, ${isHost(report) ? "measured" : `predicted ${band}`}`],
+    ["Energy", share(ratios.target_energy, bestLog2?.energy), `${ratio(ratios.target_energy)} less, predicted`],
+    ["Storage", share(ratios.size, bestLog2?.storage), `${ratio(ratios.size)} smaller, exact`],
+  ];
+}

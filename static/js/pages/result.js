@@ -1,0 +1,142 @@
+// Report: decide, convince others, take the file.
+import "../components/plot-figure.js";
+import { gauge } from "../components/gauge.js";
+import { wireChartButtons } from "../lib/chart-buttons.js";
+import { $, escape, pageData, segmented, setText } from "../lib/dom.js";
+import { count, duration, exactBytes, percent, predicted, shortHash, whole } from "../lib/format.js";
+import { ICONS } from "../lib/icons.js";
+import { STATE_LOOK } from "../lib/limits.js";
+import { badge, beforeAfter, note } from "../lib/markup.js";
+import { gauges, headlineRows, targetTitle, verdict } from "../lib/report.js";
+import { snippets } from "../lib/snippets.js";
+import { legend, setTechniques, tile, titleOf } from "../lib/techniques.js";
+
+const { job, report, figures = {}, techniques = {}, best_log2: bestLog2 = null, flips = null } = pageData();
+const layers = report.layers?.length ? report.layers : [];
+const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "report.json": "all numbers on this page", "report.html": "this page as one file", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "bundle.zip": "everything, with recipe and seed", README: "three lines to load it", "README.md": "three lines to load it" };
+
+setTechniques(techniques);
+
+/* ----- head ----- */
+const { tone, words, sentence } = verdict(report);
+$("#title").textContent = `${job.project?.name ?? report.model_name} for ${targetTitle(report)}`;
+$("#verdict").className = `pill ${tone}`;
+$("#verdict").textContent = words;
+const tested = `${whole(report.result.n_test)} test inputs${report.data_name ? ` of ${report.data_name}` : ""}`;
+$("#subtitle").textContent = [tested, report.created && new Date(report.created).toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" })].filter(Boolean).join(" · ");
+const notes = [sentence && note("warn", `<p>${escape(sentence)} The download stays.</p>`), ...(report.notes ?? []).map((text) => note("", `<p>${escape(text)}</p>`)), report.stopped_by === "time" && note("warn", "<p>The time limit was reached: this is the best found until then.</p>")];
+const shownNotes = notes.filter(Boolean).join("");
+if (shownNotes) $("#result-note").innerHTML = `<div class="stack close">${shownNotes}</div>`;
+$("#print").addEventListener("click", () => window.print());
+
+/* ----- gauges and the table ----- */
+$("#gauges").innerHTML = gauges(report, bestLog2).map(([title, score, detail]) => gauge(title, score, detail)).join("");
+const weights = report.goals ?? {};
+const total = Object.values(weights).reduce((sum, value) => sum + value, 0) || 1;
+$("#gauge-note").textContent = `Score = share of the best this search found for that goal; for accuracy, 5 points lost count as nothing kept. 0–49 low, 50–89 fair, 90–100 high. Weights: ${Object.entries(weights).map(([goal, value]) => `${goal} ${Math.round((100 * value) / total)} %`).join(", ")}.`;
+
+const limitCell = (limit) => {
+  if (!limit) return '<span class="muted">none set</span>';
+  const [look, icon] = STATE_LOOK[limit.state];
+  return `<span class="limit-cell ${look}">${icon ? ICONS[icon] : ""}${escape(limit.text)}, ${limit.state}</span>`;
+};
+$("#headline tbody").innerHTML = headlineRows(report).map((row) => `<tr><td class="full strong">${escape(row.goal)}</td><td class="n muted" data-label="Original">${row.before}</td><td class="n"><span class="bignum">${row.after}</span></td>
+  <td class="n"><span class="change-cell"><span class="${row.tone}">${ICONS[row.way] ?? ""}</span>${row.change}</span>${row.note ? `<br><span class="tiny muted">${row.note}</span>` : ""}</td><td class="full">${badge(row.label, row.evidence)}</td>
+  <td class="n muted" data-label="Predicted before">${row.expected}${row.outside ? '<br><span class="tiny warn">outside our band</span>' : ""}</td><td class="full">${limitCell(row.limit)}</td></tr>`).join("");
+
+/* ----- charts ----- */
+function showLayers(name) {
+  $("#layers").figure = figures[name] ?? null;
+  setText($("#layers-title"), name === "layers" ? "Time per layer" : "Parameters per layer");
+  setText($("#layers-label"), name === "layers" ? `On ${targetTitle(report)}, ${report.predicted.latency_ms.label === "measured" ? "measured layer by layer" : "predicted"}. Grey: original; colour: the technique.` : "Counted. Grey: original; colour: the technique.");
+}
+$("#layers").reason = "This report has no numbers per layer.";
+showLayers("layers");
+segmented($("#layer-metric"), showLayers);
+$("#classes").reason = report.result.accuracy_kind === "agreement" ? "No labels were given, so there are no classes to compare." : "This report has no numbers per class.";
+$("#classes").figure = figures.classes ?? null;
+$("#layers-card").hidden = !figures.layers && !layers.length;
+
+/* ----- flips ----- */
+function showFlips() {
+  const { lost = 0, gained = 0, examples = [] } = report.flipped ?? {};
+  $("#flips-card").hidden = !(lost + gained);
+  setText($("#flips-count"), `${whole(lost + gained)} of ${whole(report.result.n_test)} changed: ${whole(gained)} fixed, ${whole(lost)} broken`);
+  $("#flips").innerHTML = examples.slice(0, 12).map((flip, i) => `<div>${flipPicture(flips?.[i])}<span class="pill ${flip.fixed ? "good" : "bad"}">${flip.fixed ? "fixed" : "broken"}</span> <span class="muted">${percent(flip.confidence_after, 0)}</span><br><span class="muted">truth ${escape(flip.truth)}</span><br>${escape(flip.before)} → <b>${escape(flip.after)}</b><br><span class="muted">row ${flip.index}</span></div>`).join("");
+}
+const flipPicture = (picture) => (picture ? `<img src="${escape(picture)}" alt="" width="108" height="108">` : "");
+showFlips();
+
+/* ----- recipe ----- */
+function showRecipe() {
+  const rows = layers.length ? layers.map(layerRow) : (report.recipe ?? []).map(stepRow);
+  $("#recipe thead").innerHTML = layers.length ? '<tr><th>Layer</th><th>Technique</th><th class="n">Parameters</th><th class="n">MACs</th><th class="n">ms</th><th>Why</th></tr>' : "<tr><th>Layer</th><th>Technique</th><th>Level</th><th>Why</th></tr>";
+  $("#recipe tbody").innerHTML = rows.join("") || '<tr><td colspan="4" class="muted">Nothing was changed: no technique paid within your limits.</td></tr>';
+  const used = layers.length ? layers.map((row) => row.technique) : (report.recipe ?? []).map((step) => step.technique).filter((name) => name !== "int8");
+  $("#tech-legend").innerHTML = legend(used.length ? used : ["keep"], layers.some((row) => row.int8));
+  const skipped = (report.skipped ?? []).map((step) => `${step.layer}: ${step.reason}`);
+  if (skipped.length) $("#recipe").insertAdjacentHTML("afterend", `<p class="small muted" style="padding:12px 16px">Not applied: ${escape(skipped.join("; "))}.</p>`);
+}
+const paramsText = (params) => Object.entries(params ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? predicted(value) : value}`).join(", ");
+const stepRow = (step) => `<tr><td class="mono full">${step.layer === "*" ? "whole network" : escape(step.layer)}</td><td class="full nowrap">${tile(step.technique, step.technique === "int8")}${escape(titleOf(step.technique))}</td><td>${escape(paramsText(step.params))}</td><td class="full why">${escape(step.why ?? "")}</td></tr>`;
+const layerRow = (row) => `<tr><td class="full"><span class="mono">${escape(row.layer)}</span></td><td class="full technique"><div>${tile(row.technique, row.int8)}<span>${escape(titleOf(row.technique))} <span class="muted">${escape([row.level, row.int8 ? "int8" : "fp32"].filter(Boolean).join(", "))}</span></span></div></td>
+  <td class="n phone-hide">${beforeAfter(row.params_before, row.params_after, count)}</td><td class="n phone-hide">${beforeAfter(row.macs_before, row.macs_after, count)}</td><td class="n" data-label="ms">${beforeAfter(row.ms_before, row.ms_after, predicted)}</td><td class="full why">${escape(row.why ?? "")}</td></tr>`;
+showRecipe();
+
+/* ----- downloads ----- */
+const files = [...(job.artifacts ?? [])].sort((a, b) => Number(b.primary) - Number(a.primary));
+$("#files tbody").innerHTML = files.map((file) => `<tr><td class="mono full wrap-anywhere">${escape(file.name)}</td><td class="full muted">${escape(FILE_USE[file.name] ?? file.format)}</td><td class="n">${exactBytes(file.size_bytes)}</td>
+  <td class="mono muted nowrap"><span title="${file.sha256}">${shortHash(file.sha256)}</span> <button type="button" class="btn quiet mini no-print" data-copy="${file.sha256}" aria-label="Copy SHA-256 of ${escape(file.name)}">Copy</button></td>
+  <td class="n full no-print"><a class="btn${file.primary ? " primary" : ""}" href="${escape(file.url)}" download aria-label="Download ${escape(file.name)}">${ICONS.save}Download</a></td></tr>`).join("");
+$("#files").addEventListener("click", async ({ target }) => {
+  const hash = target.closest("[data-copy]")?.dataset.copy;
+  if (!hash) return;
+  await copy(hash);
+  target.textContent = "Copied";
+  setText($("#spoken"), "SHA-256 copied");
+  setTimeout(() => (target.textContent = "Copy"), 1600);
+});
+
+/* The clipboard is refused on plain http beyond this machine; a selection still works there. */
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text).catch(() => {});
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+const primary = files.find((file) => file.primary) ?? files[0];
+const code = snippets({ file: primary?.name ?? "model.onnx", shape: report.input_shape ?? [], preprocessing: report.preprocessing });
+const showCode = (language) => setText($("#snippet"), code[language]);
+showCode("python");
+segmented($("#language"), showCode);
+
+/* ----- how ----- */
+const spent = (report.stages ?? []).reduce((sum, stage) => sum + (stage.seconds ?? 0), 0);
+const versions = report.versions ?? {};
+const facts = [
+  ["Target", [targetTitle(report), report.target_chip].filter(Boolean).join(", ")],
+  ["Target numbers", report.target === "this-host" ? "measured on this host" : `${report.predicted.latency_ms.label}: predicted from public runs${report.target_note ? `. ${report.target_note}` : ""}`],
+  ["Measured on", report.host ? `${report.host.processor}, ${report.host.system}` : "this host"],
+  ["Runtime", [versions.onnxruntime && `ONNX Runtime ${versions.onnxruntime}`, "CPU, 1 thread, batch 1"].filter(Boolean).join(", ")],
+  ["Timing", `paired and interleaved, median of ${report.result.host_latency_ms.rounds ?? 30} rounds, p90 ${predicted(report.result.host_latency_ms.p90)} ms`],
+  ["Search", searchText(report.search ?? {})],
+  ["Seed", String(report.seed)],
+  ["Data hash", report.data_sha256 ? `<code>${shortHash(report.data_sha256)}</code>` : "none"],
+  ["Original hash", `<code>${shortHash(report.model_sha256)}</code>`],
+  ["Agreement", report.agreement_with_original === undefined ? "" : `${percent(report.agreement_with_original)} of answers equal to the original's`],
+  ["Time to compress", spent ? duration(spent) : ""],
+  ["Versions", Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")],
+].filter(([, text]) => text);
+
+function searchText({ selector, candidates_scored: scored, candidates_built: built, gap_to_best_found: gap }) {
+  return [selector, scored && `${whole(scored)} candidates scored`, built && `${built} built`, gap !== undefined && gap !== null && `gap to the best found ${(gap * 100).toFixed(2)} %`].filter(Boolean).join(", ");
+}
+const half = Math.ceil(facts.length / 2);
+const list = (rows) => `<dl class="kv">${rows.map(([term, text]) => `<dt>${term}</dt><dd>${text.startsWith("<code>") ? text : escape(text)}</dd>`).join("")}</dl>`;
+$("#how").innerHTML = list(facts.slice(0, half)) + list(facts.slice(half));
+
+wireChartButtons(job.project?.name ?? "result");
