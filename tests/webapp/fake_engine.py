@@ -36,7 +36,7 @@ def main() -> None:
     with (folder / "runs.txt").open("a") as runs:
         runs.write(f"{stage} {os.getpid()}\n")
     for line in behaviour.get("print", []):
-        print(line if isinstance(line, str) else json.dumps(line), flush=True)
+        sys.stdout.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
     exec(behaviour.get("code", ""))
     steps = max(3, round(behaviour.get("sleep_s", 0) / 0.1))
     for step in range(steps):
@@ -46,7 +46,7 @@ def main() -> None:
     if "error" in behaviour:
         say(stage, "error", data={"message": behaviour["error"], "code": "model_refused"})
     if behaviour.get("exit", 0) not in (0, 3, 4):
-        print("Traceback: the fake engine was told to fail", file=sys.stderr)
+        sys.stderr.write("Traceback: the fake engine was told to fail\n")
         sys.exit(behaviour["exit"])
     _write_result(folder, stage)
     say(stage, "done", done=1, total=1, data={"seconds": 0.1})
@@ -55,7 +55,8 @@ def main() -> None:
 
 def say(stage: str, kind: str, **values) -> None:
     line = {"v": 1, "t": 0.0, "stage": stage, "part": "1/1", "kind": kind, **values}
-    print(json.dumps(line), flush=True)
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
 def _behaviour(folder: Path, stage: str) -> dict:

@@ -16,7 +16,9 @@ def onnx_bytes(name="tiny"):
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])
     w = helper.make_tensor("w", TensorProto.FLOAT, [4, 2], [0.5] * 8)
-    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], name, [x], [y], [w])
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])], name, [x], [y], [w]
+    )
     return helper.make_model(graph).SerializeToString()
 
 

@@ -33,7 +33,9 @@ def command(home, *arguments):
 
 
 def check(home, *arguments):
-    return subprocess.run(**command(home, *arguments), capture_output=True, timeout=90)
+    return subprocess.run(
+        **command(home, *arguments), capture_output=True, timeout=90, check=False
+    )
 
 
 def free_port():

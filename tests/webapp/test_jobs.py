@@ -169,7 +169,7 @@ def test_cancel_stops_a_running_job_within_a_second(user, engine, deaf):
     engine(INSPECT={"sleep_s": 30, "deaf": deaf})
     job = making.study(user)
     thread = in_background(job)
-    wait_for(lambda: job.events.exists())
+    wait_for(job.events.exists)
     started = time.monotonic()
     services.job_cancel(job=job)
     thread.join(5)

@@ -18,13 +18,25 @@ BAD_MODELS = {
     "empty": (b"", "The file is empty."),
     "text": (b"hello, this is not a model at all", "This is not an ONNX file."),
     "truncated": (ONNX[: len(ONNX) // 2], "The file is cut short"),
-    "pickle renamed .onnx": (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00", "This is a Python pickle."),
-    "torch.save": (TORCH_ZIP, "This is a PyTorch file. Such files can run code, so we don't open them."),
-    "torch.save before zip": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "This is a PyTorch file."),
+    "pickle renamed .onnx": (
+        b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00",
+        "This is a Python pickle.",
+    ),
+    "torch.save": (
+        TORCH_ZIP,
+        "This is a PyTorch file. Such files can run code, so we don't open them.",
+    ),
+    "torch.save before zip": (
+        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
+        "This is a PyTorch file.",
+    ),
     "zip around onnx": (making.zip_bytes(**{"m.onnx": ONNX}), "The model is inside a zip."),
     "keras": (b"\x89HDF\r\n\x1a\n" + bytes(64), "This is a Keras file."),
     "tflite": (b"\x1c\x00\x00\x00TFL3" + bytes(64), "This is a TensorFlow Lite file."),
-    "safetensors": (struct.pack("<Q", 20) + b'{"__metadata__": {}}', "This file holds weights only"),
+    "safetensors": (
+        struct.pack("<Q", 20) + b'{"__metadata__": {}}',
+        "This file holds weights only",
+    ),
     "data": (making.npz_bytes(), "This is a data file, not a model."),
 }
 BAD_DATA = {
@@ -78,13 +90,19 @@ def test_model_is_kept_under_its_hash(client, home):
     answer = send(client, "model", ONNX, "my%20net.onnx")
     assert answer.status_code == 201
     stored = answer.json()
-    assert (stored["name"], stored["size_bytes"], stored["kind"]) == ("my net.onnx", len(ONNX), "model")
+    assert (stored["name"], stored["size_bytes"], stored["kind"]) == (
+        "my net.onnx",
+        len(ONNX),
+        "model",
+    )
     (path,) = files_of(home)
     assert path.name == stored["sha256"]
     assert path.read_bytes() == ONNX
 
 
-@pytest.mark.parametrize("name", ["../../x.onnx", "..%2F..%2Fetc%2Fpasswd", "C:\\a\\b.onnx", "%00\n", ""])
+@pytest.mark.parametrize(
+    "name", ["../../x.onnx", "..%2F..%2Fetc%2Fpasswd", "C:\\a\\b.onnx", "%00\n", ""]
+)
 def test_name_never_becomes_a_path(client, home, name):
     stored = send(client, "model", ONNX, name).json()
     assert "/" not in stored["name"]
@@ -95,7 +113,10 @@ def test_name_never_becomes_a_path(client, home, name):
 
 @pytest.mark.parametrize(
     ("content", "kind"),
-    [(making.npz_bytes(), "npz"), (making.zip_bytes(**{"cat/1.PNG": b"x", "dog/2.jpg": b"y"}), "zip")],
+    [
+        (making.npz_bytes(), "npz"),
+        (making.zip_bytes(**{"cat/1.PNG": b"x", "dog/2.jpg": b"y"}), "zip"),
+    ],
 )
 def test_format_of_data_is_told_from_its_content(client, content, kind):
     send(client, "data", content, "whatever.bin")
@@ -164,7 +185,9 @@ async def test_three_gigabytes_are_refused_before_the_first_byte():
     headers = {"host": "localhost", "content-length": str(3 * 1024**3)}
     status, content, read = await ask("POST", "/api/uploads/model", headers)
     assert (status, read) == (413, 0)
-    assert json.loads(content)["error"]["message"].startswith("The file is 3 GiB; the limit is 2 GiB.")
+    assert json.loads(content)["error"]["message"].startswith(
+        "The file is 3 GiB; the limit is 2 GiB."
+    )
 
 
 async def test_upload_without_a_length_is_refused():

@@ -31,5 +31,5 @@ def build_start(*, project: Project, values: dict[str, Any]) -> Job:
         kind=JobKind.BUILD,
         request=job_request(project, wanted),
         files=files,
-        extra={"recipe.json": recipe} if recipe else None,
+        extra={"recipe.json": recipe} if recipe is not None else None,
     )
