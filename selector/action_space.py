@@ -54,6 +54,7 @@ class ActionSpace:
 
     Attributes:
         decisions: the decisions.
+        counts: ``[D]`` how many actions each has.
         mask: ``[D, A]`` which actions there are.
         widths: ``[D, A]`` width step of each action; likewise ``structures`` and ``precisions``.
         head: decision where global pooling may replace the head, -1 for none.
@@ -64,8 +65,8 @@ class ActionSpace:
     def __init__(self, tables: StudyTables) -> None:
         self.tables = tables
         self.decisions = _decisions(tables)
-        longest = max(len(decision.actions) for decision in self.decisions)
-        shape = (len(self.decisions), longest)
+        self.counts: IntArray = np.array([len(x.actions) for x in self.decisions])
+        shape = (len(self.decisions), int(self.counts.max()))
         self.mask: BoolArray = np.zeros(shape, dtype=np.bool_)
         self.widths: IntArray = np.zeros(shape, dtype=np.int64)
         self.structures: IntArray = np.zeros(shape, dtype=np.int64)
@@ -102,8 +103,9 @@ class ActionSpace:
         return np.asarray(np.where(gone, 0, configs))
 
     def legal(self, configs: IntArray, decision: int, mask: BoolArray) -> BoolArray:
-        """``[B, A]`` what may follow at a decision, after the earlier choices of ``configs [B, D]``."""
-        allowed = np.broadcast_to(mask[decision], (len(configs), mask.shape[1])).copy()
+        """``[B, A']`` which of its actions may follow at a decision, given ``configs [B, D]``."""
+        own = mask[decision, : self.counts[decision]]
+        allowed = np.broadcast_to(own, (len(configs), len(own))).copy()
         if self.vanishing[decision]:
             allowed[self.pooled(configs), 1:] = False
         return allowed

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Value = Callable[[Array], Array]
 """Maps totals ``[B, A, 6]`` to what is to be made large ``[B, A]``."""
 
+_LEAST_GAIN = 1e-12
+
 
 def climb(
     costs: CostTables,
@@ -29,29 +31,21 @@ def climb(
     Decisions are taken in order, each set to its best action. Never worse than what came in.
     """
     configs = configs.copy()
-    for _ in range(sweeps):
-        before = configs.copy()
-        for decision in range(configs.shape[1]):
-            _improve(costs, configs, decision, mask, value, target)
-        if np.array_equal(before, configs):
+    totals = costs.totals(configs, target)
+    space, rows = costs.space, np.arange(len(configs))
+    settled = 0
+    for turn in range(sweeps * space.n_decisions):
+        decision = turn % space.n_decisions
+        ahead = costs.lookahead(configs, decision, totals, target)
+        allowed = space.legal(configs, decision, mask)
+        values = np.where(allowed, value(ahead), -np.inf)
+        best = values.argmax(axis=1)
+        better = values[rows, best] > values[rows, configs[:, decision]] + _LEAST_GAIN
+        settled = 0 if better.any() else settled + 1
+        if settled == space.n_decisions:
             break
+        configs[better, decision] = best[better]
+        totals[better] = ahead[better, best[better]]
+        if decision == space.head:
+            configs = space.canonical(configs)
     return configs
-
-
-def _improve(
-    costs: CostTables,
-    configs: IntArray,
-    decision: int,
-    mask: BoolArray,
-    value: Value,
-    target: IntArray | int,
-) -> None:
-    ahead = costs.lookahead(configs, decision, costs.totals(configs, target), target)
-    allowed = costs.space.legal(configs, decision, mask)
-    values = np.where(allowed, value(ahead), -np.inf)
-    rows = np.arange(len(configs))
-    best = values.argmax(axis=1)
-    better = values[rows, best] > values[rows, configs[:, decision]] + 1e-12
-    configs[better, decision] = best[better]
-    if decision == costs.space.head:
-        configs[:] = costs.space.canonical(configs)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from selector.pricing import LATENCY
-from selector.reward import Preferences, potential, quantities, terms, violations
+from selector.reward import Preferences, excess, potential, quantities, terms
 from selector.tables import PRECISIONS, Array, BoolArray, IntArray
 
 if TYPE_CHECKING:
@@ -70,24 +70,30 @@ class Observer:
         legal = self.space.legal(configs, decision, self.mask)
         now, then = quantities(self.surrogate, totals), quantities(self.surrogate, ahead)
         here = potential(now, wants)
-        gain = np.where(legal, potential(then, wants) - here[:, None], 0.0)
-        effects = np.where(
-            legal[..., None], terms(then, wants) - terms(now, wants)[:, None], 0.0
-        )
+        gain = potential(then, wants) - here[:, None]
+        effects = terms(then, wants) - terms(now, wants)[:, None]
+        every = self.mask.shape[1]
         position = np.zeros((len(configs), len(self.order)))
         position[:, step] = 1.0
         parts = [
             position,
             *_wishes(wants),
             np.maximum(terms(now, wants), -3.0),
-            np.minimum(violations(now, wants), 3.0),
+            excess(now, wants),
             here[:, None],
             self._condition[wants.target],
-            gain,
-            effects.reshape(len(configs), -1),
+            _padded(np.where(legal, gain, 0.0), every),
+            *(_padded(np.where(legal, effects[..., k], 0.0), every) for k in range(4)),
         ]
         vector = np.concatenate(parts, axis=1).clip(-4.0, 4.0)
-        return Observation(vector.astype(_SHORT), gain, legal)
+        return Observation(vector.astype(_SHORT), _padded(gain, every), _padded(legal, every))
+
+
+def _padded(values: Array | BoolArray, width: int) -> Any:
+    """``[B, A']`` made ``[B, width]`` with zeros."""
+    full = np.zeros((len(values), width), dtype=values.dtype)
+    full[:, : values.shape[1]] = values
+    return full
 
 
 def _wishes(wants: Preferences) -> list[Array]:

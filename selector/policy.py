@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ANSWERED_BY = "dqn"
 _SAMPLES = 64
 _TEMPERATURE = 0.03  # of scores: samples differ where the agent is nearly indifferent
-_POLISHED = 12
+_POLISHED_PER_KIND = 3
 _FORBIDDEN = -1e9
 
 
@@ -114,9 +114,7 @@ class Policy:
         rolled = self.rollouts(question, _SAMPLES)
         known = question.allowed(self.weights.pool)
         start = np.concatenate([rolled, known, question.start()])
-        start = np.unique(start, axis=0)
-        order = np.argsort(-question.utility(start), kind="stable")[:_POLISHED]
-        return question.polished(start[order])
+        return question.polished(start[_best_of_each_kind(question, start)])
 
     def rollouts(self, question: Prepared, samples: int) -> IntArray:
         """``[1 + samples, D]`` the agent's greedy recipe, then recipes drawn near it."""
@@ -127,10 +125,13 @@ class Policy:
         temperature[0] = 1e-9
         configs = self.surrogate.space.untouched(1 + samples)
         for step, decision in enumerate(observer.order):
-            seen = observer.observe(configs, step, wants)
-            noise = rng.gumbel(size=seen.gain.shape) * temperature
-            values = seen.gain + self.weights.values(seen.vector) + noise
-            configs[:, decision] = np.where(seen.legal, values, _FORBIDDEN).argmax(axis=1)
+            # Few recipes differ early on: each distinct beginning is looked at once.
+            distinct, of = _distinct(configs)
+            seen = observer.observe(configs[distinct], step, wants.take(distinct))
+            values = seen.gain + self.weights.values(seen.vector)
+            values = np.where(seen.legal, values, _FORBIDDEN)[of]
+            noise = rng.gumbel(size=values.shape) * temperature
+            configs[:, decision] = (values + noise).argmax(axis=1)
         return configs
 
     def candidates(self, target: DeviceProfile, count: int = 300) -> IntArray:
@@ -146,3 +147,19 @@ class Policy:
         if target.name not in self._observers:
             self._observers[target.name] = Observer(self.surrogate, (target,))
         return self._observers[target.name].masked(mask)
+
+
+def _distinct(configs: IntArray) -> tuple[IntArray, IntArray]:
+    """Rows that differ, and for each configuration which of those it equals."""
+    keys = configs @ (np.int64(1_000_003) ** np.arange(configs.shape[1]))
+    _, rows, of = np.unique(keys, return_index=True, return_inverse=True)
+    return rows, of
+
+
+def _best_of_each_kind(question: Prepared, configs: IntArray) -> IntArray:
+    """Rows of the best few of each precision, with and without head: single changes rarely cross over."""
+    kinds = 2 * configs[:, -1] + question.costs.space.pooled(configs)
+    rows, _ = _distinct(configs)
+    rows = rows[np.argsort(-question.utility(configs[rows]), kind="stable")]
+    kept = [rows[kinds[rows] == kind][:_POLISHED_PER_KIND] for kind in np.unique(kinds)]
+    return np.concatenate(kept)

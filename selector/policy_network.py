@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from selector.tables import Array, IntArray
 
+_ONE_THREAD = 200_000
+"""Multiplications that OpenBLAS does on one thread: waking others costs more, most on a busy machine."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PolicyWeights:

@@ -68,10 +68,9 @@ class CostTables:
     def lookahead(
         self, configs: IntArray, decision: int, totals: Array, target: IntArray | int = 0
     ) -> Array:
-        """``[B, A, 6]`` totals if one decision were each of its actions and the rest stayed.
+        """``[B, A', 6]`` totals if one decision were each of its ``A'`` actions and the rest stayed.
 
-        ``totals [B, 6]`` are those of ``configs``. Entries of actions that do not exist are those of
-        the first action.
+        ``totals [B, 6]`` are those of ``configs``.
         """
         space = self.space
         if decision == space.n_decisions - 1:
@@ -81,15 +80,16 @@ class CostTables:
         structures, inputs, outputs = self._state(configs, rows)
         gone = self.space.pooled(configs)
         before = self._sum(at[:, None], rows, structures, inputs, outputs, gone)
-        now = space.widths[decision][configs[:, decision]]
-        shift = space.widths[decision][None, :] - now[:, None]
+        count = space.counts[decision]
+        widths = space.widths[decision, :count]
+        shift = widths[None, :] - widths[configs[:, decision]][:, None]
         after = self._sum(
             at[:, None, None],
             rows,
-            np.where(owns, space.structures[decision][None, :, None], structures[:, None]),
+            np.where(owns, space.structures[decision, None, :count, None], structures[:, None]),
             inputs[:, None] + shift[:, :, None] * in_share,
             outputs[:, None] + shift[:, :, None] * writes,
-            space.pools[None] if decision == space.head else gone[:, None],
+            space.pools[None, :count] if decision == space.head else gone[:, None],
         )
         return np.asarray(after + (totals - before)[:, None])
 
@@ -104,13 +104,11 @@ class CostTables:
         return self._sum(at[:, None], rows[:, None], *state, gone)
 
     def _lookahead_precision(self, configs: IntArray, target: IntArray | int) -> Array:
-        count = self.space.mask.shape[1]
-        legal = int(self.space.mask[-1].sum())
-        repeated = np.repeat(configs, legal, axis=0)
-        repeated[:, -1] = np.tile(np.arange(legal), len(configs))
-        targets = target if isinstance(target, int) else np.repeat(target, legal)
-        found = self.totals(repeated, targets).reshape(len(configs), legal, N_COLUMNS)
-        return found[:, np.minimum(np.arange(count), legal - 1)]
+        count = int(self.space.counts[-1])
+        repeated = np.repeat(configs, count, axis=0)
+        repeated[:, -1] = np.tile(np.arange(count), len(configs))
+        targets = target if isinstance(target, int) else np.repeat(target, count)
+        return self.totals(repeated, targets).reshape(len(configs), count, N_COLUMNS)
 
     def _block(self, configs: IntArray, target: IntArray | int, action: IntArray) -> IntArray:
         precision = self.space.precisions[-1][action]

@@ -146,19 +146,34 @@ def utility(values: Array, wants: Preferences) -> Array:
 
     The score where every limit is kept; else below any such score, by total relative violation.
     """
-    excess = violations(values, wants).sum(axis=-1)
-    return np.where(excess <= 0, score(values, wants), INFEASIBLE - excess)
+    over = violations(values, wants).sum(axis=-1)
+    return np.asarray(np.where(over <= 0, score(values, wants), INFEASIBLE - over))
+
+
+def excess(values: Array, wants: Preferences) -> Array:
+    """``[B, ..., 4]`` by how much each limit is exceeded in units of the terms of the score.
+
+    Unlike ``violations`` it falls evenly while a network shrinks towards a limit far below it.
+    """
+    limits = _along(wants.limits, values)
+    points = np.minimum(
+        1.0, np.maximum(0.0, values[..., :1] - limits[..., :1]) / POINTS_PER_UNIT
+    )
+    ratios = np.maximum(values[..., 1:], 1e-12) / np.maximum(limits[..., 1:], 1e-12)
+    over = np.log2(np.maximum(ratios, 1.0)) / _along(wants.best_log2, values)
+    return np.concatenate([points, over], axis=-1)
 
 
 def potential(values: Array, wants: Preferences) -> Array:
-    """``[B, ...]`` what training climbs: the score, less up to 1 for each limit exceeded.
+    """``[B, ...]`` what training climbs: the score, less a penalty for each limit exceeded.
 
     The difference of two potentials is the dense reward of one decision; along a recipe they add
-    up to the potential of the whole, so that shaping does not change which recipe is best.
+    up to the potential of the whole, so that shaping does not change which recipe is best. No gain
+    of score pays for a penalty: it is steeper than any weight.
     """
-    excess = violations(values, wants)
-    penalty = np.minimum(1.0, (excess > 0) * _STEP + _SLOPE * excess).sum(axis=-1)
-    return np.maximum(score(values, wants), -2.0) - penalty
+    over = excess(values, wants)
+    penalty = ((over > 0) * _STEP + _SLOPE * over).sum(axis=-1)
+    return np.asarray(np.maximum(score(values, wants), -2.0) - penalty)
 
 
 def relative_gap(found: Array, best: Array) -> Array:
