@@ -16,12 +16,12 @@ import numpy as np
 from compression.cost import device_names, load_device
 from selector import reward
 from selector.baselines import BASELINES, MOST_EXHAUSTIVE
-from selector.env import draw_wishes
 from selector.policy import Policy
 from selector.reward import BUDGET_NAMES, Preferences
 from selector.surrogate import Surrogate
 from selector.tables import Array, StudyTables
 from selector.types import Budgets, Goals, Selection
+from selector.wishes import draw_wishes
 
 METHODS = ("greedy", "random", "coordinate_ascent", "genetic")
 TARGETS = tuple(load_device(name) for name in device_names())

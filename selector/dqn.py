@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from selector.env import CompressionEnv, Trace, draw_wishes
+from selector.anchors import choose_anchors
+from selector.env import CompressionEnv, Trace
 from selector.local_search import climb
 from selector.observation import Observation, Observer
 from selector.policy_network import PolicyWeights
 from selector.q_network import QNetwork
 from selector.replay_buffer import ReplayBuffer
 from selector.reward import Preferences, potential, quantities, relative_gap
+from selector.wishes import draw_wishes
 
 if TYPE_CHECKING:
     from compression.cost import DeviceProfile
@@ -88,7 +90,8 @@ class _Trainer:
     ) -> None:
         self.surrogate, self.targets, self.settings = surrogate, tuple(targets), settings
         self.rng = np.random.default_rng(settings.seed)
-        self.env = CompressionEnv(Observer(surrogate, self.targets))
+        anchors = choose_anchors(surrogate, targets) if start is None else start.anchors
+        self.env = CompressionEnv(Observer(surrogate, self.targets, anchors))
         self.observer = self.env.observer
         self.q_net, self.q_net_target = self._networks(start)
         self.optimizer = torch.optim.Adam(self.q_net.parameters(), lr=settings.learning_rate)
@@ -127,6 +130,7 @@ class _Trainer:
         return PolicyWeights(
             arrays=arrays,
             targets=tuple(target.name for target in self.targets),
+            anchors=self.observer.anchors,
             pool=self._pool(),
             facts={"rounds": self.rounds_done, "training": asdict(self.settings)},
         )
@@ -206,16 +210,19 @@ class _Trainer:
         actions = torch.from_numpy(trace.actions)
         future = self.q_net(vectors.flatten(0, 1)).unflatten(0, (steps, count))
         predicted = future.gather(2, actions[..., None])[..., 0]
+        gains = torch.from_numpy(trace.gains.astype(np.float32))
+        values = torch.from_numpy(trace.values.astype(np.float32))
         with torch.no_grad():
-            gains = torch.from_numpy(trace.gains.astype(np.float32))[1:]
             legal = torch.from_numpy(trace.legal)[1:]
-            online = (future[1:] + gains).masked_fill(~legal, FORBIDDEN)
+            online = (future[1:] + gains[1:]).masked_fill(~legal, FORBIDDEN)
             best = online.argmax(dim=2, keepdim=True)
             later = self.q_net_target(vectors[1:].flatten(0, 1)).unflatten(
                 0, (steps - 1, count)
             )
-            target = (later + gains).masked_fill(~legal, FORBIDDEN).gather(2, best)[..., 0]
-            wanted = torch.cat([self.settings.gamma * target, torch.zeros(1, count)])
+            target = (later + gains[1:]).masked_fill(~legal, FORBIDDEN).gather(2, best)[..., 0]
+            rewards = values[1:] - values[:-1]
+            returns = rewards + self.settings.gamma * torch.cat([target, torch.zeros(1, count)])
+            wanted = returns - gains.gather(2, actions[..., None])[..., 0]
         return predicted.flatten(), wanted.flatten()
 
     def _mix_target(self) -> None:

@@ -21,21 +21,28 @@ _SHORT = np.float32
 
 
 class Observation(NamedTuple):
-    """``vector [B, n]`` for the network, ``gain [B, A]`` the reward of each action, ``legal [B, A]``."""
+    """What is known before a decision.
+
+    ``vector [B, n]`` is for the network, ``gain [B, A]`` what each action adds to the potential if
+    the rest stays as expected, ``legal [B, A]``, ``value [B]`` the potential now.
+    """
 
     vector: Array
     gain: Array
     legal: BoolArray
+    value: Array
 
 
 class Observer:
     """Makes observations of partly decided configurations.
 
     The precision of the whole network is decided first, because it changes what every layer costs;
-    then the layers in order. Undecided layers count as untouched. Because any action is priced
-    exactly, its immediate reward is part of what the agent sees, and the network learns the rest.
+    then the layers in order. What is not decided yet is expected to be as in the anchor that
+    completes the recipe best. Because any action is priced exactly, its gain is part of what the
+    agent sees, and the network learns the rest.
 
     Attributes:
+        anchors: ``[K, D]`` recipes to complete beginnings with.
         order: ``[D]`` the decisions in the order in which they are taken.
         size: length of ``Observation.vector``.
     """
@@ -44,30 +51,34 @@ class Observer:
         self,
         surrogate: Surrogate,
         targets: Sequence[DeviceProfile],
-        mask: BoolArray | None = None,
+        anchors: IntArray,
     ) -> None:
         self.surrogate = surrogate
         self.space = surrogate.space
         self.costs = surrogate.costs(tuple(targets))
-        self.mask = self.space.mask if mask is None else mask
+        self.mask = self.space.mask
+        self.anchors = anchors
         last = self.space.n_decisions - 1
         self.order: IntArray = np.array([last, *range(last)])
         self._condition = np.array([_condition(surrogate, target) for target in targets])
         actions = self.mask.shape[1]
-        self.size = len(self.order) + 21 + self._condition.shape[1] + 5 * actions
+        known = self._condition.shape[1] + len(anchors)
+        self.size = len(self.order) + 21 + known + 5 * actions
 
     def masked(self, mask: BoolArray) -> Observer:
         """The same observer under other locks; what it looks at is not made again."""
         other = copy.copy(self)
         other.mask = mask
+        allowed = mask[np.arange(mask.shape[0]), self.anchors]
+        other.anchors = np.where(allowed, self.anchors, mask.argmax(axis=1))
         return other
 
     def observe(self, configs: IntArray, step: int, wants: Preferences) -> Observation:
         """The situation before the decision ``order[step]``; later ones of ``configs`` are 0."""
         decision = int(self.order[step])
-        totals = self.costs.totals(configs, wants.target)
-        ahead = self.costs.lookahead(configs, decision, totals, wants.target)
-        legal = self.space.legal(configs, decision, self.mask)
+        completed, anchor, totals = self._completed(configs, step, wants)
+        ahead = self.costs.lookahead(completed, decision, totals, wants.target)
+        legal = self.space.legal(completed, decision, self.mask)
         now, then = quantities(self.surrogate, totals), quantities(self.surrogate, ahead)
         here = potential(now, wants)
         gain = potential(then, wants) - here[:, None]
@@ -82,11 +93,30 @@ class Observer:
             excess(now, wants),
             here[:, None],
             self._condition[wants.target],
+            anchor,
             _padded(np.where(legal, gain, 0.0), every),
             *(_padded(np.where(legal, effects[..., k], 0.0), every) for k in range(4)),
         ]
         vector = np.concatenate(parts, axis=1).clip(-4.0, 4.0)
-        return Observation(vector.astype(_SHORT), _padded(gain, every), _padded(legal, every))
+        return Observation(
+            vector.astype(_SHORT), _padded(gain, every), _padded(legal, every), here
+        )
+
+    def _completed(
+        self, configs: IntArray, step: int, wants: Preferences
+    ) -> tuple[IntArray, Array, Array]:
+        """The best completions ``[B, D]``, which anchor each took ``[B, K]``, their totals."""
+        count, n_anchors = len(configs), len(self.anchors)
+        every = np.repeat(configs[:, None], n_anchors, axis=1)
+        undecided = self.order[step:]
+        every[:, :, undecided] = self.anchors[:, undecided]
+        every = self.space.canonical(every)
+        flat = every.reshape(count * n_anchors, -1)
+        totals = self.costs.totals(flat, np.repeat(wants.target, n_anchors))
+        totals = totals.reshape(count, n_anchors, -1)
+        best = potential(quantities(self.surrogate, totals), wants).argmax(axis=1)
+        rows = np.arange(count)
+        return every[rows, best], np.eye(n_anchors)[best], totals[rows, best]
 
 
 def _padded(values: Array | BoolArray, width: int) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,13 +75,7 @@ class Policy:
     def with_known(self, configs: IntArray) -> Policy:
         """The same policy that also considers these configurations ``[N, D]``."""
         pool = np.unique(np.concatenate([self.weights.pool, configs]), axis=0)
-        weights = PolicyWeights(
-            arrays=self.weights.arrays,
-            targets=self.weights.targets,
-            pool=pool,
-            facts=self.weights.facts,
-        )
-        return Policy(self.surrogate, weights)
+        return Policy(self.surrogate, replace(self.weights, pool=pool))
 
     def select(
         self,
@@ -145,7 +139,9 @@ class Policy:
 
     def _observer(self, target: DeviceProfile, mask: BoolArray) -> Observer:
         if target.name not in self._observers:
-            self._observers[target.name] = Observer(self.surrogate, (target,))
+            self._observers[target.name] = Observer(
+                self.surrogate, (target,), self.weights.anchors
+            )
         return self._observers[target.name].masked(mask)
 
 

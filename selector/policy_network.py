@@ -25,12 +25,14 @@ class PolicyWeights:
     Attributes:
         arrays: ``hidden<i>.weight [out, in]`` and ``.bias``, ``value.*``, ``advantage.*``.
         targets: names of the targets in the order of training.
+        anchors: ``[K, D]`` the recipes it completes beginnings with.
         pool: ``[N, D]`` distinct good configurations for many wishes.
         facts: JSON-able notes about the training (seed, updates, last averages).
     """
 
     arrays: Mapping[str, Array]
     targets: tuple[str, ...]
+    anchors: IntArray
     pool: IntArray
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,7 +52,11 @@ class PolicyWeights:
         """Write everything to one ``.npz`` without pickled objects."""
         facts = {"targets": list(self.targets), "facts": dict(self.facts)}
         arrays: dict[str, Any] = {f"network/{k}": array for k, array in self.arrays.items()}
-        arrays |= {"pool": self.pool, "facts": np.array(json.dumps(facts))}
+        arrays |= {
+            "anchors": self.anchors,
+            "pool": self.pool,
+            "facts": np.array(json.dumps(facts)),
+        }
         with path.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
@@ -64,6 +70,7 @@ class PolicyWeights:
             return cls(
                 arrays={name.removeprefix(prefix): stored[name] for name in names},
                 targets=tuple(facts["targets"]),
+                anchors=stored["anchors"],
                 pool=stored["pool"],
                 facts=facts["facts"],
             )
