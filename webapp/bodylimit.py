@@ -2,18 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from django.conf import settings
 
-UPLOAD_PATH = "/api/uploads/"
+from webapp.asgi_types import Application, Message, Receive, Scope, Send
 
-Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+UPLOAD_PATH = "/api/uploads/"
 
 
 class BodyLimit:

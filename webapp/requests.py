@@ -3,9 +3,16 @@
 import json
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from webapp.responses import RequestRefusedError
+
+
+class UserRequest(HttpRequest):
+    """A request as views get it: the middleware has said who asks."""
+
+    user: User
 
 
 def json_body(request: HttpRequest) -> dict[str, Any]:

@@ -17,14 +17,14 @@ JOB_ROOT = ADADEEP_HOME / "jobs"
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or secret_key(ADADEEP_HOME)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-LOG_LEVEL = env.log_level("LOG_LEVEL", default="INFO")
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 # An empty DATABASE_URL means SQLite in the data folder, an empty REDIS_URL the embedded broker.
 DATABASE_URL = env.str("DATABASE_URL", default="")
 REDIS_URL = env.str("REDIS_URL", default="") or broker_url(ADADEEP_HOME)
 
 # The engine: how it is started and what it may use.
-ENGINE_COMMAND = env.list("ENGINE_COMMAND", default=[])
+ENGINE_COMMAND: list[str] = env.list("ENGINE_COMMAND", default=[])
 ENGINE_THREADS = env.int("ENGINE_THREADS", default=2)
 ENGINE_MEMORY_GIB = env.int("ENGINE_MEMORY_GIB", default=12)
 ENGINE_FILE_GIB = env.int("ENGINE_FILE_GIB", default=4)
@@ -78,9 +78,9 @@ else:
     DATABASES = {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": ADADEEP_HOME / "adadeep.sqlite3",
+            "NAME": str(ADADEEP_HOME / "adadeep.sqlite3"),
             # On disk, for threads share no database in memory without locking each other out.
-            "TEST": {"NAME": ADADEEP_HOME / "tmp" / "test.sqlite3"},
+            "TEST": {"NAME": str(ADADEEP_HOME / "tmp" / "test.sqlite3")},
             "OPTIONS": {
                 "timeout": 20,
                 "transaction_mode": "IMMEDIATE",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from typing import TYPE_CHECKING
 
 import redis
 from django.conf import settings
@@ -17,12 +18,15 @@ from webapp.projects.queries import project_rows
 from webapp.responses import error_page
 from webapp.samples.catalogue import samples_json
 
+if TYPE_CHECKING:
+    from webapp.requests import UserRequest
+
 logger = logging.getLogger(__name__)
 
 
 @require_GET
 @ensure_csrf_cookie
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: UserRequest) -> HttpResponse:
     page = {
         "home": str(settings.ADADEEP_HOME),
         "upload_limit_bytes": settings.UPLOAD_LIMIT_BYTES,

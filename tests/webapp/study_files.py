@@ -10,7 +10,7 @@ from selector import dqn
 from selector.surrogate import Surrogate, Validated
 from tests.selector.synthetic_tables import lenet_tables
 
-TRAINING = dqn.Training(rounds=4, episodes_per_round=64, updates_per_round=2, width=16)
+TRAINING = dqn.Training(rounds=2, episodes_per_round=32, updates_per_round=2, width=16)
 
 
 def write(folder):

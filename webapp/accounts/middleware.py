@@ -1,5 +1,4 @@
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -9,13 +8,10 @@ from django.utils.functional import SimpleLazyObject
 
 from webapp.accounts.loopback import is_loopback, is_same_origin
 from webapp.accounts.models import local_user as get_local_user
+from webapp.asgi_types import Application, Receive, Scope, Send
 from webapp.responses import error_page
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def local_user(get_response: GetResponse) -> GetResponse:

@@ -155,6 +155,6 @@ def is_alive(worker: str) -> bool:
     try:
         process = psutil.Process(int(pid))
         same = abs(process.create_time() - float(started)) < 1.0
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False

@@ -9,22 +9,20 @@ from django.urls import reverse
 
 from webapp.jobs.eta import remaining_seconds
 from webapp.jobs.events import event_json
-from webapp.jobs.models import Artifact, Job, JobEvent, JobKind
+from webapp.jobs.models import Artifact, Job, JobEvent
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-    User = AbstractBaseUser | AnonymousUser
+    from django.contrib.auth.models import User
 
 MOST_EVENTS = 5000
 
 
 def job_get(*, owner: User, job_id: UUID) -> Job:
     """The owner's job; a stranger gets 404."""
-    job = Job.objects.select_related("project").filter(pk=job_id, owner_id=owner.pk).first()
+    job = Job.objects.select_related("project").filter(pk=job_id, owner=owner).first()
     if job is None:
         raise Http404("There is no such job.")
     return job
@@ -83,15 +81,11 @@ def events_after(job: Job, seq: int) -> list[dict[str, Any]]:
 
 
 def best_so_far(job: Job) -> dict[str, Any] | None:
-    """The candidate a person would be shown first: validated if there is one, and the last such."""
-    if job.kind == JobKind.BUILD:
-        last = job.events.filter(kind="done").exclude(data={}).last()
-        return last.data if last and job.stages.get("PACKAGE") else None
-    candidates = [event.data for event in job.events.filter(kind="candidate")]
-    if not candidates:
-        return None
-    validated = [data for data in candidates if data.get("validated")] or candidates
-    return validated[-1]
+    """The newest candidate that was built for real, else the newest that was scored."""
+    found: list[dict[str, Any]] = [event.data for event in job.events.filter(kind="candidate")]
+    built = [data for data in found if data.get("validated")]
+    candidates = built or found
+    return candidates[-1] if candidates else None
 
 
 def queue_position(job: Job) -> int | None:

@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_POST
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from webapp.jobs.models import Artifact, Job
+    from webapp.requests import UserRequest
 
 CHUNK = 256 * 1024
 
 
 @require_GET
 @ensure_csrf_cookie
-def job_page(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def job_page(request: UserRequest, job_id: UUID) -> HttpResponse:
     job = queries.job_get(owner=request.user, job_id=job_id)
     return render(request, "job.html", {"page": {"job": queries.job_json(job)}})
 
 
 @require_GET
 @ensure_csrf_cookie
-def result_page(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def result_page(request: UserRequest, job_id: UUID) -> HttpResponse:
     job = queries.job_get(owner=request.user, job_id=job_id)
     report = artifacts.report(job)
     if job.kind != JobKind.BUILD or not is_delivered(job) or report is None:
@@ -46,12 +47,12 @@ def result_page(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 @require_GET
-def job_detail(request: HttpRequest, job_id: UUID) -> JsonResponse:
+def job_detail(request: UserRequest, job_id: UUID) -> JsonResponse:
     return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
 
 
 @require_GET
-def job_events(request: HttpRequest, job_id: UUID) -> JsonResponse:
+def job_events(request: UserRequest, job_id: UUID) -> JsonResponse:
     job = queries.job_get(owner=request.user, job_id=job_id)
     after = request.GET.get("after", "0")
     events = queries.events_after(job, int(after) if after.isdigit() else 0)
@@ -59,24 +60,24 @@ def job_events(request: HttpRequest, job_id: UUID) -> JsonResponse:
 
 
 @require_GET
-def job_figures(request: HttpRequest, job_id: UUID) -> JsonResponse:
+def job_figures(request: UserRequest, job_id: UUID) -> JsonResponse:
     return JsonResponse(figures.job_charts(queries.job_get(owner=request.user, job_id=job_id)))
 
 
 @require_POST
-def cancel(request: HttpRequest, job_id: UUID) -> JsonResponse:
+def cancel(request: UserRequest, job_id: UUID) -> JsonResponse:
     job_cancel(job=queries.job_get(owner=request.user, job_id=job_id))
     return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
 
 
 @require_POST
-def retry(request: HttpRequest, job_id: UUID) -> JsonResponse:
+def retry(request: UserRequest, job_id: UUID) -> JsonResponse:
     job_retry(job=queries.job_get(owner=request.user, job_id=job_id))
     return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
 
 
 @require_GET
-def job_log(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def job_log(request: UserRequest, job_id: UUID) -> HttpResponse:
     """The job's log as text: what the page shows."""
     job = queries.job_get(owner=request.user, job_id=job_id)
     lines = [
@@ -89,7 +90,7 @@ def job_log(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 @require_GET
-def file_download(request: HttpRequest, job_id: UUID, name: str) -> StreamingHttpResponse:
+def file_download(request: UserRequest, job_id: UUID, name: str) -> StreamingHttpResponse:
     job = queries.job_get(owner=request.user, job_id=job_id)
     artifact = get_object_or_404(job.artifacts, name=name)
     path = job.folder / artifact.path

@@ -64,7 +64,7 @@ def selection_json(policy: Policy, found: Selection, target: str) -> dict[str, A
 
 
 def picked_recipe(
-    project: Project, wanted: dict[str, Any], config: list[int] | None
+    project: Project, wanted: dict[str, Any], config: object
 ) -> list[dict[str, Any]] | None:
     """The recipe that a person picked; ``None`` when it is what the selector recommends anyway.
 
@@ -75,15 +75,18 @@ def picked_recipe(
         RequestRefusedError: when the configuration does not belong to this study.
     """
     policy = policy_of(project)
-    if config is None or tuple(config) == select(policy, wanted).config:
+    if config is None:
         return None
     space = policy.surrogate.space
-    fits = len(config) == space.n_decisions and all(
-        isinstance(index, int) and 0 <= index < len(decision.actions)
-        for index, decision in zip(config, space.decisions, strict=True)
-    )
-    if not fits:
+    known = [range(len(decision.actions)) for decision in space.decisions]
+    if not (
+        isinstance(config, list)
+        and len(config) == len(known)
+        and all(index in actions for index, actions in zip(config, known, strict=True))
+    ):
         raise RequestRefusedError("This candidate belongs to another study. Reload the page.")
+    if tuple(config) == select(policy, wanted).config:
+        return None
     steps = space.decode(config)
     return [
         {"layer": s.layer, "technique": s.technique, "params": dict(s.params)} for s in steps

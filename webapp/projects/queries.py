@@ -18,15 +18,13 @@ from webapp.projects.models import Project
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-    User = AbstractBaseUser | AnonymousUser
+    from django.contrib.auth.models import User
 
 
 def project_get(*, owner: User, project_id: UUID) -> Project:
     """The owner's project; a stranger gets 404."""
     projects = Project.objects.select_related("study__job", "model", "data")
-    project = projects.filter(pk=project_id, owner_id=owner.pk).first()
+    project = projects.filter(pk=project_id, owner=owner).first()
     if project is None:
         raise Http404("There is no such project.")
     return project
@@ -34,9 +32,7 @@ def project_get(*, owner: User, project_id: UUID) -> Project:
 
 def project_rows(*, owner: User) -> list[dict[str, Any]]:
     """The owner's projects for the table, newest first."""
-    projects = Project.objects.filter(owner_id=owner.pk).select_related(
-        "study__job", "model", "data"
-    )
+    projects = Project.objects.filter(owner=owner).select_related("study__job", "model", "data")
     return [project_row(project) for project in projects]
 
 

@@ -27,9 +27,7 @@ from webapp.projects.study_key import study_key
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-    User = AbstractBaseUser | AnonymousUser
+    from django.contrib.auth.models import User
 
 AnyUpload = TypeVar("AnyUpload", bound=Upload)
 NAME_LENGTH = 200
@@ -56,7 +54,7 @@ def upload_store(
             fields = {}
         part.keep()
     record = kind(
-        owner_id=owner.pk,
+        owner=owner,
         name=_plain_name(name),
         sha256=part.sha256,
         size_bytes=part.size_bytes,
@@ -85,11 +83,9 @@ def project_create(
 ) -> Project:
     """Make a project and start its study, unless the same has been studied before."""
     checked = _checked(preprocessing)
-    study, _ = Study.objects.get_or_create(
-        owner_id=owner.pk, key=study_key(model, data, checked)
-    )
+    study, _ = Study.objects.get_or_create(owner=owner, key=study_key(model, data, checked))
     project = Project.objects.create(
-        owner_id=owner.pk,
+        owner=owner,
         name=name or model.name.removesuffix(".onnx"),
         model=model,
         data=data,

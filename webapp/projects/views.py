@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
@@ -15,7 +15,7 @@ from webapp.projects import builds as building
 from webapp.projects.models import Dataset, Project, UploadedModel
 from webapp.projects.queries import project_get, project_row, project_rows
 from webapp.projects.studio import studio_json
-from webapp.requests import json_body
+from webapp.requests import UserRequest, json_body
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -26,23 +26,23 @@ AnyUpload = TypeVar("AnyUpload", bound="Upload")
 
 @require_GET
 @ensure_csrf_cookie
-def studio_page(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def studio_page(request: UserRequest, project_id: UUID) -> HttpResponse:
     project = project_get(owner=request.user, project_id=project_id)
     return render(request, "studio.html", {"page": {"project": project_row(project)}})
 
 
 @require_POST
-def model_upload(request: HttpRequest) -> JsonResponse:
+def model_upload(request: UserRequest) -> JsonResponse:
     return _upload(request, UploadedModel)
 
 
 @require_POST
-def data_upload(request: HttpRequest) -> JsonResponse:
+def data_upload(request: UserRequest) -> JsonResponse:
     return _upload(request, Dataset)
 
 
 @require_http_methods(["GET", "POST"])
-def projects(request: HttpRequest) -> JsonResponse:
+def projects(request: UserRequest) -> JsonResponse:
     if request.method == "GET":
         return JsonResponse({"projects": project_rows(owner=request.user)})
     values = json_body(request)
@@ -56,7 +56,7 @@ def projects(request: HttpRequest) -> JsonResponse:
 
 
 @require_http_methods(["GET", "DELETE"])
-def project(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def project(request: UserRequest, project_id: UUID) -> HttpResponse:
     found = project_get(owner=request.user, project_id=project_id)
     if request.method == "GET":
         return JsonResponse(project_row(found))
@@ -65,20 +65,20 @@ def project(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 
 @require_GET
-def studio(request: HttpRequest, project_id: UUID) -> JsonResponse:
+def studio(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
     return JsonResponse(studio_json(found, request.GET.get("target")))
 
 
 @require_POST
-def select(request: HttpRequest, project_id: UUID) -> JsonResponse:
+def select(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
     wanted = services.checked_settings(json_body(request))
     return JsonResponse({"selection": answers.selection(found, wanted)})
 
 
 @require_POST
-def settings(request: HttpRequest, project_id: UUID) -> JsonResponse:
+def settings(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
     return JsonResponse(
         {"settings": services.settings_save(project=found, values=json_body(request))}
@@ -86,14 +86,14 @@ def settings(request: HttpRequest, project_id: UUID) -> JsonResponse:
 
 
 @require_POST
-def preprocessing(request: HttpRequest, project_id: UUID) -> JsonResponse:
+def preprocessing(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
     services.preprocessing_change(project=found, preprocessing=json_body(request) or None)
     return JsonResponse(project_row(found))
 
 
 @require_POST
-def builds(request: HttpRequest, project_id: UUID) -> JsonResponse:
+def builds(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
     job = building.build_start(project=found, values=json_body(request))
     return JsonResponse({"job": str(job.id), "url": reverse("job", args=[job.id])}, status=201)
@@ -104,7 +104,7 @@ def created_json(project: Project) -> JsonResponse:
     return JsonResponse({"id": str(project.id), "url": url}, status=201)
 
 
-def _upload(request: HttpRequest, kind: type[Upload]) -> JsonResponse:
+def _upload(request: UserRequest, kind: type[Upload]) -> JsonResponse:
     length = request.headers.get("Content-Length", "")
     upload = services.upload_store(
         kind,
@@ -125,12 +125,12 @@ def _upload(request: HttpRequest, kind: type[Upload]) -> JsonResponse:
     )
 
 
-def _owned(kind: type[AnyUpload], request: HttpRequest, upload_id: object) -> AnyUpload:
+def _owned(kind: type[AnyUpload], request: UserRequest, upload_id: object) -> AnyUpload:
     try:
         key = UUID(str(upload_id))
     except ValueError as error:
         raise RequestRefusedError(f"{upload_id!r} names no upload.") from error
-    upload = kind.objects.filter(pk=key, owner_id=request.user.pk).first()
+    upload = kind._default_manager.filter(pk=key, owner=request.user).first()
     if upload is None:
         raise Http404("There is no such upload. Send the file again.")
     return upload

@@ -1,14 +1,15 @@
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, JsonResponse
 from django.views.decorators.http import require_POST
 
 from webapp.projects.models import Dataset, UploadedModel
 from webapp.projects.services import project_create, upload_from_file
 from webapp.projects.views import created_json
+from webapp.requests import UserRequest
 from webapp.samples.catalogue import samples
 
 
 @require_POST
-def sample_open(request: HttpRequest, name: str) -> JsonResponse:
+def sample_open(request: UserRequest, name: str) -> JsonResponse:
     sample = samples().get(name)
     if sample is None:
         raise Http404("There is no such sample.")
