@@ -120,17 +120,20 @@ export class GoalPanel {
   }
 
   /** How many candidates stay within; or, when none does, what to loosen. */
-  showNote(within, total, needed) {
-    if (!total) return setText(this.note, "");
-    if (within) {
-      const any = Object.values(this.budgets).some((limit) => limit !== null);
-      setText(this.note, any ? `${within} of ${total} candidates stay within your limits. “Likely” means the estimate passes but its band crosses the limit.` : `${total} candidates, no limits set.`);
-      return;
-    }
-    const text = `No candidate meets every limit. Showing the nearest. ${looseningText(needed)}`;
-    if (this.note.textContent === text) return;
+  showNote({ within, total, met, needed }) {
+    if (within || met || !total) return setText(this.note, this.withinText(within, total));
+    const advice = `Showing the nearest. ${looseningText(needed)}`;
+    if ($("span", this.note)?.textContent === advice) return;
     this.note.innerHTML = '<b class="bad">No candidate meets every limit.</b> <span></span>';
-    $("span", this.note).textContent = `Showing the nearest. ${looseningText(needed)}`;
+    $("span", this.note).textContent = advice;
+  }
+
+  withinText(within, total) {
+    if (!total) return "";
+    const any = Object.values(this.budgets).some((limit) => limit !== null);
+    if (!any) return `${total} candidates, no limits set.`;
+    if (!within) return "No stored candidate stays within your limits, but the selector found a recipe that does.";
+    return `${within} of ${total} candidates stay within your limits. “Likely” means the estimate passes but its band crosses the limit.`;
   }
 
   emit(type) {

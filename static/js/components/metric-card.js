@@ -46,7 +46,8 @@ export function costView(base, estimate, { show, span = range, unit, words }) {
   const better = gain >= 1;
   const shown = better ? gain : 1 / gain;
   const same = ratio(shown) === "1.0×";
-  const exact = estimate.label === "exact" || estimate.low === estimate.high;
+  // A band of a few percent is said by the badge alone; the line stays one line.
+  const exact = estimate.label === "exact" || estimate.high <= 1.05 * estimate.value;
   return {
     number: same ? "1.0×" : ratio(shown),
     unit: same ? "unchanged" : words[better ? 0 : 1],

@@ -30,7 +30,7 @@ const SENTENCES = {
 };
 
 /** The note about the study, or nothing once it is finished. */
-export function studyNote(study, projectUrl, warnings = []) {
+export function studyNote(study, warnings = []) {
   const warned = warnings.map((warning) => note("warn", `<p>${escape(warning.message ?? warning)}</p>`)).join("");
   const link = study.job ? `<a href="/jobs/${study.job}/">Watch the study</a>` : "";
   if (study.state === "failed") {

@@ -59,3 +59,9 @@ function settle(request, resolve, reject) {
   if (request.status < 300 && body) return resolve(body);
   reject(new ApiError(body?.error?.message ?? `The server answered ${request.status}.`, body?.error?.code ?? "unknown", request.status));
 }
+
+/** For what may fail unseen, such as a refresh: a refusal is dropped, a fault of ours is not. */
+export const quietly = (promise) =>
+  promise.catch((error) => {
+    if (!(error instanceof ApiError)) throw error;
+  });

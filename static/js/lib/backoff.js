@@ -6,7 +6,7 @@ export function backoff(attempt, random = Math.random) {
 }
 
 /** At most one call in `interval` ms; the last arguments win and are never lost. */
-export function throttle(send, interval, clock = { now: () => performance.now(), later: setTimeout }) {
+export function throttle(send, interval, clock = { now: () => performance.now(), later: (call, ms) => setTimeout(call, ms) }) {
   let last = -Infinity;
   let waiting = null;
   let pending = false;

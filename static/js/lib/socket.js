@@ -1,5 +1,6 @@
 // A socket that comes back by itself: jittered back-off, a sync ping every 15 s, and, while it is
 // away, polling. The database is the truth; a message only says that there is something to read.
+import { quietly } from "./api.js";
 import { backoff } from "./backoff.js";
 
 const PING_MS = 15_000;
@@ -49,7 +50,7 @@ export class LiveSocket {
     clearInterval(this.pinging);
     if (this.closed) return;
     this.onState("lost");
-    if (this.poll && !this.polling) this.polling = setInterval(() => this.poll().catch(() => {}), POLL_MS);
+    if (this.poll && !this.polling) this.polling = setInterval(() => quietly(this.poll()), POLL_MS);
     this.timer = setTimeout(() => this.connect(), backoff(this.attempt));
     this.attempt += 1;
   }

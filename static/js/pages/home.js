@@ -1,5 +1,5 @@
 // Projects: start in one gesture, or resume.
-import { get, post, remove, upload } from "../lib/api.js";
+import { get, post, quietly, remove, upload } from "../lib/api.js";
 import "../components/drop-zone.js";
 import { ProjectsTable, stateOf } from "../components/projects-table.js";
 import { $, escape, pageData } from "../lib/dom.js";
@@ -85,8 +85,8 @@ table.node.addEventListener("project-delete", async ({ detail }) => {
   }
 });
 table.node.addEventListener("job-cancel", async ({ detail }) => {
-  await post(`/api/jobs/${detail.job}/cancel`).catch(() => {});
-  refresh();
+  await quietly(post(`/api/jobs/${detail.job}/cancel`));
+  quietly(refresh());
 });
 
 /* Rows move while jobs run; a question that is open is left alone. */
@@ -94,4 +94,4 @@ async function refresh() {
   if (document.hidden || table.asking || !table.rows.some((row) => isActive(stateOf(row)))) return;
   table.projects = (await get("/api/projects")).projects;
 }
-setInterval(() => refresh().catch(() => {}), 4000);
+setInterval(() => quietly(refresh()), 4000);

@@ -6,7 +6,7 @@ import "../components/plot-figure.js";
 import "../components/trade-off-chart.js";
 import { COSTS, accuracyView, costView } from "../components/metric-card.js";
 import { jobNote } from "../components/job-note.js";
-import { get, post } from "../lib/api.js";
+import { get, post, quietly } from "../lib/api.js";
 import { throttle } from "../lib/backoff.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
 import { showConnection } from "../lib/connection.js";
@@ -123,7 +123,7 @@ function showTradeoff(base) {
   const [low, high] = figures.baseline?.bands?.latency_ms ?? [1, 1];
   chart.place({ value: best.latency_ms, low: best.latency_ms * low, high: best.latency_ms * high, accuracy: base.layout.meta.original - best.drop_points }, true);
 }
-const refreshFigures = throttle(() => loadFigures().catch(() => {}), FIGURES_EVERY_MS);
+const refreshFigures = throttle(() => quietly(loadFigures()), FIGURES_EVERY_MS);
 
 function showReasons() {
   const over = !isActive(job.state);
@@ -159,7 +159,7 @@ const socket = new LiveSocket({
     if (message.kind === "event") take([message.event]);
     if (message.kind === "events") take(message.events);
     if (message.kind === "state") showJob(message.job);
-    if (events.gap) catchUp().catch(() => {});
+    if (events.gap) quietly(catchUp());
   },
   onState: (state) => showConnection(state === "lost" && !isActive(job.state) ? "open" : state),
   poll: catchUp,
@@ -204,5 +204,5 @@ $("#log-save").addEventListener("click", ACTIONS.log);
 setInterval(() => isActive(job.state) && !document.hidden && !asking && showActions(), 1000);
 wireChartButtons(job.project?.name ?? "job");
 showJob(job);
-catchUp().catch(() => {});
+quietly(catchUp());
 refreshFigures();

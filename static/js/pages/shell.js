@@ -1,5 +1,5 @@
 // What every page does: icons, and whether the worker answers.
-import { get } from "../lib/api.js";
+import { get, quietly } from "../lib/api.js";
 import { setText } from "../lib/dom.js";
 import { fillIcons } from "../lib/markup.js";
 
@@ -16,4 +16,4 @@ async function refreshWorker() {
 }
 
 fillIcons();
-setInterval(() => refreshWorker().catch(() => {}), EVERY_MS);
+setInterval(() => quietly(refreshWorker()), EVERY_MS);

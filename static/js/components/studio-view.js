@@ -1,0 +1,134 @@
+// What the studio shows of a choice: headline numbers, strip, table, legend, note. No requests.
+import "./device-picker.js";
+import "./recipe-strip.js";
+import "./trade-off-chart.js";
+import { LayerTable } from "./layer-table.js";
+import { COSTS, WAITING, accuracyView, costView } from "./metric-card.js";
+import { allowBuild } from "./study-facts.js";
+import { $, $$, setText } from "../lib/dom.js";
+import { ratio, signed } from "../lib/format.js";
+import { loosening } from "../lib/limits.js";
+import { legend, setTechniques } from "../lib/techniques.js";
+import { withReasons } from "../lib/why.js";
+
+const METRICS = [["latency_ms", "Latency"], ["energy_mj", "Energy per inference"], ["size_bytes", "Storage"], ["accuracy", "Accuracy"]];
+const AXIS_FIELD = { latency: "latency_ms", energy: "energy_mj", size: "size_bytes" };
+const TABLE_DELAY_MS = 90;
+
+/* Layers that cost time or can be treated; flatten and fused activations would be empty blocks. */
+const worthShowing = (layer) => layer.ms > 0 || layer.kind !== "other";
+const fits = (layer) => Object.values(layer.applicable ?? {}).filter((on) => on === true).length;
+
+export class StudioView {
+  constructor(panel) {
+    this.panel = panel;
+    this.chart = $("#tradeoff");
+    this.strip = $("#strip");
+    this.table = new LayerTable($("#layers"));
+    this.msAfter = new Map();
+    $("#metrics").innerHTML = METRICS.map(([name, label]) => `<metric-card data-metric="${name}" label="${label}"></metric-card>`).join("");
+    this.cards = Object.fromEntries($$("#metrics metric-card").map((card) => [card.dataset.metric, card]));
+  }
+
+  /** The model's layers, before there is any recipe. */
+  setModel(studio) {
+    this.studio = studio;
+    setTechniques(studio.techniques ?? {});
+    const rows = studio.layers.filter(worthShowing);
+    this.strip.layers = rows;
+    this.table.setFacts(rows, Object.keys(studio.techniques ?? {}));
+    this.unsupported = new Set(rows.filter((layer) => layer.kind !== "other" && !fits(layer)).map((layer) => layer.name));
+    if (studio.candidates.length) return;
+    const kept = rows.map((layer) => ({ layer: layer.name, technique: "keep", why: fitText(layer) }));
+    this.table.show(kept, {});
+    this.strip.paint(kept, null);
+  }
+
+  drawChart({ axis, onlyWithin, picked, budgets }) {
+    const { studio } = this;
+    if (!studio?.figure || !studio.candidates.length) {
+      this.chart.figure = null;
+      return;
+    }
+    this.chart.show(studio.figure, { axis, onlyWithin, picked, budgets, candidates: studio.candidates });
+  }
+
+  /** Moves the star; called at every frame of a drag. */
+  placeStar(prediction, axis) {
+    const { value, low, high } = prediction[AXIS_FIELD[axis]];
+    this.chart.place({ value, low, high, accuracy: 100 * this.studio.baseline.accuracy - prediction.accuracy_drop_points.value });
+  }
+
+  /** choice: {prediction, answer, candidate, picked, feasible, within, budgets}. */
+  show(choice, locks) {
+    const { baseline, model } = this.studio;
+    const { prediction } = choice;
+    for (const name of Object.keys(COSTS)) this.cards[name].view = costView(baseline[name], prediction[name], COSTS[name]);
+    this.cards.accuracy.view = accuracyView(baseline.accuracy, prediction.accuracy_drop_points, model?.accuracy_kind);
+    setText($("#bar-line"), this.headline(prediction));
+    this.paintStrip(choice, locks);
+    this.later(choice, locks);
+  }
+
+  /** What may lag behind the hand follows 90 ms after the last change. */
+  later(choice, locks) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.showLate(choice, locks), TABLE_DELAY_MS);
+  }
+
+  showLate(choice, locks) {
+    const { studio, panel } = this;
+    const rows = withReasons(rowsOf(choice));
+    this.table.show(rows, locks);
+    $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.some((row) => row.int8));
+    const needed = choice.within ? {} : loosening(studio.candidates, choice.budgets);
+    panel.showNote({ within: choice.within, total: studio.candidates.length, met: choice.feasible, needed: Object.keys(needed).length ? needed : (choice.answer?.nearest ?? {}) });
+    setText($("#star-text"), this.starText(choice));
+    $("#unpick").hidden = !choice.picked;
+    allowBuild(true);
+  }
+
+  showNothing() {
+    allowBuild(false, "The study has no candidates yet.");
+    for (const card of Object.values(this.cards)) card.view = WAITING;
+  }
+
+  starText({ picked, feasible }) {
+    if (picked) return `Your pick, candidate ${picked.id}`;
+    return feasible ? "Recommended, with its band" : "Nearest, outside a limit";
+  }
+
+  headline({ latency_ms: latency, size_bytes: size, accuracy_drop_points: drop }) {
+    const { baseline } = this.studio;
+    const speed = baseline.latency_ms / latency.value;
+    const faster = speed >= 1 ? `${ratio(speed)} faster` : `${ratio(1 / speed)} slower`;
+    return `${faster}, ${ratio(baseline.size_bytes / size.value)} smaller, ${signed(-drop.value)} pt`;
+  }
+
+  /* Times after come with the policy's answers; a candidate's tile borrows them when it can. */
+  paintStrip(choice, locks) {
+    const { msAfter, unsupported, studio } = this;
+    const tiles = rowsOf(choice).map((row) => {
+      const key = `${studio.target.name}|${row.layer}|${row.technique}|${row.level}|${row.int8}`;
+      if (row.ms_after !== undefined) msAfter.set(key, row.ms_after);
+      const ms = row.ms_after ?? row.ms ?? msAfter.get(key) ?? null;
+      return { layer: row.layer, technique: row.technique, level: row.level, int8: row.int8, ms, unsupported: unsupported.has(row.layer) };
+    });
+    const known = tiles.every((tile) => tile.ms !== null);
+    this.strip.paint(known ? tiles : tiles.map((tile) => ({ ...tile, ms: null })), choice.prediction.latency_ms.value, locks);
+  }
+
+  light(layer) {
+    this.strip.light(layer);
+    this.table.light(layer);
+  }
+}
+
+const rowsOf = (choice) => choice.answer?.layers ?? choice.candidate?.tiles ?? [];
+
+function fitText(layer) {
+  const count = fits(layer);
+  if (count) return `${count} ${count === 1 ? "technique fits" : "techniques fit"} this layer`;
+  const reason = Object.values(layer.applicable ?? {}).find((value) => typeof value === "string");
+  return reason ? `Kept: ${reason}` : "";
+}

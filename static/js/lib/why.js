@@ -1,0 +1,31 @@
+// Why a layer is treated as it is: one clause with a figure, from the answer's own numbers.
+import { predicted, ratio } from "./format.js";
+
+const share = (part, whole) => {
+  const percent = whole > 0 ? (100 * part) / whole : 0;
+  return percent < 1 ? "under 1 %" : `${Math.round(percent)} %`;
+};
+
+/** rows: SELECTION.layers; gives each row a `why` where the server sent none. */
+export function withReasons(rows) {
+  const before = rows.reduce((sum, row) => sum + (row.ms_before ?? 0), 0);
+  return rows.map((row) => (row.why || row.ms_after === undefined ? row : { ...row, why: reason(row, before) }));
+}
+
+function reason(row, totalMs) {
+  const time = `${share(row.ms_before, totalMs)} of the time`;
+  if (row.technique === "keep") return kept(row, time);
+  if (!row.params_after && !row.macs_after) return "Left out: an average takes its place";
+  const fewer = row.macs_before / Math.max(1, row.macs_after);
+  if (fewer >= 1.05) return `${time}; ${ratio(fewer)} fewer multiply–adds`;
+  const smaller = row.params_before / Math.max(1, row.params_after);
+  return smaller >= 1.05 ? `${time}; ${ratio(smaller)} fewer parameters` : time;
+}
+
+/* A layer that is kept may still get cheaper: the one before it hands over fewer channels. */
+function kept(row, time) {
+  const saved = row.ms_before - row.ms_after;
+  if (saved > 0.05 * row.ms_before && row.macs_after < 0.97 * row.macs_before) return `${time}; fewer channels arrive, ${predicted((100 * saved) / row.ms_before)} % faster`;
+  if (row.params_after < 0.97 * row.params_before) return `${time}; fewer channels arrive`;
+  return `${time}; no change pays here`;
+}

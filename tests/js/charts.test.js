@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { figureTable, toCsv } from "../../static/js/lib/csv.js";
+import { paretoFront } from "../../static/js/lib/pareto.js";
+import { chartTemplate, merge, themed } from "../../static/js/lib/theme.js";
+import { arrange, limitMarks } from "../../static/js/lib/tradeoff.js";
+
+const studio = JSON.parse(readFileSync(new URL("fixtures/studio.json", import.meta.url)));
+const none = { max_accuracy_drop: null, max_latency_ms: null, max_energy_mj: null, max_size_bytes: null };
+const role = (figure, name) => figure.data.find((trace) => trace.meta.role === name);
+const view = { axis: "latency", candidates: studio.candidates, budgets: none };
+
+test("every candidate is drawn once, inside or outside", () => {
+  const { figure } = arrange(studio.figure, { ...view, budgets: { ...none, max_latency_ms: 6 } });
+  const drawn = role(figure, "candidate").x.length + role(figure, "outside").x.length;
+  assert.equal(drawn, studio.candidates.length);
+  assert.ok(role(figure, "candidate").x.every((ms) => ms <= 6));
+  assert.ok(role(figure, "outside").x.every((ms) => ms > 6));
+});
+
+test("only those within limits remain when asked", () => {
+  const { figure } = arrange(studio.figure, { ...view, budgets: { ...none, max_latency_ms: 6 }, onlyWithin: true });
+  assert.equal(role(figure, "outside").x.length, 0);
+});
+
+test("another axis takes its numbers, range and title from Python", () => {
+  const { figure } = arrange(studio.figure, { ...view, axis: "size" });
+  assert.match(figure.layout.xaxis.title.text, /^Size, MB/);
+  const total = role(figure, "candidate").x.reduce((sum, mb) => sum + mb, 0);
+  const expected = studio.candidates.reduce((sum, c) => sum + c.size_bytes / 1e6, 0);
+  assert.ok(Math.abs(total - expected) < 1e-2);
+});
+
+test("the front is ordered and nothing beats it", () => {
+  const front = paretoFront(studio.candidates, "latency_ms");
+  for (let i = 1; i < front.length; i += 1) {
+    assert.ok(front[i].latency_ms >= front[i - 1].latency_ms);
+    assert.ok(front[i].drop_points < front[i - 1].drop_points);
+  }
+  const beaten = front.some((f) => studio.candidates.some((c) => c.latency_ms < f.latency_ms && c.drop_points < f.drop_points));
+  assert.equal(beaten, false);
+});
+
+test("the figure from Python is not touched", () => {
+  const before = JSON.stringify(studio.figure);
+  arrange(studio.figure, { ...view, budgets: { ...none, max_accuracy_drop: 1 }, picked: 3 });
+  assert.equal(JSON.stringify(studio.figure), before);
+});
+
+test("a limit off the left edge is drawn at the edge and says so", () => {
+  const spec = studio.figure.layout.meta.axes.latency;
+  const { annotations } = limitMarks(studio.figure.layout, spec, { ...none, max_latency_ms: 0.01 });
+  assert.match(annotations[0].text, /^← limit/);
+  assert.ok(Math.abs(annotations[0].x - spec.range[0]) < 1e-9);
+});
+
+test("a limit beyond the right edge is not drawn", () => {
+  const spec = studio.figure.layout.meta.axes.latency;
+  assert.deepEqual(limitMarks(studio.figure.layout, spec, { ...none, max_latency_ms: 1e6 }).shapes, []);
+});
+
+const tokens = new Proxy({}, { get: (_, name) => (name === "font" ? "sans" : "#123456") });
+
+test("roles get colours of tokens only", () => {
+  const { data, layout } = themed(studio.figure, tokens);
+  assert.equal(data.find((trace) => trace.meta.role === "front").line.color, "#123456");
+  assert.equal(layout.template.layout.font.family, "sans");
+  assert.equal(chartTemplate(tokens).layout.xaxis.showgrid, false);
+});
+
+test("axis titles become flat notes", () => {
+  const texts = themed(studio.figure, tokens).layout.annotations.map((note) => note.text);
+  assert.ok(texts.includes("Accuracy, %"));
+  assert.ok(texts.some((text) => text.startsWith("Latency, ms")));
+});
+
+test("merging keeps what the second does not name", () => {
+  assert.deepEqual(merge({ a: { b: 1, c: 2 }, d: [1] }, { a: { b: 3 }, d: [2] }), { a: { b: 3, c: 2 }, d: [2] });
+});
+
+test("table and CSV hold every point of the chart, not its decoration", () => {
+  const figure = { data: [{ name: "A, b", x: [1, 2], y: [3, 4] }, { x: [9], y: [9], meta: { decoration: true } }], layout: { xaxis: { title: { text: "ms" } }, yaxis: { title: { text: "%" } } } };
+  assert.deepEqual(figureTable(figure).rows, [["A, b", 1, 3], ["A, b", 2, 4]]);
+  assert.equal(toCsv(figureTable(figure)), 'Series,ms,%\n"A, b",1,3\n"A, b",2,4\n');
+});
+
+test("a spreadsheet never runs a cell as a formula", () => {
+  assert.match(toCsv({ columns: ["a"], rows: [["=1+1"], [-3]] }), /'=1\+1\n-3\n/);
+});

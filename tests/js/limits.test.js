@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bandText, evidenceText, tierOf } from "../../static/js/lib/evidence.js";
+import { limitState, loosening, looseningText } from "../../static/js/lib/limits.js";
+import { lockPrice } from "../../static/js/lib/lock-price.js";
+import { predictionOf } from "../../static/js/lib/bands.js";
+
+test("met only when the upper end of the band passes", () => {
+  assert.equal(limitState(6, 3, 5), "met");
+  assert.equal(limitState(6, 5, 8), "likely");
+  assert.equal(limitState(6, 7, 9), "not met");
+  assert.equal(limitState(null, 7, 9), "no limit");
+  assert.equal(limitState(6, undefined, undefined), "unknown");
+});
+
+const candidates = [
+  { drop_points: 0.4, latency_ms: 1.84, energy_mj: 9, size_bytes: 3e6 },
+  { drop_points: 1.23, latency_ms: 1.1, energy_mj: 5, size_bytes: 2e6 },
+];
+
+test("each limit is told what alone would let a candidate in", () => {
+  const needed = loosening(candidates, { max_accuracy_drop: 1, max_latency_ms: 1.2, max_energy_mj: null, max_size_bytes: null });
+  assert.deepEqual(needed, { max_accuracy_drop: 1.23, max_latency_ms: 1.84 });
+  assert.equal(looseningText(needed), "Allow 1.3 points, or loosen latency to 1.9 ms.");
+});
+
+test("the advice still holds when it is typed in", () => {
+  assert.equal(looseningText({ max_latency_ms: 0.0401 }), "Loosen latency to 0.041 ms.");
+  assert.equal(looseningText({ max_size_bytes: 12_345_678 }), "Loosen storage to 13 MB.");
+});
+
+test("two limits that only together can be met are said so", () => {
+  assert.equal(looseningText({}), "Loosen two limits at once.");
+});
+
+test("evidence is never shown better than it is", () => {
+  assert.equal(tierOf("measured"), "measured");
+  assert.equal(tierOf("similar chip"), "similar");
+  assert.equal(tierOf("something new"), "rough");
+});
+
+test("bands read as percent when small and as a factor when large", () => {
+  assert.equal(bandText(0.77, 1.3), "±30 %");
+  assert.equal(bandText(0.5, 1.5), "×/÷ 2");
+  assert.equal(bandText(1 / 1.7, 1.7), "×/÷ 1.7");
+  assert.equal(bandText(0.97, 1.03), "±3 %");
+  assert.equal(bandText(1, 1), "");
+});
+
+test("the words beside a number say how it is known", () => {
+  assert.equal(evidenceText("similar chip", 1 / 1.7, 1.7), "predicted ×/÷ 1.7");
+  assert.equal(evidenceText("rough", 0.5, 2), "rough ×/÷ 2");
+  assert.equal(evidenceText("exact", 1, 1), "counted exactly");
+  assert.equal(evidenceText("measured", 0.9, 1.1), "measured");
+});
+
+test("a candidate gets the bands of its device", () => {
+  const bands = { latency: [0.5, 2], energy: [0.4, 2.5], accuracy_points: 0.4, labels: { latency: "rough", energy: "rough", accuracy: "calibrated" } };
+  const prediction = predictionOf(candidates[0], bands);
+  assert.deepEqual(prediction.latency_ms, { value: 1.84, low: 0.92, high: 3.68, label: "rough" });
+  assert.equal(prediction.accuracy_drop_points.label, "calibrated");
+  assert.equal(prediction.accuracy_drop_points.high, 0.8);
+});
+
+test("a lock says its price in the numbers that changed", () => {
+  const at = (ms, size, points) => ({ latency_ms: { value: ms }, size_bytes: { value: size }, accuracy_drop_points: { value: points } });
+  assert.equal(lockPrice("conv4_2", "lock", at(3, 1e6, 0.5), at(3.3, 1e6, 0.5)), "Locking conv4_2 costs 0.30 ms.");
+  assert.equal(lockPrice("fc1", "exclude", at(3, 1e6, 0.5), at(3, 2e6, 0.3)), "Leaving fc1 untouched costs 1.00 MB and saves 0.2 points.");
+  assert.equal(lockPrice("fc1", "lock", at(3, 1e6, 0.5), at(3, 1e6, 0.5)), "Locking fc1 costs nothing.");
+});

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { gradeOf } from "../../static/js/components/gauge.js";
+import { gauges, headlineRows, verdict } from "../../static/js/lib/report.js";
+import { snippets } from "../../static/js/lib/snippets.js";
+import { legend, setTechniques, tile, titleOf } from "../../static/js/lib/techniques.js";
+import { withReasons } from "../../static/js/lib/why.js";
+
+const report = JSON.parse(readFileSync(new URL("fixtures/report.json", import.meta.url)));
+const row = (goal, from = report) => headlineRows(from).find((candidate) => candidate.goal.startsWith(goal));
+
+test("measured and predicted never carry the same words", () => {
+  assert.equal(row("Latency on this host").label, "measured");
+  assert.equal(row("Latency on Xiaomi").label, "similar chip");
+  assert.match(row("Latency on Xiaomi").evidence, /^predicted/);
+  assert.equal(row("Storage").evidence, "counted exactly");
+});
+
+test("a latency measured here does not make its energy measured", () => {
+  const here = { ...report, target: "this-host", target_title: "This host", predicted: { ...report.predicted, energy_mj: { ...report.predicted.energy_mj, label: "measured" } } };
+  assert.equal(row("Energy", here).label, "rough");
+  assert.equal(headlineRows(here).length, 4);
+});
+
+test("a measurement outside its band is said", () => {
+  assert.equal(row("Accuracy").outside, false);
+  const off = { ...report, accuracy_drop_points: 2 };
+  assert.equal(row("Accuracy", off).outside, true);
+});
+
+test("accuracy changes in points, with the true minus", () => {
+  assert.equal(row("Accuracy").change, "−0.2 points");
+});
+
+test("a limit that only the estimate meets is likely", () => {
+  assert.equal(row("Latency on Xiaomi").limit.state, "likely");
+  assert.equal(row("Accuracy").limit.state, "met");
+});
+
+test("the verdict says what was missed and by how much", () => {
+  assert.equal(verdict(report).tone, "good");
+  const missed = verdict({ ...report, status: "missed", limits: [{ name: "max_latency_ms", limit: 2, value: 2.4, met: false, sure: false }] });
+  assert.equal(missed.tone, "warn");
+  assert.equal(missed.sentence, "You asked for at most 2.0 ms of latency; this model takes 2.4 ms.");
+});
+
+test("gauges are shares of the best attainable", () => {
+  const bestLog2 = { latency: Math.log2(report.ratios.target_latency) * 2, energy: 5, storage: 6 };
+  const [accuracy, latency] = gauges(report, bestLog2);
+  assert.equal(Math.round(accuracy[1]), 96);
+  assert.equal(Math.round(latency[1]), 50);
+  assert.equal(gauges(report, null)[1][1], null);
+  assert.deepEqual([gradeOf(49)[1], gradeOf(50)[1], gradeOf(90)[1]], ["low", "fair", "high"]);
+});
+
+test("snippets have exactly three lines", () => {
+  for (const code of Object.values(snippets({ file: "model.onnx", shape: [1, 28, 28], preprocessing: { divide: 255 } }))) {
+    assert.equal(code.split("\n").length, 3);
+  }
+});
+
+test("stacked techniques show both letters and names", () => {
+  setTechniques({ filter_pruning: { title: "Filter pruning", letter: "P", token: "tech-prune" }, svd: { title: "Low rank", letter: "S", token: "tech-svd" } });
+  assert.equal(titleOf("filter_pruning+svd"), "Filter pruning + Low rank");
+  assert.match(tile("filter_pruning+svd", true), /class="tech int8 two"/);
+  assert.match(tile("svd"), /--tech:var\(--tech-svd\)/);
+  assert.match(legend(["svd", "keep"], true), /also int8/);
+});
+
+test("an unknown technique keeps a name and never breaks the page", () => {
+  assert.match(tile("<b>"), /\?/);
+  assert.equal(titleOf("sparse_coding"), "sparse coding");
+});
+
+test("why is one clause with a figure", () => {
+  const layer = (technique, ms, macs) => ({ layer: "a", technique, ms_before: 2, ms_after: ms, macs_before: 100, macs_after: macs, params_before: 10, params_after: macs / 10 });
+  const rows = withReasons([layer("svd", 0.5, 25), { ...layer("keep", 2, 100), ms_before: 6 }]);
+  assert.equal(rows[0].why, "25 % of the time; 4.0× fewer multiply–adds");
+  assert.equal(rows[1].why, "75 % of the time; no change pays here");
+});
