@@ -128,6 +128,11 @@ class LatencyLookup:
         self._reference_ms = 0.0
         self._floor_ms = 0.0
 
+    @property
+    def floor_ms(self) -> float:
+        """What a call of an empty file takes; 0 before anything was measured."""
+        return self._floor_ms
+
     def measure(
         self,
         specs: Iterable[SpecKey],

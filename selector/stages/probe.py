@@ -51,6 +51,7 @@ def merge_probes(job: Job, count: int) -> None:
         kl={key: value for part in parts for key, value in part["kl"].items()},
         op_ms=dict(zip(_specs(job), timings["op_ms"], strict=True)),
         base_ms=tuple(timings["base_ms"]),
+        floor_ms=timings["floor_ms"],
         file_bytes=tuple(timings["file_bytes"]),
         meta=job.folder.read_json(Stage.INSPECT, "baseline.json"),
     )
@@ -68,7 +69,9 @@ def _damage(job: Job, probe: Probe, x: np.ndarray, original: np.ndarray) -> floa
 
 def _host_timings(job: Job, total: int) -> dict[str, Any]:
     """Times of all operations, and of the whole original in float and in 8 bits."""
-    exports = {p: export_onnx(replace(job.network, precision=p), job.calibration) for p in PRECISIONS}
+    exports = {
+        p: export_onnx(replace(job.network, precision=p), job.calibration) for p in PRECISIONS
+    }
     x1 = job.calibration[:1]
 
     def keep_on(done: int, count: int) -> bool:
@@ -76,10 +79,14 @@ def _host_timings(job: Job, total: int) -> dict[str, Any]:
         return True
 
     specs = _specs(job)
-    measured = LatencyLookup().measure(specs, keep_on)
+    lookup = LatencyLookup()
+    measured = lookup.measure(specs, keep_on)
     return {
         "op_ms": [measured[spec] for spec in specs],
-        "base_ms": [median_latency_ms(exports[p], x1, TIMING_ROUNDS) for p in LOOKUP_PRECISIONS],
+        "floor_ms": lookup.floor_ms,
+        "base_ms": [
+            median_latency_ms(exports[p], x1, TIMING_ROUNDS) for p in LOOKUP_PRECISIONS
+        ],
         "file_bytes": [len(exports[p]) for p in PRECISIONS],
     }
 
