@@ -93,7 +93,13 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "capacity": 2000, "prefix": "adadeep"},
+        "CONFIG": {
+            # The layer waits 5 seconds at a time for news; the client's own time limit, 5 as well,
+            # would end every socket that stays quiet that long.
+            "hosts": [{"address": REDIS_URL, "socket_timeout": 30}],
+            "capacity": 2000,
+            "prefix": "adadeep",
+        },
     }
 }
 
@@ -118,6 +124,8 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 # ES modules import each other by plain names, so names carry no hash: the browser asks each time.
 WHITENOISE_MAX_AGE = 0
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 FILE_UPLOAD_TEMP_DIR = ADADEEP_HOME / "tmp"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024**2
