@@ -55,7 +55,7 @@ def test_larger_operations_take_longer():
     assert 0 < found[dense(16), Precision.FP32] < found[dense(1024), Precision.FP32]
 
 
-def test_an_operation_is_timed_once():
+def test_an_operation_that_is_known_is_not_timed_again():
     lookup = LatencyLookup()
     key = (dense(64), Precision.INT8)
     first = lookup.measure([key, key])
