@@ -9,8 +9,8 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 from webapp.accounts.middleware import LocalSockets  # noqa: E402
 from webapp.bodylimit import BodyLimit  # noqa: E402
-from webapp.urls import websocket_urlpatterns  # noqa: E402
+from webapp.jobs.urls import websocket_urlpatterns as job_sockets  # noqa: E402
+from webapp.projects.urls import websocket_urlpatterns as project_sockets  # noqa: E402
 
-application = ProtocolTypeRouter(
-    {"http": BodyLimit(http), "websocket": LocalSockets(URLRouter(websocket_urlpatterns))}
-)
+sockets = URLRouter([*project_sockets, *job_sockets])
+application = ProtocolTypeRouter({"http": BodyLimit(http), "websocket": LocalSockets(sockets)})

@@ -125,7 +125,6 @@ WHITENOISE_USE_FINDERS = True
 # ES modules import each other by plain names, so names carry no hash: the browser asks each time.
 WHITENOISE_MAX_AGE = 0
 WHITENOISE_ALLOW_ALL_ORIGINS = False
-WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 FILE_UPLOAD_TEMP_DIR = ADADEEP_HOME / "tmp"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024**2

@@ -1,6 +1,7 @@
 import threading
 import time
 
+import psutil
 import pytest
 from django.db import connections
 
@@ -176,6 +177,28 @@ def test_cancel_stops_a_running_job_within_a_second(user, engine, deaf):
     assert time.monotonic() - started < 1.3
     job.refresh_from_db()
     assert job.state == JobState.CANCELLED
+
+
+def test_deleting_a_running_job_ends_its_engine(user, engine, home):
+    engine(INSPECT={"sleep_s": 30})
+    job = making.study(user)
+    thread = in_background(job)
+    wait_for((job.folder / "runs.txt").exists)
+    wait_for(lambda: runs(job))
+    pid = int((job.folder / "runs.txt").read_text().split()[1])
+    services.job_delete(job=job)
+    thread.join(5)
+    assert not thread.is_alive()
+    assert not psutil.pid_exists(pid)
+    services.folders_sweep(older_than_s=-1)
+    assert not job.folder.exists()
+
+
+def test_engine_gone_wild_does_not_fill_the_database(user, engine):
+    engine(INSPECT={"code": "[say(stage, 'log', data={'text': str(n)}) for n in range(20000)]"})
+    job = making.study(user)
+    tasks.run(str(job.id))
+    assert job.events.count() < 8000
 
 
 def test_cancel_of_a_waiting_job_is_final(user, work_off):

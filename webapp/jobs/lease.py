@@ -52,8 +52,15 @@ class Lease:
         self.write(heartbeat=timezone.now())
 
     def cancel_requested(self) -> bool:
-        """Whether the user asked to stop."""
-        return bool(self.rows.filter(cancel_requested=True).exists())
+        """Whether the user asked to stop.
+
+        Raises:
+            LeaseLostError: when the job belongs to another attempt, or was deleted.
+        """
+        asked = self.rows.values_list("cancel_requested", flat=True).first()
+        if asked is None:
+            raise LeaseLostError(str(self.job_id))
+        return bool(asked)
 
     def finish(self, state: JobState, *, message: str = "", reference: str = "") -> None:
         """End the job."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import secrets
@@ -10,13 +9,13 @@ import select
 import signal
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from django.conf import settings
 
 from webapp.jobs import sandbox
-from webapp.jobs.events import Line, append
+from webapp.jobs.events import append
+from webapp.jobs.inbox import Inbox
 
 if TYPE_CHECKING:
     import subprocess
@@ -30,11 +29,9 @@ logger = logging.getLogger(__name__)
 POLL_S = 0.2
 FLUSH_S = 0.5
 GRACE_S = 0.4
-LONGEST_LINE = 1024**2
 READ_BYTES = 64 * 1024
 LOG_TAIL_BYTES = 4000
 REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-KINDS = frozenset({"progress", "metric", "candidate", "log", "done", "error"})
 
 MET, FAULT, BAD_REQUEST, MISSED, INFEASIBLE = 0, 1, 2, 3, 4
 
@@ -51,62 +48,19 @@ class StageFailedError(Exception):
         self.reference = reference
 
 
-@dataclass(slots=True)
-class Inbox:
-    """Lines of the engine that wait to be stored, at most one of a kind where the last one counts."""
+class Every:
+    """Something that is due once in so many seconds, first after that time."""
 
-    stage: Stage
-    waiting: list[Line] = field(default_factory=list)
-    rest: bytes = b""
-    error: str = ""
-    done: dict[str, Any] = field(default_factory=dict)
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._last = time.monotonic()
 
-    def feed(self, chunk: bytes) -> None:
-        """Take in output; what is no progress line is dropped."""
-        *lines, self.rest = (self.rest + chunk).split(b"\n")
-        if len(self.rest) > LONGEST_LINE:
-            self.rest = b""
-        for text in lines:
-            line = parse(text, self.stage)
-            if line:
-                self._take(line)
-
-    def _take(self, line: Line) -> None:
-        if line.kind == "error":
-            self.error = str(line.data.get("message", ""))
-        if line.kind == "done":
-            self.done = line.data
-        if line.kind in ("progress", "metric"):
-            # A newer value replaces an older one that nobody has seen.
-            self.waiting = [
-                w for w in self.waiting if (w.kind, w.part) != (line.kind, line.part)
-            ]
-        self.waiting.append(line)
-
-    def take_all(self) -> list[Line]:
-        """What waits, oldest first; it waits no longer."""
-        lines, self.waiting = self.waiting, []
-        return lines
-
-
-def parse(text: bytes, stage: Stage) -> Line | None:
-    """One line of the engine, or ``None`` when it is none."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(value, dict) or value.get("kind") not in KINDS:
-        return None
-    data = value.get("data")
-    return Line(
-        stage=stage,
-        kind=value["kind"],
-        part=str(value.get("part") or "")[:16],
-        data=data if isinstance(data, dict) else {},
-        done=_number(value.get("done")),
-        total=_number(value.get("total")),
-        eta_s=_number(value.get("eta_s")),
-    )
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < self.seconds:
+            return False
+        self._last = now
+        return True
 
 
 def run_stage(job: Job, lease: Lease, stage: Stage) -> int:
@@ -136,24 +90,22 @@ def run_stage(job: Job, lease: Lease, stage: Stage) -> int:
 def _follow(process: subprocess.Popen[bytes], lease: Lease, inbox: Inbox) -> int:
     """Store what the engine says and keep the lease until the engine has ended."""
     output = _pipe(process.stdout)
-    started = flushed = beaten = time.monotonic()
+    flush, beat = Every(FLUSH_S), Every(settings.LEASE_HEARTBEAT_S)
+    ask, limit = Every(POLL_S), Every(settings.ENGINE_STAGE_HOURS * 3600)
     while True:
         readable, _, _ = select.select([output], [], [], POLL_S)
         chunk = os.read(output, READ_BYTES) if readable else b""
         if readable and not chunk:
             return process.wait()
         inbox.feed(chunk)
-        now = time.monotonic()
-        if now - flushed >= FLUSH_S:
+        if flush.is_due():
             append(lease, inbox.take_all())
-            flushed = now
-        if now - beaten >= settings.LEASE_HEARTBEAT_S:
+        if beat.is_due():
             lease.beat()
-            beaten = now
-        if lease.cancel_requested():
+        if ask.is_due() and lease.cancel_requested():
             _ask_to_stop(process)
             raise StageCancelledError
-        if now - started > settings.ENGINE_STAGE_HOURS * 3600:
+        if limit.is_due():
             hours = settings.ENGINE_STAGE_HOURS
             raise StageFailedError(f"{inbox.stage.capitalize()} took more than {hours} hours.")
 
@@ -197,7 +149,3 @@ def _pipe(stream: IO[bytes] | None) -> int:
     if stream is None:
         raise StageFailedError("The engine has no output to read.")
     return stream.fileno()
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,8 @@ def start_engine(arguments: list[str], folder: Path, log: IO[bytes]) -> subproce
     command = settings.ENGINE_COMMAND or [sys.executable, "-P", "-m", "selector"]
     options = {"parent": os.getpid(), "death_signal": signal.SIGKILL, "limits": limits()}
     scratch = folder / "tmp"
-    scratch.mkdir(exist_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
     return subprocess.Popen(  # noqa: S603 - the command is ours, no shell is involved
         [
             *network_isolation(),

@@ -106,11 +106,11 @@ def jobs_send_waiting(for_s: float = 0.0) -> None:
         tasks.send(job_id)
 
 
-def folders_sweep() -> None:
+def folders_sweep(older_than_s: float) -> None:
     """Delete folders of jobs that are no more (a worker may have written after the deletion)."""
     known = {str(pk) for pk in Job.objects.values_list("pk", flat=True)}
     for folder in settings.JOB_ROOT.iterdir():
-        if folder.name not in known and _age_s(folder) > settings.LEASE_LOST_S:
+        if folder.name not in known and _age_s(folder) > older_than_s:
             folders.remove(Job(pk=UUID(folder.name)))
 
 

@@ -118,7 +118,7 @@ class Supervisor:
                 services.jobs_reap()
             if now - self._swept > SWEEP_S:
                 self._swept = now
-                services.folders_sweep()
+                services.folders_sweep(settings.LEASE_LOST_S)
                 uploads_sweep(ORPHANED_UPLOAD_S)
         except (DatabaseError, OSError) as error:
             # The next round tries again; a supervisor that dies of this would take all down.
