@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 ACCURACY, AGREEMENT = "accuracy", "agreement"
 
-_Z95 = 1.959964
+Z95 = 1.959964
 _SUM_TOLERANCE = 1e-3
+_ROWS_AT_ONCE = 512
+# Activations of a batch are many times its inputs: large images go in small batches.
+_BATCH_VALUES, _LARGEST_BATCH = 2**22, 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,59 +67,42 @@ class Evaluation:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flip:
-    """An example whose answer went from right to wrong or back; ``index`` is its row in the data."""
+class OnnxAnswers:
+    """A loaded file that answers to inputs; load it once for many batches."""
 
-    index: int
-    wanted: int
-    before: int
-    after: int
-    confidence_before: float
-    confidence_after: float
+    def __init__(self, data: bytes) -> None:
+        self._session = quiet_session(data)
+        entry = self._session.get_inputs()[0]
+        self._input = entry.name
+        self._fixed = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else 0
 
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The first output ``[n, classes]`` for model-ready inputs ``[n, ...]``."""
+        size = self._fixed or int(
+            np.clip(_BATCH_VALUES // max(1, x[:1].size), 1, _LARGEST_BATCH)
+        )
+        parts = [self._answer(x[start : start + size]) for start in range(0, len(x), size)]
+        flat: NDArray[np.float32] = np.concatenate(parts).reshape(len(x), -1)
+        return flat
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassChange:
-    """Accuracy of one class before and after (shares); 95 % interval of the change in points."""
-
-    label: int
-    n: int
-    before: float
-    after: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Two files on the same examples. ``drop_points`` are percentage points; positive is a loss."""
-
-    drop_points: float
-    drop_ci_points: tuple[float, float]
-    n_lost: int
-    n_gained: int
-    agreement: float
-    per_class: tuple[ClassChange, ...]
-    flips: tuple[Flip, ...]
-
-
-def onnx_logits(data: bytes, x: NDArray[np.float32], batch: int = 256) -> NDArray[np.float32]:
-    """What the file answers to model-ready inputs ``[n, ...]``: its first output, ``[n, classes]``."""
-    session = quiet_session(data)
-    entry = session.get_inputs()[0]
-    fixed = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else 0
-    size = fixed or batch
-    answers = []
-    for start in range(0, len(x), size):
-        part = x[start : start + size]
-        missing = fixed - len(part) if fixed else 0
+    def _answer(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
+        missing = max(0, self._fixed - len(part))
         if missing:
             part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
-        found = session.run(None, {entry.name: part})[0]
-        answers.append(found[: len(found) - missing])
-    flat: NDArray[np.float32] = np.concatenate(answers).reshape(len(x), -1)
-    return flat
+        found: NDArray[np.float32] = self._session.run(None, {self._input: part})[0]
+        return found[: len(found) - missing]
+
+
+def onnx_logits(data: bytes, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a file answers to model-ready inputs ``[n, ...]``: its first output, ``[n, classes]``."""
+    return OnnxAnswers(data)(x)
+
+
+def onnx_log_probabilities(data: bytes, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Log-probabilities ``[n, classes]`` of a file's answers, whatever it ends in."""
+    floor = np.float32(1e-12)
+    ready: NDArray[np.float32] = np.log(np.maximum(probabilities(onnx_logits(data, x)), floor))
+    return ready
 
 
 def evaluate_onnx(
@@ -134,7 +120,8 @@ def evaluate_onnx(
         reference: the original's answers on the split; left out, the file is the original.
         profile: where MACs and parameters are taken from.
     """
-    logits = np.concatenate([onnx_logits(data, x) for x, _ in split.batches(2048)])
+    answer = OnnxAnswers(data)
+    logits = np.concatenate([answer(x) for x, _ in split.batches(_ROWS_AT_ONCE)])
     answers = logits.argmax(axis=1).astype(np.int64)
     wanted = split.y if split.y is not None else answers if reference is None else reference
     correct = int((answers == wanted).sum())
@@ -153,50 +140,12 @@ def evaluate_onnx(
     )
 
 
-def compare(
-    before: Evaluation, after: Evaluation, split: Split, *, flips: int = 50
-) -> Comparison:
-    """What changed between two files on the same split; the flips of most confidence come first."""
-    lost = before.correct & ~after.correct
-    gained = after.correct & ~before.correct
-    n = len(lost)
-    low, high = paired_interval(int(lost.sum()), int(gained.sum()), n)
-    sure = np.maximum(before.confidences, after.confidences)
-    rows = np.flatnonzero(lost | gained)
-    rows = rows[np.lexsort((rows, -sure[rows], gained[rows]))][:flips]
-    return Comparison(
-        drop_points=100 * (int(lost.sum()) - int(gained.sum())) / n,
-        drop_ci_points=(100 * low, 100 * high),
-        n_lost=int(lost.sum()),
-        n_gained=int(gained.sum()),
-        agreement=float((before.answers == after.answers).mean()),
-        per_class=tuple(
-            _class_change(before, after, int(label)) for label in np.unique(before.wanted)
-        ),
-        flips=tuple(_flip(before, after, split, int(row)) for row in rows),
-    )
-
-
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927): sound at shares near 0 and 1."""
-    share, z2 = correct / total, _Z95**2
+    share, z2 = correct / total, Z95**2
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = (
-        _Z95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
-    )
+    half = Z95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
     return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def paired_interval(lost: int, gained: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of the loss of accuracy between two files on the same examples.
-
-    Adjusted Wald (Bonett and Price 2012): one imagined loss and one gain keep it honest when
-    hardly any answer changed.
-    """
-    p_lost, p_gained = (lost + 1) / (total + 2), (gained + 1) / (total + 2)
-    middle = p_lost - p_gained
-    half = _Z95 * math.sqrt((p_lost + p_gained - middle**2) / (total + 2))
-    return middle - half, middle + half
 
 
 def probabilities(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -221,28 +170,3 @@ def is_chance(accuracy_ci: tuple[float, float], labels: NDArray[np.int64]) -> bo
     """Whether an accuracy could come from always naming the commonest class."""
     commonest = float(np.bincount(labels).max() / len(labels))
     return accuracy_ci[0] <= commonest
-
-
-def _class_change(before: Evaluation, after: Evaluation, label: int) -> ClassChange:
-    rows = before.wanted == label
-    was, now = before.correct[rows], after.correct[rows]
-    low, high = paired_interval(int((was & ~now).sum()), int((now & ~was).sum()), len(was))
-    return ClassChange(
-        label=label,
-        n=len(was),
-        before=float(was.mean()),
-        after=float(now.mean()),
-        low=-100 * high,
-        high=-100 * low,
-    )
-
-
-def _flip(before: Evaluation, after: Evaluation, split: Split, row: int) -> Flip:
-    return Flip(
-        index=int(split.indices[row]),
-        wanted=int(before.wanted[row]),
-        before=int(before.answers[row]),
-        after=int(after.answers[row]),
-        confidence_before=round(float(before.confidences[row]), 4),
-        confidence_after=round(float(after.confidences[row]), 4),
-    )

@@ -18,8 +18,9 @@ from selector.errors import SelectorError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from compression.comparison import Comparison
     from compression.cost import DeviceProfile
-    from compression.evaluation import Comparison, Evaluation
+    from compression.evaluation import Evaluation
     from compression.latency import Timing
     from compression.types import Recipe
     from selector.request import Request

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from compression.cost import device_names
 from compression.errors import DataRefusedError
 from compression.preprocessing import Preprocessing
 from selector.errors import BadRequestError
+from selector.json_values import as_integer, as_number, as_object, as_text
 from selector.types import Budgets, Goals, Lock
 
 if TYPE_CHECKING:
@@ -84,12 +84,14 @@ def parse_request(values: object, *, folder: Path) -> Request:
     Raises:
         BadRequestError: naming the key, what is wrong with it and what would do.
     """
-    known = _object(values, "The request", [item.name for item in fields(Request)])
+    known = as_object(values, "The request", [item.name for item in fields(Request)])
     if not isinstance(known.get("model"), str):
         raise BadRequestError('The request needs "model": the path of an ONNX file.')
     return Request(
         model=folder / known["model"],
-        data=folder / _text(known, "data", "") if known.get("data") is not None else None,
+        data=folder / as_text(known["data"], '"data"')
+        if known.get("data") is not None
+        else None,
         preprocessing=_preprocessing(known.get("preprocessing")),
         target=parse_target(known.get("target", "this-host")),
         goals=parse_goals(known.get("goals", {})),
@@ -97,30 +99,30 @@ def parse_request(values: object, *, folder: Path) -> Request:
         selector=_selector(known.get("selector", "dqn")),
         techniques=_techniques(known.get("techniques")),
         locks=parse_locks(known.get("locks", {})),
-        time_limit_s=_number(known.get("time_limit_s", 600), "time_limit_s", 1, 7 * 86400),
-        threads=_integer(known.get("threads", 2), "threads", 1, 256),
-        seed=_integer(known.get("seed", 0), "seed", 0, 2**31 - 1),
+        time_limit_s=as_number(known.get("time_limit_s", 600), "time_limit_s", 1, 7 * 86400),
+        threads=as_integer(known.get("threads", 2), "threads", 1, 256),
+        seed=as_integer(known.get("seed", 0), "seed", 0, 2**31 - 1),
     )
 
 
 def parse_goals(values: object) -> Goals:
     """The four weights, normalised to sum to 1; a weight that is not named counts as 0."""
-    known = _object(values, '"goals"', [item.name for item in fields(Goals)])
+    known = as_object(values, '"goals"', [item.name for item in fields(Goals)])
     if not known:
         return Goals()
-    weights = {name: _number(known[name], f"goals.{name}", 0, 1e9) for name in known}
+    weights = {name: as_number(known[name], f"goals.{name}", 0, 1e9) for name in known}
     absent = {item.name: 0.0 for item in fields(Goals)}
     return Goals(**(absent | weights)).normalised()
 
 
 def parse_budgets(values: object) -> Budgets:
     """The four limits; ``null`` means no limit."""
-    known = _object(values, '"budgets"', [item.name for item in fields(Budgets)])
+    known = as_object(values, '"budgets"', [item.name for item in fields(Budgets)])
     limits: dict[str, float] = {}
     for name, value in known.items():
         if value is None:
             continue
-        limit = _number(value, f"budgets.{name}", 0, 1e15)
+        limit = as_number(value, f"budgets.{name}", 0, 1e15)
         if limit == 0 and name != "max_accuracy_drop":
             raise BadRequestError(
                 f"budgets.{name} is 0, which no network can meet. Give a larger limit, or null."
@@ -161,7 +163,7 @@ def _lock(layer: str, value: object) -> Lock:
     form = f'locks.{layer} must be "keep", {{"technique": ..., "params": {{}}}} or {{"exclude": [...]}}.'
     if not isinstance(value, Mapping) or ("technique" in value) == ("exclude" in value):
         raise BadRequestError(form)
-    known = _object(value, f"locks.{layer}", ["technique", "params", "exclude"])
+    known = as_object(value, f"locks.{layer}", ["technique", "params", "exclude"])
     if "exclude" in known:
         if not isinstance(known["exclude"], list) or "params" in known:
             raise BadRequestError(form)
@@ -211,40 +213,3 @@ def _preprocessing(value: object) -> Preprocessing | None:
         return Preprocessing.from_json(value)
     except DataRefusedError as error:
         raise BadRequestError(str(error)) from error
-
-
-def _object(value: object, where: str, keys: list[str]) -> dict[str, Any]:
-    """The mapping, when all of its keys are known."""
-    if not isinstance(value, Mapping):
-        raise BadRequestError(f"{where} must be a JSON object.")
-    unknown = [str(key) for key in value if key not in keys]
-    if unknown:
-        raise BadRequestError(
-            f"{where} has unknown keys: {', '.join(unknown)}. Known keys: {', '.join(keys)}."
-        )
-    return dict(value)
-
-
-def _text(values: Mapping[str, Any], key: str, default: str) -> str:
-    value = values.get(key, default)
-    if not isinstance(value, str):
-        raise BadRequestError(f'"{key}" must be a text.')
-    return value
-
-
-def _number(value: object, where: str, low: float, high: float) -> float:
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not math.isfinite(value)
-    ):
-        raise BadRequestError(f"{where} must be a number; got {value!r}.")
-    if not low <= value <= high:
-        raise BadRequestError(f"{where} must lie between {low:g} and {high:g}; got {value:g}.")
-    return float(value)
-
-
-def _integer(value: object, where: str, low: int, high: int) -> int:
-    if isinstance(value, float) or not isinstance(value, int):
-        raise BadRequestError(f"{where} must be a whole number; got {value!r}.")
-    return int(_number(value, where, low, high))

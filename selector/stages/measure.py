@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compression.evaluation import compare, evaluate_onnx
+from compression.comparison import compare
+from compression.evaluation import evaluate_onnx
 from compression.latency import paired_latency
 from compression.types import Stage
 from selector.choosing import read_recipe
@@ -17,7 +18,6 @@ from selector.stages.export import recovered_network
 from selector.study import load_surrogate, validated_candidates
 
 if TYPE_CHECKING:
-    from compression.evaluation import Evaluation
     from selector.job import Job
 
 ROUNDS = 50
@@ -53,7 +53,7 @@ def measure(job: Job) -> None:
             result=after,
             baseline_timing=timings["baseline"],
             result_timing=timings["result"],
-            artifacts=_artifacts(job, exported["files"], after),
+            artifacts=_artifacts(job, exported["files"]),
             **_facts(job),
         )
     )
@@ -67,7 +67,6 @@ def _facts(job: Job) -> dict[str, Any]:
     config = np.array(recovered["config"], dtype=np.int64)
     expected = predict(surrogate, config, job.target)
     baseline = surrogate.baseline(job.target)
-    stopped = "time" if job.reporter.stopped_by_time or recovered.get("stopped_by") else None
     return {
         "request": job.request,
         "target": job.target,
@@ -87,22 +86,31 @@ def _facts(job: Job) -> dict[str, Any]:
         "class_names": job.dataset.class_names,
         "preprocessing": job.dataset.preprocessing.to_json(),
         "notes": (*job.network.notes, *job.dataset.notes),
-        "status": "infeasible" if recovered.get("infeasible") else None,
-        "stopped_by": stopped,
+        "status": "infeasible" if recovered["infeasible"] else None,
+        "stopped_by": "time" if job.reporter.stopped_by_time or recovered["stopped_by"] else None,
     }
 
 
 def _search(job: Job, recovered: dict[str, Any]) -> dict[str, Any]:
     return {
         "selector": job.request.selector,
-        "candidates_scored": recovered.get("candidates_scored", 0),
+        "candidates_scored": _scored(job),
         "candidates_built": len(validated_candidates(job.folder)) + len(recovered["attempts"]),
-        "gap_to_best_found": recovered.get("gap_to_best_found", 0.0),
+        "answered_by": recovered["answered_by"],
+        "gap_to_best_found": recovered["gap_to_best_found"],
     }
 
 
+def _scored(job: Job) -> int:
+    """Recipes that the selector has looked at while it learnt."""
+    if not job.folder.is_done(Stage.SEARCH):
+        return 0
+    curve = job.folder.read_json(Stage.SEARCH, "search.json")["curve"]
+    return int(curve[-1]["episode"]) if curve else 0
+
+
 def _artifacts(
-    job: Job, files: list[dict[str, Any]], result: Evaluation
+    job: Job, files: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     rows = []
     for row in files:

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 
+from compression.comparison import compare, paired_interval
 from compression.data import load_data
 from compression.evaluation import (
-    compare,
     evaluate_onnx,
     is_chance,
     onnx_logits,
-    paired_interval,
     probabilities,
     wilson_interval,
     zip_bytes,

@@ -6,8 +6,9 @@ import jsonschema
 import numpy as np
 import pytest
 
+from compression.comparison import compare
 from compression.cost import load_device
-from compression.evaluation import Evaluation, compare, wilson_interval
+from compression.evaluation import Evaluation, wilson_interval
 from compression.latency import Timing
 from compression.types import RecipeStep
 from selector.errors import SelectorError

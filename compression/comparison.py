@@ -1,0 +1,113 @@
+"""Two files on the same examples: what was lost, what was gained, and whether chance explains it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compression.evaluation import Z95
+
+if TYPE_CHECKING:
+    from compression.data import Split
+    from compression.evaluation import Evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """An example whose answer went from right to wrong or back; ``index`` is its row in the data."""
+
+    index: int
+    wanted: int
+    before: int
+    after: int
+    confidence_before: float
+    confidence_after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassChange:
+    """Accuracy of one class before and after (shares); 95 % interval of the change in points."""
+
+    label: int
+    n: int
+    before: float
+    after: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two files on the same examples. ``drop_points`` are percentage points; positive is a loss."""
+
+    drop_points: float
+    drop_ci_points: tuple[float, float]
+    n_lost: int
+    n_gained: int
+    agreement: float
+    per_class: tuple[ClassChange, ...]
+    flips: tuple[Flip, ...]
+
+
+def compare(
+    before: Evaluation, after: Evaluation, split: Split, *, flips: int = 50
+) -> Comparison:
+    """What changed between two files on the same split; the flips of most confidence come first."""
+    lost = before.correct & ~after.correct
+    gained = after.correct & ~before.correct
+    n = len(lost)
+    low, high = paired_interval(int(lost.sum()), int(gained.sum()), n)
+    sure = np.maximum(before.confidences, after.confidences)
+    rows = np.flatnonzero(lost | gained)
+    rows = rows[np.lexsort((rows, -sure[rows], gained[rows]))][:flips]
+    return Comparison(
+        drop_points=100 * (int(lost.sum()) - int(gained.sum())) / n,
+        drop_ci_points=(100 * low, 100 * high),
+        n_lost=int(lost.sum()),
+        n_gained=int(gained.sum()),
+        agreement=float((before.answers == after.answers).mean()),
+        per_class=tuple(
+            _class_change(before, after, int(label)) for label in np.unique(before.wanted)
+        ),
+        flips=tuple(_flip(before, after, split, int(row)) for row in rows),
+    )
+
+
+def paired_interval(lost: int, gained: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of the loss of accuracy between two files on the same examples.
+
+    Adjusted Wald (Bonett and Price 2012): one imagined loss and one gain keep it honest when
+    hardly any answer changed.
+    """
+    p_lost, p_gained = (lost + 1) / (total + 2), (gained + 1) / (total + 2)
+    middle = p_lost - p_gained
+    half = Z95 * math.sqrt((p_lost + p_gained - middle**2) / (total + 2))
+    return middle - half, middle + half
+
+
+def _class_change(before: Evaluation, after: Evaluation, label: int) -> ClassChange:
+    rows = before.wanted == label
+    was, now = before.correct[rows], after.correct[rows]
+    low, high = paired_interval(int((was & ~now).sum()), int((now & ~was).sum()), len(was))
+    return ClassChange(
+        label=label,
+        n=len(was),
+        before=float(was.mean()),
+        after=float(now.mean()),
+        low=-100 * high,
+        high=-100 * low,
+    )
+
+
+def _flip(before: Evaluation, after: Evaluation, split: Split, row: int) -> Flip:
+    return Flip(
+        index=int(split.indices[row]),
+        wanted=int(before.wanted[row]),
+        before=int(before.answers[row]),
+        after=int(after.answers[row]),
+        confidence_before=round(float(before.confidences[row]), 4),
+        confidence_after=round(float(after.confidences[row]), 4),
+    )
