@@ -34,6 +34,7 @@ class Split:
     """Some examples of a source array; raw values are kept and prepared when asked for.
 
     ``indices`` are rows of ``raw``. ``y`` is int64 in the order of ``indices``, or ``None``.
+    ``n_groups`` counts the persons, speakers, ... they come from; 0 where that is not known.
     """
 
     raw: NDArray[Any]
@@ -41,6 +42,7 @@ class Split:
     y: NDArray[np.int64] | None
     input_shape: Shape
     preprocessing: Preprocessing
+    n_groups: int = 0
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -206,6 +208,7 @@ def _dataset(
             y=None if part.y is None else part.y[source.rows],
             input_shape=input_shape,
             preprocessing=candidates[0],
+            n_groups=0 if part.group is None else len(np.unique(part.group[source.rows])),
         )
     labelled = splits[TESTING].y is not None
     unlabelled = "The data has no labels: accuracy is agreement with the original model."
