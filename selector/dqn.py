@@ -45,14 +45,16 @@ class Training:
     """
 
     seed: int = 0
-    rounds: int = 150
+    rounds: int = 120
     episodes_per_round: int = 128
     updates_per_round: int = 8
     batch_size: int = 512
     width: int = 128
     learning_rate: float = 1e-3
+    beta: float = 0.02
     gamma: float = 1.0
     target_mix: float = 0.02
+    exploration_initial: float = 0.2
     exploration_fraction: float = 0.6
     exploration_final: float = 0.03
     redrawn_wishes: float = 0.3
@@ -154,7 +156,8 @@ class _Trainer:
     def _epsilon(self, done: int) -> float:
         settings = self.settings
         share = min(1.0, done / (settings.exploration_fraction * settings.rounds))
-        return 1.0 + share * (settings.exploration_final - 1.0)
+        span = settings.exploration_final - settings.exploration_initial
+        return settings.exploration_initial + share * span
 
     def _set_learning_rate(self, done: int) -> None:
         share = max(0.0, 2.0 * done / self.settings.rounds - 1.0)
@@ -195,7 +198,7 @@ class _Trainer:
         wants = wants.mixed(fresh, self.rng.random(len(wants)) < settings.redrawn_wishes)
         trace = self.env.trace(configs, wants)
         predicted, wanted = self._values(trace)
-        loss = torch.nn.functional.smooth_l1_loss(predicted, wanted, beta=0.1)
+        loss = torch.nn.functional.smooth_l1_loss(predicted, wanted, beta=self.settings.beta)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.q_net.parameters(), 5.0)
