@@ -41,7 +41,9 @@ test("evidence is never shown better than it is", () => {
 
 test("bands read as percent when small and as a factor when large", () => {
   assert.equal(bandText(0.77, 1.3), "±30 %");
-  assert.equal(bandText(0.5, 1.5), "×/÷ 2");
+  assert.equal(bandText(0.7, 1.3), "±30 %");
+  assert.equal(bandText(0.5, 1.5), "±50 %");
+  assert.equal(bandText(0.4, 2.5), "×/÷ 2.5");
   assert.equal(bandText(1 / 1.7, 1.7), "×/÷ 1.7");
   assert.equal(bandText(0.97, 1.03), "±3 %");
   assert.equal(bandText(1, 1), "");

@@ -1,11 +1,12 @@
 // The recipe row by row: technique, before → after, why, lock and exclude; a row opens to say which
 // techniques fit and why the others do not. Emits "lock-change" {layer, lock} and "layer-hover".
-import { $, $$, escape } from "../lib/dom.js";
+import { $, $$, escape, setText } from "../lib/dom.js";
 import { count, predicted } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { beforeAfter } from "../lib/markup.js";
 import { lookOf, tile, titleOf } from "../lib/techniques.js";
 
+const MICRO_BELOW_MS = 0.2;
 const SORT = { order: null, params: "params_after", macs: "macs_after", ms: "ms_after" };
 
 export class LayerTable {
@@ -17,8 +18,13 @@ export class LayerTable {
     this.body.addEventListener("focusin", (event) => this.hover(event.target));
   }
 
-  /** Facts of the layers by name: {text, params, macs, ms, applicable}; techniques: names in order. */
-  setFacts(layers, techniques) {
+  /**
+   * layers: {name, text, params, macs, ms, applicable}; techniques: names in order. A network of a
+   * few hundredths of a millisecond is told in microseconds: its layers would all read "<0.01".
+   */
+  setFacts(layers, techniques, totalMs = null) {
+    this.micro = totalMs !== null && totalMs < MICRO_BELOW_MS;
+    setText($('[data-sort="ms"]', this.table), this.micro ? "µs" : "ms");
     this.facts = new Map(layers.map((layer, i) => [layer.name, { ...layer, order: i }]));
     this.techniques = techniques;
   }
@@ -39,6 +45,10 @@ export class LayerTable {
     if (held) this.body.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
   }
 
+  get showTime() {
+    return this.micro ? (ms) => predicted(1000 * ms) : (ms) => (ms === 0 ? "–" : predicted(ms));
+  }
+
   row(row) {
     const fact = this.facts.get(row.layer);
     const name = escape(row.layer);
@@ -49,7 +59,7 @@ export class LayerTable {
     const press = (kind, on, icon, label) => `<button type="button" class="btn icon quiet" data-action="${kind}" data-key="${kind}:${name}" aria-pressed="${on}" title="${label}" aria-label="${label}: ${name}">${ICONS[icon]}</button>`;
     return `<tr data-layer="${name}"><td class="col-layer"><span class="mono">${name}</span><br><span class="tiny muted">${escape(fact.text ?? "")}</span></td>
       <td class="technique col-technique"><div>${tile(row.technique, row.int8)}<span>${escape(titleOf(row.technique))}<br><span class="tiny muted">${escape(level)}</span></span></div></td>
-      <td class="n wide-only">${numbers("params", count)}</td><td class="n wide-only">${numbers("macs", count)}</td><td class="n col-ms">${numbers("ms", predicted)}</td>
+      <td class="n wide-only">${numbers("params", count)}</td><td class="n wide-only">${numbers("macs", count)}</td><td class="n col-ms">${numbers("ms", this.showTime)}</td>
       <td class="why">${escape(row.why ?? "")}</td>
       <td class="nowrap col-control">${press("lock", Boolean(lock) && !excluded, "lock", "Lock this choice")}${press("exclude", excluded, "ban", "Leave untouched")}${this.opener(row, name)}</td></tr>`;
   }

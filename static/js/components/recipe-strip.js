@@ -1,6 +1,6 @@
 // One block a layer, width = time before; below it the same strip at the same scale after.
 // Emits "layer-hover" and "layer-open" with the layer's name.
-import { escape } from "../lib/dom.js";
+import { escape, setText } from "../lib/dom.js";
 import { predicted } from "../lib/format.js";
 import { fillOf, isStacked, lettersOf, titleOf } from "../lib/techniques.js";
 
@@ -26,15 +26,17 @@ class RecipeStrip extends HTMLElement {
     new ResizeObserver(([entry]) => this.resized(entry.contentRect.width)).observe(this.strip);
   }
 
-  /** [{name, ms, text, unsupported}] in model order; called once a model and target. */
-  set layers(layers) {
-    this.model = layers;
-    const total = layers.reduce((sum, layer) => sum + layer.ms, 0) || 1;
-    this.total = total;
-    this.strip.innerHTML = layers.map((layer, i) => `<button type="button" data-layer="${escape(layer.name)}" tabindex="${i ? -1 : 0}" style="--share:${(layer.ms / total).toFixed(4)}"><span></span><small></small></button>`).join("");
+  /** layers: [{name, ms}] in model order; totalMs: the whole network before, or null while unknown. */
+  setLayers(layers, totalMs) {
+    const timed = layers.reduce((sum, layer) => sum + layer.ms, 0);
+    this.total = totalMs;
+    const shareOf = (layer) => (timed > 0 ? (100 * layer.ms) / timed : 1);
+    this.strip.innerHTML = layers.map((layer, i) => `<button type="button" data-layer="${escape(layer.name)}" tabindex="${i ? -1 : 0}" style="--share:${shareOf(layer).toFixed(4)}"><span></span><small></small></button>`).join("");
     this.after.innerHTML = layers.map(() => "<i></i>").join("");
     this.blocks = new Map([...this.strip.children].map((button, i) => [button.dataset.layer, { button, letter: button.firstElementChild, level: button.lastElementChild, after: this.after.children[i], key: "" }]));
-    this.querySelector(".before-total").textContent = `${predicted(total)} ms`;
+    this.sum = layers.reduce((sum, layer) => sum + shareOf(layer), 0);
+    setText(this.querySelector(".strip-what"), timed > 0 ? "One block per layer, width = time before" : "One block per layer; times are not known yet");
+    setText(this.querySelector(".before-total"), totalMs === null ? "" : `${predicted(totalMs)} ms`);
   }
 
   /**
@@ -42,26 +44,25 @@ class RecipeStrip extends HTMLElement {
    * Only blocks that changed are written.
    */
   paint(tiles, totalMs, locks = {}) {
+    const timed = tiles.reduce((sum, tile) => sum + (tile.ms ?? 0), 0);
     for (const tile of tiles) {
       const block = this.blocks.get(tile.layer);
-      if (block) this.paintBlock(block, tile, tile.layer in locks);
+      if (block) this.paintBlock(block, tile, tile.layer in locks, timed);
     }
     if (totalMs === null) return this.paintUnknown();
     this.after.style.setProperty("--width", `${Math.max(0.4, Math.min(100, (100 * totalMs) / this.total)).toFixed(2)}%`);
-    const text = `${predicted(totalMs)} ms`;
-    const node = this.querySelector(".after-total");
-    if (node.textContent !== text) node.textContent = text;
+    setText(this.querySelector(".after-total"), `${predicted(totalMs)} ms`);
   }
 
   /* Before there is a recipe, the strip after would be a guess: it stays empty. */
   paintUnknown() {
     this.after.style.setProperty("--width", "0%");
-    this.querySelector(".after-total").textContent = "not known yet";
+    setText(this.querySelector(".after-total"), "not known yet");
   }
 
-  paintBlock(block, tile, fixed) {
+  paintBlock(block, tile, fixed, timed) {
     const ms = tile.ms ?? null;
-    const key = `${tile.technique}|${tile.level}|${tile.int8}|${fixed}|${this.wide}|${ms}`;
+    const key = `${tile.technique}|${tile.level}|${tile.int8}|${fixed}|${this.wide}|${ms}|${timed}`;
     if (block.key === key) return;
     block.key = key;
     const { button, letter, level, after } = block;
@@ -71,11 +72,11 @@ class RecipeStrip extends HTMLElement {
     button.className = [tile.int8 && "int8", isStacked(tile.technique) && "two", fixed && "fixed", tile.unsupported && "unknown"].filter(Boolean).join(" ");
     letter.textContent = lettersOf(tile.technique).join(" ");
     const words = tile.level ?? "";
-    const room = (this.wide ?? 900) * Number(share) >= ROOM_FOR_LEVEL_PX + PX_PER_LETTER * words.length;
+    const room = ((this.wide ?? 900) * Number(share)) / this.sum >= ROOM_FOR_LEVEL_PX + PX_PER_LETTER * words.length;
     level.textContent = room ? words : "";
     button.setAttribute("aria-label", [tile.layer, titleOf(tile.technique), tile.level, tile.int8 && "int8", fixed && "locked"].filter(Boolean).join(", "));
     after.className = isStacked(tile.technique) ? "two" : "";
-    after.style.cssText = `${fill};--share:${ms === null ? share : Math.max(0.0001, ms).toFixed(5)}`;
+    after.style.cssText = `${fill};--share:${ms === null || !timed ? share : Math.max(0.01, (100 * ms) / timed).toFixed(4)}`;
   }
 
   resized(width) {

@@ -35,8 +35,9 @@ export class StudioView {
     this.studio = studio;
     setTechniques(studio.techniques ?? {});
     const rows = studio.layers.filter(worthShowing);
-    this.strip.layers = rows;
-    this.table.setFacts(rows, Object.keys(studio.techniques ?? {}));
+    const totalMs = studio.baseline?.latency_ms ?? null;
+    this.strip.setLayers(rows, totalMs);
+    this.table.setFacts(rows, Object.keys(studio.techniques ?? {}), totalMs);
     this.unsupported = new Set(rows.filter((layer) => layer.kind !== "other" && !fits(layer)).map((layer) => layer.name));
     if (studio.candidates.length) return;
     const kept = rows.map((layer) => ({ layer: layer.name, technique: "keep", why: fitText(layer) }));

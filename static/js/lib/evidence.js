@@ -20,13 +20,15 @@ export const TIER_MEANING = [
 /** The badge's data-tier for an engine label; an unknown label counts as rough, never as better. */
 export const tierOf = (label) => TIERS[label] ?? "rough";
 
-/** A band as people read it: close to symmetric in percent up to a third, as a factor beyond. */
+const EVEN = 0.03;
+
+/** A band as people read it: in percent when both ends lie equally far or near, else as a factor. */
 export function bandText(low, high) {
   const factor = Math.max(high, 1 / low);
-  if (!Number.isFinite(factor) || factor <= 0) return "";
-  if (factor <= 1.005) return "";
-  if (factor <= 1.35) return `±${Math.max(1, Math.round((factor - 1) * 100))} %`;
-  if (factor <= 1.55) return "±50 %";
+  if (!Number.isFinite(factor) || factor <= 1.005) return "";
+  const [below, above] = [1 - low, high - 1];
+  if (Math.abs(above - below) < EVEN) return `±${Math.max(1, Math.round(above * 100))} %`;
+  if (factor <= 1.35) return `±${Math.round((factor - 1) * 100)} %`;
   return `×/÷ ${Number(factor.toFixed(1))}`;
 }
 
