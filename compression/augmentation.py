@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from compression.types import Shape
 
 
+_WORTH_PASSES = 8.0
+
+
 class Augmentation(StrEnum):
     """What may be done to a sample without changing what it shows."""
 
@@ -20,8 +24,16 @@ class Augmentation(StrEnum):
     SIGNAL = "signal"
 
 
-def augmentation_for(input_shape: Shape) -> Augmentation:
-    """What suits samples of that shape: maps are images, series are signals, vectors neither."""
+def augmentation_for(input_shape: Shape, passes: float = math.inf) -> Augmentation:
+    """What suits samples of that shape: maps are images, series are signals, vectors neither.
+
+    Args:
+        input_shape: Without the batch.
+        passes: How often training will see each sample. Seen only a few times, samples do better as
+            they are (measured on digits: 0.1 points).
+    """
+    if passes < _WORTH_PASSES:
+        return Augmentation.NONE
     return {3: Augmentation.IMAGE, 2: Augmentation.SIGNAL}.get(
         len(input_shape), Augmentation.NONE
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from compression.graph import LayerOutput, Network
 
+_LEAST_ROWS = 8192
 _MOST_ROWS = 16_384
 _MOST_VALUES = 8_000_000
 """Rows times columns of one regression: 64 MB in float64."""
@@ -98,7 +99,7 @@ class _Recorder(fx.Interpreter):
 def _target(layer: _Linear, y: Tensor, samples: int) -> Target:
     inputs = layer.weight[0].numel()
     columns = inputs * (layer.groups if isinstance(layer, nn.Conv1d | nn.Conv2d) else 1)
-    rows = min(_MOST_ROWS, max(2048, 8 * columns), max(256, _MOST_VALUES // columns))
+    rows = min(_MOST_ROWS, max(_LEAST_ROWS, 8 * columns), max(256, _MOST_VALUES // columns))
     dense = isinstance(layer, nn.Linear)
     size = () if dense else tuple(y.shape[2:])
     positions = output_positions(size, max(1, rows // samples))
