@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _SYNTHETIC_VALUES = 50_000_000
 _ANY_LAYOUT = "N*"
+_UNLABELLED = "The data has no labels: accuracy is agreement with the original model."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -198,21 +199,11 @@ def _dataset(
     candidates: tuple[Preprocessing, ...],
     seed: int,
 ) -> Dataset:
-    sources = split(raw, seed)
-    splits = {}
-    for purpose, source in sources.items():
-        part = raw.parts[source.part]
-        splits[purpose] = Split(
-            raw=part.x,
-            indices=source.rows,
-            y=None if part.y is None else part.y[source.rows],
-            input_shape=input_shape,
-            preprocessing=candidates[0],
-            n_groups=0 if part.group is None else len(np.unique(part.group[source.rows])),
-        )
+    splits = {
+        purpose: _split(raw.parts[source.part], source.rows, input_shape, candidates[0])
+        for purpose, source in split(raw, seed).items()
+    }
     labelled = splits[TESTING].y is not None
-    unlabelled = "The data has no labels: accuracy is agreement with the original model."
-    notes = raw.notes if labelled or raw.notes else (unlabelled,)
     return Dataset(
         calibration=splits[CALIBRATION],
         search=splits[SEARCH],
@@ -223,5 +214,17 @@ def _dataset(
         preprocessing=candidates[0],
         candidates=candidates,
         class_names=raw.class_names,
-        notes=notes,
+        notes=raw.notes if labelled or raw.notes else (_UNLABELLED,),
+    )
+
+
+def _split(
+    part: RawPart, rows: NDArray[np.int64], input_shape: Shape, preprocessing: Preprocessing
+) -> Split:
+    return Split(
+        raw=part.x,
+        indices=rows,
+        y=None if part.y is None else part.y[rows],
+        input_shape=input_shape,
+        preprocessing=preprocessing,
     )

@@ -55,14 +55,7 @@ def write_bundle(
     snippet = load_snippet(primary, input_name, input_shape)
     files = {
         **models,
-        "recipe.json": _json(
-            {
-                "version": 1,
-                "model_sha256": report["model_sha256"],
-                "seed": report["seed"],
-                "recipe": report["recipe"],
-            }
-        ),
+        "recipe.json": _recipe(report),
         "preprocessing.json": _json(report.get("preprocessing", {})),
         "README.md": _readme(report, primary, snippet, input_shape).encode(),
     }
@@ -100,6 +93,12 @@ def load_snippet(model: str, input_name: str, input_shape: Shape) -> str:
         f'session = ort.InferenceSession("{model}")\n'
         f'outputs = session.run(None, {{"{input_name}": x}})[0]  # x: float32 [{shape}]'
     )
+
+
+def _recipe(report: Mapping[str, Any]) -> bytes:
+    """What ``python -m selector apply`` reads."""
+    kept = ("model_sha256", "seed", "recipe")
+    return _json({"version": 1, **{key: report[key] for key in kept}})
 
 
 def _artifacts(report: Mapping[str, Any], files: Mapping[str, bytes]) -> list[dict[str, Any]]:

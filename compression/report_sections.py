@@ -18,9 +18,11 @@ from compression.report_numbers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     Report = Mapping[str, Any]
+    Row = tuple[str, ...]
+    Words = tuple[str, str]
 
 _MOST_FLIPS = 12
 _MOST_CLASSES = 20
@@ -28,56 +30,64 @@ _MOST_CLASSES = 20
 
 def comparison(report: Report) -> str:
     """Every headline number before and after, and how it is known."""
-    before, after, ratios = report["baseline"], report["result"], report["ratios"]
     target = report.get("target_title", report["target"])
-    low, high = after["accuracy_ci"]
-    drop = -report["accuracy_drop_points"]
+    expected = report["predicted"]
     rows = [
-        (
-            after["accuracy_kind"].capitalize(),
-            percent(before["accuracy"]),
-            percent(after["accuracy"]),
-            points(drop),
-            f"measured, 95 % interval {percent(low)} to {percent(high)}",
-        ),
-        (
-            "Latency on the engine's host",
-            measured(before["host_latency_ms"]["p50"], "ms"),
-            measured(after["host_latency_ms"]["p50"], "ms"),
-            ratio(ratios["host_latency"], "faster", "slower"),
-            f"measured, {after['host_latency_ms'].get('rounds', 'many')} rounds in turns",
-        ),
+        _accuracy_row(report),
+        _host_latency_row(report),
         _predicted_row(
-            f"Latency on {target}", report["predicted"]["latency_ms"], "ms", "faster", "slower"
+            f"Latency on {target}", expected["latency_ms"], "ms", ("faster", "slower")
         ),
-        _predicted_row(
-            f"Energy on {target}", report["predicted"]["energy_mj"], "mJ", "less", "more"
-        ),
+        _predicted_row(f"Energy on {target}", expected["energy_mj"], "mJ", ("less", "more")),
+        _counted_row(report, "File", "size_bytes", size, ("smaller", "larger")),
+        _counted_row(report, "Zipped", "zip_bytes", size, ("smaller", "larger")),
+        _counted_row(report, "Multiply–adds", "macs", count, ("fewer", "more")),
+        _counted_row(report, "Parameters", "params", count, ("fewer", "more")),
     ]
-    for name, key, form, known in (
-        ("File", "size_bytes", size, "counted exactly"),
-        ("Zipped", "zip_bytes", size, "counted exactly"),
-        ("Multiply–adds", "macs", count, "counted exactly"),
-        ("Parameters", "params", count, "counted exactly"),
-    ):
-        change = ratio(
-            before[key] / max(1, after[key]), "fewer" if form is count else "smaller", "more"
-        )
-        rows.append((name, form(before[key]), form(after[key]), change, known))
     return _table(
         ("", "Original", "Compressed", "Change", "How we know"), rows, numeric=(1, 2, 3)
     )
 
 
-def _predicted_row(
-    title: str, entry: Mapping[str, Any], unit: str, gain: str, loss: str
-) -> tuple[str, ...]:
+def _accuracy_row(report: Report) -> Row:
+    before, after = report["baseline"], report["result"]
+    low, high = after["accuracy_ci"]
+    return (
+        after["accuracy_kind"].capitalize(),
+        percent(before["accuracy"]),
+        percent(after["accuracy"]),
+        points(-report["accuracy_drop_points"]),
+        f"measured, 95 % interval {percent(low)} to {percent(high)}",
+    )
+
+
+def _host_latency_row(report: Report) -> Row:
+    before, after = report["baseline"]["host_latency_ms"], report["result"]["host_latency_ms"]
+    return (
+        "Latency on the engine's host",
+        measured(before["p50"], "ms"),
+        measured(after["p50"], "ms"),
+        ratio(report["ratios"]["host_latency"], "faster", "slower"),
+        f"measured, {after.get('rounds', 'many')} rounds in turns",
+    )
+
+
+def _counted_row(
+    report: Report, title: str, key: str, form: Callable[[float], str], words: Words
+) -> Row:
+    before, after = report["baseline"][key], report["result"][key]
+    change = ratio(before / max(1, after), *words)
+    return (title, form(before), form(after), change, "counted exactly")
+
+
+def _predicted_row(title: str, entry: Mapping[str, Any], unit: str, words: Words) -> Row:
+    low, high = predicted(entry["low"], unit), predicted(entry["high"], unit)
     return (
         title,
         predicted(entry["baseline"], unit),
         predicted(entry["result"], unit),
-        ratio(entry["baseline"] / max(entry["result"], 1e-12), gain, loss),
-        f"predicted ({entry['label']}), {predicted(entry['low'], unit)} to {predicted(entry['high'], unit)}",
+        ratio(entry["baseline"] / max(entry["result"], 1e-12), *words),
+        f"predicted ({entry['label']}), {low} to {high}",
     )
 
 
