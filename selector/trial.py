@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from compression import finetuning
 from compression.augmentation import augmentation_for
-from compression.evaluation import onnx_logits
+from compression.evaluation import onnx_log_probabilities
 from compression.finetuning import FineTuning
 from compression.onnx_export import export_onnx
 from compression.sensitivity import kl_divergence, logits
+from selector.loss_estimate import Loss, LossEstimator
 
 if TYPE_CHECKING:
     from compression.data import Split
@@ -29,7 +30,7 @@ Report = Callable[[int, int, dict[str, float]], bool]
 class Trial:
     """A recipe that was built, fine-tuned and exported.
 
-    ``drop_points`` is measured on the search split, from the exported file; ``kl`` (nats) is before
+    ``loss`` is judged on the search split, from the exported file; ``kl`` (nats) is before
     fine-tuning. ``skipped`` holds the steps that were refused, with the reason.
     """
 
@@ -37,8 +38,13 @@ class Trial:
     exported: bytes
     applied: Recipe
     skipped: tuple[tuple[RecipeStep, str], ...]
-    drop_points: float
+    loss: Loss
     kl: float
+
+    @property
+    def drop_points(self) -> float:
+        """The best estimate of the points lost."""
+        return self.loss.points
 
 
 class TrialRun:
@@ -56,17 +62,15 @@ class TrialRun:
     @cached_property
     def original_logits(self) -> np.ndarray:
         """What the uploaded file answers to them."""
-        return onnx_logits(self._job.model_bytes, self.x)
+        return onnx_log_probabilities(self._job.model_bytes, self.x)
 
     @cached_property
-    def labels(self) -> np.ndarray:
-        """The true classes, or the original's where there are no labels."""
-        labels = self._split.y
-        return self.original_logits.argmax(1) if labels is None else labels
+    def _estimator(self) -> LossEstimator:
+        return LossEstimator(self.original_logits, self._split.y, self._split.n_groups)
 
-    def drop_points(self, exported: bytes) -> float:
-        """Percentage points that a file loses against the original on the search split."""
-        return self._lost(onnx_logits(exported, self.x))
+    def loss(self, exported: bytes) -> Loss:
+        """What a file loses against the original, judged on the search split."""
+        return self._estimator.loss(onnx_log_probabilities(exported, self.x))
 
     def run(self, recipe: Recipe, steps: int, report: Report) -> Trial:
         """Build, fine-tune for that many steps, export, score."""
@@ -81,7 +85,7 @@ class TrialRun:
             exported=exported,
             applied=built.applied,
             skipped=built.skipped,
-            drop_points=self.drop_points(exported),
+            loss=self.loss(exported),
             kl=kl,
         )
 
@@ -94,12 +98,7 @@ class TrialRun:
             seed=job.request.seed,
             augmentation=augmentation_for(job.network.profile.input_shape),
         )
-        validation = (self.x, self.labels)
+        validation = (self.x, self._split.y)
         return finetuning.distill(
             network, job.network, training.x, training.y, settings, validation, report
         )
-
-    def _lost(self, answers: np.ndarray) -> float:
-        truth = self.labels
-        before = (self.original_logits.argmax(1) == truth).mean()
-        return float(100.0 * (before - (answers.argmax(1) == truth).mean()))

@@ -120,7 +120,7 @@ def _row(
         "precision": precision.value,
         "size_bytes": len(data),
         "largest_difference": difference,
-        "search_drop_points": trials.drop_points(data),
+        "search_drop_points": trials.loss(data).points,
         "host_ratio": timing.ratio,
         "primary": primary,
     }

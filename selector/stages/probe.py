@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compression.evaluation import onnx_logits
+from compression.evaluation import onnx_log_probabilities
 from compression.latency import LatencyLookup, median_latency_ms
 from compression.onnx_export import export_onnx
 from compression.sensitivity import kl_divergence, logits
@@ -33,7 +33,7 @@ def probe_part(job: Job, part: Part) -> None:
     if part.index == 1:
         result |= _host_timings(job, total)
     x = job.dataset.search.take(job.effort.probe_samples).x
-    original = onnx_logits(job.model_bytes, x)
+    original = onnx_log_probabilities(job.model_bytes, x)
     for done, probe in enumerate(items, start=11):
         damage = _damage(job, probe, x, original)
         result["kl"][probe.key] = damage
@@ -63,7 +63,7 @@ def _damage(job: Job, probe: Probe, x: np.ndarray, original: np.ndarray) -> floa
     """KL between the original's and the changed network's answers, in nats."""
     changed = job.workbench.build((probe.step,)).network
     if probe.step.layer == NETWORK:
-        return kl_divergence(original, onnx_logits(export_onnx(changed, job.calibration), x))
+        return kl_divergence(original, onnx_log_probabilities(export_onnx(changed, job.calibration), x))
     return kl_divergence(original, logits(changed, x))
 
 

@@ -36,9 +36,10 @@ def recover(job: Job) -> None:
     else:
         _choose_and_learn(job, attempts)
     trial, facts = attempts.best()
+    stopped = "time" if job.reporter.stopped_by_time else None
     tensors = {name: t.contiguous() for name, t in trial.network.module.state_dict().items()}
     job.folder.write(Stage.RECOVER, "recovered.safetensors", save(tensors))
-    job.folder.write_json(Stage.RECOVER, "recover.json", {**facts, "curve": attempts.curve})
+    job.folder.write_json(Stage.RECOVER, "recover.json", {**facts, "curve": attempts.curve, "stopped_by": stopped})
 
 
 def _choose_and_learn(job: Job, attempts: _Attempts) -> None:

@@ -40,7 +40,7 @@ def test_sample_network_is_the_classic_one(name, parameters):
 
 def test_no_person_is_in_training_and_test():
     with np.load(SAMPLES / "motion" / "data.npz", allow_pickle=False) as data:
-        assert not set(np.unique(data["group"])) & {8, 9, 10}
+        assert not set(np.unique(data["group_train"])) & {8, 9, 10}
 
 
 def test_samples_stay_small_together():
