@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { Asking } from "../../static/js/lib/asking.js";
 import { backoff, throttle } from "../../static/js/lib/backoff.js";
 import { JobEvents } from "../../static/js/lib/job-events.js";
 import { slotOf } from "../../static/js/lib/sniff.js";
@@ -75,4 +76,26 @@ test("states have a tone and words", () => {
   assert.deepEqual(pillOf("running", "RECOVER", 0.64), ["info", "Running, 64 %"]);
   assert.deepEqual(pillOf("failed", "INSPECT"), ["bad", "Failed at Inspect"]);
   assert.deepEqual(pillOf("missed"), ["warn", "Target missed, best saved"]);
+});
+
+test("one question is on its way at a time, and only the newest waits", async () => {
+  let newest = 0;
+  const sent = [];
+  const asking = new Asking(() => sent.push(newest), 0);
+  for (newest of [1, 2, 3]) asking.ask();
+  assert.deepEqual(sent, [1]);
+  asking.settled();
+  assert.deepEqual(sent, [1, 3]);
+  asking.settled();
+  assert.deepEqual(sent, [1, 3]);
+});
+
+test("a question that is never answered does not block the next for long", () => {
+  let now = 0;
+  const sent = [];
+  const asking = new Asking(() => sent.push(now), 0, () => now);
+  asking.ask();
+  now = 1500;
+  asking.ask();
+  assert.equal(sent.length, 2);
 });

@@ -5,6 +5,7 @@ import { PreprocessingForm } from "../components/preprocessing-form.js";
 import { StudioView } from "../components/studio-view.js";
 import { allowBuild, factsMarkup, studyNote } from "../components/study-facts.js";
 import { ApiError, get, post, quietly } from "../lib/api.js";
+import { Asking } from "../lib/asking.js";
 import { throttle } from "../lib/backoff.js";
 import { predictionOf } from "../lib/bands.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
@@ -114,7 +115,7 @@ function moved() {
   state.n += 1;
   const hadPick = state.picked !== null;
   state.picked = null;
-  sendGoals();
+  asking.ask();
   if (!queued) {
     queued = true;
     requestAnimationFrame(() => frame(hadPick));
@@ -141,12 +142,12 @@ function redrawLater() {
 
 /* ----- asking the policy ----- */
 const question = () => ({ goals: panel.shares, budgets: panel.budgets, target: state.target, locks: state.locks });
-const sendGoals = throttle(() => socket.send({ kind: "goals", n: state.n, ...question() }), 1000 / GOALS_A_SECOND);
+const asking = new Asking(() => socket.send({ kind: "goals", n: state.n, ...question() }), 1000 / GOALS_A_SECOND);
 
 function ask() {
   if (!state.studio?.candidates.length) return;
   state.n += 1;
-  if (socket.open) sendGoals();
+  if (socket.open) asking.ask();
   else quietly(askByRequest(state.n));
 }
 
@@ -294,6 +295,7 @@ const socket = new LiveSocket({
   onMessage: (message) => {
     if (message.kind === "answer") answered(message);
     if (message.kind === "refusal") refused(message);
+    if (message.kind === "answer" || message.kind === "refusal") asking.settled();
     if (message.kind === "study" && hasMoved(message)) reload();
   },
   onState: (now) => {
