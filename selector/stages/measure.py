@@ -12,13 +12,18 @@ from compression.evaluation import evaluate_onnx
 from compression.latency import paired_latency
 from compression.types import Stage
 from selector.choosing import read_recipe
+from selector.recipe_rows import rows
 from selector.report import BuildFacts, Predicted, build_report
 from selector.selection import predict
 from selector.stages.export import recovered_network
 from selector.study import load_surrogate, validated_candidates
 
 if TYPE_CHECKING:
+    from compression.cost import DeviceProfile
+    from compression.types import Recipe
     from selector.job import Job
+    from selector.surrogate import Surrogate
+    from selector.tables import IntArray
 
 ROUNDS = 50
 
@@ -65,6 +70,7 @@ def _facts(job: Job) -> dict[str, Any]:
     surrogate = load_surrogate(job.folder)
     recovered = job.folder.read_json(Stage.RECOVER, "recover.json")
     config = np.array(recovered["config"], dtype=np.int64)
+    recipe = read_recipe(job.folder.stage_path(Stage.RECOVER, "recover.json"))
     expected = predict(surrogate, config, job.target)
     baseline = surrogate.baseline(job.target)
     return {
@@ -80,15 +86,28 @@ def _facts(job: Job) -> dict[str, Any]:
             accuracy_drop_points=expected.accuracy_drop_points,
             size_bytes=expected.size_bytes,
         ),
-        "recipe": read_recipe(job.folder.stage_path(Stage.RECOVER, "recover.json")),
+        "recipe": recipe,
+        "layers": _layers(surrogate, config, job.target, recipe),
         "skipped": recovered["skipped"],
         "search": _search(job, recovered),
         "class_names": job.dataset.class_names,
         "preprocessing": job.dataset.preprocessing.to_json(),
         "notes": (*job.network.notes, *job.dataset.notes),
         "status": "infeasible" if recovered["infeasible"] else None,
-        "stopped_by": "time" if job.reporter.stopped_by_time or recovered["stopped_by"] else None,
+        "stopped_by": "time"
+        if job.reporter.stopped_by_time or recovered["stopped_by"]
+        else None,
     }
+
+
+def _layers(
+    surrogate: Surrogate, config: IntArray, target: DeviceProfile, recipe: Recipe
+) -> list[dict[str, Any]]:
+    """Each layer before and after on the target, with the reason for what was done to it."""
+    return [
+        {**row, "why": "; ".join(s.why for s in recipe if s.layer == row["layer"] and s.why)}
+        for row in rows(surrogate, config, target)
+    ]
 
 
 def _search(job: Job, recovered: dict[str, Any]) -> dict[str, Any]:
@@ -109,9 +128,7 @@ def _scored(job: Job) -> int:
     return int(curve[-1]["episode"]) if curve else 0
 
 
-def _artifacts(
-    job: Job, files: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def _artifacts(job: Job, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for row in files:
         data = job.folder.stage_path(Stage.EXPORT, row["name"]).read_bytes()

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from asgiref.sync import sync_to_async
 
+from selector.recipe_rows import level_text
 from tests.webapp import making
 from tests.webapp.sockets import Watcher
 from webapp.jobs.models import Job, JobKind, JobState
 from webapp.projects import studio
-from webapp.projects.recipes import level_text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compression.cost import load_device
+from selector import recipe_rows
 from selector.request import parse_budgets, parse_goals, parse_locks
 from webapp.jobs import knowledge
-from webapp.projects import recipes
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def selection_json(policy: Policy, found: Selection, target: str) -> dict[str, A
         "answered_by": found.answered_by,
         "gap": found.gap_to_best_found,
         "prediction": asdict(found.prediction),
-        "layers": recipes.rows(policy.surrogate, config, load_device(target)),
+        "layers": recipe_rows.rows(policy.surrogate, config, load_device(target)),
     }
 
 

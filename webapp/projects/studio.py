@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compression.cost import load_device
+from selector import recipe_rows
 from selector.pricing import LATENCY
 from webapp.devices.queries import device_json, devices_json
 from webapp.jobs import knowledge
 from webapp.jobs.charts import tradeoff_data, tradeoff_figure
-from webapp.projects import answers, recipes
+from webapp.projects import answers
 from webapp.projects.queries import project_row, study_json
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def candidates_json(job: Job, policy: Policy, target: DeviceProfile) -> list[dic
             "latency_ms": float(metrics.latency_ms[number - 1]),
             "energy_mj": float(metrics.energy_mj[number - 1]),
             "size_bytes": float(metrics.size_bytes[number - 1]),
-            "tiles": recipes.tiles(surrogate, configs[number - 1]),
+            "tiles": recipe_rows.tiles(surrogate, configs[number - 1]),
             "validated": tuple(config) in built,
         }
         for number, config in enumerate(configs.tolist(), start=1)
