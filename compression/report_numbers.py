@@ -51,8 +51,10 @@ def points(change: float) -> str:
 
 
 def ratio(value: float, gain: str, loss: str) -> str:
-    """``8.4× faster`` or, below 1, ``1.2× slower``; ``unchanged`` within one per cent."""
+    """``8.4× faster`` or, below 1, ``1.2× slower``; small changes in per cent."""
     if abs(value - 1) < 0.01:
         return "unchanged"
     factor, word = (value, gain) if value > 1 else (1 / max(value, 1e-9), loss)
+    if factor < 1.1:
+        return f"{100 * abs(1 - 1 / value):.0f} % {word}"
     return f"{digits(factor, 2 if factor < 10 else 3)}× {word}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import tomllib
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from selector.types import Estimate
 
 SCHEMAS = Path(__file__).parent / "schemas"
-_PACKAGES = ("adadeep", "numpy", "onnx", "onnxruntime", "torch")
+_PACKAGES = ("numpy", "onnx", "onnxruntime", "torch")
 _DIGITS = 6
 
 
@@ -169,13 +170,21 @@ def ratios(facts: BuildFacts) -> dict[str, float]:
 
 def versions() -> dict[str, str]:
     """What computed the result."""
-    found = {"python": platform.python_version()}
+    found = {"adadeep": _own_version(), "python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
     return found
+
+
+def _own_version() -> str:
+    """From the project file: AdaDeep runs from its folder and is not installed as a package."""
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    if not project.is_file():
+        return "unknown"
+    return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
 
 
 def host() -> dict[str, str]:

@@ -203,6 +203,8 @@ def test_numbers_are_short_and_signed():
     assert points(-0.001) == "0.00 points"
     assert ratio(8.44, "faster", "slower") == "8.4× faster"
     assert ratio(0.5, "faster", "slower") == "2.0× slower"
+    assert ratio(1.044, "fewer", "more") == "4 % fewer"
+    assert ratio(0.96, "fewer", "more") == "4 % more"
     assert ratio(1.002, "faster", "slower") == "unchanged"
     assert size(1_840_000) == "1.84 MB"
     assert count(416_520) == "417 k"

@@ -127,7 +127,7 @@ def test_report_holds_what_the_contract_names():
     assert report["ratios"]["target_latency"] == 5.0
     assert report["predicted"]["latency_ms"]["label"] == "similar chip"
     assert report["recipe"][0]["params"] == {"pruning_ratio": 0.5}
-    assert report["versions"]["onnxruntime"]
+    assert {"adadeep", "python", "onnxruntime", "torch"} <= set(report["versions"])
     json.dumps(report)
 
 
