@@ -4,7 +4,8 @@ The measured difference on a few hundred examples is noisy: of a dozen recipes t
 to gain looks best. The answers that changed tell more. Where the original was sure, a changed answer
 is most likely a loss; where it wavered, it costs little. So the loss is expected from the original's
 own calibrated probabilities (temperature scaling, Guo et al., ICML 2017), and the measured difference
-moves that expectation as far as its precision allows.
+moves that expectation as far as its precision allows. One standard error is added: a limit is a
+limit, and what was tried on one person must hold for the next.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ TEMPERATURES = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 _WITHIN_GROUP = 0.05
 """How alike examples of one person, speaker or scene are (intra-class correlation)."""
 
-_PRIOR_SHARE = 0.4
-_PRIOR_FLOOR = 0.1  # points: how far the expectation may be off where hardly an answer changed
+_OWN_ERROR = 0.25  # share by which calibrated probabilities are off themselves
+_LEAST_ERROR = 0.05  # points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """Percentage points lost: ``measured``, ``expected`` from the changed answers, and both weighed."""
+    """Percentage points lost: ``measured``, ``expected`` from the changed answers, and ``points``.
+
+    ``points`` weighs the two by their precision and adds one standard error.
+    """
 
     measured: float
     expected: float
@@ -64,14 +68,20 @@ class LossEstimator:
         measured = 100.0 * float(right.mean())
         if not self._labelled:
             return Loss(measured=measured, expected=measured, points=measured)
-        rows = np.arange(len(answers))
-        p = self._probabilities
-        expected = 100.0 * float((p[rows, self._answers] - p[rows, answers]).mean())
-        error = 100.0 * float(np.sqrt((answers != self._answers).mean() / self._n_effective))
-        trust = _PRIOR_SHARE * expected + _PRIOR_FLOOR
-        weight = trust**2 / (trust**2 + error**2) if error else 1.0
-        points = weight * measured + (1.0 - weight) * expected
-        return Loss(measured=measured, expected=expected, points=points)
+        if np.array_equal(answers, self._answers):
+            return Loss(measured=0.0, expected=0.0, points=0.0)
+        rows, p = np.arange(len(answers)), self._probabilities
+        regret = 100.0 * (p[rows, self._answers] - p[rows, answers])
+        expected = float(regret.mean())
+        variances = (
+            regret.var() / self._n_effective + (_OWN_ERROR * expected) ** 2 + _LEAST_ERROR**2,
+            (100.0 * right).var() / self._n_effective + _LEAST_ERROR**2,
+        )
+        weights = 1.0 / np.array(variances)
+        mean = float(weights @ (expected, measured) / weights.sum())
+        return Loss(
+            measured=measured, expected=expected, points=mean + float(weights.sum() ** -0.5)
+        )
 
 
 def _effective(count: int, n_groups: int) -> float:

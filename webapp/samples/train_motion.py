@@ -82,7 +82,8 @@ def split_by_subject(windows: Arrays) -> Arrays:
     x = np.clip(scaled, -32768, 32767).astype(np.int16)
     parts = {f"x_{part}": x[chosen] for part, chosen in rows.items()}
     parts |= {f"y_{part}": windows["y"][chosen] for part, chosen in rows.items()}
-    parts |= {f"group_{part}": subject[chosen] for part, chosen in rows.items()}
+    # Training windows stay one pool: calibration may then take a few of each person.
+    parts |= {f"group_{part}": subject[rows[part]] for part in ("val", "test")}
     return parts | {"class_names": windows["class_names"]}
 
 

@@ -38,9 +38,10 @@ def test_sample_network_is_the_classic_one(name, parameters):
     assert sum(int(np.prod(tensor.dims)) for tensor in weights) == parameters
 
 
-def test_no_person_is_in_training_and_test():
+def test_no_person_is_in_validation_and_test():
     with np.load(SAMPLES / "motion" / "data.npz", allow_pickle=False) as data:
-        assert not set(np.unique(data["group_train"])) & {8, 9, 10}
+        assert set(data["group_val"]) == {8}
+        assert set(data["group_test"]) == {9, 10}
 
 
 def test_samples_stay_small_together():
