@@ -88,6 +88,14 @@ def test_selection_follows_goals_limits_and_locks(client, project):
     assert row["technique"] == "keep"
 
 
+def test_every_layer_with_a_choice_says_why_and_what_undoing_costs(client, project):
+    rows = post(client, project, "select", goals=SMALLEST).json()["selection"]["layers"]
+    assert all(row["why"] for row in rows if row["technique"] != "keep")
+    treated = next(row for row in rows if row["technique"] != "keep")
+    assert treated["undo"]["size_bytes"] > 0
+    assert next(row for row in rows if row["layer"] == "pool1")["why"] == ""
+
+
 def test_limits_nobody_can_meet_are_said_with_what_would_do(client, project):
     limits = {"max_accuracy_drop": 0.0, "max_latency_ms": 1e-9}
     selection = post(client, project, "select", budgets=limits).json()["selection"]

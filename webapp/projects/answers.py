@@ -9,12 +9,15 @@ import numpy as np
 
 from compression.cost import load_device
 from selector import recipe_rows
+from selector.explain import Reason, explain
 from selector.request import parse_budgets, parse_goals, parse_locks
+from selector.selection import Question
 from webapp.jobs import knowledge
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
     from selector.policy import Policy
+    from selector.tables import IntArray
     from selector.types import Selection
     from webapp.projects.models import Project
 
@@ -35,21 +38,14 @@ def policy_of(project: Project) -> Policy:
 
 def select(policy: Policy, wanted: dict[str, Any]) -> Selection:
     """The recommended recipe."""
-    return policy.select(
-        parse_goals(wanted["goals"]),
-        parse_budgets(wanted["budgets"]),
-        load_device(wanted["target"]),
-        parse_locks(wanted["locks"]),
-    )
+    asked = _question(policy, wanted)
+    return policy.select(asked.goals, asked.budgets, asked.target, asked.locks)
 
 
 def selection(project: Project, wanted: dict[str, Any]) -> dict[str, Any]:
     """The recommended recipe with everything that the page shows of it."""
     policy = policy_of(project)
-    return selection_json(policy, select(policy, wanted), wanted["target"])
-
-
-def selection_json(policy: Policy, found: Selection, target: str) -> dict[str, Any]:
+    found = select(policy, wanted)
     config = np.array(found.config, dtype=np.int64)
     return {
         "config": list(found.config),
@@ -59,7 +55,7 @@ def selection_json(policy: Policy, found: Selection, target: str) -> dict[str, A
         "answered_by": found.answered_by,
         "gap": found.gap_to_best_found,
         "prediction": asdict(found.prediction),
-        "layers": recipe_rows.rows(policy.surrogate, config, load_device(target)),
+        "layers": _layers(_question(policy, wanted), config),
     }
 
 
@@ -91,3 +87,35 @@ def picked_recipe(
     return [
         {"layer": s.layer, "technique": s.technique, "params": dict(s.params)} for s in steps
     ]
+
+
+def _layers(question: Question, config: IntArray) -> list[dict[str, Any]]:
+    """The layers in order, each with the reason for its treatment and the price of undoing it."""
+    reasons = {reason.layer: reason for reason in explain(question, config)}
+    rows = recipe_rows.rows(question.surrogate, config, question.target)
+    return [{**row, **_reason_json(reasons.get(row["layer"]))} for row in rows]
+
+
+def _reason_json(reason: Reason | None) -> dict[str, Any]:
+    if reason is None:
+        return {"why": "", "undo": None}
+    return {
+        "why": reason.why,
+        "undo": {
+            "drop_points": reason.undo_drop_points,
+            "latency_ms": reason.undo_latency_ms,
+            "energy_mj": reason.undo_energy_mj,
+            "size_bytes": reason.undo_size_bytes,
+            "breaks": list(reason.undo_breaks),
+        },
+    }
+
+
+def _question(policy: Policy, wanted: dict[str, Any]) -> Question:
+    return Question(
+        surrogate=policy.surrogate,
+        target=load_device(wanted["target"]),
+        goals=parse_goals(wanted["goals"]),
+        budgets=parse_budgets(wanted["budgets"]),
+        locks=parse_locks(wanted["locks"]),
+    )
