@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from compression.channel_moments import observed
 from compression.errors import TechniqueRefusedError
 from compression.reconstruction import fitted, reference_of
-from compression.technique import Scope, get
+from compression.technique import Scope, get, names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,9 +48,12 @@ class Workbench:
         changed anything, so that a structure is made from weights that suit the narrowed layer.
         A step that a technique refuses is skipped with its reason.
         """
-        network, applied, skipped = self.original, [], []
+        network = self.original
+        applied: list[RecipeStep] = []
+        skipped = [(s, _unknown(s)) for s in recipe if s.technique not in names()]
+        known = [step for step in recipe if step.technique in names()]
         for scope in Scope:
-            steps = [step for step in recipe if get(step.technique).scope is scope]
+            steps = [step for step in known if get(step.technique).scope is scope]
             before = network
             for step in steps:
                 try:
@@ -60,6 +63,7 @@ class Workbench:
                     skipped.append((step, str(refusal)))
             if network is not before and scope in _FITTED_SCOPES:
                 network = fitted(network, self.reference)
+        skipped.sort(key=lambda pair: recipe.index(pair[0]))
         return BuildResult(network=network, applied=tuple(applied), skipped=tuple(skipped))
 
 
@@ -74,3 +78,11 @@ def build(original: Network, recipe: Recipe, x: np.ndarray, *, seed: int = 0) ->
     """
     del seed
     return Workbench.of(original, x).build(recipe)
+
+
+def _unknown(step: RecipeStep) -> str:
+    try:
+        get(step.technique)
+    except TechniqueRefusedError as refusal:
+        return str(refusal)
+    return ""

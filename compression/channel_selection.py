@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from compression.graph import Network
     from compression.types import ChannelGroup, LayerProfile
 
+_SHRINKAGE = 1e-2
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -53,6 +55,8 @@ class _Remainder:
 
     def __init__(self, reading: Reading) -> None:
         self.covariance = reading.covariance.double().clone()
+        # So that channels still differ once few samples seem to explain all of them.
+        self.covariance.diagonal().mul_(1.0 + _SHRINKAGE)
         self.product = reading.weights.double() @ self.covariance
         self.total = float(self.product.diagonal().sum().clamp_min(1e-30))
         self.floor = self.covariance.diagonal() * 1e-6 + 1e-30

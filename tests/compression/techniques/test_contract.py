@@ -1,0 +1,220 @@
+"""What every technique promises, tried on every tiny network: a new file gets this for nothing."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from compression.building import build
+from compression.channel_moments import observed
+from compression.errors import TechniqueRefusedError
+from compression.graph import Network
+from compression.onnx_export import export_onnx, verify_export
+from compression.onnx_import import import_onnx
+from compression.op_costs import totals
+from compression.technique import Scope, Technique, get, head_rows, names
+from compression.types import NETWORK, LayerKind, LayerProfile, Params, RecipeStep
+from tests.networks import ZOO
+
+torch.set_num_threads(1)
+
+EVERYWHERE = pytest.mark.parametrize(
+    ("technique", "network"), [(t, n) for t in names() for n in ZOO]
+)
+
+
+@cache
+def imported(name: str) -> Network:
+    network = import_onnx(ZOO[name](), name=name)
+    return observed(network, samples(network, 32))
+
+
+def samples(network: Network, n: int) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    return rng.standard_normal((n, *network.profile.input_shape)).astype(np.float32)
+
+
+def applicable(technique: Technique, network: Network) -> list[tuple[str, Params]]:
+    """Every layer and level that the technique takes; ``*`` for what concerns the whole network."""
+    if technique.scope is Scope.NETWORK:
+        return [(NETWORK, params) for params in technique.levels()]
+    return [
+        (row.name, params)
+        for row in network.profile.layers
+        for params in technique.distinct_levels(row, network.profile)
+    ]
+
+
+def ends(cases: list[tuple[str, Params]]) -> list[tuple[str, Params]]:
+    """The first and the last case, for what takes long."""
+    return cases[:1] + cases[1:][-1:]
+
+
+def values(network: Network) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in network.module.state_dict().items()}
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(
+        torch.equal(first[name], second[name]) for name in first
+    )
+
+
+def run(network: Network, x: np.ndarray) -> torch.Tensor:
+    with torch.inference_mode():
+        return network.module(torch.from_numpy(x))
+
+
+def batch_of(network: Network) -> int:
+    return network.profile.batch if isinstance(network.profile.batch, int) else 3
+
+
+def predicted(technique: Technique, network: Network, layer: str, params: Params):
+    """MACs and parameters of the whole network as ``cost`` promises them."""
+    profile = network.profile
+    if technique.scope is Scope.NETWORK:
+        return profile.macs, profile.params
+    row = profile.layer(layer)
+    if technique.scope is Scope.WIDTH:
+        rows = [
+            narrowed(r, network, row, totals_width(technique, row, params))
+            for r in profile.layers
+        ]
+        return sum(r.macs for r in rows), sum(r.params for r in rows)
+    gone: tuple[LayerProfile, ...] = (row,)
+    if technique.scope is Scope.HEAD:
+        gone = head_rows(profile)
+        row = row.resized(in_channels=row.in_channels, out_channels=gone[-1].out_channels)
+    macs, params_ = totals(technique.cost(row, params))
+    return (
+        profile.macs - sum(r.macs for r in gone) + macs,
+        profile.params - sum(r.params for r in gone) + params_,
+    )
+
+
+def totals_width(technique: Technique, row: LayerProfile, params: Params) -> int:
+    (op,) = technique.cost(row, params)
+    return op.out_shape[0] if row.kind is LayerKind.CONV else op.out_shape[-1]
+
+
+def narrowed(row: LayerProfile, network: Network, leader: LayerProfile, width: int):
+    group = next(g for g in network.profile.groups if g.leader == leader.name)
+    inputs = sum(width if g == group.id else c for g, c in row.in_groups)
+    outputs = width if row.out_group == group.id else row.out_channels
+    if row.kind is LayerKind.OTHER:
+        outputs = inputs
+    return row.resized(in_channels=inputs, out_channels=outputs)
+
+
+@EVERYWHERE
+def test_output_is_finite_and_keeps_its_shape(technique, network):
+    original = imported(network)
+    x = samples(original, batch_of(original))
+    shape = run(original, x).shape
+    for layer, params in applicable(get(technique), original):
+        result = run(get(technique).apply(original, layer, params), x)
+        assert result.shape == shape, (layer, params)
+        assert torch.isfinite(result).all(), (layer, params)
+
+
+@EVERYWHERE
+def test_predicted_cost_is_the_counted_cost(technique, network):
+    original, method = imported(network), get(technique)
+    for layer, params in applicable(method, original):
+        profile = method.apply(original, layer, params).profile
+        promised = predicted(method, original, layer, params)
+        assert (profile.macs, profile.params) == promised, (layer, params)
+
+
+@EVERYWHERE
+def test_what_it_does_is_smaller(technique, network):
+    original, method = imported(network), get(technique)
+    for layer, params in applicable(method, original):
+        if method.scope is not Scope.NETWORK:
+            changed = method.apply(original, layer, params).profile
+            assert changed.params < original.profile.params, (layer, params)
+            assert changed.macs <= original.profile.macs, (layer, params)
+
+
+@EVERYWHERE
+def test_same_input_gives_the_same_weights_and_the_input_stays(technique, network):
+    original, method = imported(network), get(technique)
+    before, profile, code = values(original), original.profile, original.module.code
+    for layer, params in ends(applicable(method, original)):
+        first = method.apply(original, layer, params)
+        second = method.apply(original, layer, params)
+        assert same(values(first), values(second))
+    assert same(values(original), before)
+    assert original.module.code == code
+    assert original.profile == profile
+
+
+@EVERYWHERE
+def test_result_survives_export(technique, network):
+    original, method = imported(network), get(technique)
+    x = samples(original, 12)
+    for layer, params in ends(applicable(method, original)):
+        changed = method.apply(original, layer, params)
+        verify_export(export_onnx(changed, x), changed, x)
+
+
+@EVERYWHERE
+def test_original_layers_are_found_in_the_result(technique, network):
+    original, method = imported(network), get(technique)
+    for layer, params in applicable(method, original):
+        changed = method.apply(original, layer, params)
+        rows = {row.name: row for row in changed.profile.layers}
+        for name, output in changed.outputs_of.items():
+            width = original.profile.layer(name).out_channels if name in rows else None
+            if name == layer and output.kept is None and width is not None:
+                assert rows[output.node].out_channels == width
+            if output.kept is not None:
+                assert rows[output.node].out_channels == len(output.kept)
+
+
+@EVERYWHERE
+def test_refusal_is_a_sentence(technique, network):
+    original, method = imported(network), get(technique)
+    if method.scope is Scope.NETWORK:
+        return
+    for row in original.profile.layers:
+        for params in method.levels():
+            reason = method.refusal(row, original.profile, params)
+            if reason:
+                assert reason.endswith(".")
+                assert reason[0].islower()
+                with pytest.raises(TechniqueRefusedError, match=row.name):
+                    method.apply(original, row.name, params)
+
+
+@pytest.mark.parametrize("technique", names())
+def test_unknown_layer_is_refused(technique):
+    with pytest.raises(TechniqueRefusedError, match="no_such_layer"):
+        get(technique).apply(imported("lenet"), "no_such_layer", get(technique).levels()[0])
+
+
+@pytest.mark.parametrize("technique", names())
+def test_technique_introduces_itself(technique):
+    method = get(technique)
+    assert method.name == technique
+    assert method.title
+    assert method.paper
+    assert len(method.letter) == 1
+    assert method.token.startswith("tech-")
+    assert len({get(name).letter for name in names()}) == len(names())
+    assert all(parameter.help for parameter in method.parameters)
+    assert all(set(level) == {p.name for p in method.parameters} for level in method.levels())
+
+
+@EVERYWHERE
+def test_reconstruction_follows_and_repeats(technique, network):
+    original, method = imported(network), get(technique)
+    x = samples(original, 48)
+    for layer, params in ends(applicable(method, original)):
+        recipe = (RecipeStep(layer=layer, technique=technique, params=params),)
+        first, second = build(original, recipe, x), build(original, recipe, x)
+        assert first.applied == recipe
+        assert not first.skipped
+        assert same(values(first.network), values(second.network))
+        assert torch.isfinite(run(first.network, x[: batch_of(original)])).all()

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from compression.building import build
+from compression.errors import TechniqueRefusedError
+from compression.onnx_import import import_onnx
+from compression.sensitivity import kl_to_original, logits
+from compression.technique import get, head_rows
+from compression.types import RecipeStep
+from tests.networks import lenet, mlp, resnet
+
+POOL = get("global_average_pooling")
+
+
+def test_whole_head_is_one_layer_afterwards():
+    network = import_onnx(lenet())
+    changed = POOL.apply(network, "fc1", {})
+    assert [row.name for row in head_rows(network.profile) if row.op == "dense"] == [
+        *("fc1", "fc2", "fc3")
+    ]
+    assert [row.name for row in head_rows(changed.profile)] == ["fc1_classes"]
+    assert changed.outputs_of["fc3"].node == "fc1_classes"
+    assert "fc1" not in changed.outputs_of
+
+
+def test_reconstruction_fits_the_new_layer_to_the_old_answers():
+    network = import_onnx(lenet())
+    x = np.random.default_rng(0).standard_normal((256, 1, 28, 28)).astype(np.float32)
+    raw = POOL.apply(network, "fc1", {})
+    step = RecipeStep(layer="fc1", technique="global_average_pooling", params={})
+    fitted = build(network, (step,), x).network
+    answers = logits(network, x)
+    assert kl_to_original(fitted, answers, x) < kl_to_original(raw, answers, x)
+
+
+def test_head_that_is_a_mean_already_is_refused():
+    network = import_onnx(resnet())
+    last = network.profile.layers[-1].name
+    with pytest.raises(TechniqueRefusedError, match="does not read a feature map"):
+        POOL.apply(network, last, {})
+
+
+def test_network_without_maps_is_refused():
+    network = import_onnx(mlp())
+    assert not POOL.applies_to(network.profile.layers[0], network.profile).yes
+
+
+def test_later_layer_of_the_head_is_refused():
+    with pytest.raises(TechniqueRefusedError, match="not the first layer"):
+        POOL.apply(import_onnx(lenet()), "fc2", {})

@@ -1,0 +1,45 @@
+import pytest
+
+from compression.errors import TechniqueRefusedError
+from compression.onnx_import import import_onnx
+from compression.op_costs import totals
+from compression.technique import get, head_rows, identity_cost, names
+from compression.types import LayerKind
+from tests.networks import ZOO, lenet, resnet
+
+
+def test_the_folder_is_the_registry():
+    assert names() == (
+        *("depthwise_separable", "filter_pruning", "fire", "global_average_pooling"),
+        *("int8", "svd"),
+    )
+    assert all(get(name).name == name for name in names())
+
+
+def test_unknown_technique_is_refused_with_those_there_are():
+    with pytest.raises(TechniqueRefusedError, match=r"no technique called “magic”.*svd"):
+        get("magic")
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_layers_left_alone_cost_what_they_hold(name):
+    for row in import_onnx(ZOO[name]()).profile.layers:
+        if row.kind is not LayerKind.OTHER:
+            assert totals(identity_cost(row)) == (row.macs, row.params)
+
+
+def test_what_runtimes_fuse_is_free():
+    costs = {row.op: identity_cost(row) for row in import_onnx(resnet()).profile.layers}
+    assert costs["relu"] == costs["flatten"] == ()
+    assert costs["add"][0].op == "add"
+    assert costs["global_average_pool"][0].op == "average_pool"
+
+
+def test_levels_that_round_to_the_same_are_listed_once():
+    profile = import_onnx(lenet()).profile
+    levels = get("filter_pruning").distinct_levels(profile.layer("conv1"), profile)
+    assert [level["pruning_ratio"] for level in levels] == [0.25, 0.75]
+
+
+def test_head_ends_with_the_last_dense_layer():
+    assert [row.op for row in head_rows(import_onnx(lenet()).profile)][::2] == ["dense"] * 3
