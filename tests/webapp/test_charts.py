@@ -178,3 +178,10 @@ def test_two_digits_like_the_pages():
         "28",
         "1,200",
     ]
+
+
+def test_tiny_networks_are_told_in_microseconds():
+    rows = [{"layer": "conv1", "technique": "keep", "ms_before": 0.006, "ms_after": 0.005}]
+    figure = layers_figure(layers_data(rows))
+    assert figure["layout"]["xaxis"]["title"]["text"] == "µs"
+    assert role(figure, "before")["x"] == [6.0]

@@ -8,6 +8,10 @@ from webapp.jobs.ticks import linear_ticks, two_digits
 
 Row = Mapping[str, Any]
 
+UNITS = {"ms": "ms", "params": "parameters"}
+MICRO_BELOW_MS = 0.2
+"""The layers of a network this fast are told in microseconds; in ms all would read as zero."""
+
 TOKENS = {
     "keep": "tech-keep",
     "filter_pruning": "tech-prune",
@@ -21,21 +25,26 @@ TOKENS = {
 def layers_data(layers: Sequence[Row], quantity: str = "ms") -> Json:
     """Before and after of one quantity (``ms`` or ``params``), layers in model order."""
     shown = [row for row in layers if row.get(f"{quantity}_before")]
+    before = [float(row[f"{quantity}_before"]) for row in shown]
+    after = [float(row.get(f"{quantity}_after") or 0.0) for row in shown]
+    is_micro = quantity == "ms" and sum(before) < MICRO_BELOW_MS
+    scale = 1e3 if is_micro else 1.0
     return {
-        "quantity": quantity,
+        "unit": "µs" if is_micro else UNITS[quantity],
         "layers": [row["layer"] for row in shown],
-        "before": [float(row[f"{quantity}_before"]) for row in shown],
-        "after": [float(row.get(f"{quantity}_after") or 0.0) for row in shown],
+        "before": [scale * value for value in before],
+        "after": [scale * value for value in after],
         "techniques": [str(row.get("technique") or "keep") for row in shown],
     }
 
 
 def layers_figure(data: Json) -> Json:
     """Horizontal bars: grey before, the technique's colour after."""
-    unit = "ms" if data["quantity"] == "ms" else "parameters"
+    unit = data["unit"]
+    show = _counted if unit == UNITS["params"] else two_digits
     total = sum(data["before"]) or 1.0
     texts = [
-        [technique.replace("_", " "), two_digits(a), two_digits(b), f"{100 * a / total:.0f} %"]
+        [technique.replace("_", " "), show(a), show(b), f"{100 * a / total:.0f} %"]
         for technique, a, b in zip(
             data["techniques"], data["before"], data["after"], strict=True
         )
@@ -46,9 +55,9 @@ def layers_figure(data: Json) -> Json:
         _bar("before", "Original", data["layers"], data["before"], texts, hover, []),
         _bar("after", "Compressed", data["layers"], data["after"], texts, hover, _tokens(data)),
     ]
-    name = "Time per layer" if unit == "ms" else "Parameters per layer"
+    name = "Parameters per layer" if unit == UNITS["params"] else "Time per layer"
     summary = f"{name} before and after, {len(data['layers'])} layers."
-    layout = base_layout("ms" if unit == "ms" else "Parameters", "", summary)
+    layout = base_layout(unit, "", summary)
     layout |= {"barmode": "group", "bargap": 0.3, "bargroupgap": 0.08}
     layout["yaxis"] |= {"autorange": "reversed", "showgrid": False, "type": "category"}
     layout["xaxis"] |= {"rangemode": "tozero", "nticks": 6}
@@ -101,6 +110,10 @@ def classes_figure(data: Json) -> Json:
     layout["shapes"] = [vertical(0.0)]
     layout["height"] = max(180, 80 + 26 * len(change))
     return {"data": [trace], "layout": layout}
+
+
+def _counted(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _bar(

@@ -1,7 +1,7 @@
 // The projects: rows, delete in place, empty and error states. Emits "project-delete" {id},
 // "job-cancel" {job}.
 import { escape } from "../lib/dom.js";
-import { ago, bytes, ratio, signed } from "../lib/format.js";
+import { ago, bytes, measuredRatio, signed } from "../lib/format.js";
 import { badge } from "../lib/markup.js";
 import { isActive, pillOf } from "../lib/states.js";
 
@@ -57,7 +57,7 @@ export class ProjectsTable {
   best(result) {
     if (!result) return '<span class="muted">none yet</span>';
     const { host_latency: speed, size } = result.ratios ?? {};
-    const parts = [speed && (speed >= 1 ? `${ratio(speed)} faster` : `${ratio(1 / speed)} slower`), size && `${ratio(size)} smaller`, `${signed(-(result.accuracy_drop_points ?? 0))} pt`];
+    const parts = [speed && (speed >= 1 ? `${measuredRatio(speed)} faster` : `${measuredRatio(1 / speed)} slower`), size && `${measuredRatio(size)} smaller`, `${signed(-(result.accuracy_drop_points ?? 0))} pt`];
     return `${parts.filter(Boolean).join(", ")}<br>${badge("measured", "measured on this host")}`;
   }
 

@@ -38,6 +38,7 @@ export class StudioView {
     const totalMs = studio.baseline?.latency_ms ?? null;
     this.strip.setLayers(rows, totalMs);
     this.table.setFacts(rows, Object.keys(studio.techniques ?? {}), totalMs);
+    this.untreated = new Set(rows.filter((layer) => !fits(layer)).map((layer) => layer.name));
     this.unsupported = new Set(rows.filter((layer) => layer.kind !== "other" && !fits(layer)).map((layer) => layer.name));
     if (studio.candidates.length) return;
     const kept = rows.map((layer) => ({ layer: layer.name, technique: "keep", why: fitText(layer) }));
@@ -79,7 +80,7 @@ export class StudioView {
 
   showLate(choice, locks) {
     const { studio, panel } = this;
-    const rows = withReasons(rowsOf(choice));
+    const rows = withReasons(rowsOf(choice), (layer) => !this.untreated.has(layer));
     this.table.show(rows, locks);
     $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.some((row) => row.int8));
     const needed = choice.within ? {} : loosening(studio.candidates, choice.budgets);

@@ -36,6 +36,9 @@ export const measured = (value) => significant(value, 3);
 /** How many times smaller or faster: "8.4×". */
 export const ratio = (value) => (isNumber(value) ? `${predicted(value)}×` : EMPTY);
 
+/** The same for a measured ratio: "1.27×". */
+export const measuredRatio = (value) => (isNumber(value) ? `${measured(value)}×` : EMPTY);
+
 /** File sizes in powers of ten: "1.84 MB", "48 kB", "312 B". */
 export function bytes(value) {
   if (!isNumber(value)) return EMPTY;

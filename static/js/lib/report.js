@@ -1,12 +1,13 @@
 // What the result page reads off a report: rows of "measured against predicted", verdict, gauges.
-import { bytes, bytesRange, measured, percent, predicted, range, ratio, signed } from "./format.js";
+import { bytes, bytesRange, measured, measuredRatio, percent, predicted, range, ratio, signed } from "./format.js";
 import { bandText, evidenceText } from "./evidence.js";
 import { limitText } from "./limits.js";
 
 const LIMIT_ROW = { max_latency_ms: "latency", max_energy_mj: "energy", max_size_bytes: "storage", max_accuracy_drop: "accuracy" };
 
 const isHost = (report) => report.target === "this-host";
-export const targetTitle = (report) => report.target_title ?? report.target;
+/** The target inside a sentence: "this computer", "Raspberry Pi 4B". */
+export const targetTitle = (report) => String(report.target_title ?? report.target).replace(/^This /, "this ");
 
 /** {tone, words, sentence}: all limits met, missed by how much, or none set. */
 export function verdict(report) {
@@ -37,10 +38,10 @@ export function headlineRows(report) {
   return rows;
 }
 
-function gain(value, better, worse) {
+function gain(value, better, worse, show = ratio) {
   const up = value >= 1;
-  const words = ratio(up ? value : 1 / value);
-  if (words === "1.0×") return { way: "same", tone: "muted", change: "unchanged" };
+  const words = show(up ? value : 1 / value);
+  if (Number.parseFloat(words) === 1) return { way: "same", tone: "muted", change: "unchanged" };
   return { way: up ? "down" : "up", tone: up ? "good" : "bad", change: `${words} ${up ? better : worse}` };
 }
 
@@ -53,8 +54,8 @@ function hostRow(report) {
     goal: "Latency on this host",
     before: `${measured(before.p50)} ms`,
     after: `${measured(after.p50)} ms`,
-    ...gain(report.ratios.host_latency, "faster", "slower"),
-    note: spread ? `${range(spread[0], spread[1])}×` : "",
+    ...gain(report.ratios.host_latency, "faster", "slower", measuredRatio),
+    note: spread ? `${range(spread[0], spread[1], measured)}×` : "",
     label: "measured",
     evidence: rounds,
     expected: expected ? `${predicted(expected.result)} ms (${range(expected.low, expected.high)})` : "–",
@@ -84,7 +85,7 @@ function storageRow(report) {
     goal: "Storage",
     before: bytes(report.baseline.size_bytes),
     after: bytes(report.result.size_bytes),
-    ...gain(report.ratios.size, "smaller", "larger"),
+    ...gain(report.ratios.size, "smaller", "larger", measuredRatio),
     label: "exact",
     evidence: "counted exactly",
     expected: expected ? `${bytes(expected.value)} (${bytesRange(expected.low, expected.high)})` : "–",
@@ -129,8 +130,8 @@ export function gauges(report, bestLog2) {
   const band = bandText(report.predicted.latency_ms.low / report.predicted.latency_ms.result, report.predicted.latency_ms.high / report.predicted.latency_ms.result);
   return [
     ["Accuracy", 100 * (1 - Math.max(0, drop) / 5), `${percent(report.result.accuracy)}, ${signed(-drop)} points`],
-    ["Latency", share(ratios.target_latency, bestLog2?.latency), `${ratio(ratios.target_latency)} faster, ${isHost(report) ? "measured" : `predicted ${band}`}`],
+    ["Latency", share(ratios.target_latency, bestLog2?.latency), isHost(report) ? `${measuredRatio(ratios.target_latency)} faster, measured` : `${ratio(ratios.target_latency)} faster, predicted ${band}`],
     ["Energy", share(ratios.target_energy, bestLog2?.energy), `${ratio(ratios.target_energy)} less, predicted`],
-    ["Storage", share(ratios.size, bestLog2?.storage), `${ratio(ratios.size)} smaller, exact`],
+    ["Storage", share(ratios.size, bestLog2?.storage), `${measuredRatio(ratios.size)} smaller, exact`],
   ];
 }

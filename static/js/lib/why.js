@@ -7,14 +7,14 @@ const share = (part, whole) => {
 };
 
 /** rows: SELECTION.layers; gives each row a `why` where the server sent none. */
-export function withReasons(rows) {
+export function withReasons(rows, isTreatable = () => true) {
   const before = rows.reduce((sum, row) => sum + (row.ms_before ?? 0), 0);
-  return rows.map((row) => (row.why || row.ms_after === undefined ? row : { ...row, why: reason(row, before) }));
+  return rows.map((row) => (row.why || row.ms_after === undefined ? row : { ...row, why: reason(row, before, isTreatable(row.layer)) }));
 }
 
-function reason(row, totalMs) {
+function reason(row, totalMs, treatable) {
   const time = `${share(row.ms_before, totalMs)} of the time`;
-  if (row.technique === "keep") return kept(row, time);
+  if (row.technique === "keep") return kept(row, time, treatable);
   if (!row.params_after && !row.macs_after) return "Left out: an average takes its place";
   const fewer = row.macs_before / Math.max(1, row.macs_after);
   if (fewer >= 1.05) return `${time}; ${ratio(fewer)} fewer multiply–adds`;
@@ -23,9 +23,9 @@ function reason(row, totalMs) {
 }
 
 /* A layer that is kept may still get cheaper: the one before it hands over fewer channels. */
-function kept(row, time) {
+function kept(row, time, treatable) {
   const saved = row.ms_before - row.ms_after;
   if (saved > 0.05 * row.ms_before && row.macs_after < 0.97 * row.macs_before) return `${time}; fewer channels arrive, ${predicted((100 * saved) / row.ms_before)} % faster`;
   if (row.params_after < 0.97 * row.params_before) return `${time}; fewer channels arrive`;
-  return `${time}; no change pays here`;
+  return treatable ? `${time}; no change pays here` : `${time}; nothing here to compress`;
 }

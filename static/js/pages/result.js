@@ -9,11 +9,15 @@ import { STATE_LOOK } from "../lib/limits.js";
 import { badge, beforeAfter, note } from "../lib/markup.js";
 import { gauges, headlineRows, targetTitle, verdict } from "../lib/report.js";
 import { snippets } from "../lib/snippets.js";
+import { withReasons } from "../lib/why.js";
 import { legend, setTechniques, tile, titleOf } from "../lib/techniques.js";
 
+const MICRO_BELOW_MS = 0.2; // below, layers are told in microseconds
 const { job, report, figures = {}, techniques = {}, best_log2: bestLog2 = null, flips = null } = pageData();
-const layers = report.layers?.length ? report.layers : [];
-const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "report.json": "all numbers on this page", "report.html": "this page as one file", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "bundle.zip": "everything, with recipe and seed", README: "three lines to load it", "README.md": "three lines to load it" };
+const layers = withReasons(report.layers ?? []);
+const micro = layers.length > 0 && report.predicted.latency_ms.baseline < MICRO_BELOW_MS;
+const showTime = micro ? (ms) => predicted(1000 * ms) : predicted;
+const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "report.json": "all numbers on this page", "report.html": "this page as one file", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "bundle.zip": "everything, with recipe and seed", SHA256SUMS: "checksums of all files", README: "three lines to load it", "README.md": "three lines to load it" };
 
 setTechniques(techniques);
 
@@ -70,7 +74,7 @@ showFlips();
 /* ----- recipe ----- */
 function showRecipe() {
   const rows = layers.length ? layers.map(layerRow) : (report.recipe ?? []).map(stepRow);
-  $("#recipe thead").innerHTML = layers.length ? '<tr><th>Layer</th><th>Technique</th><th class="n">Parameters</th><th class="n">MACs</th><th class="n">ms</th><th>Why</th></tr>' : "<tr><th>Layer</th><th>Technique</th><th>Level</th><th>Why</th></tr>";
+  $("#recipe thead").innerHTML = layers.length ? `<tr><th>Layer</th><th>Technique</th><th class="n">Parameters</th><th class="n">MACs</th><th class="n">${micro ? "µs" : "ms"}</th><th>Why</th></tr>` : "<tr><th>Layer</th><th>Technique</th><th>Level</th><th>Why</th></tr>";
   $("#recipe tbody").innerHTML = rows.join("") || '<tr><td colspan="4" class="muted">Nothing was changed: no technique paid within your limits.</td></tr>';
   const used = layers.length ? layers.map((row) => row.technique) : (report.recipe ?? []).map((step) => step.technique).filter((name) => name !== "int8");
   $("#tech-legend").innerHTML = legend(used.length ? used : ["keep"], layers.some((row) => row.int8));
@@ -80,7 +84,7 @@ function showRecipe() {
 const paramsText = (params) => Object.entries(params ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? predicted(value) : value}`).join(", ");
 const stepRow = (step) => `<tr><td class="mono full">${step.layer === "*" ? "whole network" : escape(step.layer)}</td><td class="full nowrap">${tile(step.technique, step.technique === "int8")}${escape(titleOf(step.technique))}</td><td>${escape(paramsText(step.params))}</td><td class="full why">${escape(step.why ?? "")}</td></tr>`;
 const layerRow = (row) => `<tr><td class="full"><span class="mono">${escape(row.layer)}</span></td><td class="full technique"><div>${tile(row.technique, row.int8)}<span>${escape(titleOf(row.technique))} <span class="muted">${escape([row.level, row.int8 ? "int8" : "fp32"].filter(Boolean).join(", "))}</span></span></div></td>
-  <td class="n phone-hide">${beforeAfter(row.params_before, row.params_after, count)}</td><td class="n phone-hide">${beforeAfter(row.macs_before, row.macs_after, count)}</td><td class="n" data-label="ms">${beforeAfter(row.ms_before, row.ms_after, predicted)}</td><td class="full why">${escape(row.why ?? "")}</td></tr>`;
+  <td class="n phone-hide">${beforeAfter(row.params_before, row.params_after, count)}</td><td class="n phone-hide">${beforeAfter(row.macs_before, row.macs_after, count)}</td><td class="n" data-label="${micro ? "µs" : "ms"}">${beforeAfter(row.ms_before, row.ms_after, showTime)}</td><td class="full why">${escape(row.why ?? "")}</td></tr>`;
 showRecipe();
 
 /* ----- downloads ----- */
