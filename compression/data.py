@@ -227,4 +227,5 @@ def _split(
         y=None if part.y is None else part.y[rows],
         input_shape=input_shape,
         preprocessing=preprocessing,
+        n_groups=0 if part.group is None else len(np.unique(part.group[rows])),
     )
