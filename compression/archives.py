@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
+import struct
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 from compression.errors import DataRefusedError
@@ -17,6 +20,12 @@ MAX_FILE_BYTES = 64 * 2**20
 MAX_RATIO = 200
 _RATIO_MATTERS_BYTES = 2**20
 _CHUNK = 2**16
+
+DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError),
+    *(OSError, EOFError, ValueError, RuntimeError),
+)
+"""What the standard library raises over a broken archive, whichever part of it is broken."""
 
 _SIGNATURES = (
     (b"\x93NUMPY", 'a single .npy array. Save arrays together: np.savez("data.npz", x=x, y=y)'),
@@ -41,7 +50,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         raise DataRefusedError(_not_an_archive(head))
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except DAMAGE as error:
         raise DataRefusedError(_damaged()) from error
     try:
         _check_entries(archive)
@@ -64,7 +73,7 @@ def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
                 content += chunk
                 if len(content) > min(info.file_size, MAX_FILE_BYTES):
                     raise DataRefusedError(_too_large(info.filename))
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+    except DAMAGE as error:
         raise DataRefusedError(_damaged(info.filename)) from error
     return bytes(content)
 

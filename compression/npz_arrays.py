@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
-from compression.archives import MAX_UNPACKED_BYTES
+from compression.archives import DAMAGE, MAX_UNPACKED_BYTES
 from compression.errors import DataRefusedError
 from compression.raw_data import TEST, TRAIN, VALIDATION, WHOLE, RawData, RawPart, labels_from
 
 if TYPE_CHECKING:
+    import zipfile
+
     from numpy.typing import NDArray
 
 _SUFFIX = ".npy"
@@ -88,7 +89,7 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]
                 raise DataRefusedError(f"The array {name!r} says it is larger than its data.")
         with archive.open(info) as stream:
             return np.asarray(npy.read_array(stream, allow_pickle=False))
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except DAMAGE as error:
         raise DataRefusedError(
             f"The array {name!r} is damaged. Save the file again."
         ) from error

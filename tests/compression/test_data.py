@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import tomllib
 from pathlib import Path
@@ -176,3 +177,17 @@ def test_class_names_are_taken_when_they_name_every_output(tmp_path):
     path = tmp_path / "data.npz"
     np.savez(path, x=uploads.X, y=uploads.Y, class_names=np.array(uploads.NAMES))
     assert load(path).class_names == uploads.NAMES
+
+
+@pytest.mark.parametrize("name", ["plain.npz", "train_val_test.npz", "images.zip"])
+def test_no_broken_byte_gets_past_the_refusals(name, tmp_path):
+    whole, rng = uploads.MAKERS[name](), np.random.default_rng(5)
+    path = tmp_path / name
+    for _ in range(120):
+        content = bytearray(whole)
+        for _ in range(3):
+            content[rng.integers(len(content))] = rng.integers(256)
+            content[rng.integers(len(content) - 500, len(content))] = rng.integers(256)
+        path.write_bytes(content)
+        with contextlib.suppress(DataRefusedError):
+            load(path)
