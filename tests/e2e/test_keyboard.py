@@ -32,7 +32,9 @@ def test_main_path_by_keyboard_alone(page: Page):
     page.wait_for_url(re.compile("/jobs/"))
     _tab_to(page, "Cancel")
     page.keyboard.press("Enter")
-    _tab_to(page, "Keep and stop")
+    expect(page.get_by_role("button", name="Go on")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_role("button", name="Keep and stop")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#job-pill")).to_contain_text(
         re.compile("cancel", re.IGNORECASE), timeout=60_000
@@ -44,8 +46,9 @@ def _tab_to(page: Page, name: str) -> None:
     for _ in range(120):
         page.keyboard.press("Tab")
         focused = page.evaluate(
-            "(e => (e.getAttribute('aria-label') || e.labels?.[0]?.innerText || e.innerText || ''))"
-            "(document.activeElement)"
+            "(e => e.matches('a, button, input, summary') && "
+            "(e.getAttribute('aria-label') || e.labels?.[0]?.innerText || e.innerText))"
+            "(document.activeElement) || ''"
         )
         if name.lower() in focused.lower():
             return

@@ -54,7 +54,10 @@ function showActions() {
   const markup = isActive(job.state) ? waiting() : finished();
   if (node.dataset.shown === markup) return;
   node.dataset.shown = markup;
+  // The time that runs makes the buttons anew; the keyboard's focus must survive it.
+  const { action } = node.contains(document.activeElement) ? document.activeElement.dataset : {};
   node.innerHTML = markup;
+  if (action) $(`[data-action="${action}"]`, node)?.focus();
 }
 
 function waiting() {
