@@ -1,15 +1,8 @@
 import json
 import math
 
-from webapp.jobs.charts import (
-    job_figures,
-    recovery_data,
-    recovery_figure,
-    reward_data,
-    reward_figure,
-    tradeoff_data,
-    tradeoff_figure,
-)
+from webapp.jobs.charts import job_figures, tradeoff_data, tradeoff_figure
+from webapp.jobs.curves import recovery_data, recovery_figure, reward_data, reward_figure
 from webapp.jobs.result_charts import (
     classes_data,
     classes_figure,

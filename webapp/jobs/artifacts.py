@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMATS = {".onnx": "onnx", ".json": "json", ".html": "html", ".zip": "zip", ".md": "text"}
-NOT_OFFERED = frozenset({"package.json"})
+NOT_OFFERED = frozenset({"package.json", "seconds.json"})
 PRIMARY = "model.onnx"
 
 

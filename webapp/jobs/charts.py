@@ -5,19 +5,11 @@ design tokens, in light and dark. ``layout["meta"]["summary"]`` is the sentence 
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from webapp.jobs.figure_parts import (
-    Json,
-    base_layout,
-    end_dot,
-    horizontal,
-    line_trace,
-    note,
-    vertical,
-    zone,
-)
+from webapp.jobs.curves import recovery_data, recovery_figure, reward_data, reward_figure
+from webapp.jobs.figure_parts import Json, base_layout, horizontal, note, vertical, zone
 from webapp.jobs.ticks import log_range, log_ticks, two_digits
 
 Row = Mapping[str, Any]
@@ -94,88 +86,6 @@ def tradeoff_figure(data: Json, axis: str = "latency") -> Json:
     return {"data": traces, "layout": layout}
 
 
-def reward_data(events: Iterable[Row]) -> Json:
-    """The reward of each episode and its moving average, from the metric events of SEARCH."""
-    rows = [e["data"] for e in _metrics(events, "SEARCH") if "reward" in e["data"]]
-    return {
-        "episode": [row.get("episode", i + 1) for i, row in enumerate(rows)],
-        "reward": [row["reward"] for row in rows],
-        "average": [row.get("average", row["reward"]) for row in rows],
-    }
-
-
-def reward_figure(data: Json) -> Json:
-    """Raw reward thin, moving average thick, a dot at its end."""
-    episodes, averages = data["episode"], data["average"]
-    hover = "Episode %{x}<br>%{fullData.name} %{y:.2f}<extra></extra>"
-    traces: list[Json] = [
-        line_trace("raw", "Reward", episodes, data["reward"], hover),
-        line_trace("average", "Average", episodes, averages, hover),
-        end_dot(episodes, averages),
-    ]
-    last = f"{averages[-1]:.2f}" if averages else "nothing yet"
-    layout = base_layout("Episode", "Reward", f"Reward by episode; the average is now {last}.")
-    values = [*data["reward"], *averages, 0.0, 1.0]
-    layout["yaxis"] |= {"range": [min(values), max(values) * 1.02], "nticks": 5}
-    layout["xaxis"] |= {"rangemode": "tozero"}
-    return {"data": traces, "layout": layout}
-
-
-def recovery_data(events: Iterable[Row], baseline: Row, budgets: Row | None = None) -> Json:
-    """Validation accuracy in percent while fine-tuning, from the metric events of RECOVER."""
-    rows = [
-        e["data"] for e in _metrics(events, "RECOVER") if e["data"].get("accuracy") is not None
-    ]
-    by_epoch = all("epoch" in row for row in rows) and len({row["epoch"] for row in rows}) > 1
-    unit = "epoch" if by_epoch else "step"
-    limit = (budgets or {}).get("max_accuracy_drop")
-    accuracy = baseline.get("accuracy")
-    original = None if accuracy is None else 100.0 * accuracy
-    return {
-        "unit": unit,
-        "x": [row.get(unit, i + 1) for i, row in enumerate(rows)],
-        "accuracy": [100.0 * row["accuracy"] for row in rows],
-        "learning_rate": [row.get("learning_rate") for row in rows],
-        "total": next((row["total"] for row in rows if row.get("total")), None),
-        "original": original,
-        "limit": None if original is None or limit is None else original - limit,
-    }
-
-
-def recovery_figure(data: Json) -> Json:
-    """Accuracy while fine-tuning, with the original and the limit as rules."""
-    hover = f"{data['unit'].capitalize()} %{{x}}<br>Accuracy %{{y:.1f}} %<br>%{{customdata}}"
-    rates = [
-        "" if rate is None else f"Learning rate {rate:.2g}" for rate in data["learning_rate"]
-    ]
-    trace = line_trace(
-        "main", "Accuracy", data["x"], data["accuracy"], hover + "<extra></extra>"
-    )
-    trace |= {"mode": "lines+markers", "customdata": rates}
-    title = data["unit"].capitalize()
-    if data["total"] and data["unit"] == "step":
-        title += f" of {data['total']:,}"
-    last = f"{data['accuracy'][-1]:.1f} %" if data["accuracy"] else "not measured yet"
-    layout = base_layout(
-        title, "Accuracy, %", f"Validation accuracy while fine-tuning, now {last}."
-    )
-    shapes, notes = [], []
-    for name, text in (("original", "original"), ("limit", "limit")):
-        if data[name] is not None:
-            shapes.append(horizontal(data[name], name="limit" if name == "limit" else "rule"))
-            notes.append(note(f"{text} {data[name]:.1f} %", data[name], name))
-    layout |= {"shapes": shapes, "annotations": notes}
-    values = [v for v in (*data["accuracy"], data["original"], data["limit"]) if v is not None]
-    if values:
-        room = max(0.3, 0.12 * (max(values) - min(values)))
-        layout["yaxis"] |= {
-            "range": [min(values) - room, max(values) + room],
-            "nticks": 5,
-            "tickformat": ".1f",
-        }
-    return {"data": [trace, end_dot(data["x"], data["accuracy"])], "layout": layout}
-
-
 def job_figures(
     events: Sequence[Row], *, baseline: Row | None = None, budgets: Row | None = None
 ) -> dict[str, Json | None]:
@@ -198,10 +108,6 @@ def job_figures(
         "reward": reward_figure(reward) if reward["episode"] else None,
         "recovery": recovery_figure(recovery) if recovery["x"] else None,
     }
-
-
-def _metrics(events: Iterable[Row], stage: str) -> list[Row]:
-    return [e for e in events if e["kind"] == "metric" and e["stage"] == stage]
 
 
 def _keeps(candidate: Row, budgets: Row) -> bool:

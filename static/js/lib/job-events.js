@@ -60,7 +60,6 @@ export class JobEvents {
     if (kind === "log") return data.text;
     if (kind === "error") return data.message;
     if (kind === "done") return data.seconds === undefined ? "Done" : `Done in ${Number(data.seconds).toFixed(1)} s`;
-    if (kind === "candidate" && data.validated) return `Candidate ${data.id}: ${data.drop_points.toFixed(1)} points lost, built and measured`;
     if (kind !== "metric" || !METRIC_WORDS[stage]) return null;
     this.metrics += 1;
     const rare = stage === "SEARCH" && this.metrics % EVERY_NTH_METRIC !== 1;

@@ -8,6 +8,7 @@ import { ICONS } from "../lib/icons.js";
 import { STATE_LOOK } from "../lib/limits.js";
 import { badge, beforeAfter, note } from "../lib/markup.js";
 import { gauges, headlineRows, targetTitle, verdict } from "../lib/report.js";
+import { GOALS } from "../lib/score.js";
 import { snippets } from "../lib/snippets.js";
 import { withReasons } from "../lib/why.js";
 import { legend, setTechniques, tile, titleOf } from "../lib/techniques.js";
@@ -37,7 +38,7 @@ $("#print").addEventListener("click", () => window.print());
 $("#gauges").innerHTML = gauges(report, bestLog2).map(([title, score, detail]) => gauge(title, score, detail)).join("");
 const weights = report.goals ?? {};
 const total = Object.values(weights).reduce((sum, value) => sum + value, 0) || 1;
-$("#gauge-note").textContent = `Score = share of the best this search found for that goal; for accuracy, 5 points lost count as nothing kept. 0–49 low, 50–89 fair, 90–100 high. Weights: ${Object.entries(weights).map(([goal, value]) => `${goal} ${Math.round((100 * value) / total)} %`).join(", ")}.`;
+$("#gauge-note").textContent = `Score = share of the best this search found for that goal; for accuracy, 5 points lost count as nothing kept. 0–49 low, 50–89 fair, 90–100 high. Weights: ${GOALS.filter((goal) => goal in weights).map((goal) => [goal, weights[goal]]).map(([goal, value]) => `${goal} ${Math.round((100 * value) / total)} %`).join(", ")}.`;
 
 const limitCell = (limit) => {
   if (!limit) return '<span class="muted">none set</span>';
@@ -45,8 +46,8 @@ const limitCell = (limit) => {
   return `<span class="limit-cell ${look}">${icon ? ICONS[icon] : ""}${escape(limit.text)}, ${limit.state}</span>`;
 };
 $("#headline tbody").innerHTML = headlineRows(report).map((row) => `<tr><td class="full strong">${escape(row.goal)}</td><td class="n muted" data-label="Original">${row.before}</td><td class="n"><span class="bignum">${row.after}</span></td>
-  <td class="n"><span class="change-cell"><span class="${row.tone}">${ICONS[row.way] ?? ""}</span>${row.change}</span>${row.note ? `<br><span class="tiny muted">${row.note}</span>` : ""}</td><td class="full">${badge(row.label, row.evidence)}</td>
-  <td class="n muted" data-label="Predicted before">${row.expected}${row.outside ? '<br><span class="tiny warn">outside our band</span>' : ""}</td><td class="full">${limitCell(row.limit)}</td></tr>`).join("");
+  <td class="n full"><span class="change-cell"><span class="${row.tone}">${ICONS[row.way] ?? ""}</span>${row.change}</span>${row.note ? `<br><span class="tiny muted">${row.note}</span>` : ""}</td><td class="full">${badge(row.label, row.evidence)}</td>
+  <td class="n muted full" data-label="Predicted before">${row.expected}${row.outside ? '<br><span class="tiny warn">outside our band</span>' : ""}</td><td class="full" data-label="Limit">${limitCell(row.limit)}</td></tr>`).join("");
 
 /* ----- charts ----- */
 function showLayers(name) {

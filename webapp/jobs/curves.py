@@ -1,0 +1,103 @@
+"""The curves of a job: reward while the selector trains, accuracy while the recipe is fine-tuned."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from webapp.jobs.figure_parts import Json, base_layout, end_dot, horizontal, line_trace, note
+
+Row = Mapping[str, Any]
+
+
+def reward_data(events: Iterable[Row]) -> Json:
+    """The reward of each episode and its moving average, from the metric events of SEARCH."""
+    rows = [e["data"] for e in _metrics(events, "SEARCH") if "reward" in e["data"]]
+    return {
+        "episode": [row.get("episode", i + 1) for i, row in enumerate(rows)],
+        "reward": [row["reward"] for row in rows],
+        "average": [row.get("average", row["reward"]) for row in rows],
+    }
+
+
+def reward_figure(data: Json) -> Json:
+    """Raw reward thin, moving average thick, a dot at its end."""
+    episodes, averages = data["episode"], data["average"]
+    hover = "Episode %{x}<br>%{fullData.name} %{y:.2f}<extra></extra>"
+    traces: list[Json] = [
+        line_trace("raw", "Reward", episodes, data["reward"], hover),
+        line_trace("average", "Average", episodes, averages, hover)
+        | {"fill": "tozeroy" if min(averages, default=0.0) >= 0 else "none"},
+        end_dot(episodes, averages),
+    ]
+    last = f"{averages[-1]:.2f}" if averages else "nothing yet"
+    layout = base_layout("Episode", "Reward", f"Reward by episode; the average is now {last}.")
+    layout["yaxis"] |= {"range": _reward_range([*data["reward"], *averages]), "nticks": 5}
+    layout["xaxis"] |= {"rangemode": "tozero"}
+    return {"data": traces, "layout": layout}
+
+
+def recovery_data(events: Iterable[Row], baseline: Row, budgets: Row | None = None) -> Json:
+    """Validation accuracy in percent while fine-tuning, from the metric events of RECOVER."""
+    rows = [
+        e["data"] for e in _metrics(events, "RECOVER") if e["data"].get("accuracy") is not None
+    ]
+    by_epoch = all("epoch" in row for row in rows) and len({row["epoch"] for row in rows}) > 1
+    unit = "epoch" if by_epoch else "step"
+    limit = (budgets or {}).get("max_accuracy_drop")
+    accuracy = baseline.get("accuracy")
+    original = None if accuracy is None else 100.0 * accuracy
+    return {
+        "unit": unit,
+        "x": [row.get(unit, i + 1) for i, row in enumerate(rows)],
+        "accuracy": [100.0 * row["accuracy"] for row in rows],
+        "learning_rate": [row.get("learning_rate") for row in rows],
+        "total": next((row["total"] for row in rows if row.get("total")), None),
+        "original": original,
+        "limit": None if original is None or limit is None else original - limit,
+    }
+
+
+def recovery_figure(data: Json) -> Json:
+    """Accuracy while fine-tuning, with the original and the limit as rules."""
+    hover = f"{data['unit'].capitalize()} %{{x}}<br>Accuracy %{{y:.1f}} %<br>%{{customdata}}"
+    rates = [
+        "" if rate is None else f"Learning rate {rate:.2g}" for rate in data["learning_rate"]
+    ]
+    trace = line_trace(
+        "main", "Accuracy", data["x"], data["accuracy"], hover + "<extra></extra>"
+    )
+    trace |= {"mode": "lines+markers", "customdata": rates}
+    title = data["unit"].capitalize()
+    if data["total"] and data["unit"] == "step":
+        title += f" of {data['total']:,}"
+    last = f"{data['accuracy'][-1]:.1f} %" if data["accuracy"] else "not measured yet"
+    layout = base_layout(
+        title, "Accuracy, %", f"Validation accuracy while fine-tuning, now {last}."
+    )
+    shapes, notes = [], []
+    for name, text in (("original", "original"), ("limit", "limit")):
+        if data[name] is not None:
+            shapes.append(horizontal(data[name], name="limit" if name == "limit" else "rule"))
+            notes.append(note(f"{text} {data[name]:.1f} %", data[name], name))
+    layout |= {"shapes": shapes, "annotations": notes}
+    values = [v for v in (*data["accuracy"], data["original"], data["limit"]) if v is not None]
+    if values:
+        room = max(0.3, 0.12 * (max(values) - min(values)))
+        layout["yaxis"] |= {
+            "range": [min(values) - room, max(values) + room],
+            "nticks": 5,
+            "tickformat": ".1f",
+        }
+    return {"data": [trace, end_dot(data["x"], data["accuracy"])], "layout": layout}
+
+
+def _reward_range(values: Sequence[float]) -> list[float]:
+    """From 0 to 1, as rewards mean to be; as far as they go where they leave that."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    if low >= 0 and high <= 1:
+        return [0.0, 1.02]
+    room = 0.06 * (high - low)
+    return [low - room, high + room]
+
+
+def _metrics(events: Iterable[Row], stage: str) -> list[Row]:
+    return [e for e in events if e["kind"] == "metric" and e["stage"] == stage]
