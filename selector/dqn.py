@@ -59,6 +59,8 @@ class Training:
     exploration_final: float = 0.03
     redrawn_wishes: float = 0.3
     capacity: int = 20_000
+    polished_one_in: int = 4
+    n_anchors: int = 12
     pool_size: int = 300
     report_every: int = 10
 
@@ -92,7 +94,11 @@ class _Trainer:
     ) -> None:
         self.surrogate, self.targets, self.settings = surrogate, tuple(targets), settings
         self.rng = np.random.default_rng(settings.seed)
-        anchors = choose_anchors(surrogate, targets) if start is None else start.anchors
+        anchors = (
+            choose_anchors(surrogate, targets, self.settings.n_anchors)
+            if start is None
+            else start.anchors
+        )
         self.env = CompressionEnv(Observer(surrogate, self.targets, anchors))
         self.observer = self.env.observer
         self.q_net, self.q_net_target = self._networks(start)
@@ -179,7 +185,10 @@ class _Trainer:
             explores = self.rng.random(count) < epsilon
             seen, rewards, _ = self.env.step(np.where(explores, random, greedy))
             total += rewards
-        self.replay_buffer.add(self.env.configs, wants)
+        configs = self.env.configs.copy()
+        some = slice(0, count // self.settings.polished_one_in)
+        configs[some] = self._climbed(configs[some], wants.take(some))
+        self.replay_buffer.add(configs, wants)
         return float(total.mean())
 
     def _best_actions(self, seen: Observation) -> IntArray:
@@ -224,8 +233,11 @@ class _Trainer:
             )
             target = (later + gains[1:]).masked_fill(~legal, FORBIDDEN).gather(2, best)[..., 0]
             rewards = values[1:] - values[:-1]
-            returns = rewards + self.settings.gamma * torch.cat([target, torch.zeros(1, count)])
-            wanted = returns - gains.gather(2, actions[..., None])[..., 0]
+            ahead = rewards + self.settings.gamma * torch.cat([target, torch.zeros(1, count)])
+            # Nothing is random here: what a recipe really reached bounds its value from below.
+            reached = values[-1] - values[:-1]
+            gained = gains.gather(2, actions[..., None])[..., 0]
+            wanted = torch.maximum(ahead, reached) - gained
         return predicted.flatten(), wanted.flatten()
 
     def _mix_target(self) -> None:

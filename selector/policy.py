@@ -140,11 +140,11 @@ class Policy:
         return pool[order][:count]
 
     def _observer(self, target: DeviceProfile, mask: BoolArray) -> Observer:
-        if target.name not in self._observers:
-            self._observers[target.name] = Observer(
-                self.surrogate, (target,), self.weights.anchors
-            )
-        return self._observers[target.name].masked(mask)
+        known = self._observers.get(target.name)
+        if known is None or known.surrogate is not self.surrogate:
+            known = Observer(self.surrogate, (target,), self.weights.anchors)
+            self._observers[target.name] = known
+        return known.masked(mask)
 
 
 def _distinct(configs: IntArray) -> tuple[IntArray, IntArray]:

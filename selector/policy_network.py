@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from selector.tables import Array, IntArray
 
+_EPSILON = 1e-5  # as in torch.nn.LayerNorm
+
 _ONE_THREAD = 200_000
 """Multiplications that OpenBLAS does on one thread: waking others costs more, most on a busy machine."""
 
@@ -23,7 +25,7 @@ class PolicyWeights:
     """A dueling network, the targets it was trained for, and good configurations it found.
 
     Attributes:
-        arrays: ``hidden<i>.weight [out, in]`` and ``.bias``, ``value.*``, ``advantage.*``.
+        arrays: ``.weight`` and ``.bias`` of ``hidden<i>``, ``norm<i>``, ``value``, ``advantage``.
         targets: names of the targets in the order of training.
         anchors: ``[K, D]`` the recipes it completes beginnings with.
         pool: ``[N, D]`` distinct good configurations for many wishes.
@@ -42,8 +44,9 @@ class PolicyWeights:
         The immediate reward is not in it; add ``Observation.gain`` to rank actions.
         """
         hidden = vectors
-        for layer in range(sum(name.endswith(".weight") for name in self.arrays) - 2):
-            hidden = np.maximum(self._linear(f"hidden{layer}", hidden), 0.0)
+        for layer in range(sum(name.startswith("hidden") for name in self.arrays) // 2):
+            hidden = self._normed(f"norm{layer}", self._linear(f"hidden{layer}", hidden))
+            hidden = np.maximum(hidden, 0.0)
         advantage = self._linear("advantage", hidden)
         centred = advantage - advantage.mean(axis=1, keepdims=True)
         return np.asarray(self._linear("value", hidden) + centred)
@@ -74,6 +77,12 @@ class PolicyWeights:
                 pool=stored["pool"],
                 facts=facts["facts"],
             )
+
+    def _normed(self, name: str, inputs: Array) -> Array:
+        centred = inputs - inputs.mean(axis=1, keepdims=True)
+        spread = np.sqrt((centred**2).mean(axis=1, keepdims=True) + _EPSILON)
+        weight, bias = self.arrays[f"{name}.weight"], self.arrays[f"{name}.bias"]
+        return np.asarray(centred / spread * weight + bias)
 
     def _linear(self, name: str, inputs: Array) -> Array:
         return np.asarray(

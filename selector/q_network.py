@@ -21,6 +21,7 @@ class QNetwork(nn.Module):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for i in range(depth):
             layers[f"hidden{i}"] = nn.Linear(sizes[i], sizes[i + 1])
+            layers[f"norm{i}"] = nn.LayerNorm(sizes[i + 1])
             layers[f"relu{i}"] = nn.ReLU()
         self.trunk = nn.Sequential(layers)
         self.value = nn.Linear(width, 1)

@@ -9,7 +9,16 @@ import numpy as np
 
 from compression.cost import op_features
 from compression.types import LayerKind, OpSpec, Params, kept_width
-from selector.tables import GLOBAL_POOLING, KEEP, WIDTH_STEPS, Array, Structure, StudyTables
+from selector.tables import (
+    GLOBAL_POOLING,
+    KEEP,
+    WIDTH_STEPS,
+    Array,
+    BoolArray,
+    IntArray,
+    Structure,
+    StudyTables,
+)
 
 CONV, DENSE, OTHER = LayerKind.CONV, LayerKind.DENSE, LayerKind.OTHER
 SVD = tuple(Structure("svd", {"rank_ratio": ratio}) for ratio in (0.5, 0.25, 0.125))
@@ -87,7 +96,7 @@ def residual_tables(seed: int = 0, blocks: int = 2) -> StudyTables:
                 target = inner + 1
                 channels.append(width)
                 leaders.append(len(rows) + 1)
-            shape = {"structures": (KEEP, *CONV_STRUCTURES)}
+            ways = (KEEP, *CONV_STRUCTURES)
             rows.append(
                 Row(
                     f"{name}_a",
@@ -96,11 +105,19 @@ def residual_tables(seed: int = 0, blocks: int = 2) -> StudyTables:
                     inner,
                     side,
                     out_side,
-                    **shape,
+                    structures=ways,
                 )
             )
             rows.append(
-                Row(f"{name}_b", CONV, ((inner, width),), target, out_side, out_side, **shape)
+                Row(
+                    f"{name}_b",
+                    CONV,
+                    ((inner, width),),
+                    target,
+                    out_side,
+                    out_side,
+                    structures=ways,
+                )
             )
             if narrower:
                 rows.append(
@@ -192,20 +209,22 @@ def build(plan: Plan, seed: int) -> StudyTables:
 
 def _structure_sensitivity(
     plan: Plan, n_structures: int, rng: np.random.Generator
-) -> tuple[Array, Array]:
+) -> tuple[Array, BoolArray]:
     kl = np.zeros((len(plan.rows), n_structures))
     mask = np.zeros((len(plan.rows), n_structures), dtype=np.bool_)
     for i, row in enumerate(plan.rows):
         scale = rng.uniform(0.05, 0.6)
         mask[i, : len(row.structures)] = True
         for s, structure in enumerate(row.structures):
-            rank = structure.params.get("rank_ratio", 1.0)
+            rank = float(structure.params.get("rank_ratio", 1.0))
             strength = STRENGTH.get(structure.technique, (1 - rank) ** 3)
-            kl[i, s] = scale * strength * (1 - 0.3 * structure.params.get("squeeze_ratio", 0.0))
+            kl[i, s] = (
+                scale * strength * (1 - 0.3 * float(structure.params.get("squeeze_ratio", 0.0)))
+            )
     return kl, mask
 
 
-def _costs(plan: Plan, widths: Array, n_structures: int) -> dict[str, Array]:
+def _costs(plan: Plan, widths: IntArray, n_structures: int) -> dict[str, Array]:
     n_widths = len(WIDTH_STEPS)
     shape = (len(plan.rows), n_structures, n_widths, n_widths)
     table = {
