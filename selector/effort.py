@@ -11,7 +11,7 @@ _REFERENCE_LIMIT_S = 600.0
 class Effort:
     """Counts that follow from the network's size and the time limit, never from a clock.
 
-    ``probe_samples`` and ``search_samples`` are examples; ``*_steps`` are optimiser steps of
+    ``probe_samples`` and ``search_samples`` are examples, ``search_rounds`` of the DQN's training; ``*_steps`` are optimiser steps of
     ``batch_size`` examples; ``candidates`` are recipes built for real during VALIDATE and
     ``recoveries`` how often RECOVER may build one and look again.
     """
@@ -20,6 +20,7 @@ class Effort:
     batch_size: int
     probe_samples: int
     search_samples: int
+    search_rounds: int
     candidates: int
     candidate_steps: int
     recovery_steps: int
@@ -37,11 +38,16 @@ def effort_for(macs: int, time_limit_s: float, threads: int) -> Effort:
         batch_size=batch_size,
         probe_samples=_clipped(2.5e9 / max(macs, 1), 256, 1000),
         search_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
-        candidates=_clipped(12 * share, 4, 16),
-        candidate_steps=_clipped(1.0e11 * share / macs_a_step, 30, 300),
-        recovery_steps=_clipped(1.2e12 * share / macs_a_step, 120, 2000),
+        search_rounds=_clipped(150 * share, 15, 150),
+        candidates=_clipped(12 * share, 3, 16),
+        candidate_steps=_scaled(_clipped(1.0e11 / macs_a_step, 30, 300), share),
+        recovery_steps=_scaled(_clipped(1.2e12 / macs_a_step, 120, 2000), share),
         recoveries=3 if macs < 20_000_000 else 2,
     )
+
+
+def _scaled(count: int, share: float) -> int:
+    return max(20, round(count * share))
 
 
 def _clipped(value: float, low: int, high: int) -> int:

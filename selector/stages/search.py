@@ -26,7 +26,7 @@ def search(job: Job) -> None:
 
     # Small networks gain nothing from threads, and two that wait for each other lose a lot.
     torch.set_num_threads(1)
-    settings = dqn.Training(seed=job.request.seed)
+    settings = dqn.Training(seed=job.request.seed, rounds=job.effort.search_rounds)
     weights = dqn.train(Surrogate(job.tables), job.targets, settings, report)
     job.folder.write_json(Stage.SEARCH, "search.json", {"curve": curve})
     job.folder.write_with(Stage.SEARCH, "policy.npz", weights.save)

@@ -1,0 +1,211 @@
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
+from selector import engine
+from selector.errors import BadRequestError
+from selector.jobfolder import JobFolder, Part
+from selector.report import check_report
+from selector.reporter import CancelledError, Reporter
+from tests import networks
+
+CLASSES, EXAMPLES = 10, 600
+
+
+def write_request(folder, **changes):
+    """LeNet in small, and data that it answers by its own lights."""
+    model = networks.small_lenet()
+    (folder / "net.onnx").write_bytes(model)
+    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    entry = session.get_inputs()[0]
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((EXAMPLES, *entry.shape[1:])).astype(np.float32)
+    y = session.run(None, {entry.name: x})[0].argmax(1)
+    np.savez(folder / "data.npz", x=x, y=y)
+    request = {
+        "model": "net.onnx",
+        "data": "data.npz",
+        "goals": {"accuracy": 0.2, "latency": 0.2, "energy": 0.1, "storage": 0.5},
+        "time_limit_s": 20,
+        "seed": 3,
+        **changes,
+    }
+    path = folder / "request.json"
+    path.write_text(json.dumps(request))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A job folder after a whole run, with its lines of progress."""
+    folder = tmp_path_factory.mktemp("finished")
+    request = write_request(folder)
+    lines = io.StringIO()
+    job = engine.prepare(request, folder / "out")
+    status = engine.run(job, Reporter(stream=lines))
+    return job, status, [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def test_a_run_leaves_a_report_that_the_schema_accepts(finished):
+    job, status, _ = finished
+    report = json.loads((job.path / "report.json").read_text())
+    check_report(report)
+    assert report["status"] == status == "met"
+    assert report["ratios"]["size"] > 2
+    assert report["search"]["candidates_built"] >= 2
+
+
+def test_the_reported_size_and_accuracy_are_those_of_the_file(finished):
+    job, _, _ = finished
+    report = json.loads((job.path / "report.json").read_text())
+    primary = next(a for a in report["artifacts"] if a.get("primary"))
+    model = (job.path / primary["path"]).read_bytes()
+    assert len(model) == report["result"]["size_bytes"] == primary["size_bytes"]
+    ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+def test_every_stage_begins_and_ends_in_order(finished):
+    _, _, lines = finished
+    done = [line["stage"] for line in lines if line["kind"] == "done"]
+    assert done == [stage.value for stage in (*STUDY_STAGES, *BUILD_STAGES)]
+    assert {line["v"] for line in lines} == {1}
+    assert any(line["kind"] == "candidate" for line in lines)
+
+
+def test_a_stage_done_twice_changes_nothing(finished):
+    job, _, _ = finished
+    before = {p: p.stat().st_mtime_ns for p in job.path.rglob("*") if p.is_file()}
+    for stage in (Stage.INSPECT, Stage.PROBE, Stage.RECOVER):
+        engine.run_stage(stage, job, Reporter(stream=io.StringIO()), None)
+    assert before == {p: p.stat().st_mtime_ns for p in job.path.rglob("*") if p.is_file()}
+
+
+def test_parts_of_a_stage_add_up_to_the_whole(finished, tmp_path):
+    job, _, _ = finished
+    quiet = Reporter(stream=io.StringIO())
+    parted = engine.prepare(write_request(tmp_path), tmp_path / "out")
+    engine.run_stage(Stage.INSPECT, parted, quiet, None)
+    for index in (1, 2):
+        engine.run_stage(Stage.PROBE, parted, quiet, Part(index, 2))
+    engine.run_stage(Stage.PROBE, parted, quiet, None)
+    kl = [
+        np.load(folder.stage_path(Stage.PROBE, "tables.npz"))["kl_width"]
+        for folder in (job, parted)
+    ]
+    np.testing.assert_allclose(kl[0], kl[1], rtol=1e-5)
+
+
+def test_the_recipe_of_a_run_rebuilds_the_same_network(finished, tmp_path):
+    job, _, _ = finished
+    quiet = Reporter(stream=io.StringIO())
+    engine.apply(
+        job.path / "INPUT" / "net.onnx",
+        job.path / "recipe.json",
+        job.path / "INPUT" / "data.npz",
+        tmp_path / "again",
+        quiet,
+    )
+    first = json.loads((job.path / "report.json").read_text())
+    again = json.loads((tmp_path / "again" / "report.json").read_text())
+    assert again["recipe"] == first["recipe"]
+    assert again["result"]["params"] == first["result"]["params"]
+
+
+def test_a_limit_that_nothing_meets_is_infeasible_and_delivered_all_the_same(tmp_path):
+    request = write_request(tmp_path, budgets={"max_size_bytes": 100}, selector="greedy")
+    job = engine.prepare(request, tmp_path / "out")
+    assert engine.run(job, Reporter(stream=io.StringIO())) == "infeasible"
+    assert (job.path / "model.onnx").is_file()
+
+
+def test_a_stage_says_which_one_it_waits_for(tmp_path):
+    job = engine.prepare(write_request(tmp_path), tmp_path / "out")
+    with pytest.raises(BadRequestError, match="PROBE has not been run"):
+        engine.run_stage(Stage.SEARCH, job, Reporter(stream=io.StringIO()), None)
+
+
+def test_a_cancelled_job_stops_between_two_probes(tmp_path):
+    job = engine.prepare(write_request(tmp_path), tmp_path / "out")
+    reporter = Reporter(stream=io.StringIO())
+    reporter.watch(io.StringIO(""))
+    with pytest.raises(CancelledError):
+        while True:
+            reporter.check()
+    with pytest.raises(CancelledError):
+        engine.run_stage(Stage.INSPECT, job, reporter, None)
+    assert not job.is_done(Stage.INSPECT)
+
+
+def test_without_data_agreement_is_measured(tmp_path):
+    request = write_request(tmp_path, data=None)
+    job = engine.prepare(request, tmp_path / "out")
+    engine.run_stage(Stage.INSPECT, job, Reporter(stream=io.StringIO()), None)
+    baseline = job.read_json(Stage.INSPECT, "baseline.json")
+    assert baseline["accuracy_kind"] == "agreement"
+    assert job.read_json(Stage.INSPECT, "inspect.json")["warnings"]
+
+
+def command(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "selector", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd or Path(__file__).parents[2],
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+    )
+
+
+def test_a_bad_request_exits_with_2_and_a_sentence(tmp_path):
+    request = write_request(tmp_path, colour="blue")
+    result = command("run", request, "--out", tmp_path / "out")
+    assert result.returncode == 2
+    line = json.loads(result.stdout.splitlines()[-1])
+    assert line["kind"] == "error"
+    assert "colour" in line["data"]["message"]
+
+
+def test_a_file_that_is_no_model_exits_with_2(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"not a network")
+    (tmp_path / "request.json").write_text('{"model": "net.onnx"}')
+    result = command("run", tmp_path / "request.json", "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert json.loads(result.stdout.splitlines()[-1])["data"]["code"] == "model_refused"
+
+
+def test_inspect_says_which_technique_fits_which_layer(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(networks.small_lenet())
+    found = json.loads(command("inspect", tmp_path / "net.onnx").stdout)
+    verdicts = {
+        verdict
+        for layer in found["layers"]
+        for verdict in layer["applicable"].values()
+        if verdict is not True
+    }
+    assert found["params"] > 0
+    assert all(isinstance(verdict, str) and verdict for verdict in verdicts)
+
+
+def test_folder_files_appear_whole_or_not_at_all(tmp_path):
+    folder = JobFolder(tmp_path)
+
+    def fail(path):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        folder.write_with(Stage.EXPORT, "model.onnx", fail)
+    assert not list((tmp_path / "EXPORT").iterdir())
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "x", "1/", "-1/2"])
+def test_a_part_is_written_one_way(text):
+    with pytest.raises(BadRequestError, match="3/8"):
+        Part.parse(text)
