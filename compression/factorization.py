@@ -1,8 +1,8 @@
-"""One layer's weights as the product of two smaller ones, nearest for the data that it reads.
+"""One layer's weights as the product of smaller ones, nearest for the data that it reads.
 
-Each split takes ``rows``: what the first of the two new layers sees, one row per sample and position
-(``least_squares.layer_rows``), or ``None`` for the plain decomposition of the weights. It returns the
-weights of the first layer, then those of the layers behind it, shaped for torch.
+Each split takes the weights ``[outputs, inputs, *kernel]`` and ``rows``, what the layer sees, one row
+per sample and position (``least_squares.layer_rows``), or ``None`` for the plain decomposition. It
+returns the weights of the new layers in order, shaped for torch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from compression.alternation import (
+    Goal,
+    alternate_depthwise,
+    alternate_fire,
+    alternate_spatial,
+)
 from compression.least_squares import covariance_of
+
+Factors = tuple[Tensor, ...]
 
 
 def low_rank_factors(
@@ -44,55 +52,71 @@ def low_rank_factors(
     return first * balance[..., None, :], second / balance[..., :, None]
 
 
-def two_stages(weight: Tensor, rank: int, rows: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Dense, 1-D and 1x1 kernels: the layer with ``rank`` outputs, then a mixing of those.
-
-    A larger 2-D kernel ``(h, w)``: ``rank`` columns ``(h, 1)``, then rows ``(1, w)``.
-    """
-    covariance = None if rows is None else covariance_of(rows)
+def thin_and_wide(rank: int, weight: Tensor, rows: Tensor | None) -> Factors:
+    """The layer itself with ``rank`` outputs, then a mixing of those (1x1 for a convolution)."""
     outputs, inputs, *kernel = weight.shape
-    if len(kernel) == 2 and max(kernel) > 1:
-        matrix = weight.permute(1, 2, 0, 3).reshape(inputs * kernel[0], outputs * kernel[1])
-        first, second = low_rank_factors(matrix, rank, covariance)
-        columns = first.T.reshape(rank, inputs, kernel[0], 1)
-        return columns, second.reshape(rank, outputs, 1, kernel[1]).transpose(0, 1)
+    covariance = None if rows is None else covariance_of(rows)
     first, second = low_rank_factors(weight.reshape(outputs, -1).T, rank, covariance)
     ones = (1,) * len(kernel)
     return first.T.reshape(rank, inputs, *kernel), second.T.reshape(outputs, rank, *ones)
 
 
-def depthwise_stages(weight: Tensor, rows: Tensor | None) -> tuple[Tensor, Tensor]:
-    """One filter for each input channel, then a 1x1 convolution over the channels."""
-    outputs, inputs, *kernel = weight.shape
-    matrices = weight.reshape(outputs, inputs, -1).permute(1, 2, 0)
+def columns_and_rows(rank: int, weight: Tensor, rows: Tensor | None) -> Factors:
+    """A 2-D kernel ``(h, w)`` as ``rank`` columns ``(h, 1)``, then rows ``(1, w)``."""
+    outputs, inputs, height, width = weight.shape
     covariance = None
     if rows is not None:
-        x = rows.double().reshape(len(rows), inputs, -1).transpose(0, 1)
-        x = x - x.mean(1, keepdim=True)
-        covariance = x.mT @ x / x.shape[1]
-        size = covariance.diagonal(dim1=1, dim2=2).mean().clamp_min(1e-12)
-        covariance = covariance + 1e-3 * size * torch.eye(covariance.shape[-1])
+        apart = rows.reshape(len(rows), inputs, height, width).permute(0, 3, 1, 2)
+        covariance = covariance_of(apart.reshape(len(rows) * width, -1))
+    matrix = weight.permute(1, 2, 0, 3).reshape(inputs * height, outputs * width)
+    first, second = low_rank_factors(matrix, rank, covariance)
+    columns = first.T.reshape(rank, inputs, height)
+    across = second.reshape(rank, outputs, width).transpose(0, 1)
+    if rows is not None and Goal.is_small(weight, columns.numel()):
+        columns, across = alternate_spatial(columns, across, Goal.of(weight, rows))
+    return columns[..., None], across[:, :, None, :]
+
+
+def depthwise_and_pointwise(weight: Tensor, rows: Tensor | None) -> Factors:
+    """One filter for each input channel, then a 1x1 convolution over the channels."""
+    outputs, inputs, *kernel = weight.shape
+    covariance = None
+    if rows is not None:
+        apart = rows.reshape(len(rows), inputs, -1)
+        covariance = torch.stack([covariance_of(apart[:, i]) for i in range(inputs)])
+    matrices = weight.reshape(outputs, inputs, -1).permute(1, 2, 0)
     first, second = low_rank_factors(matrices, 1, covariance)
+    filters, mixing = first[..., 0], second[:, 0].T
+    if rows is not None and Goal.is_small(weight, filters.numel()):
+        filters, mixing = alternate_depthwise(filters, mixing, Goal.of(weight, rows))
     ones = (1,) * len(kernel)
-    return first.reshape(inputs, 1, *kernel), second[:, 0].T.reshape(outputs, inputs, *ones)
+    return filters.reshape(inputs, 1, *kernel), mixing.reshape(outputs, inputs, *ones)
 
 
-def fire_stages(weight: Tensor, squeezed: int, rows: Tensor | None) -> tuple[Tensor, ...]:
+def squeeze_and_expand(squeezed: int, weight: Tensor, rows: Tensor | None) -> Factors:
     """A 1x1 squeeze, then 1x1 filters for the first half of the outputs and full ones for the rest.
 
-    A full filter becomes a 1x1 filter by the sum of its taps: neighbours look alike in feature maps.
+    Without data a full filter becomes a 1x1 one by the sum of its taps: neighbours look alike in
+    feature maps.
     """
     outputs, inputs, *kernel = weight.shape
-    covariance = None if rows is None else covariance_of(rows)
-    matrix = weight.transpose(0, 1).reshape(inputs, -1)
-    first, second = low_rank_factors(matrix, squeezed, covariance)
+    taps, half = weight[0, 0].numel(), outputs // 2
+    covariance = None
+    if rows is not None:
+        apart = rows.reshape(len(rows), inputs, taps).transpose(1, 2)
+        covariance = covariance_of(apart.reshape(-1, inputs))
+    first, second = low_rank_factors(
+        weight.transpose(0, 1).reshape(inputs, -1), squeezed, covariance
+    )
+    expanded = second.reshape(squeezed, outputs, taps).transpose(0, 1)
+    squeeze, small, full = first.T, expanded[:half].sum(2), expanded[half:]
+    if rows is not None and Goal.is_small(weight, squeeze.numel()):
+        squeeze, small, full = alternate_fire(squeeze, small, full, Goal.of(weight, rows))
     ones = (1,) * len(kernel)
-    expanded = second.reshape(squeezed, outputs, *kernel).transpose(0, 1)
-    small = expanded[: outputs // 2].flatten(2).sum(2)
     return (
-        first.T.reshape(squeezed, inputs, *ones),
-        small.reshape(outputs // 2, squeezed, *ones),
-        expanded[outputs // 2 :],
+        squeeze.reshape(squeezed, inputs, *ones),
+        small.reshape(half, squeezed, *ones),
+        full.reshape(outputs - half, squeezed, *kernel),
     )
 
 

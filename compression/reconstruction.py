@@ -140,7 +140,7 @@ class _Fitter(fx.Interpreter):
     def _fit(self, node: fx.Node, layer: _Linear, x: Tensor, *, drifted: bool) -> bool:
         """Fits one layer; whether its outputs differ from the original's now."""
         if INHERITED in node.meta:
-            self._split_again(node.meta[INHERITED], layer, x, node)
+            self._split_again(node, layer, x, drifted=drifted)
             return True
         fits = self._fits(node, layer)
         if fits is None:
@@ -171,33 +171,26 @@ class _Fitter(fx.Interpreter):
             return torch.arange(fits.start, fits.stop)
         return torch.tensor(kept[fits.start : fits.stop])
 
-    def _split_again(
-        self, inherited: Inherited, layer: _Linear, x: Tensor, node: fx.Node
-    ) -> None:
+    def _split_again(self, node: fx.Node, layer: _Linear, x: Tensor, *, drifted: bool) -> None:
+        """Splits the old layer's weights by data; what it read has drifted: fits them first."""
+        inherited: Inherited = node.meta[INHERITED]
         partners = [n for n in node.graph.nodes if n.name in inherited.partners]
-        target = self._reference.targets[partners[0].meta[FITS].layer]
-        size = _output_size(layer, x)
-        positions = output_positions(size, max(1, len(target.rows) // len(x)))
-        weights = inherited.split(layer_rows(layer, x, positions))
-        layer.weight.data.copy_(weights[0])
-        for name, weight in zip(inherited.partners, weights[1:], strict=True):
+        original = partners[0].meta[FITS].layer
+        target = self._reference.targets[original]
+        weight, rows = (
+            inherited.old.weight.detach(),
+            layer_rows(inherited.old, x, target.positions),
+        )
+        if drifted:
+            wanted = target.rows[:, self._channels(Fits(original, 0, len(weight)))]
+            goal, _ = fitted_weights(rows, wanted, weight.flatten(1))
+            weight = goal.reshape(weight.shape)
+        first, *rest = inherited.split(weight, rows)
+        layer.weight.data.copy_(first)
+        for name, values in zip(inherited.partners, rest, strict=True):
             partner = self.module.get_submodule(name)
             if isinstance(partner, _Linear):
-                partner.weight.data.copy_(weight)
-
-
-def _output_size(layer: _Linear, x: Tensor) -> tuple[int, ...]:
-    if isinstance(layer, nn.Linear):
-        return ()
-    axes = zip(
-        x.shape[2:],
-        layer.kernel_size,
-        layer.stride,
-        [int(p) for p in layer.padding],
-        layer.dilation,
-        strict=True,
-    )
-    return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
+                partner.weight.data.copy_(values)
 
 
 def _fit_weights(layer: _Linear, x: Tensor, target: Target, channels: Tensor) -> None:

@@ -39,11 +39,12 @@ class Fits:
 class Inherited:
     """How the weights of a layer were split, for reconstruction to split them again by data.
 
-    ``split`` takes what the first of the new layers sees (``None``: no data) and returns the weights
-    of the first and of its ``partners``, the nodes behind it.
+    ``split`` takes weights of the ``old`` layer and what it sees (``None``: no data) and returns
+    the weights of the first new layer and of its ``partners``, the nodes behind it.
     """
 
-    split: Callable[[Tensor | None], tuple[Tensor, ...]]
+    old: nn.Linear | nn.Conv1d | nn.Conv2d
+    split: Callable[[Tensor, Tensor | None], tuple[Tensor, ...]]
     partners: tuple[str, ...]
 
 
@@ -169,7 +170,10 @@ def without_channels(network: Network, group: int, kept: Sequence[int]) -> Netwo
         layer = layer_of(module, node)
         if layer is None:
             continue
+        node.meta.pop(INHERITED, None)  # the old layer would not fit what is read from now on
         row = rows[node.name]
+        if row.out_group == group:
+            node.meta.pop(FITS, None)
         channels = channels_left(row, group, kept)
         _narrow(layer, row, channels, torch.tensor(kept) if row.out_group == group else None)
         if node.name in moments and channels is not None:

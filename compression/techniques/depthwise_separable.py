@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import nn
 
-from compression.factorization import depthwise_stages
+from compression.factorization import depthwise_and_pointwise
 from compression.op_costs import ConvGeometry, totals
 from compression.surgery import INHERITED, Inherited, Surgeon, convolution, layer_of
 from compression.technique import Scope, Technique
@@ -59,14 +58,13 @@ class DepthwiseSeparable(Technique):
         old = layer_of(surgeon.module, surgeon.old)
         if not isinstance(old, nn.Conv1d | nn.Conv2d):
             raise TypeError(type(old).__name__)
-        split = partial(depthwise_stages, old.weight.detach().clone())
-        first, second = split(None)
+        first, second = depthwise_and_pointwise(old.weight.detach(), None)
         stages = _stages(row)
         depthwise = surgeon.insert(f"{layer}_depthwise", convolution(stages[0], first, None))
         pointwise = surgeon.insert(
             f"{layer}_pointwise", convolution(stages[1], second, old.bias), depthwise
         )
-        depthwise.meta[INHERITED] = Inherited(split, (pointwise.name,))
+        depthwise.meta[INHERITED] = Inherited(old, depthwise_and_pointwise, (pointwise.name,))
         surgeon.fits(pointwise, 0, row.out_channels)
         return surgeon.replace_by(pointwise)
 

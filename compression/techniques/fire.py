@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import fx, nn
 
-from compression.factorization import fire_stages
+from compression.factorization import squeeze_and_expand
 from compression.op_costs import ConvGeometry, totals
 from compression.shape_modules import StridedSlice
 from compression.surgery import INHERITED, Inherited, Surgeon, convolution, layer_of
@@ -77,8 +77,8 @@ class Fire(Technique):
             raise TypeError(type(old).__name__)
         stages = _stages(row, params)
         half = stages[1].out_channels
-        split = partial(fire_stages, old.weight.detach().clone(), stages[0].out_channels)
-        weights = split(None)
+        split = partial(squeeze_and_expand, stages[0].out_channels)
+        weights = split(old.weight.detach(), None)
         bias = (None, None) if old.bias is None else (old.bias[:half], old.bias[half:])
         squeeze = surgeon.insert(f"{layer}_squeeze", convolution(stages[0], weights[0], None))
         middle = _cut(surgeon, row, squeeze)
@@ -88,7 +88,7 @@ class Fire(Technique):
         full = surgeon.insert(
             f"{layer}_full", convolution(stages[2], weights[2], bias[1]), squeeze
         )
-        squeeze.meta[INHERITED] = Inherited(split, (small.name, full.name))
+        squeeze.meta[INHERITED] = Inherited(old, split, (small.name, full.name))
         surgeon.fits(small, 0, half)
         surgeon.fits(full, half, row.out_channels)
         return surgeon.replace_by(surgeon.concatenate(f"{layer}_join", (small, full)))

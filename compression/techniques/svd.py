@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from compression.factorization import two_stages
+from compression.factorization import columns_and_rows, thin_and_wide
 from compression.op_costs import ConvGeometry, dense_op, totals
 from compression.surgery import INHERITED, Inherited, Surgeon, convolution, dense, layer_of
 from compression.technique import Parameter, Scope, Technique
@@ -79,8 +79,9 @@ class Svd(Technique):
         old = layer_of(surgeon.module, surgeon.old)
         if not isinstance(old, nn.Linear | nn.Conv1d | nn.Conv2d):
             raise TypeError(type(old).__name__)
-        split = partial(two_stages, old.weight.detach().clone(), _rank(row, params))
-        first, second = split(None)
+        method = columns_and_rows if _is_spatial(row) else thin_and_wide
+        split = partial(method, _rank(row, params))
+        first, second = split(old.weight.detach(), None)
         if isinstance(old, nn.Linear):
             thin = surgeon.insert(f"{layer}_thin", dense(first, None))
             wide = surgeon.insert(f"{layer}_wide", dense(second, old.bias), thin)
@@ -90,7 +91,7 @@ class Svd(Technique):
             wide = surgeon.insert(
                 f"{layer}_wide", convolution(stages[1], second, old.bias), thin
             )
-        thin.meta[INHERITED] = Inherited(split, (wide.name,))
+        thin.meta[INHERITED] = Inherited(old, split, (wide.name,))
         surgeon.fits(wide, 0, row.out_channels)
         return surgeon.replace_by(wide)
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from compression.errors import TechniqueRefusedError
-from compression.factorization import depthwise_stages
+from compression.factorization import depthwise_and_pointwise
 from compression.onnx_import import import_onnx
 from compression.technique import get
 from tests.networks import lenet, vgg
@@ -13,7 +13,7 @@ SEPARATE = get("depthwise_separable")
 def test_separable_kernel_is_found_again():
     filters, mixing = torch.randn(5, 1, 3, 3), torch.randn(8, 5, 1, 1)
     weight = mixing * filters.transpose(0, 1)
-    depthwise, pointwise = depthwise_stages(weight, None)
+    depthwise, pointwise = depthwise_and_pointwise(weight, None)
     product = pointwise * depthwise.transpose(0, 1)
     assert torch.allclose(product, weight.double(), atol=1e-5)
 
@@ -22,8 +22,8 @@ def test_data_decide_which_taps_matter():
     weight = torch.zeros(2, 1, 1, 2)
     weight[0, 0, 0, 0], weight[1, 0, 0, 1] = 1.0, 2.0
     rows = torch.randn(500, 2) * torch.tensor([10.0, 1.0])
-    plain, _ = depthwise_stages(weight, None)
-    fitted, _ = depthwise_stages(weight, rows)
+    plain, _ = depthwise_and_pointwise(weight, None)
+    fitted, _ = depthwise_and_pointwise(weight, rows)
     assert plain.abs().flatten().argmax() == 1
     assert fitted.abs().flatten().argmax() == 0
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from compression.errors import TechniqueRefusedError
-from compression.factorization import low_rank_factors, two_stages
+from compression.factorization import columns_and_rows, low_rank_factors, thin_and_wide
 from compression.onnx_import import import_onnx
 from compression.technique import get
 from tests.networks import cnn_1d, grouped, lenet, vgg
@@ -13,14 +13,14 @@ SVD = get("svd")
 @pytest.mark.parametrize("shape", [(12, 7), (7, 12), (8, 5, 3), (6, 4, 1, 1)])
 def test_full_rank_is_the_identity(shape):
     weight = torch.randn(shape)
-    first, second = two_stages(weight, min(shape[0], weight[0].numel()), None)
+    first, second = thin_and_wide(min(shape[0], weight[0].numel()), weight, None)
     product = second.flatten(1) @ first.flatten(1)
     assert torch.allclose(product, weight.flatten(1).double(), atol=1e-6)
 
 
 def test_full_rank_of_a_square_kernel_is_the_identity():
     weight = torch.randn(4, 3, 5, 5)
-    columns, rows = two_stages(weight, 15, None)
+    columns, rows = columns_and_rows(15, weight, None)
     x = torch.randn(2, 3, 9, 9).double()
     two = torch.conv2d(torch.conv2d(x, columns), rows)
     assert torch.allclose(two, torch.conv2d(x, weight.double()), atol=1e-6)

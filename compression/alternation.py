@@ -1,0 +1,112 @@
+"""Factors of a layer's weights fitted in turns, each by least squares with the others held.
+
+The error is that of the layer's outputs on data, ``trace((W - F) C (W - F)')`` for weights ``W``, the
+product of the factors ``F`` and the covariance ``C`` of what the layer reads. Measured: four turns
+bring a depthwise separable layer two to four times nearer to the original than a direct split.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from compression.least_squares import RIDGE, covariance_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_TURNS = 4
+_MOST_FEATURES = 1200
+_MOST_UNKNOWNS = 1600
+"""Beyond these one turn takes seconds; the direct split has to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the product of the factors has to reproduce.
+
+    ``covariance`` is ``[inputs, taps, inputs, taps]``; ``moments`` is the covariance of inputs and
+    wanted outputs, ``[inputs, taps, outputs]``.
+    """
+
+    covariance: Tensor
+    moments: Tensor
+
+    @staticmethod
+    def is_small(weight: Tensor, unknowns: int) -> bool:
+        """Whether fitting in turns takes no longer than the rest of a probe."""
+        return weight[0].numel() <= _MOST_FEATURES and unknowns <= _MOST_UNKNOWNS
+
+    @classmethod
+    def of(cls, weight: Tensor, rows: Tensor) -> Goal:
+        """For weights ``[outputs, inputs, *kernel]`` and rows ``[samples, inputs * taps]``."""
+        covariance = covariance_of(rows)
+        outputs, inputs = weight.shape[:2]
+        moments = covariance @ weight.double().flatten(1).T
+        return cls(
+            covariance.reshape(inputs, -1, inputs, weight[0, 0].numel()),
+            moments.reshape(inputs, -1, outputs),
+        )
+
+
+def alternate_depthwise(filters: Tensor, mixing: Tensor, goal: Goal) -> tuple[Tensor, Tensor]:
+    """Filters ``[inputs, taps]`` and mixing ``[outputs, inputs]``."""
+    for _ in range(_TURNS):
+        gram = torch.einsum("ik,ikjl,jl->ij", filters, goal.covariance, filters)
+        right = torch.einsum("ik,iko->io", filters, goal.moments)
+        mixing = _solved(gram, right, mixing.T).T
+        gram = goal.covariance * (mixing.T @ mixing)[:, None, :, None]
+        filters = _solved(gram, torch.einsum("oi,iko->ik", mixing, goal.moments), filters)
+    return filters, mixing
+
+
+def alternate_spatial(columns: Tensor, across: Tensor, goal: Goal) -> tuple[Tensor, Tensor]:
+    """Columns ``[rank, inputs, height]`` and rows ``[outputs, rank, width]`` of a 2-D kernel."""
+    _, inputs, height = columns.shape
+    c = goal.covariance.reshape(inputs, height, -1, inputs, height, across.shape[2])
+    s = goal.moments.reshape(inputs, height, -1, len(across))
+    for _ in range(_TURNS):
+        seen = torch.einsum("rih,ihwjgv->rwjgv", columns, c)
+        gram = torch.einsum("rwjgv,sjg->rwsv", seen, columns)
+        right = torch.einsum("rih,ihwo->rwo", columns, s)
+        across = _solved(gram, right, across.permute(1, 2, 0)).permute(2, 0, 1)
+        weights = torch.einsum("orw,osv->rwsv", across, across)
+        gram = torch.einsum("rwsv,ihwjgv->rihsjg", weights, c)
+        columns = _solved(gram, torch.einsum("orw,ihwo->rih", across, s), columns)
+    return columns, across
+
+
+def alternate_fire(
+    squeeze: Tensor, small: Tensor, full: Tensor, goal: Goal
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Squeeze ``[middle, inputs]``, small ``[half, middle]``, full ``[rest, middle, taps]``."""
+    half, taps = len(small), full.shape[2]
+    centre = taps // 2
+    c, s = goal.covariance, goal.moments
+    for _ in range(_TURNS):
+        gram = torch.einsum("mi,itju,nj->mtnu", squeeze, c, squeeze)
+        right = torch.einsum("mi,ito->mto", squeeze, s)
+        full = _solved(gram, right[..., half:], full.permute(1, 2, 0)).permute(2, 0, 1)
+        small = _solved(gram[:, centre, :, centre], right[:, centre, :half], small.T).T
+        both = torch.cat([torch.zeros(half, *full.shape[1:], dtype=full.dtype), full])
+        both[:half, :, centre] = small
+        weights = torch.einsum("omt,onu->mtnu", both, both)
+        gram = torch.einsum("mtnu,itju->minj", weights, c)
+        squeeze = _solved(gram, torch.einsum("omt,ito->mi", both, s), squeeze)
+    return squeeze, small, full
+
+
+def _solved(gram: Tensor, right: Tensor, start: Tensor) -> Tensor:
+    """The unknowns, shaped like ``start``, with a ridge that pulls towards it."""
+    size = math.isqrt(gram.numel())
+    matrix, first = gram.reshape(size, size), start.reshape(size, -1)
+    ridge = RIDGE * 0.1 * matrix.diagonal().mean().clamp_min(1e-12)
+    change = torch.linalg.solve(
+        matrix + ridge * torch.eye(size, dtype=matrix.dtype),
+        right.reshape(size, -1) - matrix @ first,
+    )
+    solution: Tensor = first + change
+    return solution.reshape(start.shape)
