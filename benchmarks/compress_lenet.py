@@ -5,5 +5,4 @@ import json
 from benchmarks.pipeline import compress_sample
 
 if __name__ == "__main__":
-    goals = {"accuracy": 0.1, "latency": 0.3, "energy": 0.0, "storage": 0.6}
-    print(json.dumps(compress_sample("digits", goals), indent=1))
+    print(json.dumps(compress_sample("digits", smaller=20, faster=1.15), indent=1))

@@ -5,5 +5,4 @@ import json
 from benchmarks.pipeline import compress_sample
 
 if __name__ == "__main__":
-    goals = {"accuracy": 0.1, "latency": 0.45, "energy": 0.0, "storage": 0.45}
-    print(json.dumps(compress_sample("motion", goals), indent=1))
+    print(json.dumps(compress_sample("motion", smaller=15, faster=3.75), indent=1))

@@ -64,7 +64,9 @@ def read_recipe(path: Path) -> Recipe:
             for step in steps
         )
     except OSError as error:
-        raise BadRequestError(f"The recipe {path.name} cannot be read: {error.strerror}.") from error
+        raise BadRequestError(
+            f"The recipe {path.name} cannot be read: {error.strerror}."
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise BadRequestError(
             f"{path.name} is not a recipe: a list of steps with layer, technique and params."

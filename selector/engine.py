@@ -7,10 +7,9 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -22,6 +21,9 @@ from selector.jobfolder import JobFolder, Part
 from selector.reporter import Reporter
 from selector.request import Request, read_request
 from selector.stages import export, inspect, measure, package, probe, recover, search, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WHOLE: dict[Stage, Callable[[Job], None]] = {
     Stage.INSPECT: inspect.inspect,
@@ -168,7 +170,9 @@ def _delivered(folder: JobFolder) -> str:
 
 
 def _status(folder: JobFolder) -> str:
-    report: dict[str, Any] = json.loads((folder.path / "report.json").read_text(encoding="utf-8"))
+    report: dict[str, Any] = json.loads(
+        (folder.path / "report.json").read_text(encoding="utf-8")
+    )
     return str(report["status"])
 
 

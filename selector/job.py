@@ -83,7 +83,9 @@ class Job:
         try:
             return load_data(self.request.data, shape, self.n_classes, preprocessing, seed=seed)
         except FileNotFoundError as error:
-            raise BadRequestError(f"The data {self.request.data.name} does not exist.") from error
+            raise BadRequestError(
+                f"The data {self.request.data.name} does not exist."
+            ) from error
 
     @cached_property
     def calibration(self) -> np.ndarray:

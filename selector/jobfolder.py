@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compression.types import Stage
 from selector.errors import BadRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RESULT_OF = {
     Stage.INSPECT: "inspect.json",

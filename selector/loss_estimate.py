@@ -12,10 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from selector.tables import Array, IntArray
+if TYPE_CHECKING:
+    from selector.tables import Array, IntArray
+
+Logits = NDArray[np.floating]
 
 TEMPERATURES = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 _WITHIN_GROUP = 0.05
@@ -46,7 +51,7 @@ class LossEstimator:
         n_groups: how many persons, speakers, ... the examples come from; 0 when they are unrelated.
     """
 
-    def __init__(self, logits: Array, labels: IntArray | None, n_groups: int = 0) -> None:
+    def __init__(self, logits: Logits, labels: IntArray | None, n_groups: int = 0) -> None:
         self._answers = logits.argmax(axis=1)
         self._labels = self._answers if labels is None else labels
         self._logits = logits
@@ -61,7 +66,7 @@ class LossEstimator:
         likelihoods = [float(np.log(p[rows, self._labels] + 1e-9).mean()) for p in candidates]
         return candidates[int(np.argmax(likelihoods))]
 
-    def loss(self, logits: Array) -> Loss:
+    def loss(self, logits: Logits) -> Loss:
         """What a network with those answers ``[N, classes]`` loses."""
         answers = logits.argmax(axis=1)
         right = (self._answers == self._labels).astype(float) - (answers == self._labels)
@@ -91,6 +96,6 @@ def _effective(count: int, n_groups: int) -> float:
     return count / (1.0 + (count / n_groups - 1.0) * _WITHIN_GROUP)
 
 
-def _softmax(logits: Array) -> Array:
+def _softmax(logits: Logits) -> Array:
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

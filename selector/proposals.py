@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,8 @@ from selector.selection import Question
 from selector.types import Budgets, Goals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from compression.cost import DeviceProfile
     from selector.surrogate import Surrogate
     from selector.tables import IntArray
@@ -39,7 +40,9 @@ def propose(
     starts = surrogate.space.sample(surrogate.space.mask, _STARTS, rng)
     starts = np.concatenate([surrogate.space.untouched(), starts])
     found = [
-        _answer(Question(surrogate=surrogate, target=target, goals=goals, budgets=budgets), starts)
+        _answer(
+            Question(surrogate=surrogate, target=target, goals=goals, budgets=budgets), starts
+        )
         for budgets in (Budgets(max_accuracy_drop=loss) for loss in LOSSES)
         for goals in WISHES
         for target in targets

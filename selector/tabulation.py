@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +22,18 @@ from compression.types import (
     RecipeStep,
     kept_width,
 )
-from selector.tables import KEEP, PRECISIONS, WIDTH_STEPS, Structure, StudyTables
+from selector.tables import (
+    KEEP,
+    PRECISIONS,
+    WIDTH_STEPS,
+    Array,
+    BoolArray,
+    Structure,
+    StudyTables,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 PRUNING, POOLING, QUANTISING = "filter_pruning", "global_average_pooling", "int8"
 INT8_MODES = {Precision.INT8_WEIGHTS: "weights", Precision.INT8: "full"}
@@ -263,9 +273,7 @@ def _width(layout: Layout, group: int, step: int) -> int:
     return layout.widths[group][step] if facts.prunable else facts.channels
 
 
-def _filled(
-    layout: Layout, measured: Measurements, size: tuple[int, ...]
-) -> dict[str, np.ndarray[Any, Any]]:
+def _filled(layout: Layout, measured: Measurements, size: tuple[int, ...]) -> dict[str, Array]:
     """The cost arrays, a cell at a time."""
     arrays = {name: np.zeros(size) for name in ("macs", "params", "n_ops")}
     arrays["features"] = np.zeros((*size, len(FEATURES)))
@@ -291,16 +299,14 @@ def _int8_bytes(op: OpSpec) -> int:
     return op.params + 4 * channels + 3 * min(op.params, channels)
 
 
-def _op_bytes(
-    weight_bytes: np.ndarray[Any, Any], n_ops: float, measured: Measurements
-) -> np.ndarray[Any, Any]:
+def _op_bytes(weight_bytes: Array, n_ops: float, measured: Measurements) -> Array:
     """Bytes an operation takes in the file besides its weights, by precision, from real exports."""
     stored = np.array([weight_bytes[0], weight_bytes[1], weight_bytes[1]])
     overhead = np.array(measured.file_bytes) - stored
-    return np.maximum(overhead / max(1.0, n_ops), 0.0)
+    return np.asarray(np.maximum(overhead / max(1.0, n_ops), 0.0))
 
 
-def _fit_to_base(host_ms: np.ndarray[Any, Any], measured: Measurements) -> np.ndarray[Any, Any]:
+def _fit_to_base(host_ms: Array, measured: Measurements) -> Array:
     """Scale the looked-up times in place so that rows and floor add up to the base as measured.
 
     Alone, an operation finds its weights in the caches; in a network it does not. The share is
@@ -318,7 +324,7 @@ def _fit_to_base(host_ms: np.ndarray[Any, Any], measured: Measurements) -> np.nd
 
 def _sensitivities(
     layout: Layout, measured: Measurements, size: tuple[int, ...]
-) -> dict[str, np.ndarray[Any, Any]]:
+) -> dict[str, Array]:
     arrays = {
         "kl_structure": np.zeros(size[:2]),
         "kl_width": np.zeros((len(layout.widths), len(WIDTH_STEPS))),
@@ -331,7 +337,7 @@ def _sensitivities(
     return arrays
 
 
-def _in_share(layout: Layout) -> np.ndarray[Any, Any]:
+def _in_share(layout: Layout) -> Array:
     shares = np.zeros((len(layout.rows), max(1, len(layout.profile.groups))))
     for i, row in enumerate(layout.rows):
         for group, channels in row.in_groups:
@@ -340,7 +346,7 @@ def _in_share(layout: Layout) -> np.ndarray[Any, Any]:
     return shares / np.where(totals > 0, totals, 1.0)
 
 
-def _structure_mask(layout: Layout, size: tuple[int, ...]) -> np.ndarray[Any, Any]:
+def _structure_mask(layout: Layout, size: tuple[int, ...]) -> BoolArray:
     mask = np.zeros(size[:2], dtype=bool)
     for i, structures in enumerate(layout.structures):
         mask[i, : len(structures)] = True

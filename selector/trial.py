@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from compression import finetuning
 from compression.augmentation import augmentation_for
 from compression.evaluation import onnx_log_probabilities
@@ -18,6 +16,8 @@ from compression.sensitivity import kl_divergence, logits
 from selector.loss_estimate import Loss, LossEstimator
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from compression.data import Split
     from compression.graph import Network
     from compression.types import Recipe, RecipeStep

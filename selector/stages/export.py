@@ -51,10 +51,19 @@ def export(job: Job) -> None:
     for precision, data in offered.items():
         job.folder.write(Stage.EXPORT, NAMES[precision], data)
     rows = [
-        _row(precision, data, differences[precision], timings[precision], trials, primary=precision is result)
+        _row(
+            precision,
+            data,
+            differences[precision],
+            timings[precision],
+            trials,
+            primary=precision is result,
+        )
         for precision, data in offered.items()
     ]
-    job.folder.write_json(Stage.EXPORT, "export.json", {"files": rows, "precision": result.value})
+    job.folder.write_json(
+        Stage.EXPORT, "export.json", {"files": rows, "precision": result.value}
+    )
 
 
 def recovered_network(job: Job) -> Network:

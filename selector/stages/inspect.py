@@ -31,13 +31,17 @@ def inspect(job: Job) -> None:
     job.folder.write_json(Stage.INSPECT, "preprocessing.json", dataset.preprocessing.to_json())
     job.reporter.progress(2, 4)
     baseline = evaluate_onnx(job.model_bytes, dataset.test, profile=profile)
-    job.reporter.log(f"The original scores {100 * baseline.accuracy:.2f} % on {baseline.n_test:,} test examples")
+    job.reporter.log(
+        f"The original scores {100 * baseline.accuracy:.2f} % on {baseline.n_test:,} test examples"
+    )
     facts = _baseline(job, dataset, baseline)
     job.folder.write_json(Stage.INSPECT, "baseline.json", facts)
     job.reporter.progress(3, 4)
     job.folder.write_json(Stage.INSPECT, "plan.json", _plan(job))
     job.folder.write_json(
-        Stage.INSPECT, "inspect.json", {**describe(job), "warnings": _warnings(dataset, baseline)}
+        Stage.INSPECT,
+        "inspect.json",
+        {**describe(job), "warnings": _warnings(dataset, baseline)},
     )
 
 
@@ -114,7 +118,8 @@ def _plan(job: Job) -> dict[str, Any]:
 
 def _warnings(dataset: Dataset, baseline: Evaluation) -> list[str]:
     warnings = list(dataset.notes)
-    if dataset.labelled and is_chance(baseline.accuracy_ci, dataset.test.y):
+    labels = dataset.test.y
+    if labels is not None and is_chance(baseline.accuracy_ci, labels):
         warnings.append(
             f"The original scores {100 * baseline.accuracy:.1f} %, which guessing would reach too. "
             "Most likely the preprocessing is not the one it was trained with, or the labels are "

@@ -6,8 +6,6 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from compression.evaluation import onnx_log_probabilities
 from compression.latency import LatencyLookup, median_latency_ms
 from compression.onnx_export import export_onnx
@@ -18,6 +16,8 @@ from selector.tables import PRECISIONS
 from selector.tabulation import LOOKUP_PRECISIONS, Measurements
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from selector.job import Job
     from selector.jobfolder import Part
     from selector.tabulation import Probe
@@ -63,7 +63,9 @@ def _damage(job: Job, probe: Probe, x: np.ndarray, original: np.ndarray) -> floa
     """KL between the original's and the changed network's answers, in nats."""
     changed = job.workbench.build((probe.step,)).network
     if probe.step.layer == NETWORK:
-        return kl_divergence(original, onnx_log_probabilities(export_onnx(changed, job.calibration), x))
+        return kl_divergence(
+            original, onnx_log_probabilities(export_onnx(changed, job.calibration), x)
+        )
     return kl_divergence(original, logits(changed, x))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from safetensors.torch import save
 
 from compression.types import Stage
@@ -17,6 +16,8 @@ from selector.surrogate import Validated
 from selector.trial import Trial, TrialRun
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from compression.types import Recipe
     from selector.job import Job
     from selector.surrogate import Surrogate
@@ -39,7 +40,9 @@ def recover(job: Job) -> None:
     stopped = "time" if job.reporter.stopped_by_time else None
     tensors = {name: t.contiguous() for name, t in trial.network.module.state_dict().items()}
     job.folder.write(Stage.RECOVER, "recovered.safetensors", save(tensors))
-    job.folder.write_json(Stage.RECOVER, "recover.json", {**facts, "curve": attempts.curve, "stopped_by": stopped})
+    job.folder.write_json(
+        Stage.RECOVER, "recover.json", {**facts, "curve": attempts.curve, "stopped_by": stopped}
+    )
 
 
 def _choose_and_learn(job: Job, attempts: _Attempts) -> None:
@@ -49,8 +52,12 @@ def _choose_and_learn(job: Job, attempts: _Attempts) -> None:
         if selection.config in attempts.tried or (number and job.reporter.out_of_time()):
             return
         if selection.violated:
-            wanted = ", ".join(f"{name} {value:.4g}" for name, value in selection.nearest.items())
-            job.reporter.log(f"No recipe is expected to meet every limit; the nearest needs {wanted}.")
+            wanted = ", ".join(
+                f"{name} {value:.4g}" for name, value in selection.nearest.items()
+            )
+            job.reporter.log(
+                f"No recipe is expected to meet every limit; the nearest needs {wanted}."
+            )
         if number:
             job.reporter.log("The predictions have learnt from this; a better recipe is tried.")
         attempts.run(selection.recipe, selection)
@@ -85,7 +92,9 @@ class _Attempts:
             "drop_points": trial.drop_points,
             "utility": utility,
             "predicted": asdict(expected),
-            "infeasible": bool(selection and selection.violated and utility <= reward.INFEASIBLE),
+            "infeasible": bool(
+                selection and selection.violated and utility <= reward.INFEASIBLE
+            ),
             "answered_by": selection.answered_by if selection else "chosen",
             "gap_to_best_found": selection.gap_to_best_found if selection else 0.0,
         }
@@ -94,21 +103,28 @@ class _Attempts:
             f"Recovered: {trial.drop_points:+.2f} points lost on the search examples "
             f"(expected {expected.accuracy_drop_points.value:.2f}), {values[3] / 1000:.1f} kB"
         )
-        outcome = Validated(config=tuple(config.tolist()), drop_points=trial.drop_points, kl=trial.kl)
+        outcome = Validated(
+            config=tuple(config.tolist()), drop_points=trial.drop_points, kl=trial.kl
+        )
         self._known += [outcome] * WEIGHT_OF_RECOVERED
         self.surrogate = self.surrogate.refit(self._known)
 
     def best(self) -> tuple[Trial, dict[str, Any]]:
         """The most useful of all, with what is known of it and of the others."""
         _, trial, facts = max(self._found, key=lambda found: found[0])
-        others = [{k: f[k] for k in ("config", "drop_points", "utility")} for _, _, f in self._found]
+        others = [
+            {k: f[k] for k in ("config", "drop_points", "utility")} for _, _, f in self._found
+        ]
         return trial, {**facts, "attempts": others}
 
     def _utility(self, config: np.ndarray, trial: Trial) -> tuple[float, Array]:
         """How well the outcome answers the request: measured where measured, else predicted."""
         request, target = self._job.request, self._job.target
         prepared = Question(
-            surrogate=self.surrogate, target=target, goals=request.goals, budgets=request.budgets
+            surrogate=self.surrogate,
+            target=target,
+            goals=request.goals,
+            budgets=request.budgets,
         ).prepared()
         values = reward.quantities(self.surrogate, prepared.costs.totals(config[None]))
         values[0, 0] = trial.drop_points
