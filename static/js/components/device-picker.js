@@ -12,6 +12,8 @@ const bandWords = (target) => {
 };
 const targetBadge = (target) => badge(target.label, [target.label, bandWords(target)].filter(Boolean).join(" "));
 
+const FAMILIES = { host: "This machine", computer: "This machine", phone: "Phones", wearable: "Wearables", board: "Boards" };
+
 class DevicePicker extends HTMLElement {
   connectedCallback() {
     this.innerHTML = `<button type="button" class="picker-button" aria-haspopup="true" aria-expanded="false"><span class="grow"><b class="name"></b><br><span class="small muted chip-name"></span></span><span class="badge-slot"></span></button>
@@ -68,7 +70,7 @@ class DevicePicker extends HTMLElement {
     const hits = this.all.filter((t) => `${t.title} ${t.chip} ${t.name}`.toLowerCase().includes(query));
     const families = [...new Set(hits.map((target) => target.family))];
     const row = (t) => `<label><input type="radio" name="device" value="${escape(t.name)}"${t.name === this.chosen ? " checked" : ""}><span>${escape(t.title)}<br><span class="tiny muted">${escape(t.chip)}</span></span>${targetBadge(t)}</label>`;
-    this.list.innerHTML = families.map((family) => `<h3>${escape(family)}</h3>${hits.filter((t) => t.family === family).map(row).join("")}`).join("")
+    this.list.innerHTML = families.map((family) => `<h3>${escape(FAMILIES[family] ?? family)}</h3>${hits.filter((t) => t.family === family).map(row).join("")}`).join("")
       || `<p class="small muted" style="padding:12px">No device matches “${escape(query)}”.</p>`;
   }
 

@@ -120,20 +120,21 @@ export class GoalPanel {
   }
 
   /** How many candidates stay within; or, when none does, what to loosen. */
-  showNote({ within, total, met, needed }) {
-    if (within || met || !total) return setText(this.note, this.withinText(within, total));
+  showNote({ within, total, met, needed, locked }) {
+    if (within || met || !total) return setText(this.note, this.withinText(within, total, locked));
     const advice = `Showing the nearest. ${looseningText(needed)}`;
     if ($("span", this.note)?.textContent === advice) return;
     this.note.innerHTML = '<b class="bad">No candidate meets every limit.</b> <span></span>';
     $("span", this.note).textContent = advice;
   }
 
-  withinText(within, total) {
+  withinText(within, total, locked) {
     if (!total) return "";
     const any = Object.values(this.budgets).some((limit) => limit !== null);
-    if (!any) return `${total} candidates, no limits set.`;
-    if (!within) return "No stored candidate stays within your limits, but the selector found a recipe that does.";
-    return `${within} of ${total} candidates stay within your limits. “Likely” means the estimate passes but its band crosses the limit.`;
+    if (!any && !locked) return `${total} candidates, no limits set.`;
+    const bounds = [any && "limits", locked && "locks"].filter(Boolean).join(" and ");
+    if (!within) return `No stored candidate stays within your ${bounds}, but the selector found a recipe that does.`;
+    return `${within} of ${total} candidates stay within your ${bounds}. “Likely” means the estimate passes but its band crosses the limit.`;
   }
 
   emit(type) {

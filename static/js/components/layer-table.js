@@ -82,7 +82,7 @@ export class LayerTable {
     const { title } = lookOf(name);
     const chosen = lock?.technique === name;
     const action = applicable === true
-      ? `<button type="button" class="btn mini" style="justify-self:start" data-action="use" data-technique="${name}" data-key="use:${escape(row.layer)}:${name}" aria-pressed="${chosen}">${chosen ? "Required here" : `Require ${escape(title.toLowerCase())}`}</button>`
+      ? `<button type="button" class="btn mini" style="justify-self:start" data-action="use" data-technique="${name}" data-key="use:${escape(row.layer)}:${name}" aria-pressed="${chosen}" aria-label="Require ${escape(title)} on ${escape(row.layer)}">${chosen ? "Required here" : "Require here"}</button>`
       : `<span class="muted">${escape(typeof applicable === "string" && applicable ? `Not here: ${applicable}` : "Not on this layer")}</span>`;
     return `<li>${tile(name)}<span>${escape(title)}</span>${action}</li>`;
   }

@@ -84,7 +84,7 @@ export class StudioView {
     this.table.show(rows, locks);
     $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.some((row) => row.int8));
     const needed = choice.within ? {} : loosening(studio.candidates, choice.budgets);
-    panel.showNote({ within: choice.within, total: studio.candidates.length, met: choice.feasible, needed: Object.keys(needed).length ? needed : (choice.answer?.nearest ?? {}) });
+    panel.showNote({ within: choice.within, total: studio.candidates.length, met: choice.feasible, locked: Object.keys(locks).length > 0, needed: Object.keys(needed).length ? needed : (choice.answer?.nearest ?? {}) });
     setText($("#star-text"), this.starText(choice));
     $("#unpick").hidden = !choice.picked;
     allowBuild(true);

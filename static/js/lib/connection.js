@@ -8,8 +8,11 @@ export function showConnection(state) {
   const banner = document.getElementById("lost");
   if (!banner) return;
   const lost = state === "lost";
-  if (lost && banner.hidden) banner.textContent = `Connection lost. Numbers are as of ${clock(Date.now() / 1000).slice(0, 5)}; trying again.`;
-  banner.hidden = !lost;
+  if (banner.dataset.state === state) return;
+  banner.dataset.state = state;
+  if (lost) banner.textContent = `Connection lost. Numbers are as of ${clock(Date.now() / 1000).slice(0, 5)}; trying again.`;
+  if (state === "polling") banner.textContent = "Live updates are off; this page asks the server every three seconds.";
+  banner.hidden = state === "open";
   for (const control of document.querySelectorAll(DISABLE)) {
     control.toggleAttribute("data-lost", lost);
     control.setAttribute("aria-describedby", lost ? "lost" : "");

@@ -1,6 +1,6 @@
 // A socket that comes back by itself: jittered back-off, a sync ping every 15 s, and, while it is
 // away, polling. The database is the truth; a message only says that there is something to read.
-import { quietly } from "./api.js";
+import { ApiError } from "./api.js";
 import { backoff } from "./backoff.js";
 
 const PING_MS = 15_000;
@@ -9,7 +9,8 @@ const POLL_MS = 3_000;
 export class LiveSocket {
   /**
    * path: () => "/ws/jobs/<id>/?after=12", called at each connection; onMessage(data);
-   * onState("open" | "lost"); poll: async () => void, run while the socket is away;
+   * onState("open" | "lost" | "polling"), where polling means that the server answers without a
+   * socket; poll: async () => void, run while the socket is away;
    * ping: () => object, sent every 15 s.
    */
   constructor({ path, onMessage, onState = () => {}, poll = null, ping = null }) {
@@ -49,10 +50,21 @@ export class LiveSocket {
   away() {
     clearInterval(this.pinging);
     if (this.closed) return;
-    this.onState("lost");
-    if (this.poll && !this.polling) this.polling = setInterval(() => quietly(this.poll()), POLL_MS);
+    if (!this.polling) this.onState("lost");
+    if (this.poll && !this.polling) this.polling = setInterval(() => this.pollOnce(), POLL_MS);
     this.timer = setTimeout(() => this.connect(), backoff(this.attempt));
     this.attempt += 1;
+  }
+
+  /* The socket may be dead while the server answers (a proxy that knows no sockets). */
+  async pollOnce() {
+    try {
+      await this.poll();
+      if (!this.open) this.onState("polling");
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (!this.open) this.onState(error.status === 0 ? "lost" : "polling");
+    }
   }
 
   retryNow() {

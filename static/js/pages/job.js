@@ -164,7 +164,7 @@ const socket = new LiveSocket({
     if (message.kind === "state") showJob(message.job);
     if (events.gap) quietly(catchUp());
   },
-  onState: (state) => showConnection(state === "lost" && !isActive(job.state) ? "open" : state),
+  onState: (state) => showConnection(isActive(job.state) ? state : "open"),
   poll: catchUp,
   ping: () => ({ kind: "sync", after: events.last }),
 });

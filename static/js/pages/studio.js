@@ -302,7 +302,7 @@ const socket = new LiveSocket({
     showConnection(now);
     if (now === "open") ask();
   },
-  poll: () => (isStudying() ? load() : Promise.resolve()),
+  poll: () => (isStudying() ? load() : get("/api/status")),
   ping: () => ({ kind: "sync" }),
 });
 
