@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selector.accuracy import FLOOR, AccuracyModel, features
+
+CAP = 89.0
+
+
+def drawn(count, seed=0, noise=0.15):
+    rng = np.random.default_rng(seed)
+    x = features(
+        rng.uniform(0.05, 3, count), rng.uniform(1, 12, count), rng.uniform(1, 20, count)
+    )
+    truth = AccuracyModel(cap=CAP, coefficients=(-0.8, 0.9, 0.2, 0.3))
+    y = truth.predict(x)
+    return x, (y + FLOOR) * np.exp(noise * rng.normal(size=count)) - FLOOR
+
+
+def test_untouched_network_loses_exactly_nothing():
+    model = AccuracyModel(cap=CAP)
+    untouched = features(np.zeros(1), np.ones(1), np.ones(1))
+    assert model.predict(untouched)[0] == 0
+    assert [float(end[0]) for end in model.ends(np.zeros(1))] == [0, 0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 30), st.floats(0.5, 500), st.floats(0.5, 500), st.floats(-5, 120)
+        ),
+        min_size=1,
+        max_size=16,
+    )
+)
+def test_any_fit_is_monotone_and_never_predicts_gains(rows):
+    damage, macs, params, drops = (np.array(column) for column in zip(*rows, strict=True))
+    model = AccuracyModel(cap=CAP).fitted(features(damage, macs, params), drops)
+    ladder = np.linspace(0, 20, 60)
+    one = np.ones(60)
+    for x in (
+        features(ladder, one * 2, one * 2),
+        features(one, 1 + ladder, one),
+        features(one, one, 1 + ladder),
+    ):
+        points = model.predict(x)
+        assert np.all(np.diff(points) >= -1e-9)
+        assert points.min() >= 0
+        assert points.max() <= CAP
+
+
+def test_refit_finds_what_a_dozen_candidates_tell():
+    x, y = drawn(12)
+    fresh, truth = drawn(400, seed=1, noise=0.0)
+    prior, fitted = AccuracyModel(cap=CAP), AccuracyModel(cap=CAP).fitted(x, y)
+    error = [
+        np.abs(np.log(m.predict(fresh) + FLOOR) - np.log(truth + FLOOR)).mean()
+        for m in (prior, fitted)
+    ]
+    assert error[1] < 0.35 * error[0]
+    assert fitted.band < prior.band
+    assert fitted.n_validated == 12
+
+
+def test_band_holds_nine_in_ten():
+    held = []
+    for seed in range(20):
+        x, y = drawn(10, seed=seed)
+        model = AccuracyModel(cap=CAP).fitted(x, y)
+        fresh, truth = drawn(50, seed=100 + seed)
+        low, high = model.ends(model.predict(fresh))
+        held.append(np.mean((low <= truth + 0.05) & (truth <= high + 0.05)))
+    assert np.mean(held) > 0.9
+
+
+def test_candidate_that_gained_counts_as_no_loss():
+    x, _ = drawn(6)
+    gained = AccuracyModel(cap=CAP).fitted(x, np.full(6, -0.4))
+    even = AccuracyModel(cap=CAP).fitted(x, np.zeros(6))
+    assert gained == even
+
+
+def test_model_survives_json():
+    model = AccuracyModel(cap=CAP).fitted(*drawn(8))
+    assert AccuracyModel.from_json(model.to_json()) == model
+
+
+def test_nothing_validated_leaves_the_guess():
+    assert AccuracyModel(cap=CAP).fitted(np.zeros((0, 3)), np.zeros(0)) == AccuracyModel(
+        cap=CAP
+    )
+
+
+def test_wide_network_is_not_taken_as_capacity_won():
+    grown = features(np.ones(1), np.array([0.5]), np.array([0.5]))
+    assert grown == pytest.approx(features(np.ones(1), np.ones(1), np.ones(1)))

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from compression.cost import device_names, load_device
+from selector.local_search import climb
+from selector.pricing import SIZE
+from selector.surrogate import Surrogate, Validated
+from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
+
+TARGETS = [load_device(name) for name in device_names()]
+
+
+@pytest.mark.parametrize("make", [lenet_tables, residual_tables, toy_tables])
+@pytest.mark.parametrize("target", TARGETS, ids=device_names())
+def test_predictions_are_sane(make, target):
+    surrogate = Surrogate(make())
+    configs = surrogate.space.sample(surrogate.space.mask, 500, np.random.default_rng(0))
+    base, found = surrogate.baseline(target), surrogate.evaluate(configs, target)
+    assert base.drop_points == 0
+    assert base.size_bytes == pytest.approx(surrogate.tables.base_file_bytes)
+    for column in found:
+        assert np.isfinite(column).all()
+        assert (column >= 0).all()
+    assert (found.drop_points[configs.any(axis=1)] > 0).all()
+
+
+def test_validated_candidates_move_predictions_towards_what_was_measured():
+    surrogate = Surrogate(lenet_tables())
+    configs = surrogate.space.sample(surrogate.space.mask, 10, np.random.default_rng(1))
+    before = surrogate.evaluate(configs, TARGETS[0]).drop_points
+    measured = [
+        Validated(config=tuple(c.tolist()), drop_points=float(d) / 4)
+        for c, d in zip(configs, before, strict=True)
+    ]
+    refitted = surrogate.refit(measured)
+    after = refitted.evaluate(configs, TARGETS[0]).drop_points
+    wanted = before / 4
+    assert np.abs(np.log(after / wanted)).mean() < 0.3 * np.abs(np.log(before / wanted)).mean()
+    assert refitted.model.n_validated == 10
+    assert Validated.from_json(measured[0].to_json()) == measured[0]
+
+
+def test_climbing_ends_where_no_single_change_helps():
+    surrogate = Surrogate(residual_tables())
+    costs, space = surrogate.costs((TARGETS[1],)), surrogate.space
+    start = space.sample(space.mask, 5, np.random.default_rng(2))
+    end = climb(costs, start, space.mask, lambda totals: -totals[..., SIZE])
+    sizes = costs.totals(end)[:, SIZE]
+    assert (sizes <= costs.totals(start)[:, SIZE]).all()
+    for decision in range(space.n_decisions):
+        ahead = costs.lookahead(end, decision, costs.totals(end))[..., SIZE]
+        legal = space.legal(end, decision, space.mask)
+        assert (np.where(legal, ahead, np.inf).min(axis=1) >= sizes - 1e-6).all()
