@@ -6,8 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 from compression.types import Recipe, RecipeStep
-from selector.baselines import BASELINES
+from selector.baselines import BASELINES, Baseline
 from selector.errors import BadRequestError
+from selector.explain import with_reasons
+from selector.selection import Question
 from selector.study import load_policy
 
 if TYPE_CHECKING:
@@ -23,13 +25,22 @@ CHOSEN_RECIPE = "recipe.json"
 
 
 def choose(job: Job, surrogate: Surrogate) -> Selection:
-    """The answer of the selector that the request names, under that surrogate."""
+    """The answer of the selector that the request names, under that surrogate, with its reasons."""
     request = job.request
+    question = Question(
+        surrogate=surrogate,
+        target=job.target,
+        goals=request.goals,
+        budgets=request.budgets,
+        locks=request.locks,
+    )
+    selector: Baseline | Policy
     if request.selector in BASELINES:
-        method = BASELINES[request.selector](surrogate, request.seed)
-        return method.select(request.goals, request.budgets, job.target, request.locks)
-    policy = trained_policy(job, surrogate)
-    return policy.select(request.goals, request.budgets, job.target, request.locks)
+        selector = BASELINES[request.selector](surrogate, request.seed)
+    else:
+        selector = trained_policy(job, surrogate)
+    found = selector.select(question.goals, question.budgets, question.target, question.locks)
+    return with_reasons(question, found)
 
 
 def trained_policy(job: Job, surrogate: Surrogate) -> Policy:
