@@ -117,7 +117,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # limit would be delivered twice.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 2 * 24 * 3600}
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = CELERY_BROKER_TRANSPORT_OPTIONS
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 4.0
+# What runs is resumed from its last stage: nothing is gained by waiting for it.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 0.0
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

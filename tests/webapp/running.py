@@ -101,9 +101,9 @@ class Installation:
         connection.close()
         return json.loads(content) if content else {}
 
-    def open_sample(self):
+    def open_sample(self, name="digits"):
         """A project; its study's job id."""
-        project = self.call("POST", "/api/samples/digits/open", {})
+        project = self.call("POST", f"/api/samples/{name}/open", {})
         return self.call("GET", f"/api/projects/{project['id']}")["job"]["id"]
 
     def tell_engine(self, **behaviour):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
+STATE_EVERY_S = 5.0
+
+
 class JobConsumer(AsyncJsonWebsocketConsumer):
     """Sends a job's events without a gap, and its state whenever it moves."""
 
@@ -24,6 +28,7 @@ class JobConsumer(AsyncJsonWebsocketConsumer):
         self.last = _number(query.get("after", ["0"])[0])
         # Nudges arrive from other tasks of this connection: one sender at a time keeps the order.
         self.sending = asyncio.Lock()
+        self.state_sent = 0.0
         await self.accept()
         # First the group, then the database: what happens in between comes twice, not never.
         await self.channel_layer.group_add(group(self.job_id), self.channel_name)
@@ -44,7 +49,8 @@ class JobConsumer(AsyncJsonWebsocketConsumer):
         events = message["events"]
         if events:
             await self.send_new(events)
-        else:
+        # With the events the time that is left changes, too.
+        if not events or time.monotonic() - self.state_sent > STATE_EVERY_S:
             await self.send_state()
 
     async def send_new(self, events: list[dict[str, Any]]) -> None:
@@ -63,6 +69,7 @@ class JobConsumer(AsyncJsonWebsocketConsumer):
 
     async def send_state(self) -> bool:
         state = await self._state()
+        self.state_sent = time.monotonic()
         if state is not None:
             await self.send_json({"kind": "state", "job": state})
         return state is not None

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 # Seconds on two cores for the digits sample, until this installation has jobs of its own.
 FIRST_GUESS_S = {
-    "INSPECT": 6.0,
-    "PROBE": 20.0,
-    "SEARCH": 25.0,
-    "VALIDATE": 20.0,
+    "INSPECT": 4.0,
+    "PROBE": 10.0,
+    "SEARCH": 30.0,
+    "VALIDATE": 60.0,
     "RECOVER": 90.0,
-    "EXPORT": 6.0,
-    "MEASURE": 8.0,
+    "EXPORT": 3.0,
+    "MEASURE": 4.0,
     "PACKAGE": 4.0,
 }
 LOW, HIGH = 0.7, 1.5
