@@ -23,7 +23,7 @@ def job_charts(job: Job) -> dict[str, Any]:
     original = original_json(job)
     budgets = job.project.settings["budgets"] if job.project else None
     found: dict[str, Any] = job_figures(events, baseline=original, budgets=budgets)
-    return {**found, "baseline": original}
+    return {**found, "baseline": original, "budgets": budgets}
 
 
 def original_json(job: Job) -> dict[str, Any] | None:

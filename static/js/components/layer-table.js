@@ -1,12 +1,13 @@
 // The recipe row by row: technique, before → after, why, lock and exclude; a row opens to say which
 // techniques fit and why the others do not. Emits "lock-change" {layer, lock} and "layer-hover".
 import { $, $$, escape, setText } from "../lib/dom.js";
-import { count, predicted } from "../lib/format.js";
+import { bytes, count, predicted } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { beforeAfter } from "../lib/markup.js";
 import { lookOf, tile, titleOf } from "../lib/techniques.js";
 
 const MICRO_BELOW_MS = 0.2;
+const BROKEN = { max_accuracy_drop: "accuracy", max_latency_ms: "latency", max_energy_mj: "energy", max_size_bytes: "storage" };
 const SORT = { order: null, params: "params_after", macs: "macs_after", ms: "ms_after" };
 
 export class LayerTable {
@@ -144,6 +145,9 @@ function lockOf(row) {
 function undoText(undo) {
   const parts = [];
   if (undo.latency_ms) parts.push(`${predicted(Math.abs(undo.latency_ms))} ms ${undo.latency_ms > 0 ? "slower" : "faster"}`);
-  if (undo.drop_points) parts.push(`${Math.abs(undo.drop_points).toFixed(1)} points ${undo.drop_points < 0 ? "more" : "less"} accurate`);
-  return parts.length ? `Leaving this layer untouched instead: ${parts.join(", ")}.` : "";
+  if (Math.abs(undo.size_bytes ?? 0) >= 1) parts.push(`${bytes(Math.abs(undo.size_bytes))} ${undo.size_bytes > 0 ? "larger" : "smaller"}`);
+  if (Math.abs(undo.drop_points ?? 0) >= 0.05) parts.push(`${Math.abs(undo.drop_points).toFixed(1)} points ${undo.drop_points < 0 ? "more" : "less"} accurate`);
+  if (!parts.length) return "";
+  const breaks = (undo.breaks ?? []).map((name) => BROKEN[name]).filter(Boolean);
+  return `Leaving this layer untouched instead: ${parts.join(", ")}${breaks.length ? `; it would break your limit on ${breaks.join(" and ")}` : ""}.`;
 }

@@ -7,10 +7,10 @@ import { isActive, pillOf } from "../lib/states.js";
 
 const MARK = '<svg width="48" height="48" viewBox="0 0 22 22" aria-hidden="true"><rect x="1" y="3" width="20" height="4" rx="2" fill="currentColor" opacity=".28"/><rect x="4" y="9" width="14" height="4" rx="2" fill="currentColor" opacity=".45"/><rect x="7.500" y="15" width="7" height="4" rx="2" fill="var(--accent)"/></svg>';
 
-/* A finished study is "ready", not "finished": nothing was built yet. */
-export function stateOf(row) {
-  if (row.job?.kind === "study" && row.study?.state === "ready" && !isActive(row.job.state)) return "ready";
-  return row.job?.state ?? row.study?.state ?? "failed";
+/* "VGG-16 on cifar10.npz"; a sample's data has the sample's own name, which need not be said twice. */
+function onData(row) {
+  if (!row.data_name) return ' <span class="muted">without data</span>';
+  return row.data_name === row.name ? "" : ` <span class="muted">on ${escape(row.data_name)}</span>`;
 }
 
 export class ProjectsTable {
@@ -43,31 +43,27 @@ export class ProjectsTable {
   }
 
   row(row) {
-    const state = stateOf(row);
-    const share = row.job?.progress ?? null;
-    const [tone, words] = pillOf(state, row.job?.stage, share);
-    const bar = state === "running" && share !== null ? `<span class="bar" style="--done:${Math.round(share * 100)}%" role="progressbar" aria-label="Progress of ${escape(row.name)}" aria-valuenow="${Math.round(share * 100)}" aria-valuemin="0" aria-valuemax="100"><i></i></span>` : "";
-    const data = row.data_name ? ` <span class="muted">on ${escape(row.data_name)}</span>` : ' <span class="muted">without data</span>';
-    return `<tr data-project="${row.id}"><td class="full"><a class="strong plain-link" href="${row.url}">${escape(row.name)}</a>${row.name.includes(" on ") ? "" : data}</td>
-      <td class="full">${escape(row.target_title ?? "")}</td><td class="full">${this.best(row.result)}</td>
+    const [tone, words] = pillOf(row.state, row.stage, row.done);
+    const share = Math.round((row.done ?? 0) * 100);
+    const bar = row.state === "running" ? `<span class="bar" style="--done:${share}%" role="progressbar" aria-label="Progress of ${escape(row.name)}" aria-valuenow="${share}" aria-valuemin="0" aria-valuemax="100"><i></i></span>` : "";
+    return `<tr data-project="${row.id}"><td class="full"><a class="strong plain-link" href="${escape(row.url)}">${escape(row.name)}</a>${onData(row)}</td>
+      <td class="full">${escape(row.target?.title ?? "")}</td><td class="full">${this.best(row.best)}</td>
       <td class="status-cell"><span class="pill ${tone}">${words}</span>${bar}</td><td class="n muted">${ago(row.updated)}</td>
-      <td class="n full nowrap">${this.action(row)}<button type="button" class="btn quiet danger" data-ask="${row.id}" aria-label="Delete ${escape(row.name)}">Delete</button></td></tr>`;
+      <td class="n full nowrap">${this.actions(row)}<button type="button" class="btn quiet danger" data-ask="${row.id}" aria-label="Delete ${escape(row.name)}">Delete</button></td></tr>`;
   }
 
-  best(result) {
-    if (!result) return '<span class="muted">none yet</span>';
-    const { host_latency: speed, size } = result.ratios ?? {};
-    const parts = [speed && (speed >= 1 ? `${measuredRatio(speed)} faster` : `${measuredRatio(1 / speed)} slower`), size && `${measuredRatio(size)} smaller`, `${signed(-(result.accuracy_drop_points ?? 0))} pt`];
-    return `${parts.filter(Boolean).join(", ")}<br>${badge("measured", "measured on this host")}`;
+  best(best) {
+    if (!best) return '<span class="muted">none yet</span>';
+    const { latency_ratio: speed, size_ratio: size, accuracy_points: points } = best;
+    const parts = [speed && (speed >= 1 ? `${measuredRatio(speed)} faster` : `${measuredRatio(1 / speed)} slower`), size && `${measuredRatio(size)} smaller`, `${signed(points ?? 0)} pt`];
+    return `${parts.filter(Boolean).join(", ")}<br>${badge(best.label, best.measured ? "measured on this host" : best.label)}`;
   }
 
-  action(row) {
-    const open = (url, text) => `<a class="btn quiet" href="${escape(url)}">${text}</a>`;
-    const state = stateOf(row);
-    if (isActive(state) && row.job) return `<button type="button" class="btn quiet" data-cancel-job="${row.job.id}" aria-label="Cancel ${escape(row.name)}">Cancel</button>${open(row.job.url, "Watch")}`;
-    const report = row.job?.result_url ?? row.result?.url;
-    if (report) return open(report, "Report");
-    return open(state === "failed" && row.job ? row.job.url : row.url, "Open");
+  actions(row) {
+    const link = (url, text) => `<a class="btn quiet" href="${escape(url)}">${text}</a>`;
+    if (isActive(row.state) && row.job) return `<button type="button" class="btn quiet" data-cancel-job="${row.job.id}" aria-label="Cancel ${escape(row.name)}">Cancel</button>${link(row.job.url, "Watch")}`;
+    if (row.state === "failed" && row.job) return link(row.job.url, "See why");
+    return row.result_url ? link(row.result_url, "Report") : link(row.url, "Open");
   }
 
   question(row) {

@@ -1,7 +1,7 @@
 // Projects: start in one gesture, or resume.
 import { get, post, quietly, remove, upload } from "../lib/api.js";
 import "../components/drop-zone.js";
-import { ProjectsTable, stateOf } from "../components/projects-table.js";
+import { ProjectsTable } from "../components/projects-table.js";
 import { $, escape, pageData } from "../lib/dom.js";
 import { isActive } from "../lib/states.js";
 
@@ -91,7 +91,7 @@ table.node.addEventListener("job-cancel", async ({ detail }) => {
 
 /* Rows move while jobs run; a question that is open is left alone. */
 async function refresh() {
-  if (document.hidden || table.asking || !table.rows.some((row) => isActive(stateOf(row)))) return;
+  if (document.hidden || table.asking || !table.rows.some((row) => isActive(row.state))) return;
   table.projects = (await get("/api/projects")).projects;
 }
 setInterval(() => quietly(refresh()), 4000);
