@@ -34,6 +34,7 @@ class Child:
     death_signal: signal.Signals = signal.SIGKILL
     patience_s: float = 6.0
     process: subprocess.Popen[bytes] | None = None
+    _asked: bool = False
     _failures: int = 0
     _started: float = 0.0
     _not_before: float = 0.0
@@ -76,15 +77,20 @@ class Child:
         self.start()
         return True
 
+    def ask_to_stop(self) -> None:
+        """Tell it to end, without waiting."""
+        if self.process and not self._asked and self.is_running():
+            self._asked = True
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, self.stop_signal)
+
     def stop(self) -> None:
         """End it and whatever it started."""
         if self.process is None:
             return
-        if self.is_running():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, self.stop_signal)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=self.patience_s)
+        self.ask_to_stop()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=self.patience_s)
         self._kill_group()
         self.process.wait()
         self.process = None

@@ -75,10 +75,14 @@ class Supervisor:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Stop in reverse order and give back the jobs that were running."""
-        for child in reversed(self.children):
-            if child.name == "broker":
-                self._release_jobs()
+        """Stop the broker last, and give back the jobs that were running."""
+        clients = [child for child in self.children if child.name != "broker"]
+        for child in clients:
+            child.ask_to_stop()
+        for child in clients:
+            child.stop()
+        self._release_jobs()
+        for child in self.children:
             child.stop()
         self.children.clear()
         self._roster.write([])
