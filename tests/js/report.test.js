@@ -79,3 +79,7 @@ test("why is one clause with a figure", () => {
   assert.equal(rows[0].why, "25 % of the time; 4.0× fewer multiply–adds");
   assert.equal(rows[1].why, "75 % of the time; no change pays here");
 });
+
+test("a clause from the engine reads as a sentence of the page", () => {
+  assert.equal(withReasons([{ layer: "a", why: "saves 9% of the latency" }])[0].why, "Saves 9 % of the latency");
+});

@@ -9,8 +9,14 @@ const share = (part, whole) => {
 /** rows: SELECTION.layers; gives each row a `why` where the server sent none. */
 export function withReasons(rows, isTreatable = () => true) {
   const before = rows.reduce((sum, row) => sum + (row.ms_before ?? 0), 0);
-  return rows.map((row) => (row.why || row.ms_after === undefined ? row : { ...row, why: reason(row, before, isTreatable(row.layer)) }));
+  return rows.map((row) => {
+    if (row.why) return { ...row, why: sentence(row.why) };
+    return row.ms_after === undefined ? row : { ...row, why: reason(row, before, isTreatable(row.layer)) };
+  });
 }
+
+/* The engine's clauses begin small and set no space before the percent sign; the pages do both. */
+const sentence = (text) => (text[0].toUpperCase() + text.slice(1)).replace(/(\d)%/g, "$1 %");
 
 function reason(row, totalMs, treatable) {
   const time = `${share(row.ms_before, totalMs)} of the time`;

@@ -20,14 +20,14 @@ import { record } from "../lib/timings.js";
 const SAVE_DELAY_MS = 400;
 const CATCH_UP_MS = 300;
 const GOALS_A_SECOND = 20;
-const REFRESH_MS = 4000;
+const REFRESH_MS = 15_000;
 
 const { project } = pageData();
 const api = (path) => `/api/projects/${project.id}${path}`;
 const loaded = new Map();
 
 /* What is shown and what was asked. `n` numbers the questions: only the newest answer counts. */
-const state = { studio: null, target: null, locks: {}, axis: "latency", onlyWithin: false, picked: null, n: 0, answer: null, shown: null, prepared: [], lockAsked: null };
+const state = { studio: null, target: null, locks: {}, axis: "latency", onlyWithin: false, picked: null, n: 0, answer: null, shown: null, held: false, reloadOnRelease: false, prepared: [], lockAsked: null };
 
 const panel = new GoalPanel({ presets: $("#presets"), goals: $("#goals"), note: $("#feasible-note") });
 const view = new StudioView(panel);
@@ -38,7 +38,9 @@ async function load(target = state.target) {
   const query = target ? `?target=${encodeURIComponent(target)}` : "";
   const studio = await get(api(`/studio${query}`));
   loaded.set(studio.target.name, studio);
-  if (target === state.target) take(studio);
+  if (target !== state.target) return;
+  if (state.held) state.reloadOnRelease = true;
+  else take(studio);
 }
 
 function take(studio) {
@@ -282,9 +284,25 @@ for (const button of $$("[data-build]")) button.addEventListener("click", build)
 
 /* ----- the study moves ----- */
 const reload = throttle(() => {
+  if (state.held) {
+    state.reloadOnRelease = true;
+    return;
+  }
   loaded.clear();
   quietly(load());
 }, 1500);
+
+/* Between pointer down and release nothing may redraw the chart: what arrives then waits. */
+$("#goals").addEventListener("pointerdown", (event) => {
+  state.held = event.target.type === "range";
+});
+for (const type of ["pointerup", "pointercancel"]) {
+  addEventListener(type, () => {
+    state.held = false;
+    if (state.reloadOnRelease) reload();
+    state.reloadOnRelease = false;
+  });
+}
 
 const signature = (study) => JSON.stringify([study.state, study.stage, study.job, study.finished, (study.stages ?? []).map((stage) => stage.state)]);
 const hasMoved = (study) => !state.studio || signature(study) !== signature(state.studio.study);
