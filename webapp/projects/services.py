@@ -208,7 +208,11 @@ def _delete_unused_upload(upload: Upload) -> None:
 
 
 def _checked(preprocessing: dict[str, Any] | None) -> dict[str, Any] | None:
-    return Preprocessing.from_json(preprocessing).to_json() if preprocessing else None
+    if not isinstance(preprocessing, dict):
+        return None
+    # A form leaves empty what it does not want to say.
+    said = {key: value for key, value in preprocessing.items() if value not in ([], None)}
+    return Preprocessing.from_json(said).to_json() if said else None
 
 
 def _plain_name(name: str) -> str:

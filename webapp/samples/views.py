@@ -17,9 +17,11 @@ def sample_open(request: UserRequest, name: str) -> JsonResponse:
         owner=request.user,
         name=sample.title,
         model=upload_from_file(
-            UploadedModel, owner=request.user, path=sample.model, name=sample.title
+            UploadedModel, owner=request.user, path=sample.model, name=f"{name}.onnx"
         ),
-        data=upload_from_file(Dataset, owner=request.user, path=sample.data, name=sample.title),
+        data=upload_from_file(
+            Dataset, owner=request.user, path=sample.data, name=f"{name}.npz"
+        ),
         preprocessing=sample.preprocessing,
     )
     return created_json(project)
