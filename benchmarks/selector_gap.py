@@ -7,9 +7,13 @@ of LeNet-5. The trained agent of the study is used when it lies beside the table
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+# Tiny products gain nothing from a second thread, and wait for it on a busy machine.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 

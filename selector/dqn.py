@@ -19,6 +19,7 @@ from selector.env import CompressionEnv, Trace
 from selector.local_search import climb
 from selector.observation import Observation, Observer
 from selector.policy_network import PolicyWeights
+from selector.pool import distinct, grow_pool
 from selector.q_network import QNetwork
 from selector.replay_buffer import ReplayBuffer
 from selector.reward import Preferences, potential, quantities, relative_gap
@@ -61,7 +62,8 @@ class Training:
     capacity: int = 20_000
     polished_one_in: int = 4
     n_anchors: int = 12
-    pool_size: int = 300
+    pool_size: int = 600
+    pool_rounds: int = 16
     report_every: int = 10
 
 
@@ -273,14 +275,14 @@ class _Trainer:
         return float(relative_gap(found, best).clip(0.0, 1.0).mean())
 
     def _pool(self) -> IntArray:
-        """Distinct recipes that the agent, polished, gives for many wishes; the untouched one first."""
-        size = self.settings.pool_size
-        rng = np.random.default_rng(self.settings.seed + 1)
-        wants = draw_wishes(self.surrogate, self.targets, 2 * size, rng)
+        """The untouched network, the agent's polished answers to many wishes, and what they lead to."""
+        settings = self.settings
+        rng = np.random.default_rng(settings.seed + 1)
+        wants = draw_wishes(self.surrogate, self.targets, settings.pool_size, rng)
         found = self._climbed(self._greedy(wants), wants)
-        _, first = np.unique(found, axis=0, return_index=True)
-        kept = found[np.sort(first)][: size - 1]
-        return np.concatenate([self.observer.space.untouched(), kept])
+        pool = distinct(np.concatenate([self.observer.space.untouched(), found]))
+        rounds, most = settings.pool_rounds, settings.pool_size
+        return grow_pool(self.surrogate, self.targets, pool[:most], rounds, most, settings.seed)
 
 
 def _silent(_done: int, _rounds: int, _figures: dict[str, float]) -> bool:

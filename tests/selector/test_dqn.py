@@ -16,7 +16,13 @@ from tests.selector.synthetic_tables import toy_tables
 
 TARGET = load_device("rpi4")
 BRIEF = Training(
-    rounds=4, episodes_per_round=16, updates_per_round=2, batch_size=40, width=16, pool_size=8
+    rounds=4,
+    episodes_per_round=16,
+    updates_per_round=2,
+    batch_size=40,
+    width=16,
+    pool_size=8,
+    pool_rounds=1,
 )
 
 
@@ -109,7 +115,12 @@ def test_untrained_agent_follows_the_exact_gains():
 
 def test_warm_start_goes_on_from_the_given_agent(surrogate):
     first = train(surrogate, [TARGET], BRIEF)
-    again = train(surrogate, [TARGET], Training(rounds=0, width=16, pool_size=8), start=first)
+    again = train(
+        surrogate,
+        [TARGET],
+        Training(rounds=0, width=16, pool_size=8, pool_rounds=1),
+        start=first,
+    )
     assert all(np.array_equal(first.arrays[name], again.arrays[name]) for name in first.arrays)
     assert np.array_equal(first.anchors, again.anchors)
 

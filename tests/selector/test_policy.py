@@ -24,7 +24,13 @@ from tests.selector.synthetic_tables import lenet_tables, toy_tables
 
 TARGETS = [load_device(name) for name in device_names()]
 BRIEF = Training(
-    rounds=3, episodes_per_round=16, updates_per_round=2, batch_size=40, width=16, pool_size=30
+    rounds=3,
+    episodes_per_round=16,
+    updates_per_round=2,
+    batch_size=40,
+    width=16,
+    pool_size=30,
+    pool_rounds=2,
 )
 weight = st.floats(0, 1)
 
