@@ -91,6 +91,11 @@ REPORT = {
     "ratios": {"host_latency": 1.3, "size": 20.0},
     "result": {"accuracy": 0.987},
     "predicted": {"latency_ms": {"baseline": 9.0, "result": 3.3}},
+    "artifacts": [
+        {"path": "model.int8.onnx", "primary": False},
+        {"path": "model.onnx", "primary": True},
+        {"path": "../../../secret_key", "primary": False},
+    ],
 }
 
 if __name__ == "__main__":

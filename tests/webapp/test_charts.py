@@ -178,3 +178,16 @@ def test_tiny_networks_are_told_in_microseconds():
     figure = layers_figure(layers_data(rows))
     assert figure["layout"]["xaxis"]["title"]["text"] == "µs"
     assert role(figure, "before")["x"] == [6.0]
+
+
+def test_recovery_shows_the_last_attempt_only():
+    points = [(0, 100, 0.97), (0, 200, 0.98), (1, 100, 0.975)]
+    events = [
+        {
+            "kind": "metric",
+            "stage": "RECOVER",
+            "data": {"attempt": attempt, "step": step, "total": 200, "accuracy": accuracy},
+        }
+        for attempt, step, accuracy in points
+    ]
+    assert recovery_data(events, BASELINE)["x"] == [100]

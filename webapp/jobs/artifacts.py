@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMATS = {".onnx": "onnx", ".json": "json", ".html": "html", ".zip": "zip", ".md": "text"}
-NOT_OFFERED = frozenset({"package.json", "seconds.json"})
-PRIMARY = "model.onnx"
+WHOLE = ("bundle.zip", "report.html", "report.json", "SHA256SUMS")
+"""What every package has besides the files that its report lists."""
 
 
 def register(job: Job) -> None:
@@ -30,18 +30,25 @@ def register(job: Job) -> None:
                 "format": FORMATS.get(path.suffix, "text"),
                 "size_bytes": path.stat().st_size,
                 "sha256": folders.sha256_of(path),
-                "primary": path.name == PRIMARY,
+                "primary": path.name == measured_file(job),
             },
         )
 
 
 def offered(job: Job) -> list[Path]:
-    """Regular files of the package; the engine's links are not followed."""
+    """The package's files; the engine's links are not followed."""
     package = job.folder / Stage.PACKAGE.value
-    files = sorted(package.iterdir()) if package.is_dir() else []
-    return [
-        p for p in files if p.is_file() and not p.is_symlink() and p.name not in NOT_OFFERED
-    ]
+    listed = [row["path"] for row in (report(job) or {}).get("artifacts", [])]
+    files = [package / name for name in (*listed, *WHOLE)]
+    # Resolved, so that neither a name nor a link leads out of the package.
+    home = job.folder.resolve() / Stage.PACKAGE.value
+    return [path for path in files if path.is_file() and path.resolve().parent == home]
+
+
+def measured_file(job: Job) -> str:
+    """The model that the report's numbers are about."""
+    rows = (report(job) or {}).get("artifacts", [])
+    return next((str(row["path"]) for row in rows if row.get("primary")), "")
 
 
 def report(job: Job) -> dict[str, Any] | None:
@@ -54,9 +61,9 @@ def report(job: Job) -> dict[str, Any] | None:
 
 
 def download_name(job: Job, artifact: Artifact) -> str:
-    """``model@target@latency@accuracy`` before the suffix of models, so that files tell themselves."""
+    """``model@target@latency@accuracy`` for the measured model, so that the file tells itself."""
     facts = report(job)
-    if artifact.format != "onnx" or facts is None:
+    if not artifact.primary or facts is None:
         return artifact.name
     stem, _, suffix = artifact.name.partition(".")
     name = job.project.name if job.project else stem
