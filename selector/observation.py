@@ -80,16 +80,17 @@ class Observer:
         ahead = self.costs.lookahead(completed, decision, totals, wants.target)
         legal = self.space.legal(completed, decision, self.mask)
         now, then = quantities(self.surrogate, totals), quantities(self.surrogate, ahead)
-        here = potential(now, wants)
-        gain = potential(then, wants) - here[:, None]
-        effects = terms(then, wants) - terms(now, wants)[:, None]
+        now_terms, then_terms = terms(now, wants), terms(then, wants)
+        here = potential(now, wants, now_terms)
+        gain = potential(then, wants, then_terms) - here[:, None]
+        effects = then_terms - now_terms[:, None]
         every = self.mask.shape[1]
         position = np.zeros((len(configs), len(self.order)))
         position[:, step] = 1.0
         parts = [
             position,
             *_wishes(wants),
-            np.maximum(terms(now, wants), -3.0),
+            np.maximum(now_terms, -3.0),
             excess(now, wants),
             here[:, None],
             self._condition[wants.target],

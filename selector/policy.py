@@ -28,7 +28,7 @@ ANSWERED_BY = "dqn"
 _SAMPLES = 64
 _TEMPERATURE = 0.03  # of scores: samples differ where the agent is nearly indifferent
 _LEAST_TRUST = 0.0  # of the learned part: where it errs, the exact gains alone do well
-_POLISHED_PER_KIND = 3
+_POLISHED_PER_KIND = 2
 _FORBIDDEN = -1e9
 
 

@@ -164,16 +164,18 @@ def excess(values: Array, wants: Preferences) -> Array:
     return np.concatenate([points, over], axis=-1)
 
 
-def potential(values: Array, wants: Preferences) -> Array:
+def potential(values: Array, wants: Preferences, known: Array | None = None) -> Array:
     """``[B, ...]`` what training climbs: the score, less a penalty for each limit exceeded.
 
     The difference of two potentials is the dense reward of one decision; along a recipe they add
     up to the potential of the whole, so that shaping does not change which recipe is best. No gain
-    of score pays for a penalty: it is steeper than any weight.
+    of score pays for a penalty: it is steeper than any weight. ``known`` are the ``terms``, if at hand.
     """
+    found = terms(values, wants) if known is None else known
+    scored = (found * _along(wants.weights, values)).sum(axis=-1)
     over = excess(values, wants)
     penalty = ((over > 0) * _STEP + _SLOPE * over).sum(axis=-1)
-    return np.asarray(np.maximum(score(values, wants), -2.0) - penalty)
+    return np.asarray(np.maximum(scored, -2.0) - penalty)
 
 
 def relative_gap(found: Array, best: Array) -> Array:
