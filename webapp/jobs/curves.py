@@ -40,6 +40,8 @@ def recovery_data(events: Iterable[Row], baseline: Row, budgets: Row | None = No
     rows = [
         e["data"] for e in _metrics(events, "RECOVER") if e["data"].get("accuracy") is not None
     ]
+    # Another attempt starts again at step 0: only the last one is drawn.
+    rows = [row for row in rows if row.get("attempt") == rows[-1].get("attempt")]
     by_epoch = all("epoch" in row for row in rows) and len({row["epoch"] for row in rows}) > 1
     unit = "epoch" if by_epoch else "step"
     limit = (budgets or {}).get("max_accuracy_drop")
