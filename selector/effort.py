@@ -11,13 +11,14 @@ _REFERENCE_LIMIT_S = 600.0
 class Effort:
     """Counts that follow from the network's size and the time limit, never from a clock.
 
-    ``probe_samples`` and ``search_samples`` are examples, ``search_rounds`` of the DQN's training; ``*_steps`` are optimiser steps of
-    ``batch_size`` examples; ``candidates`` are recipes built for real during VALIDATE and
+    ``*_samples`` are examples, ``search_rounds`` are of the DQN's training, ``*_steps`` are optimiser
+    steps of ``batch_size`` examples; ``candidates`` are recipes built for real during VALIDATE and
     ``recoveries`` how often RECOVER may build one and look again.
     """
 
     threads: int
     batch_size: int
+    calibration_samples: int
     probe_samples: int
     search_samples: int
     search_rounds: int
@@ -36,6 +37,7 @@ def effort_for(macs: int, time_limit_s: float, threads: int) -> Effort:
         # Tiny operations gain nothing from a second thread, and lose much where cores are shared.
         threads=1 if macs < 5_000_000 else threads,
         batch_size=batch_size,
+        calibration_samples=_clipped(1e10 / max(macs, 1), 128, 512),
         probe_samples=_clipped(2.5e9 / max(macs, 1), 256, 1000),
         search_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
         search_rounds=_clipped(150 * share, 15, 150),

@@ -90,7 +90,7 @@ class Job:
     @cached_property
     def calibration(self) -> np.ndarray:
         """The calibration examples, model-ready."""
-        return self.dataset.calibration.x
+        return self.dataset.calibration.take(self.effort.calibration_samples).x
 
     @cached_property
     def workbench(self) -> Workbench:

@@ -35,6 +35,11 @@ def probe_part(job: Job, part: Part) -> None:
     x = job.dataset.search.take(job.effort.probe_samples).x
     original = onnx_log_probabilities(job.model_bytes, x)
     for done, probe in enumerate(items, start=11):
+        if job.reporter.out_of_time():
+            job.reporter.log(
+                "Time is up: changes that were not probed are left out.", "warning"
+            )
+            break
         damage = _damage(job, probe, x, original)
         result["kl"][probe.key] = damage
         job.reporter.log(f"{_title(probe)} alone moves the answers by {damage:.4f} nats")
