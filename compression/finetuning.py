@@ -141,7 +141,7 @@ class _Learner:
             group["lr"] = rate
         loss = self._loss(chosen)
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self._weights, 5.0)
         self._optimizer.step()
         return rate, float(loss.detach())

@@ -90,18 +90,15 @@ class GlobalAveragePooling(Technique):
 
 def _linear_head(surgeon: Surgeon, names: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights and bias of the dense layers in a row, without what stands between them."""
-    weight, bias = torch.empty(0), torch.empty(0)
-    for name in names:
-        layer = surgeon.module.get_submodule(name)
-        if not isinstance(layer, nn.Linear):
-            raise TypeError(type(layer).__name__)
-        own = torch.zeros(layer.out_features) if layer.bias is None else layer.bias.detach()
+    modules = [surgeon.module.get_submodule(name) for name in names]
+    layers = [module for module in modules if isinstance(module, nn.Linear)]
+    weight = torch.eye(layers[0].in_features)
+    bias = torch.zeros(len(weight))
+    for layer in layers:
         here = layer.weight.detach()
-        weight, bias = (
-            (here @ weight, here @ bias + own)
-            if weight.numel()
-            else (here.clone(), own.clone())
-        )
+        weight, bias = here @ weight, here @ bias
+        if layer.bias is not None:
+            bias = bias + layer.bias.detach()
     return weight, bias
 
 
