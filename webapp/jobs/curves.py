@@ -40,9 +40,6 @@ def recovery_data(events: Iterable[Row], baseline: Row, budgets: Row | None = No
     rows = [
         e["data"] for e in _metrics(events, "RECOVER") if e["data"].get("accuracy") is not None
     ]
-    # A recipe that loses too much is followed by another, whose curve begins anew.
-    last_attempt = max((row.get("attempt", 0) for row in rows), default=0)
-    rows = [row for row in rows if row.get("attempt", 0) == last_attempt]
     # Another attempt starts again at step 0: only the last one is drawn.
     rows = [row for row in rows if row.get("attempt") == rows[-1].get("attempt")]
     by_epoch = all("epoch" in row for row in rows) and len({row["epoch"] for row in rows}) > 1
