@@ -214,6 +214,22 @@ def test_deep_networks_send_fewer_candidates(client, project, monkeypatch):
     assert len(get(client, project)["candidates"]) <= 18
 
 
+def test_study_of_another_version_is_said(client, project):
+    (project.study.job.folder / "PROBE" / "tables.npz").write_bytes(b"PK old")
+    answer = client.get(f"/api/projects/{project.id}/studio")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "study_outdated")
+
+
+async def test_fault_in_an_answer_closes_the_socket(project, monkeypatch):
+    page = Watcher(f"/ws/projects/{project.id}/")
+    await page.connect()
+    monkeypatch.setattr("webapp.projects.answers.selection", lambda *_: 1 / 0)
+    await page.send({"kind": "goals", "n": 1, "goals": GOALS})
+    while (message := await page.receive_output(5))["type"] == "websocket.send":
+        pass
+    assert message == {"type": "websocket.close", "code": 4500}
+
+
 async def test_project_that_is_deleted_meanwhile_is_said(project):
     page = Watcher(f"/ws/projects/{project.id}/")
     await page.connect()

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
-from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.http import Http404
 
 from webapp.jobs import queries
 from webapp.jobs.events import group
+from webapp.sockets import PageSocket
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STATE_EVERY_S = 5.0
 
 
-class JobConsumer(AsyncJsonWebsocketConsumer):
+class JobConsumer(PageSocket):
     """Sends a job's events without a gap, and its state whenever it moves."""
 
     async def connect(self) -> None:
@@ -40,8 +40,8 @@ class JobConsumer(AsyncJsonWebsocketConsumer):
     async def disconnect(self, _code: int) -> None:
         await self.channel_layer.group_discard(group(self.job_id), self.channel_name)
 
-    async def receive_json(self, content: Any, **_: Any) -> None:
-        if isinstance(content, dict) and content.get("kind") == "sync":
+    async def receive_json(self, content: dict[str, Any], **_: Any) -> None:
+        if content.get("kind") == "sync":
             self.last = min(self.last, _number(content.get("after", self.last)))
             await self.send_stored()
 

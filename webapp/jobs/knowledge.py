@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +14,21 @@ from compression.cost import band
 from compression.types import Stage
 from selector.jobfolder import JobFolder
 from selector.study import load_policy, load_surrogate, validated_candidates
+from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from compression.cost import DeviceProfile
     from selector.policy import Policy
     from selector.surrogate import Surrogate
     from webapp.jobs.models import Job
+
+OUTDATED = (
+    "This study was made by another version of AdaDeep and cannot be read. "
+    "Open the model again, or study it again under Input preprocessing."
+)
 
 CACHED_STUDIES = 8
 
@@ -45,13 +54,25 @@ def inspection(job: Job) -> dict[str, Any] | None:
 
 
 def surrogate(job: Job) -> Surrogate | None:
-    """The predictions, from the end of PROBE on."""
-    return _surrogate(job.folder, _version(job)) if is_done(job, Stage.PROBE) else None
+    """The predictions, from the end of PROBE on.
+
+    Raises:
+        RequestRefusedError: when another version of the engine wrote them.
+    """
+    if not is_done(job, Stage.PROBE):
+        return None
+    with _readable():
+        return _surrogate(job.folder, _version(job))
 
 
 def policy(job: Job) -> Policy:
-    """The policy; the caller knows that it is there."""
-    return _policy(job.folder, _version(job))
+    """The policy; the caller knows that it is there.
+
+    Raises:
+        RequestRefusedError: when another version of the engine wrote it.
+    """
+    with _readable():
+        return _policy(job.folder, _version(job))
 
 
 def validated(job: Job) -> list[dict[str, Any]]:
@@ -96,6 +117,14 @@ def bands_json(surrogate: Surrogate, target: DeviceProfile) -> dict[str, Any]:
             "accuracy": "calibrated" if is_calibrated else "rough",
         },
     }
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise RequestRefusedError(OUTDATED, code="study_outdated", status=409) from error
 
 
 @lru_cache(maxsize=CACHED_STUDIES)

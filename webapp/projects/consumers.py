@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
 from channels.db import database_sync_to_async
-from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.http import Http404
 
 from compression.errors import CompressionError
@@ -16,16 +15,19 @@ from webapp.projects import answers
 from webapp.projects.queries import project_get, study_json
 from webapp.projects.services import checked_settings
 from webapp.responses import RequestRefusedError
+from webapp.sockets import PageSocket
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from webapp.projects.models import Project
 
+logger = logging.getLogger(__name__)
+
 ANSWERS_PER_SECOND = 20
 
 
-class ProjectConsumer(AsyncJsonWebsocketConsumer):
+class ProjectConsumer(PageSocket):
     """Answers the sliders of a studio page, and says when its study moves."""
 
     async def connect(self) -> None:
@@ -39,17 +41,15 @@ class ProjectConsumer(AsyncJsonWebsocketConsumer):
             await self.close(code=4404)
             return
         self.answering = asyncio.create_task(self.answer_forever())
+        self.answering.add_done_callback(self.answers_ended)
 
     async def disconnect(self, _code: int) -> None:
         if self.answering:
             self.answering.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.answering
+            await asyncio.wait([self.answering])
         await self.watch("")
 
-    async def receive_json(self, content: Any, **_: Any) -> None:
-        if not isinstance(content, dict):
-            return
+    async def receive_json(self, content: dict[str, Any], **_: Any) -> None:
         if content.get("kind") == "sync":
             await self.send_study()
         elif content.get("kind") == "goals":
@@ -68,6 +68,13 @@ class ProjectConsumer(AsyncJsonWebsocketConsumer):
             started = time.monotonic()
             await self.send_json(await self.answer(asked))
             await asyncio.sleep(max(0.0, 1 / ANSWERS_PER_SECOND - time.monotonic() + started))
+
+    def answers_ended(self, task: asyncio.Task[None]) -> None:
+        """A fault in an answer closes the socket: the page comes back, instead of waiting in vain."""
+        if task.cancelled() or task.exception() is None:
+            return
+        logger.error("Answering project %s failed", self.project_id, exc_info=task.exception())
+        self.closing = asyncio.create_task(self.close(code=4500))
 
     @database_sync_to_async
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
