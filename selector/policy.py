@@ -11,12 +11,13 @@ from selector.errors import BadRequestError
 from selector.observation import Observer
 from selector.pareto import front
 from selector.policy_network import PolicyWeights
+from selector.pool import grow_pool
 from selector.selection import Prepared, Question
 from selector.surrogate import Surrogate
 from selector.tables import IntArray, StudyTables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from compression.cost import DeviceProfile
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 ANSWERED_BY = "dqn"
 _SAMPLES = 64
+_POOL = 600
 _TEMPERATURE = 0.03  # of scores: samples differ where the agent is nearly indifferent
 _LEAST_TRUST = 0.0  # of the learned part: where it errs, the exact gains alone do well
 _POLISHED_PER_KIND = 2
@@ -77,6 +79,17 @@ class Policy:
         """The same policy that also considers these configurations ``[N, D]``."""
         pool = np.unique(np.concatenate([self.weights.pool, configs]), axis=0)
         return Policy(self.surrogate, replace(self.weights, pool=pool))
+
+    def judging_by(
+        self, surrogate: Surrogate, targets: Sequence[DeviceProfile], rounds: int = 16
+    ) -> Policy:
+        """The same agent under other predictions, with a pool grown for them; a few seconds.
+
+        Call it after every refit: what was good under the old predictions may be far from the best
+        under the new ones.
+        """
+        pool = grow_pool(surrogate, targets, self.weights.pool, rounds, _POOL)
+        return Policy(surrogate, replace(self.weights, pool=pool))
 
     def select(
         self,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from selector.surrogate import Surrogate
     from selector.tables import Array, IntArray
 
+_JUDGES = 1000
 _WORK = 2400  # decisions climbed a round: large networks get fewer wishes, not a longer wait
 
 
@@ -32,7 +33,7 @@ def grow_pool(
     """``[<= most, D]`` the pool and what serves new random wishes better than all of it.
 
     For each wish a climb starts from the best of the pool and from a random recipe; what one wish
-    finds, another may start from. Worth repeating after a refit: it takes a few seconds.
+    finds, another may start from. Those that serve most wishes are kept, the first one always.
     """
     rng = np.random.default_rng(seed)
     space, costs = surrogate.space, surrogate.costs(tuple(targets))
@@ -52,15 +53,28 @@ def grow_pool(
         worth = value(costs.totals(ends, both.target)[:, None])[:, 0]
         better = ends[worth > np.tile(known.max(axis=1), 2) + 1e-9]
         pool = distinct(np.concatenate([pool, better]))
-        if len(pool) >= most:
-            break
-    return pool[:most]
+    return pool if len(pool) <= most else _most_useful(surrogate, targets, pool, most, rng)
 
 
 def distinct(configs: IntArray) -> IntArray:
     """Each configuration once, in the order of its first appearance."""
     _, first = np.unique(configs, axis=0, return_index=True)
     return configs[np.sort(first)]
+
+
+def _most_useful(
+    surrogate: Surrogate,
+    targets: Sequence[DeviceProfile],
+    pool: IntArray,
+    count: int,
+    rng: np.random.Generator,
+) -> IntArray:
+    """The first configuration, then those that are best for most of many wishes."""
+    wants = draw_wishes(surrogate, targets, _JUDGES, rng)
+    best = _worth(surrogate, targets, pool, wants).argmax(axis=1)
+    wins = np.bincount(best, minlength=len(pool))
+    wins[0] = _JUDGES + 1
+    return pool[np.argsort(-wins, kind="stable")[:count]]
 
 
 def _worth(
