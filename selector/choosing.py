@@ -46,8 +46,9 @@ def choose(job: Job, surrogate: Surrogate) -> Selection:
 def trained_policy(job: Job, surrogate: Surrogate) -> Policy:
     """The study's policy, judging by that surrogate."""
     policy = load_policy(job.folder)
-    policy.surrogate = surrogate
-    return policy
+    if surrogate.model == policy.surrogate.model:
+        return policy
+    return policy.judging_by(surrogate, job.targets)
 
 
 def chosen_recipe(job: Job) -> Recipe | None:

@@ -25,7 +25,10 @@ def load_policy(folder: JobFolder) -> Policy:
         BadRequestError: when SEARCH is not done.
     """
     folder.require(Stage.SEARCH)
-    weights = PolicyWeights.load(folder.stage_path(Stage.SEARCH, "policy.npz"))
+    refreshed = folder.path / Stage.VALIDATE.value / "policy.npz"
+    trained = folder.path / Stage.SEARCH.value / "policy.npz"
+    is_refreshed = folder.is_done(Stage.VALIDATE) and refreshed.is_file()
+    weights = PolicyWeights.load(refreshed if is_refreshed else trained)
     policy = Policy.of(load_surrogate(folder), weights)
     rows = validated_candidates(folder)
     if not rows:

@@ -9,6 +9,8 @@ import numpy as np
 
 from compression.latency import paired_latency
 from compression.types import Stage
+from selector.policy import Policy
+from selector.policy_network import PolicyWeights
 from selector.proposals import propose
 from selector.surrogate import Surrogate, Validated
 from selector.trial import TrialRun
@@ -47,8 +49,19 @@ def merge_validated(job: Job, count: int) -> None:
         f"Predictions refitted on {len(rows)} built candidates; "
         f"9 in 10 lie within a factor of {np.exp(surrogate.model.band):.1f}"
     )
+    _refresh_policy(job, surrogate)
     value = {"candidates": rows, "accuracy_model": surrogate.model.to_json()}
     job.folder.write_json(Stage.VALIDATE, "candidates.json", value)
+
+
+def _refresh_policy(job: Job, surrogate: Surrogate) -> None:
+    """Leave the trained policy with recipes that are good under the refitted predictions."""
+    trained = job.folder.path / Stage.SEARCH.value / "policy.npz"
+    if not trained.is_file():
+        return
+    policy = Policy.of(surrogate, PolicyWeights.load(trained))
+    weights = policy.judging_by(surrogate, job.targets).weights
+    job.folder.write_with(Stage.VALIDATE, "policy.npz", weights.save)
 
 
 def _validated(
