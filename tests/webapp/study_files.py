@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import torch
 
 from compression.cost import device_names, load_device
 from compression.types import LayerKind
@@ -10,13 +11,16 @@ from selector import dqn
 from selector.surrogate import Surrogate, Validated
 from tests.selector.synthetic_tables import lenet_tables
 
-TRAINING = dqn.Training(rounds=2, episodes_per_round=32, updates_per_round=2, width=16)
+TRAINING = dqn.Training(
+    rounds=2, episodes_per_round=32, updates_per_round=2, width=16, pool_size=120, pool_rounds=1
+)
 
 
 def write(folder):
     tables = lenet_tables()
     surrogate = Surrogate(tables)
     targets = [load_device(name) for name in device_names()]
+    torch.set_num_threads(1)
     weights = dqn.train(surrogate, targets, TRAINING)
     for stage in ("INSPECT", "PROBE", "SEARCH", "VALIDATE"):
         (folder / stage).mkdir(parents=True)
