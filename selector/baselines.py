@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from selector.errors import BadRequestError
+from selector.local_search import neighbours
 from selector.selection import Prepared, Question
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ class Greedy(Baseline):
     name = "greedy"
 
     def _search(self, question: Prepared) -> IntArray:
-        config = question.start()
+        config, space = question.start(), question.costs.space
         while True:
-            changed = np.concatenate([config, _neighbours(question, config[0])])
+            changed = np.concatenate([config, neighbours(space, config[0], question.mask)])
             best = question.best(changed)[None]
             if question.utility(best)[0] <= question.utility(config)[0] + 1e-12:
                 return np.asarray(config[0])
@@ -144,15 +145,3 @@ BASELINES: Mapping[str, type[Baseline]] = {
     kind.name: kind for kind in (Random, Greedy, CoordinateAscent, Genetic, Exhaustive)
 }
 """By the name that a request uses."""
-
-
-def _neighbours(question: Prepared, config: IntArray) -> IntArray:
-    """``[N, D]`` all legal configurations one change away."""
-    space, found = question.costs.space, []
-    for decision in range(space.n_decisions):
-        legal = space.legal(config[None], decision, question.mask)[0]
-        actions = np.flatnonzero(legal)
-        changed = np.repeat(config[None], len(actions), axis=0)
-        changed[:, decision] = actions
-        found.append(space.canonical(changed))
-    return np.concatenate(found)

@@ -122,7 +122,11 @@ class Policy:
         rolled = self.rollouts(question, _SAMPLES)
         known = question.allowed(self.weights.pool)
         start = np.concatenate([rolled, known, question.start()])
-        return question.polished(start[_best_of_each_kind(question, start)])
+        found = question.polished(start[_best_of_each_kind(question, start)])
+        if not question.is_limited:
+            return found
+        last = question.polished_by_pairs(question.best(found))
+        return np.concatenate([found, last[None]])
 
     def rollouts(self, question: Prepared, samples: int) -> IntArray:
         """``[1 + samples, D]`` the agent's greedy recipe, then recipes drawn near it."""

@@ -10,7 +10,7 @@ import numpy as np
 from compression.cost import band
 from selector import reward
 from selector.accuracy import LEAST_VALIDATED
-from selector.local_search import climb
+from selector.local_search import climb, climb_by_pairs
 from selector.locks import locked_mask
 from selector.pricing import N_COLUMNS, CostTables
 from selector.reward import BUDGET_NAMES, Preferences
@@ -74,6 +74,18 @@ class Prepared:
     def polished(self, configs: IntArray, sweeps: int = 8) -> IntArray:
         """Each configuration improved by single changes until none helps."""
         return climb(self.costs, configs, self.mask, self.totals_utility, 0, sweeps)
+
+    def polished_by_pairs(self, config: IntArray) -> IntArray:
+        """One configuration ``[D]`` improved by two changes at once, then by single ones."""
+        better = climb_by_pairs(self.costs, config, self.mask, self.totals_utility)
+        if np.array_equal(better, config):
+            return config
+        return np.asarray(self.polished(better[None])[0])
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether any budget is set."""
+        return bool(np.isfinite(self.wants.limits).any())
 
     def start(self) -> IntArray:
         """``[1, D]`` the least change that the locks allow."""
