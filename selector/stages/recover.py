@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import save
 
+from compression.latency import paired_latency
 from compression.types import Stage
 from selector import reward
 from selector.choosing import choose, chosen_recipe, recipe_json
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from selector.surrogate import Surrogate
     from selector.tables import Array
     from selector.types import Selection
+
+TIMING_ROUNDS = 20
 
 WEIGHT_OF_RECOVERED = 3
 """A fully recovered recipe tells as much about the final accuracy as that many short trials."""
@@ -129,6 +132,10 @@ class _Attempts:
         values = reward.quantities(self.surrogate, prepared.costs.totals(config[None]))
         values[0, 0] = trial.drop_points
         values[0, 3] = len(trial.exported)
+        if target.measured_here:
+            files = {"base": self._job.model_bytes, "result": trial.exported}
+            timing = paired_latency(files, self._job.calibration[:1], TIMING_ROUNDS)
+            values[0, 1] = timing["result"].p50
         return float(reward.utility(values[None], prepared.wants)[0, 0]), values[0]
 
     def _report(self, step: int, total: int, point: dict[str, float]) -> bool:
