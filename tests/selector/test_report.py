@@ -163,8 +163,13 @@ def test_on_this_host_the_limit_holds_for_the_measured_latency():
     assert report["ratios"]["target_latency"] == report["ratios"]["host_latency"]
 
 
-def test_status_that_the_selector_knows_better_stays():
-    assert build_report(facts(status="infeasible"))["status"] == "infeasible"
+def test_a_miss_that_was_foreseen_is_infeasible():
+    out_of_reach = Budgets(max_accuracy_drop=1.0, max_size_bytes=3000)
+    assert build_report(facts(out_of_reach, status="infeasible"))["status"] == "infeasible"
+
+
+def test_what_was_thought_impossible_and_reached_is_met():
+    assert build_report(facts(status="infeasible"))["status"] == "met"
 
 
 def test_report_that_breaks_its_schema_is_never_written():
