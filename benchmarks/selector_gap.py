@@ -46,7 +46,7 @@ def main() -> None:
     best, reference = _best(surrogate, wants, policy, count)
     print(f"against {reference}; {int((best > -1).sum())} of {len(best)} goals can be met\n")
     print(
-        f"{'selector':<20}{'mean gap':>10}{'p95 gap':>10}{'worst':>10}{'missed':>8}{'ms':>9}{'p95 ms':>9}"
+        f"{'selector':<20}{'mean gap':>10}{'p95 gap':>10}{'worst':>10}{'score':>10}{'missed':>8}{'ms':>9}{'p95 ms':>9}"
     )
     for name, select in _selectors(surrogate, policy, options.seed).items():
         _line(name, select, wants, best)
@@ -64,7 +64,7 @@ def _selectors(surrogate: Surrogate, policy: Policy, seed: int) -> dict[str, Sel
 
 
 def _line(name: str, select: Select, wants: Preferences, best: Array) -> None:
-    gaps, seconds, missed = [], [], 0
+    gaps, missing, seconds, missed = [], [], [], 0
     for row in range(len(wants)):
         goals, budgets = _question(wants, row)
         started = time.perf_counter()
@@ -76,9 +76,11 @@ def _line(name: str, select: Select, wants: Preferences, best: Array) -> None:
             missed += 1
         gap = reward.relative_gap(np.array(answer.score), np.array(best[row]))
         gaps.append(1.0 if answer.violated else float(gap))
+        missing.append(1.0 if answer.violated else float(best[row]) - answer.score)
     ms = 1e3 * np.array(seconds)
     print(
         f"{name:<20}{np.mean(gaps):>10.3%}{np.quantile(gaps, 0.95):>10.3%}{np.max(gaps):>10.2%}"
+        f"{np.mean(missing):>10.5f}"
         f"{missed:>8}{ms.mean():>9.2f}{np.quantile(ms, 0.95):>9.2f}"
     )
 

@@ -51,10 +51,9 @@ class AccuracyModel:
 
     def predict(self, features: Array) -> Array:
         """``[...]`` points lost, at least 0, by features ``[..., 3]`` (see ``features``)."""
-        raw = np.exp(np.minimum(features @ np.array(self.coefficients[1:]), 40.0))
-        raw = raw * np.exp(self.coefficients[0])
-        lost = self.cap * -np.expm1(-raw / self.cap)
-        return np.asarray(np.where(np.isneginf(features[..., 0]), 0.0, lost))
+        slopes = np.array(self.coefficients[1:])
+        raw = np.exp(np.minimum(features @ slopes + self.coefficients[0], 40.0))
+        return np.asarray(self.cap * -np.expm1(raw / -self.cap))
 
     def ends(self, drop_points: Array) -> tuple[Array, Array]:
         """The ends of the band around predictions; nothing lost for certain stays nothing lost."""

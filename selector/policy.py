@@ -29,6 +29,9 @@ ANSWERED_BY = "dqn"
 _SAMPLES = 64
 _POOL = 600
 _TEMPERATURE = 0.03  # of scores: samples differ where the agent is nearly indifferent
+_SOFTENED = 16
+_NARROW = 0.05  # a score below which limits leave little room, so that it pays to look harder
+_PAIRED = 1
 _LEAST_TRUST = 0.0  # of the learned part: where it errs, the exact gains alone do well
 _POLISHED_PER_KIND = 2
 _FORBIDDEN = -1e9
@@ -123,10 +126,15 @@ class Policy:
         known = question.allowed(self.weights.pool)
         start = np.concatenate([rolled, known, question.start()])
         found = question.polished(start[_best_of_each_kind(question, start)])
-        if not question.is_limited:
+        if question.is_limited:
+            soft = question.softened(start, _SOFTENED)
+            found = np.concatenate([found, question.polished(soft)])
+        utility = question.utility(found)
+        if utility.max() > _NARROW:
             return found
-        last = question.polished_by_pairs(question.best(found))
-        return np.concatenate([found, last[None]])
+        rows, _ = _distinct(found)
+        best = rows[np.argsort(-utility[rows], kind="stable")[:_PAIRED]]
+        return np.concatenate([found, question.polished_by_pairs(found[best])])
 
     def rollouts(self, question: Prepared, samples: int) -> IntArray:
         """``[1 + samples, D]`` the agent's greedy recipe, then recipes drawn near it."""

@@ -24,7 +24,7 @@ BUDGET_NAMES = ("max_accuracy_drop", "max_latency_ms", "max_energy_mj", "max_siz
 """The order of every last axis of four: points lost, ms, mJ, bytes."""
 
 _NO_LIMIT = np.inf
-_LEAST_POINTS = 1.0  # a limit of zero points must not divide by zero
+_LEAST_UNITS = np.array([1.0, 1e-9, 1e-9, 1e-9])  # a limit of zero must not divide by zero
 INFEASIBLE = -1000.0
 """No utility above this breaks a budget, none below keeps them all."""
 
@@ -136,9 +136,8 @@ def score(values: Array, wants: Preferences) -> Array:
 def violations(values: Array, wants: Preferences) -> Array:
     """``[B, ..., 4]`` by what share of it each limit is exceeded, 0 where it is kept."""
     limits = _along(wants.limits, values)
-    unit = np.maximum(limits, np.array([_LEAST_POINTS, 1e-9, 1e-9, 1e-9]))
-    over = np.where(np.isinf(limits), 0.0, values - np.where(np.isinf(limits), 0.0, limits))
-    return np.asarray(np.maximum(0.0, over) / np.where(np.isinf(unit), 1.0, unit))
+    unit = np.maximum(limits, _LEAST_UNITS)
+    return np.asarray(np.maximum(values - limits, 0.0) / unit)
 
 
 def utility(values: Array, wants: Preferences) -> Array:
@@ -185,4 +184,6 @@ def relative_gap(found: Array, best: Array) -> Array:
 
 def _along(per_asker: Array, values: Array) -> Array:
     """Shape ``[B, n]`` made to broadcast against ``[B, ..., m]``."""
+    if len(per_asker) == 1:
+        return np.asarray(per_asker[0])
     return per_asker.reshape(len(per_asker), *(1,) * (values.ndim - 2), per_asker.shape[-1])

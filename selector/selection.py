@@ -75,12 +75,24 @@ class Prepared:
         """Each configuration improved by single changes until none helps."""
         return climb(self.costs, configs, self.mask, self.totals_utility, 0, sweeps)
 
-    def polished_by_pairs(self, config: IntArray) -> IntArray:
-        """One configuration ``[D]`` improved by two changes at once, then by single ones."""
-        better = climb_by_pairs(self.costs, config, self.mask, self.totals_utility)
-        if np.array_equal(better, config):
-            return config
-        return np.asarray(self.polished(better[None])[0])
+    def softened(self, configs: IntArray, count: int, sweeps: int = 4) -> IntArray:
+        """The ``count`` most promising if limits only cost, improved by single changes on those terms.
+
+        Recipes a little beyond a limit lead to places that no path inside it reaches.
+        """
+        worth = self._totals_potential(self.costs.totals(configs))
+        start = configs[np.argsort(-worth, kind="stable")[:count]]
+        return climb(self.costs, start, self.mask, self._totals_potential, 0, sweeps)
+
+    def polished_by_pairs(self, configs: IntArray) -> IntArray:
+        """Each configuration ``[B, D]`` improved by two changes at once, then by single ones."""
+        pairs = [climb_by_pairs(self.costs, c, self.mask, self.totals_utility) for c in configs]
+        return self.polished(np.stack(pairs))
+
+    def _totals_potential(self, totals: Array) -> Array:
+        flat = totals.reshape(1, -1, N_COLUMNS)
+        values = reward.quantities(self.question.surrogate, flat)
+        return reward.potential(values, self.wants).reshape(totals.shape[:-1])
 
     @property
     def is_limited(self) -> bool:
