@@ -52,33 +52,6 @@ def climb(
     return configs
 
 
-def climb_by_pairs(
-    costs: CostTables, config: IntArray, mask: BoolArray, value: Value, most: int = 128
-) -> IntArray:
-    """Improve one configuration ``[D]`` by two changes at once, once.
-
-    Where a limit binds, no single change helps: one layer must give what another takes. The second
-    change is tried after each of the ``most`` best first ones. Never worse than what came in.
-    """
-    first = neighbours(costs.space, config, mask)
-    if not len(first):
-        return config
-    totals = costs.totals(first)
-    order = np.argsort(-value(totals[None])[0], kind="stable")[:most]
-    first, totals = first[order], totals[order]
-    best, reached = config, float(value(costs.totals(config[None])[None])[0, 0])
-    for decision in range(costs.space.n_decisions):
-        ahead = value(costs.lookahead(first, decision, totals))
-        allowed = costs.space.legal(first, decision, mask)
-        values = np.where(allowed, ahead, -np.inf)
-        row = int(values.max(axis=1).argmax())
-        action = int(values[row].argmax())
-        if values[row, action] > reached + _LEAST_GAIN:
-            best, reached = first[row].copy(), float(values[row, action])
-            best[decision] = action
-    return np.asarray(costs.space.canonical(best))
-
-
 def neighbours(space: ActionSpace, config: IntArray, mask: BoolArray) -> IntArray:
     """``[N, D]`` all legal configurations one change away from ``config [D]``."""
     found = []

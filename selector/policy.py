@@ -29,9 +29,7 @@ ANSWERED_BY = "dqn"
 _SAMPLES = 64
 _POOL = 600
 _TEMPERATURE = 0.03  # of scores: samples differ where the agent is nearly indifferent
-_SOFTENED = 16
-_NARROW = 0.05  # a score below which limits leave little room, so that it pays to look harder
-_PAIRED = 1
+_SOFTENED, _STRANGERS = 8, 24
 _LEAST_TRUST = 0.0  # of the learned part: where it errs, the exact gains alone do well
 _POLISHED_PER_KIND = 2
 _FORBIDDEN = -1e9
@@ -126,15 +124,10 @@ class Policy:
         known = question.allowed(self.weights.pool)
         start = np.concatenate([rolled, known, question.start()])
         found = question.polished(start[_best_of_each_kind(question, start)])
-        if question.is_limited:
-            soft = question.softened(start, _SOFTENED)
-            found = np.concatenate([found, question.polished(soft)])
-        utility = question.utility(found)
-        if utility.max() > _NARROW:
+        if not question.is_limited:
             return found
-        rows, _ = _distinct(found)
-        best = rows[np.argsort(-utility[rows], kind="stable")[:_PAIRED]]
-        return np.concatenate([found, question.polished_by_pairs(found[best])])
+        soft = question.softened(start, _SOFTENED, _STRANGERS)
+        return np.concatenate([found, question.polished(soft)])
 
     def rollouts(self, question: Prepared, samples: int) -> IntArray:
         """``[1 + samples, D]`` the agent's greedy recipe, then recipes drawn near it."""

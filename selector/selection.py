@@ -10,7 +10,7 @@ import numpy as np
 from compression.cost import band
 from selector import reward
 from selector.accuracy import LEAST_VALIDATED
-from selector.local_search import climb, climb_by_pairs
+from selector.local_search import climb
 from selector.locks import locked_mask
 from selector.pricing import N_COLUMNS, CostTables
 from selector.reward import BUDGET_NAMES, Preferences
@@ -75,19 +75,18 @@ class Prepared:
         """Each configuration improved by single changes until none helps."""
         return climb(self.costs, configs, self.mask, self.totals_utility, 0, sweeps)
 
-    def softened(self, configs: IntArray, count: int, sweeps: int = 4) -> IntArray:
-        """The ``count`` most promising if limits only cost, improved by single changes on those terms.
+    def softened(
+        self, configs: IntArray, count: int, strangers: int, sweeps: int = 6
+    ) -> IntArray:
+        """The ``count`` most promising and some random recipes, improved as if limits only cost.
 
         Recipes a little beyond a limit lead to places that no path inside it reaches.
         """
         worth = self._totals_potential(self.costs.totals(configs))
         start = configs[np.argsort(-worth, kind="stable")[:count]]
+        drawn = self.costs.space.sample(self.mask, strangers, np.random.default_rng(0))
+        start = np.concatenate([start, drawn])
         return climb(self.costs, start, self.mask, self._totals_potential, 0, sweeps)
-
-    def polished_by_pairs(self, configs: IntArray) -> IntArray:
-        """Each configuration ``[B, D]`` improved by two changes at once, then by single ones."""
-        pairs = [climb_by_pairs(self.costs, c, self.mask, self.totals_utility) for c in configs]
-        return self.polished(np.stack(pairs))
 
     def _totals_potential(self, totals: Array) -> Array:
         flat = totals.reshape(1, -1, N_COLUMNS)

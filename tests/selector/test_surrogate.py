@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compression.cost import device_names, load_device
-from selector.local_search import climb, climb_by_pairs
+from selector.local_search import climb
 from selector.pricing import SIZE
 from selector.surrogate import Surrogate, Validated
 from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
@@ -53,23 +53,3 @@ def test_climbing_ends_where_no_single_change_helps():
         ahead = costs.lookahead(end, decision, costs.totals(end))[..., SIZE]
         legal = space.legal(end, decision, space.mask)
         assert (np.where(legal, ahead, np.inf).min(axis=1) >= sizes - 1e-6).all()
-
-
-def test_two_changes_at_once_pass_a_limit_that_one_cannot():
-    surrogate = Surrogate(toy_tables())
-    costs, space = surrogate.costs((TARGETS[1],)), surrogate.space
-    every = np.concatenate(list(space.enumerate(space.mask)))
-    totals = costs.totals(every)
-    middle = float(np.median(surrogate.drop_points(totals)))
-
-    def value(found):
-        allowed = surrogate.drop_points(found) <= middle
-        return np.where(allowed, -found[..., SIZE], -1e12)
-
-    best = float(value(totals[None]).max())
-    ends = climb(costs, every[::200], space.mask, value)
-    pairs = np.array([climb_by_pairs(costs, end, space.mask, value) for end in ends])
-    single, double = (value(costs.totals(c)[None])[0] for c in (ends, pairs))
-    assert (double >= single).all()
-    assert (double > single).any()
-    assert double.max() <= best
