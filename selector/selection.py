@@ -76,7 +76,7 @@ class Prepared:
         return climb(self.costs, configs, self.mask, self.totals_utility, 0, sweeps)
 
     def softened(
-        self, configs: IntArray, count: int, strangers: int, sweeps: int = 6
+        self, configs: IntArray, count: int, strangers: int, sweeps: int = 2
     ) -> IntArray:
         """The ``count`` most promising and some random recipes, improved as if limits only cost.
 
