@@ -9,12 +9,11 @@ from compression.building import build
 from compression.finetuning import FineTuning, distill
 from compression.onnx_import import import_onnx
 from compression.sensitivity import kl_to_original, logits
-from compression.temporary_norms import with_batch_norms
 from compression.types import RecipeStep
-from tests.networks import cnn_1d, lenet, resnet, small_lenet
+from tests.networks import small_lenet
 
 torch.set_num_threads(1)
-SETTINGS = FineTuning(steps=24, batch_size=32, checks=4, learning_rate=3e-3)
+SETTINGS = FineTuning(steps=24, batch_size=32, checks=4)
 
 
 def go_on(step, total, values):
@@ -39,11 +38,11 @@ def equal(first, second):
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("batch_norms", [False, True])
-def test_distillation_brings_the_answers_closer(case, batch_norms):
+@pytest.mark.parametrize("alpha", [0.7, 1.0])
+def test_distillation_brings_the_answers_closer(case, alpha):
     original, changed, x = case
-    settings = replace(SETTINGS, batch_norms=batch_norms)
-    tuned = distill(changed, original, x, None, settings, (x, None), go_on)
+    y, settings = logits(original, x).argmax(1), replace(SETTINGS, alpha=alpha)
+    tuned = distill(changed, original, x, y, settings, (x, y), go_on)
     answers = logits(original, x)
     assert kl_to_original(tuned, answers, x) < kl_to_original(changed, answers, x)
     assert tuned.profile == changed.profile
@@ -69,7 +68,7 @@ def test_given_networks_stay_as_they_were(case):
 
 def test_training_that_only_harms_returns_what_was_given(case):
     original, changed, x = case
-    harmful = replace(SETTINGS, learning_rate=50.0, batch_norms=False)
+    harmful = replace(SETTINGS, learning_rate=50.0)
     tuned = distill(changed, original, x, None, harmful, (x, None), go_on)
     answers = logits(original, x)
     assert (
@@ -93,18 +92,6 @@ def test_report_is_told_and_can_stop(case):
 def test_fewer_samples_than_a_batch_will_do(case):
     original, changed, x = case
     distill(changed, original, x[:5], None, SETTINGS, (x[:5], None), go_on)
-
-
-@pytest.mark.parametrize("make", [lenet, resnet, cnn_1d])
-def test_temporary_norms_start_as_the_identity(make):
-    network = import_onnx(make())
-    rng = np.random.default_rng(0)
-    x = torch.from_numpy(rng.standard_normal((16, *network.profile.input_shape)).astype("f"))
-    module = network.copied_module()
-    with_batch_norms(module, x)
-    with torch.inference_mode():
-        plain, trained = network.module(x), module.train()(x)
-    assert torch.allclose(plain, trained, atol=1e-3 * float(plain.abs().max()))
 
 
 @pytest.mark.parametrize(
