@@ -41,11 +41,12 @@ class Workbench:
         """Runs the original on the samples ``x``, float32 ``[samples, *input_shape]``."""
         return cls(original=observed(original, x), reference=reference_of(original, x))
 
-    def build(self, recipe: Recipe) -> BuildResult:
+    def build(self, recipe: Recipe, *, fit: bool = True) -> BuildResult:
         """Applies widths first, then structures, the head and the precision.
 
         Within a scope the order of the recipe counts. Weights are fitted after each scope that
-        changed anything, so that a structure is made from weights that suit the narrowed layer.
+        changed anything, so that a structure is made from weights that suit the narrowed layer;
+        without ``fit`` only the shapes are right, which is all that timing needs.
         A step that a technique refuses is skipped with its reason.
         """
         network = self.original
@@ -61,7 +62,7 @@ class Workbench:
                     applied.append(step)
                 except TechniqueRefusedError as refusal:
                     skipped.append((step, str(refusal)))
-            if network is not before and scope in _FITTED_SCOPES:
+            if fit and network is not before and scope in _FITTED_SCOPES:
                 network = fitted(network, self.reference)
         skipped.sort(key=lambda pair: recipe.index(pair[0]))
         return BuildResult(network=network, applied=tuple(applied), skipped=tuple(skipped))

@@ -12,14 +12,16 @@ class Effort:
     """Counts that follow from the network's size and the time limit, never from a clock.
 
     ``*_samples`` are examples, ``search_rounds`` are of the DQN's training, ``*_steps`` are optimiser
-    steps of ``batch_size`` examples; ``candidates`` are recipes built for real during VALIDATE and
-    ``recoveries`` how often RECOVER may build one and look again.
+    steps of ``batch_size`` examples; ``timed_networks`` are whole networks timed during PROBE,
+    ``candidates`` are recipes built for real during VALIDATE and ``recoveries`` how often RECOVER may
+    build one and look again.
     """
 
     threads: int
     batch_size: int
     calibration_samples: int
     probe_samples: int
+    timed_networks: int
     search_samples: int
     search_rounds: int
     candidates: int
@@ -39,6 +41,7 @@ def effort_for(macs: int, time_limit_s: float, threads: int) -> Effort:
         batch_size=batch_size,
         calibration_samples=_clipped(1e10 / max(macs, 1), 128, 512),
         probe_samples=_clipped(2.5e9 / max(macs, 1), 256, 1000),
+        timed_networks=_clipped(6e8 / max(macs, 1), 8, 16),
         search_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
         search_rounds=_clipped(150 * share, 15, 150),
         candidates=_clipped(12 * share, 3, 16),

@@ -200,14 +200,7 @@ def _priced(tables: StudyTables, target: DeviceProfile, precision: int) -> Array
 def _milliseconds(tables: StudyTables, target: DeviceProfile, precision: Precision) -> Array:
     if not target.measured_here:
         return latency_ms(tables.features, target, precision)
-    p = 1 if precision is Precision.INT8 else 0
-    measured = tables.host_ms[p]
-    base_rows_ms = float(measured[:, 0, 0, 0].sum())
-    if tables.host_offset_ms[p] >= 0 or base_rows_ms <= 0:
-        return np.asarray(measured)
-    # Layers timed alone can add up to more than the whole; scaling keeps small networks above zero.
-    share = 1.0 + float(tables.host_offset_ms[p]) / base_rows_ms
-    return np.asarray(measured * max(0.1, share))
+    return np.asarray(tables.host_ms[1 if precision is Precision.INT8 else 0])
 
 
 def _damage(tables: StudyTables) -> Array:
@@ -224,7 +217,7 @@ def _offset(tables: StudyTables, target: DeviceProfile, precision: int) -> Array
     kind = PRECISIONS[precision]
     offset = np.zeros(N_COLUMNS)
     if target.measured_here:
-        floor = np.maximum(0.0, tables.host_offset_ms[1 if kind is Precision.INT8 else 0])
+        floor = tables.host_offset_ms[1 if kind is Precision.INT8 else 0]
         offset[LATENCY] = floor
         offset[ENERGY] = energy_mj(floor, np.zeros(9), target, kind)
     base_ops = float(tables.n_ops[:, 0, 0, 0].sum()) * float(tables.op_bytes[0])

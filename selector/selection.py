@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compression.cost import band
 from selector import reward
 from selector.accuracy import LEAST_VALIDATED
 from selector.local_search import climb
@@ -140,8 +139,8 @@ def predict(surrogate: Surrogate, config: IntArray, target: DeviceProfile) -> Pr
     touched = bool(config.any())
     return Prediction(
         accuracy_drop_points=_points(surrogate, metrics),
-        latency_ms=_on_device(metrics.latency_ms, target, "latency", metrics),
-        energy_mj=_on_device(metrics.energy_mj, target, "energy", metrics),
+        latency_ms=_on_device(surrogate, metrics, target, "latency"),
+        energy_mj=_on_device(surrogate, metrics, target, "energy"),
         size_bytes=_size(float(metrics.size_bytes[0]), touched=touched),
         macs=round(float(metrics.macs[0])),
         params=round(float(metrics.params[0])),
@@ -157,10 +156,10 @@ def _points(surrogate: Surrogate, metrics: Metrics) -> Estimate:
 
 
 def _on_device(
-    values: Array, target: DeviceProfile, quantity: str, metrics: Metrics
+    surrogate: Surrogate, metrics: Metrics, target: DeviceProfile, quantity: str
 ) -> Estimate:
-    value = float(values[0])
-    ends = band(target, quantity, float(metrics.macs[0]))
+    value = float((metrics.latency_ms if quantity == "latency" else metrics.energy_mj)[0])
+    ends = surrogate.band(target, quantity, float(metrics.macs[0]))
     return Estimate(value=value, low=value * ends.low, high=value * ends.high, label=ends.label)
 
 

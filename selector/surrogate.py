@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from compression.cost import Band, band
 from selector import accuracy
 from selector.accuracy import AccuracyModel
 from selector.action_space import ActionSpace
@@ -106,6 +107,18 @@ class Surrogate:
             self._base_macs / np.maximum(totals[..., MACS], 1.0),
             self._base_params / np.maximum(totals[..., PARAMS], 1.0),
         )
+
+    def band(
+        self, target: DeviceProfile, quantity: str = "latency", macs: float | None = None
+    ) -> Band:
+        """How far predictions of ``latency`` or ``energy`` on a target may be off, see ``cost.band``.
+
+        Of times on this computer the study itself has measured how far.
+        """
+        if target.measured_here and quantity == "latency":
+            share = self.tables.host_band
+            return Band(1.0 - share, 1.0 + share, target.label)
+        return band(target, quantity, macs)
 
     def baseline(self, target: DeviceProfile) -> Metrics:
         """Predictions (shape ``[]``) for the network as it came."""

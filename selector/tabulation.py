@@ -42,8 +42,8 @@ WEIGHTED_OPS = frozenset({"conv", "dense"})
 LOOKUP_PRECISIONS = (Precision.FP32, Precision.INT8)
 """The order of the first axis of ``host_ms`` and ``weight_bytes``."""
 
-_LIKELY_SCALES = (0.5, 2.0)
-"""Beyond these a timing was disturbed; what is left goes into the offset."""
+UNCALIBRATED_BAND = 0.5
+"""Share by which sums of operations timed alone may be off, before whole networks were timed."""
 
 Cell = tuple[int, int, int, int]
 
@@ -84,13 +84,12 @@ class Probe:
 class Measurements:
     """What PROBE measured: KL by probe key, milliseconds by operation, and facts of the base.
 
-    ``base_ms`` and ``file_bytes`` are of the original in each of ``LOOKUP_PRECISIONS`` and
-    ``PRECISIONS``; ``floor_ms`` is what a call costs before any operation runs.
+    ``file_bytes`` are of the original in each of ``PRECISIONS``; ``floor_ms`` is what a call costs
+    before any operation runs.
     """
 
     kl: Mapping[str, float]
     op_ms: Mapping[tuple[OpSpec, Precision], float]
-    base_ms: tuple[float, float]
     floor_ms: float
     file_bytes: tuple[int, int, int]
     meta: Mapping[str, Any]
@@ -152,7 +151,7 @@ def operations(layout: Layout) -> dict[Cell, tuple[OpSpec, ...]]:
 
 
 def tabulate(layout: Layout, measured: Measurements) -> StudyTables:
-    """Fill the study's tables from what was measured."""
+    """Fill the study's tables from what was measured, host times as each operation took alone."""
     size = (
         len(layout.rows),
         max(map(len, layout.structures)),
@@ -160,7 +159,6 @@ def tabulate(layout: Layout, measured: Measurements) -> StudyTables:
         len(WIDTH_STEPS),
     )
     costs = _filled(layout, measured, size)
-    offset_ms = _fit_to_base(costs["host_ms"], measured)
     base_ops = float(costs["n_ops"][:, 0, 0, 0].sum())
     return StudyTables(
         layers=tuple(row.name for row in layout.rows),
@@ -170,7 +168,8 @@ def tabulate(layout: Layout, measured: Measurements) -> StudyTables:
         in_share=_in_share(layout),
         out_group=np.array([row.out_group for row in layout.rows], dtype=np.int64),
         leader_row=np.array(layout.leader_rows, dtype=np.int64),
-        host_offset_ms=offset_ms,
+        host_band=UNCALIBRATED_BAND,
+        host_offset_ms=np.full(len(LOOKUP_PRECISIONS), measured.floor_ms),
         base_file_bytes=measured.file_bytes[0],
         op_bytes=_op_bytes(
             costs["weight_bytes"][:, :, 0, 0, 0].sum(axis=1), base_ops, measured
@@ -257,14 +256,18 @@ def _operations_at(layout: Layout, cell: Cell) -> tuple[OpSpec, ...]:
     out_channels = _width(layout, row.out_group, wo) if row.out_group >= 0 else row.out_channels
     if row.kind is LayerKind.OTHER or row.is_depthwise:
         out_channels = in_channels
+    narrowed = row.resized(in_channels=in_channels, out_channels=out_channels)
     if name == KEEP.technique:
-        return technique.identity_cost(
-            row.resized(in_channels=in_channels, out_channels=out_channels)
-        )
+        return technique.identity_cost(narrowed)
     method = technique.get(name)
     if method.scope is Scope.HEAD:
         out_channels = technique.head_rows(layout.profile)[-1].out_channels
-    return method.cost(row.resized(in_channels=in_channels, out_channels=out_channels), params)
+        return method.cost(
+            row.resized(in_channels=in_channels, out_channels=out_channels), params
+        )
+    if method.refusal(narrowed, layout.profile, params):
+        return technique.identity_cost(narrowed)  # too narrow for it: the step would be skipped
+    return method.cost(narrowed, params)
 
 
 def _width(layout: Layout, group: int, step: int) -> int:
@@ -304,22 +307,6 @@ def _op_bytes(weight_bytes: Array, n_ops: float, measured: Measurements) -> Arra
     stored = np.array([weight_bytes[0], weight_bytes[1], weight_bytes[1]])
     overhead = np.array(measured.file_bytes) - stored
     return np.asarray(np.maximum(overhead / max(1.0, n_ops), 0.0))
-
-
-def _fit_to_base(host_ms: Array, measured: Measurements) -> Array:
-    """Scale the looked-up times in place so that rows and floor add up to the base as measured.
-
-    Alone, an operation finds its weights in the caches; in a network it does not. The share is
-    much the same for narrower layers, an offset is not: with one, compressed motion networks
-    came out 20 % too slow, with a factor 3 % too fast.
-    """
-    offsets = np.zeros(len(LOOKUP_PRECISIONS))
-    for p, base_ms in enumerate(measured.base_ms):
-        rows_ms = float(host_ms[p, :, 0, 0, 0].sum())
-        scale = (base_ms - measured.floor_ms) / rows_ms if rows_ms else 1.0
-        host_ms[p] *= np.clip(scale, *_LIKELY_SCALES)
-        offsets[p] = base_ms - float(host_ms[p, :, 0, 0, 0].sum())
-    return offsets
 
 
 def _sensitivities(

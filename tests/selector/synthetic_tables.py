@@ -191,6 +191,7 @@ def build(plan: Plan, seed: int) -> StudyTables:
         in_share=in_share,
         out_group=np.array([row.writes for row in plan.rows]),
         leader_row=np.array(plan.leaders),
+        host_band=0.1,
         host_offset_ms=np.array([0.020, 0.030]),
         base_file_bytes=int(4 * params[:, 0, 0, 0].sum()) + 1800,
         op_bytes=np.array([110.0, 260.0, 720.0]),

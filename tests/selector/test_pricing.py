@@ -62,15 +62,3 @@ def test_concat_interpolates_between_the_widths_of_its_groups():
     left = 64 * 3 * 9 * (8 - 16)
     join = tables.macs[2, 0, :, 0]
     assert macs == pytest.approx(left + join[1] + (join[2] - join[1]) / 3 - join[0])
-
-
-def test_negative_offset_never_makes_time_negative():
-    from dataclasses import replace
-
-    tables = lenet_tables()
-    base_ms = tables.host_ms[:, :, 0, 0, 0].sum(axis=1)
-    tables = replace(tables, host_offset_ms=-0.4 * base_ms)
-    costs = CostTables(tables, ActionSpace(tables), [load_device("this-host")])
-    configs = costs.space.sample(costs.space.mask, 100, np.random.default_rng(0))
-    assert costs.totals(costs.space.untouched())[0, LATENCY] == pytest.approx(0.6 * base_ms[0])
-    assert costs.totals(configs)[:, LATENCY].min() > 0

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compression.cost import band
 from compression.types import Stage
 from selector.jobfolder import JobFolder
 from selector.study import load_policy, load_surrogate, validated_candidates
@@ -104,7 +103,7 @@ def baseline_json(
 
 def bands_json(surrogate: Surrogate, target: DeviceProfile) -> dict[str, Any]:
     """How far predictions on the target may be off."""
-    latency, energy = band(target), band(target, "energy")
+    latency, energy = surrogate.band(target), surrogate.band(target, "energy")
     low, high = surrogate.model.ends(np.array([TYPICAL_POINTS]))
     is_calibrated = surrogate.model.n_validated > 0
     return {

@@ -1,0 +1,76 @@
+"""Whole networks timed here: shapes as some recipes make them, their weights as they fall."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compression.latency import paired_latency
+from compression.onnx_export import export_onnx
+from compression.types import Precision
+from selector.host_latency import Timed
+from selector.tables import PRECISIONS
+
+if TYPE_CHECKING:
+    from compression.graph import Network
+    from selector.action_space import ActionSpace
+    from selector.job import Job
+    from selector.tables import IntArray
+
+_ROUNDS = 10
+_EXAMPLES = 16  # for the ranges of 8-bit arithmetic, which do not change its speed
+_LEAST_CHANGED, _MOST_CHANGED = 0.25, 1.0
+
+
+def time_networks(job: Job, space: ActionSpace) -> list[Timed]:
+    """The original and some drawn recipes, each in float and, where allowed, in 8-bit arithmetic.
+
+    Times are taken in turns with the uploaded file and set against its median, so that a machine
+    that slows down in between slows both.
+    """
+    configs = np.concatenate(
+        [space.untouched(), drawn(space, job.effort.timed_networks, job.request.seed)]
+    )
+    found: list[tuple[Timed, float]] = []
+    for config in configs:
+        network = job.workbench.build(space.decode(config), fit=False).network
+        found += _timed(job, space, config, network)
+        if job.reporter.out_of_time():
+            break
+    typical_ms = float(np.median([base_ms for _, base_ms in found]))
+    return [replace(timed, host_ms=timed.host_ms * typical_ms) for timed, _ in found]
+
+
+def drawn(space: ActionSpace, count: int, seed: int) -> IntArray:
+    """``[count, D]`` float recipes, from few changes to all decisions changed; same for a seed."""
+    rng = np.random.default_rng(seed)
+    configs = space.sample(space.mask, count, rng)
+    shares = np.linspace(_LEAST_CHANGED, _MOST_CHANGED, count)[:, None]
+    configs = np.where(rng.random(configs.shape) < shares, configs, 0)
+    configs[:, -1] = 0
+    return space.canonical(configs)
+
+
+def _timed(
+    job: Job, space: ActionSpace, config: IntArray, network: Network
+) -> list[tuple[Timed, float]]:
+    """The times of one network as shares of the uploaded file's, and that file's ms meanwhile."""
+    offered = [PRECISIONS[action.precision] for action in space.decisions[-1].actions]
+    timed = [p for p in offered if p is not Precision.INT8_WEIGHTS]  # runs as float does
+    files = {"base": job.model_bytes}
+    for precision in timed:
+        network = replace(network, precision=precision)
+        files[precision.value] = export_onnx(network, job.calibration[:_EXAMPLES])
+    timings = paired_latency(files, job.calibration[:1], _ROUNDS)
+    return [
+        (
+            Timed(
+                config=(*config[:-1].tolist(), offered.index(precision)),
+                host_ms=1.0 / timings[precision.value].ratio,
+            ),
+            timings["base"].p50,
+        )
+        for precision in timed
+    ]

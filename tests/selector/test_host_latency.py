@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from compression.cost import load_device
+from selector.action_space import ActionSpace
+from selector.host_latency import SETTLED, Timed, recalibrated
+from selector.network_timing import drawn
+from selector.pricing import LATENCY, CostTables
+from tests.selector.synthetic_tables import lenet_tables
+
+TABLES = lenet_tables()
+SPACE = ActionSpace(TABLES)
+FULL_INT8 = 2
+
+
+def priced_ms(tables, configs):
+    costs = CostTables(tables, SPACE, [load_device("this-host")])
+    return costs.totals(configs)[:, LATENCY]
+
+
+def in_a_network(factor, operation_ms, floor_ms):
+    """What whole networks would take if operations behaved like that."""
+    counts = TABLES.features[..., 8]
+    return replace(
+        TABLES,
+        host_ms=factor * TABLES.host_ms + operation_ms * counts,
+        host_offset_ms=np.array([floor_ms, floor_ms]),
+    )
+
+
+def timed(tables, configs, noise=0.0):
+    jitter = np.random.default_rng(3).normal(1.0, noise, len(configs))
+    return [
+        Timed(config=tuple(config), host_ms=float(ms * wobble))
+        for config, ms, wobble in zip(
+            configs.tolist(), priced_ms(tables, configs), jitter, strict=True
+        )
+    ]
+
+
+def some(count, seed):
+    configs = np.repeat(drawn(SPACE, count, seed), 2, axis=0)
+    configs[1::2, -1] = FULL_INT8
+    return np.concatenate([SPACE.untouched(), configs])
+
+
+def test_whole_networks_show_what_operations_alone_do_not():
+    truth = in_a_network(1.4, 0.0008, 0.04)
+    found = recalibrated(TABLES, timed(truth, some(12, seed=0), noise=0.02))
+    others = some(40, seed=1)
+    error = np.abs(priced_ms(found, others) / priced_ms(truth, others) - 1)
+    assert np.quantile(error, 0.9) < 0.05
+    before = np.abs(priced_ms(TABLES, others) / priced_ms(truth, others) - 1)
+    assert np.median(before) > 0.1
+
+
+def test_the_band_tells_how_far_predictions_are_off():
+    truth = in_a_network(1.1, 0.0, 0.01)
+    exact = recalibrated(TABLES, timed(truth, some(12, seed=0)))
+    noisy = recalibrated(TABLES, timed(truth, some(12, seed=0), noise=0.15))
+    assert exact.host_band == pytest.approx(0.05, abs=0.03)
+    assert 0.12 < noisy.host_band < 0.4
+
+
+def test_a_disturbed_timing_moves_little():
+    rows = timed(TABLES, some(12, seed=0))
+    rows[5] = replace(rows[5], host_ms=rows[5].host_ms * 3)
+    found = recalibrated(TABLES, rows, SETTLED)
+    base = SPACE.untouched()
+    assert priced_ms(found, base) == pytest.approx(priced_ms(TABLES, base), rel=0.1)
+
+
+def test_an_arithmetic_that_was_not_timed_keeps_its_times():
+    rows = timed(in_a_network(1.4, 0.0, 0.01), SPACE.untouched())
+    found = recalibrated(TABLES, rows)
+    assert found.host_ms[1] == pytest.approx(TABLES.host_ms[1])
+    assert found.host_ms[0] != pytest.approx(TABLES.host_ms[0])
+
+
+def test_nothing_timed_changes_nothing():
+    assert recalibrated(TABLES, []) is TABLES
+
+
+def test_drawn_recipes_go_from_few_changes_to_many():
+    configs = drawn(SPACE, 16, seed=2)
+    changes = (configs > 0).sum(axis=1)
+    assert changes[:4].mean() < changes[-4:].mean()
+    assert not configs[:, -1].any()
+    assert SPACE.is_legal(configs, SPACE.mask).all()
+    assert np.array_equal(configs, drawn(SPACE, 16, seed=2))
