@@ -5,48 +5,80 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from compression.types import Recipe, RecipeStep
 from selector.baselines import BASELINES, Baseline
 from selector.errors import BadRequestError
 from selector.explain import with_reasons
-from selector.selection import Question
+from selector.learning import best_built
+from selector.reward import INFEASIBLE
+from selector.selection import Prepared, Question
 from selector.study import load_policy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from selector.job import Job
     from selector.policy import Policy
-    from selector.surrogate import Surrogate
+    from selector.surrogate import Surrogate, Validated
     from selector.types import Selection
 
 CHOSEN_RECIPE = "recipe.json"
 """In a job folder, before RECOVER: the recipe that somebody chose."""
 
+BUILT = "built candidate"
+"""Who answered, when a candidate that VALIDATE built is better than any prediction."""
 
-def choose(job: Job, surrogate: Surrogate) -> Selection:
-    """The answer of the selector that the request names, under that surrogate, with its reasons."""
+
+def question_of(job: Job, surrogate: Surrogate) -> Question:
+    """What the request asks, under those predictions."""
     request = job.request
-    question = Question(
+    return Question(
         surrogate=surrogate,
         target=job.target,
         goals=request.goals,
         budgets=request.budgets,
         locks=request.locks,
     )
+
+
+def choose(
+    job: Job, surrogate: Surrogate, built: Sequence[Validated] = (), *, cautious: bool = False
+) -> Selection:
+    """The answer of the selector that the request names, under that surrogate, with its reasons.
+
+    A recipe that was ``built`` and turned out better than what is predicted of the answer takes its
+    place; when ``cautious``, any built recipe that keeps all limits does.
+    """
+    request, question = job.request, question_of(job, surrogate)
     selector: Baseline | Policy
     if request.selector in BASELINES:
         selector = BASELINES[request.selector](surrogate, request.seed)
     else:
         selector = trained_policy(job, surrogate)
     found = selector.select(question.goals, question.budgets, question.target, question.locks)
-    return with_reasons(question, found)
+    return with_reasons(
+        question, _better_built(question.prepared(), found, built, cautious=cautious)
+    )
+
+
+def _better_built(
+    question: Prepared, found: Selection, built: Sequence[Validated], *, cautious: bool
+) -> Selection:
+    """The best built recipe where it beats what is predicted of the selector's."""
+    recipe, utility = best_built(question, built) or (None, -np.inf)
+    enough = INFEASIBLE if cautious else float(question.utility(np.array([found.config]))[0])
+    if recipe is None or utility <= enough:
+        return found
+    return question.answer(np.array(recipe.config), BUILT, utility)
 
 
 def trained_policy(job: Job, surrogate: Surrogate) -> Policy:
     """The study's policy, judging by that surrogate."""
     policy = load_policy(job.folder)
-    if surrogate.model == policy.surrogate.model:
+    if surrogate.predicts_as(policy.surrogate):
         return policy
     return policy.judging_by(surrogate, job.targets)
 

@@ -45,8 +45,9 @@ def load_surrogate(folder: JobFolder) -> Surrogate:
     folder.require(Stage.PROBE)
     found = _validation(folder)
     model = AccuracyModel.from_json(found["accuracy_model"]) if found else None
-    tables = StudyTables.load(folder.stage_path(Stage.PROBE, "tables.npz"))
-    return Surrogate(tables, model)
+    refitted = folder.path / Stage.VALIDATE.value / "tables.npz"
+    probed = folder.stage_path(Stage.PROBE, "tables.npz")
+    return Surrogate(StudyTables.load(refitted if found else probed), model)
 
 
 def validated_candidates(folder: JobFolder) -> list[dict[str, Any]]:

@@ -37,22 +37,32 @@ class Metrics(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
-    """A candidate that was built: its configuration, the points it lost, its KL to the original."""
+    """A recipe that was built: its configuration, and what it turned out to be.
+
+    Attributes:
+        drop_points: points lost on the search examples, one standard error included.
+        kl: to the original before fine-tuning, in nats.
+        size_bytes: of the file; 0 when it was not exported.
+        host_ratio: times as fast as the original here; 0 when it was not timed.
+        recovered: whether it was fine-tuned in full, not only briefly.
+    """
 
     config: tuple[int, ...]
     drop_points: float
     kl: float = 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values that ``from_json`` reads back."""
-        return {"config": list(self.config), "drop_points": self.drop_points, "kl": self.kl}
+    size_bytes: int = 0
+    host_ratio: float = 0.0
+    recovered: bool = False
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Validated:
-        """Read what ``to_json`` wrote."""
-        config = tuple(int(index) for index in values["config"])
+        """Read a row of ``candidates.json``."""
         return cls(
-            config=config, drop_points=float(values["drop_points"]), kl=float(values["kl"])
+            config=tuple(int(index) for index in values["config"]),
+            drop_points=float(values["drop_points"]),
+            kl=float(values["kl"]),
+            size_bytes=int(values["size_bytes"]),
+            host_ratio=float(values["host_ratio"]),
         )
 
 
@@ -140,6 +150,14 @@ class Surrogate:
         drops = np.array([candidate.drop_points for candidate in validated], dtype=np.float64)
         prior = AccuracyModel(cap=_most_points(self.tables))
         return Surrogate(self.tables, prior.fitted(self.features(totals), drops))
+
+    def predicts_as(self, other: Surrogate) -> bool:
+        """Whether both predict the same of every recipe of one study."""
+        return (
+            self.model == other.model
+            and np.array_equal(self.tables.host_ms, other.tables.host_ms)
+            and np.array_equal(self.tables.host_offset_ms, other.tables.host_offset_ms)
+        )
 
     def _legal_configs(self, validated: Sequence[Validated]) -> IntArray:
         shape = (len(validated), self.space.n_decisions)

@@ -10,25 +10,20 @@ from safetensors.torch import save
 from compression.latency import paired_latency
 from compression.types import Stage
 from selector import reward
-from selector.choosing import choose, chosen_recipe, recipe_json
-from selector.selection import Question, predict
+from selector.choosing import choose, chosen_recipe, question_of, recipe_json
+from selector.learning import learnt, utilities
+from selector.selection import predict
 from selector.study import load_surrogate, validated_candidates
-from selector.surrogate import Validated
+from selector.surrogate import Surrogate, Validated
 from selector.trial import Trial, TrialRun
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from compression.types import Recipe
     from selector.job import Job
-    from selector.surrogate import Surrogate
-    from selector.tables import Array
+    from selector.tables import IntArray
     from selector.types import Selection
 
 TIMING_ROUNDS = 20
-
-WEIGHT_OF_RECOVERED = 3
-"""A fully recovered recipe tells as much about the final accuracy as that many short trials."""
 
 
 def recover(job: Job) -> None:
@@ -49,9 +44,14 @@ def recover(job: Job) -> None:
 
 
 def _choose_and_learn(job: Job, attempts: _Attempts) -> None:
-    """Build the selector's answer; teach the predictions what came out, ask again, keep the best."""
-    for number in range(job.effort.recoveries):
-        selection = choose(job, attempts.surrogate)
+    """Build the best answer; teach the predictions what came out, ask again, keep the best.
+
+    When hopes have failed until the last time, a recipe that is proven to keep the limits is taken.
+    """
+    last = job.effort.recoveries - 1
+    for number in range(last + 1):
+        cautious = number == last and max(attempts.utilities()) <= reward.INFEASIBLE
+        selection = choose(job, attempts.surrogate, attempts.built, cautious=cautious)
         if selection.config in attempts.tried or (number and job.reporter.out_of_time()):
             return
         if selection.violated:
@@ -72,19 +72,29 @@ class _Attempts:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._trials = TrialRun(job)
+        self._found: list[tuple[Validated, Trial, dict[str, Any]]] = []
+        self._study = load_surrogate(job.folder)
         self._known = [Validated.from_json(row) for row in validated_candidates(job.folder)]
-        self._found: list[tuple[float, Trial, dict[str, Any]]] = []
-        self.surrogate: Surrogate = load_surrogate(job.folder)
-        self.tried: set[tuple[int, ...]] = set()
+        self.surrogate: Surrogate = self._study
         self.curve: list[dict[str, float]] = []
+
+    @property
+    def built(self) -> list[Validated]:
+        """What is known of recipes that were built; a full recovery replaces a short trial."""
+        short = [each for each in self._known if each.config not in self.tried]
+        return short + [outcome for outcome, _, _ in self._found]
+
+    @property
+    def tried(self) -> set[tuple[int, ...]]:
+        """The configurations that were recovered in full."""
+        return {outcome.config for outcome, _, _ in self._found}
 
     def run(self, recipe: Recipe, selection: Selection | None = None) -> None:
         """Build and fine-tune one recipe, score it, refit the predictions."""
         config = self.surrogate.space.encode(recipe)
         expected = predict(self.surrogate, config, self._job.target)
         trial = self._trials.run(recipe, self._job.effort.recovery_steps, self._report)
-        utility, values = self._utility(config, trial)
-        self.tried.add(tuple(int(index) for index in config))
+        outcome = self._outcome(config, trial)
         facts = {
             "config": [int(index) for index in config],
             "recipe": recipe_json(trial.applied),
@@ -93,50 +103,54 @@ class _Attempts:
                 for s, why in trial.skipped
             ],
             "drop_points": trial.drop_points,
-            "utility": utility,
             "predicted": asdict(expected),
-            "infeasible": bool(
-                selection and selection.violated and utility <= reward.INFEASIBLE
-            ),
+            "expected_to_miss": bool(selection and selection.violated),
             "answered_by": selection.answered_by if selection else "chosen",
             "gap_to_best_found": selection.gap_to_best_found if selection else 0.0,
         }
-        self._found.append((utility, trial, facts))
+        self._found.append((outcome, trial, facts))
         self._job.reporter.log(
             f"Recovered: {trial.drop_points:+.2f} points lost on the search examples "
-            f"(expected {expected.accuracy_drop_points.value:.2f}), {values[3] / 1000:.1f} kB"
+            f"(expected {expected.accuracy_drop_points.value:.2f}), "
+            f"{outcome.size_bytes / 1000:.1f} kB, {outcome.host_ratio:.2f}× as fast here"
         )
-        outcome = Validated(
-            config=tuple(config.tolist()), drop_points=trial.drop_points, kl=trial.kl
-        )
-        self._known += [outcome] * WEIGHT_OF_RECOVERED
-        self.surrogate = self.surrogate.refit(self._known)
+        self.surrogate = learnt(self._study, self.built)
+
+    def utilities(self) -> list[float]:
+        """How well each attempt answers the request."""
+        question = question_of(self._job, self._study).prepared()
+        built = [outcome for outcome, _, _ in self._found]
+        return utilities(question, built).tolist() if built else [reward.INFEASIBLE]
 
     def best(self) -> tuple[Trial, dict[str, Any]]:
         """The most useful of all, with what is known of it and of the others."""
-        _, trial, facts = max(self._found, key=lambda found: found[0])
+        worth = self.utilities()
         others = [
-            {k: f[k] for k in ("config", "drop_points", "utility")} for _, _, f in self._found
+            {"config": facts["config"], "drop_points": facts["drop_points"], "utility": utility}
+            for utility, (_, _, facts) in zip(worth, self._found, strict=True)
         ]
-        return trial, {**facts, "attempts": others}
+        best = worth.index(max(worth))
+        _, trial, facts = self._found[best]
+        missed = worth[best] <= reward.INFEASIBLE
+        return trial, {
+            **facts,
+            "utility": worth[best],
+            "infeasible": missed and facts["expected_to_miss"],
+            "attempts": others,
+        }
 
-    def _utility(self, config: np.ndarray, trial: Trial) -> tuple[float, Array]:
-        """How well the outcome answers the request: measured where measured, else predicted."""
-        request, target = self._job.request, self._job.target
-        prepared = Question(
-            surrogate=self.surrogate,
-            target=target,
-            goals=request.goals,
-            budgets=request.budgets,
-        ).prepared()
-        values = reward.quantities(self.surrogate, prepared.costs.totals(config[None]))
-        values[0, 0] = trial.drop_points
-        values[0, 3] = len(trial.exported)
-        if target.measured_here:
-            files = {"base": self._job.model_bytes, "result": trial.exported}
-            timing = paired_latency(files, self._job.calibration[:1], TIMING_ROUNDS)
-            values[0, 1] = timing["result"].p50
-        return float(reward.utility(values[None], prepared.wants)[0, 0]), values[0]
+    def _outcome(self, config: IntArray, trial: Trial) -> Validated:
+        """What came out; of the measured ratio the cautious end counts, as a limit is a limit."""
+        files = {"base": self._job.model_bytes, "result": trial.exported}
+        timing = paired_latency(files, self._job.calibration[:1], TIMING_ROUNDS)
+        return Validated(
+            config=tuple(config.tolist()),
+            drop_points=trial.drop_points,
+            kl=trial.kl,
+            size_bytes=len(trial.exported),
+            host_ratio=timing["result"].ratio_ci[0],
+            recovered=True,
+        )
 
     def _report(self, step: int, total: int, point: dict[str, float]) -> bool:
         attempt = len(self._found)

@@ -1,0 +1,87 @@
+"""What recipes that were built for real teach: better predictions, and proven answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compression.cost import load_device
+from selector import reward
+from selector.host_latency import HOST, SETTLED, Timed, recalibrated
+from selector.surrogate import Surrogate, Validated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from selector.selection import Prepared
+    from selector.tables import Array, IntArray
+
+WEIGHT_OF_RECOVERED = 3
+"""A fully recovered recipe tells as much about the final accuracy as that many short trials."""
+
+LATENCY_AT = reward.BUDGET_NAMES.index("max_latency_ms")
+SIZE_AT = reward.BUDGET_NAMES.index("max_size_bytes")
+
+
+def learnt(surrogate: Surrogate, built: Sequence[Validated]) -> Surrogate:
+    """The predictions with accuracy and host times fitted to built recipes."""
+    base_ms = host_base_ms(surrogate)
+    timed = [
+        Timed(config=recipe.config, host_ms=base_ms / recipe.host_ratio)
+        for recipe in built
+        if recipe.host_ratio > 0
+    ]
+    tables = recalibrated(surrogate.tables, timed, SETTLED)
+    weighed = [
+        each for each in built for _ in range(WEIGHT_OF_RECOVERED if each.recovered else 1)
+    ]
+    return Surrogate(tables).refit(weighed)
+
+
+def host_base_ms(surrogate: Surrogate) -> float:
+    """What the original takes here, in the clock of the study."""
+    return float(surrogate.baseline(load_device(HOST)).latency_ms)
+
+
+def outcomes(question: Prepared, built: Sequence[Validated]) -> Array:
+    """``[N, 4]`` points, ms, mJ and bytes of built recipes: measured where measured.
+
+    Time is measured for a target that is here; it is the study's time of the original divided by the
+    measured ratio, so that a machine that slowed down since does not count against the recipe.
+    """
+    surrogate = question.question.surrogate
+    values = reward.quantities(surrogate, question.costs.totals(_configs(built)))
+    values[:, 0] = [each.drop_points for each in built]
+    values[:, SIZE_AT] = [
+        each.size_bytes or found for each, found in zip(built, values[:, SIZE_AT], strict=True)
+    ]
+    if question.question.target.measured_here:
+        base_ms = host_base_ms(surrogate)
+        values[:, LATENCY_AT] = [
+            base_ms / each.host_ratio if each.host_ratio > 0 else found
+            for each, found in zip(built, values[:, LATENCY_AT], strict=True)
+        ]
+    return values
+
+
+def utilities(question: Prepared, built: Sequence[Validated]) -> Array:
+    """``[N]`` how well built recipes answer the question, by ``outcomes``."""
+    values = outcomes(question, built)
+    return np.asarray(reward.utility(values[None], question.wants)[0])
+
+
+def best_built(
+    question: Prepared, built: Sequence[Validated]
+) -> tuple[Validated, float] | None:
+    """The built recipe that answers best and its utility, among those that the locks allow."""
+    if not built:
+        return None
+    allowed = question.costs.space.is_legal(_configs(built), question.mask)
+    worth = np.where(allowed, utilities(question, built), -np.inf)
+    best = int(worth.argmax())
+    return (built[best], float(worth[best])) if allowed[best] else None
+
+
+def _configs(built: Sequence[Validated]) -> IntArray:
+    return np.array([each.config for each in built], dtype=np.int64)

@@ -1,0 +1,87 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from compression.cost import load_device
+from selector import reward
+from selector.learning import best_built, learnt, outcomes, utilities
+from selector.selection import Question
+from selector.surrogate import Surrogate, Validated
+from selector.types import Budgets, Goals, Lock
+from tests.selector.synthetic_tables import lenet_tables
+
+SURROGATE = Surrogate(lenet_tables())
+HERE, PHONE = load_device("this-host"), load_device("redmi-3s")
+BASE_MS = float(SURROGATE.baseline(HERE).latency_ms)
+
+
+def question(target=HERE, surrogate=SURROGATE, locks=None, **limits):
+    asked = Question(
+        surrogate=surrogate,
+        target=target,
+        goals=Goals(accuracy=0.4, latency=0.3, energy=0.0, storage=0.3),
+        budgets=Budgets(**limits),
+        locks=locks or {},
+    )
+    return asked.prepared()
+
+
+def built(seed, **facts):
+    space = SURROGATE.space
+    config = space.sample(space.mask, 1, np.random.default_rng(seed))[0]
+    return Validated(config=tuple(config.tolist()), **({"drop_points": 0.5} | facts))
+
+
+def test_what_was_measured_counts_and_what_was_not_is_predicted():
+    exported = built(0, size_bytes=4321, host_ratio=2.0)
+    unknown = built(1)
+    values = outcomes(question(), [exported, unknown])
+    predicted = SURROGATE.evaluate(np.array([unknown.config]), HERE)
+    assert values[0] == pytest.approx([0.5, BASE_MS / 2, values[0, 2], 4321])
+    assert values[1, 1] == pytest.approx(predicted.latency_ms[0])
+    assert values[1, 3] == pytest.approx(predicted.size_bytes[0])
+
+
+def test_time_on_another_device_stays_predicted():
+    fast_here = built(0, size_bytes=4321, host_ratio=100.0)
+    values = outcomes(question(PHONE), [fast_here])
+    predicted = SURROGATE.evaluate(np.array([fast_here.config]), PHONE)
+    assert values[0, 1] == pytest.approx(predicted.latency_ms[0])
+
+
+def test_a_proven_recipe_within_the_limits_is_best():
+    heavy = built(0, size_bytes=90_000, host_ratio=1.1)
+    lossy = built(1, size_bytes=4000, host_ratio=2.0, drop_points=4.0)
+    proven = built(2, size_bytes=8000, host_ratio=1.5)
+    asked = question(max_accuracy_drop=1.0, max_size_bytes=10_000)
+    found, utility = best_built(asked, [heavy, lossy, proven])
+    assert found is proven
+    assert utility > reward.INFEASIBLE
+    assert utilities(asked, [heavy, lossy]).max() <= reward.INFEASIBLE
+
+
+def test_locks_forbid_proven_recipes_too():
+    proven = built(2, size_bytes=8000, host_ratio=1.5)
+    layers = [SURROGATE.space.decisions[d].layer for d in np.flatnonzero(proven.config)]
+    assert best_built(question(locks={layers[0]: Lock(technique="keep")}), [proven]) is None
+    assert best_built(question(), []) is None
+
+
+def test_built_recipes_teach_accuracy_and_time():
+    rows = [built(seed, drop_points=2.0, host_ratio=1.0) for seed in range(12)]
+    configs = np.array([row.config for row in rows])
+    taught = learnt(SURROGATE, rows)
+    error = np.abs(taught.evaluate(configs, HERE).latency_ms / BASE_MS - 1)
+    before = np.abs(SURROGATE.evaluate(configs, HERE).latency_ms / BASE_MS - 1)
+    assert np.median(error) < 0.7 * np.median(before)
+    assert taught.model.n_validated == 12
+    assert not taught.predicts_as(SURROGATE)
+
+
+def test_a_full_recovery_tells_more_than_a_short_trial():
+    short = [built(seed, drop_points=1.0) for seed in range(6)]
+    full = [replace(row, recovered=True) for row in short]
+    assert (
+        learnt(SURROGATE, full).model.n_validated > learnt(SURROGATE, short).model.n_validated
+    )
