@@ -11,7 +11,7 @@ from compression.types import Recipe, RecipeStep
 from selector.baselines import BASELINES, Baseline
 from selector.errors import BadRequestError
 from selector.explain import with_reasons
-from selector.learning import best_built
+from selector.learning import best_built, with_room
 from selector.reward import INFEASIBLE
 from selector.selection import Prepared, Question
 from selector.study import load_policy
@@ -50,18 +50,24 @@ def choose(
     """The answer of the selector that the request names, under that surrogate, with its reasons.
 
     A recipe that was ``built`` and turned out better than what is predicted of the answer takes its
-    place; when ``cautious``, any built recipe that keeps all limits does.
+    place; when ``cautious``, any built recipe that keeps all limits does. Of predictions, one that
+    keeps the limits with room to spare is taken if there is any.
     """
-    request, question = job.request, question_of(job, surrogate)
-    selector: Baseline | Policy
-    if request.selector in BASELINES:
-        selector = BASELINES[request.selector](surrogate, request.seed)
-    else:
-        selector = trained_policy(job, surrogate)
-    found = selector.select(question.goals, question.budgets, question.target, question.locks)
+    question, selector = question_of(job, surrogate), _selector(job, surrogate)
+    for budgets in (with_room(question, built), question.budgets):
+        found = selector.select(question.goals, budgets, question.target, question.locks)
+        if not found.violated:
+            break
     return with_reasons(
         question, _better_built(question.prepared(), found, built, cautious=cautious)
     )
+
+
+def _selector(job: Job, surrogate: Surrogate) -> Baseline | Policy:
+    request = job.request
+    if request.selector in BASELINES:
+        return BASELINES[request.selector](surrogate, request.seed)
+    return trained_policy(job, surrogate)
 
 
 def _better_built(

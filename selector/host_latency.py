@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 HOST = "this-host"
 _OPERATIONS = 8  # of the nine features: how many operations a cell holds
 
-_BASE_COUNTS = 3.0
-"""The original matters most: every ratio is taken to it."""
+_BASE_COUNTS = 10.0
+"""As many others the original weighs: every ratio is taken to it."""
 
 _LEAST_BAND = 0.05  # a timing itself is not better than that
 _MOST_BAND = 0.5
@@ -98,7 +98,7 @@ class _Ridge:
     def __init__(
         self, rows: Array, measured: Array, is_base: BoolArray, floor_ms: float, trust: Trust
     ) -> None:
-        weight = np.where(is_base, _BASE_COUNTS, 1.0)[:, None]
+        weight = np.where(is_base, np.sqrt(_BASE_COUNTS), 1.0)[:, None]
         self._rows = weight * rows / measured[:, None]
         self._wanted = weight[:, 0]
         self._prior = np.array([1.0, 0.0, max(floor_ms, 0.0)])

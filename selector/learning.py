@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +15,16 @@ from selector.surrogate import Surrogate, Validated
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from selector.selection import Prepared
+    from selector.selection import Prepared, Question
     from selector.tables import Array, IntArray
+    from selector.types import Budgets
 
 WEIGHT_OF_RECOVERED = 3
 """A fully recovered recipe tells as much about the final accuracy as that many short trials."""
+
+ROOM_FOR = 0.8
+MOST_ROOM = 1.5
+"""Share of built recipes that room is left for, and the most room, as a factor."""
 
 LATENCY_AT = reward.BUDGET_NAMES.index("max_latency_ms")
 SIZE_AT = reward.BUDGET_NAMES.index("max_size_bytes")
@@ -27,7 +33,8 @@ SIZE_AT = reward.BUDGET_NAMES.index("max_size_bytes")
 def learnt(surrogate: Surrogate, built: Sequence[Validated]) -> Surrogate:
     """The predictions with accuracy and host times fitted to built recipes."""
     base_ms = host_base_ms(surrogate)
-    timed = [
+    timed = [Timed(config=(0,) * surrogate.space.n_decisions, host_ms=base_ms)]
+    timed += [
         Timed(config=recipe.config, host_ms=base_ms / recipe.host_ratio)
         for recipe in built
         if recipe.host_ratio > 0
@@ -40,7 +47,10 @@ def learnt(surrogate: Surrogate, built: Sequence[Validated]) -> Surrogate:
 
 
 def host_base_ms(surrogate: Surrogate) -> float:
-    """What the original takes here, in the clock of the study."""
+    """What the original takes here, in the clock of the study: as INSPECT measured it."""
+    measured = surrogate.tables.meta.get("host_latency_ms")
+    if measured:
+        return float(measured["p50"])
     return float(surrogate.baseline(load_device(HOST)).latency_ms)
 
 
@@ -69,6 +79,30 @@ def utilities(question: Prepared, built: Sequence[Validated]) -> Array:
     """``[N]`` how well built recipes answer the question, by ``outcomes``."""
     values = outcomes(question, built)
     return np.asarray(reward.utility(values[None], question.wants)[0])
+
+
+def with_room(question: Question, built: Sequence[Validated]) -> Budgets:
+    """The limits on time and size, drawn in by what built recipes turned out above predictions.
+
+    Whoever picks the best of many predictions picks one that flatters: without room the answer lands
+    just beyond the limit. Room is what four in five built recipes would have needed, and at least
+    what each fully recovered one did, for the next answer will be much like the last.
+    """
+    if not built:
+        return question.budgets
+    prepared = question.prepared()
+    predicted = reward.quantities(question.surrogate, prepared.costs.totals(_configs(built)))
+    excess = outcomes(prepared, built) / np.maximum(predicted, 1e-12)
+    needed = np.quantile(excess, ROOM_FOR, axis=0)
+    recovered = np.array([each.recovered for each in built])
+    needed = np.maximum(needed, excess[recovered].max(axis=0, initial=1.0))
+    room = np.clip(needed, 1.0, MOST_ROOM)
+    limits = {
+        name: getattr(question.budgets, name) / room[at]
+        for at, name in enumerate(reward.BUDGET_NAMES)
+        if at in (LATENCY_AT, SIZE_AT) and getattr(question.budgets, name) is not None
+    }
+    return replace(question.budgets, **limits)
 
 
 def best_built(

@@ -9,7 +9,7 @@ import numpy as np
 
 from compression.latency import paired_latency
 from compression.onnx_export import export_onnx
-from compression.types import Precision
+from compression.types import Precision, Stage
 from selector.host_latency import Timed
 from selector.tables import PRECISIONS
 
@@ -27,20 +27,20 @@ _LEAST_CHANGED, _MOST_CHANGED = 0.25, 1.0
 def time_networks(job: Job, space: ActionSpace) -> list[Timed]:
     """The original and some drawn recipes, each in float and, where allowed, in 8-bit arithmetic.
 
-    Times are taken in turns with the uploaded file and set against its median, so that a machine
-    that slows down in between slows both.
+    Times are taken in turns with the uploaded file and set against its median of INSPECT: one clock
+    for all that is shown, whether or not the machine slows down in between.
     """
+    inspected = job.folder.read_json(Stage.INSPECT, "baseline.json")["host_latency_ms"]["p50"]
     configs = np.concatenate(
         [space.untouched(), drawn(space, job.effort.timed_networks, job.request.seed)]
     )
-    found: list[tuple[Timed, float]] = []
+    found: list[Timed] = []
     for config in configs:
         network = job.workbench.build(space.decode(config), fit=False).network
-        found += _timed(job, space, config, network)
+        found += _timed(job, space, config, network, inspected)
         if job.reporter.out_of_time():
             break
-    typical_ms = float(np.median([base_ms for _, base_ms in found]))
-    return [replace(timed, host_ms=timed.host_ms * typical_ms) for timed, _ in found]
+    return found
 
 
 def drawn(space: ActionSpace, count: int, seed: int) -> IntArray:
@@ -54,9 +54,9 @@ def drawn(space: ActionSpace, count: int, seed: int) -> IntArray:
 
 
 def _timed(
-    job: Job, space: ActionSpace, config: IntArray, network: Network
-) -> list[tuple[Timed, float]]:
-    """The times of one network as shares of the uploaded file's, and that file's ms meanwhile."""
+    job: Job, space: ActionSpace, config: IntArray, network: Network, base_ms: float
+) -> list[Timed]:
+    """The times of one network, in a clock in which the uploaded file takes ``base_ms``."""
     offered = [PRECISIONS[action.precision] for action in space.decisions[-1].actions]
     timed = [p for p in offered if p is not Precision.INT8_WEIGHTS]  # runs as float does
     files = {"base": job.model_bytes}
@@ -65,12 +65,9 @@ def _timed(
         files[precision.value] = export_onnx(network, job.calibration[:_EXAMPLES])
     timings = paired_latency(files, job.calibration[:1], _ROUNDS)
     return [
-        (
-            Timed(
-                config=(*config[:-1].tolist(), offered.index(precision)),
-                host_ms=1.0 / timings[precision.value].ratio,
-            ),
-            timings["base"].p50,
+        Timed(
+            config=(*config[:-1].tolist(), offered.index(precision)),
+            host_ms=base_ms / timings[precision.value].ratio,
         )
         for precision in timed
     ]

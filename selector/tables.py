@@ -73,7 +73,8 @@ class StudyTables:
         mask_width: ``[G, W]``; mask_precision: ``[3]``.
         head_row: first dense row of the head, where ``GLOBAL_POOLING`` is offered; -1 for none.
         head_rows: ``[L]`` the *later* rows that vanish when it is chosen.
-        meta: JSON-able facts about the base; ``accuracy`` (0..1) and ``n_classes`` at least.
+        meta: JSON-able facts about the base; ``accuracy`` (0..1) and ``n_classes`` at least, and
+            ``host_latency_ms`` with its ``p50`` once the base was timed.
     """
 
     layers: tuple[str, ...]

@@ -5,7 +5,7 @@ import pytest
 
 from compression.cost import load_device
 from selector import reward
-from selector.learning import best_built, learnt, outcomes, utilities
+from selector.learning import best_built, learnt, outcomes, utilities, with_room
 from selector.selection import Question
 from selector.surrogate import Surrogate, Validated
 from selector.types import Budgets, Goals, Lock
@@ -66,6 +66,25 @@ def test_locks_forbid_proven_recipes_too():
     layers = [SURROGATE.space.decisions[d].layer for d in np.flatnonzero(proven.config)]
     assert best_built(question(locks={layers[0]: Lock(technique="keep")}), [proven]) is None
     assert best_built(question(), []) is None
+
+
+def test_limits_are_drawn_in_by_what_turned_out_slower():
+    rows = [built(seed) for seed in range(10)]
+    configs = np.array([row.config for row in rows])
+    predicted = SURROGATE.evaluate(configs, HERE).latency_ms
+    slower = [
+        replace(row, host_ratio=BASE_MS / (1.1 * ms))
+        for row, ms in zip(rows, predicted, strict=True)
+    ]
+    limits = {"max_latency_ms": 0.05, "max_size_bytes": 9000.0, "max_accuracy_drop": 1.0}
+    asked = question(**limits).question
+    assert with_room(asked, slower) == Budgets(
+        max_latency_ms=pytest.approx(0.05 / 1.1), max_size_bytes=9000, max_accuracy_drop=1.0
+    )
+    late = replace(slower[0], host_ratio=slower[0].host_ratio / 1.2, recovered=True)
+    assert with_room(asked, [*slower, late]).max_latency_ms == pytest.approx(0.05 / 1.32)
+    assert with_room(asked, []) == asked.budgets
+    assert with_room(question().question, slower) == Budgets()
 
 
 def test_built_recipes_teach_accuracy_and_time():
