@@ -87,10 +87,15 @@ def _write_result(folder: Path, stage: str) -> None:
 
 REPORT = {
     "status": "met",
+    "target": "this-host",
     "accuracy_drop_points": 0.4,
     "ratios": {"host_latency": 1.3, "size": 20.0},
-    "result": {"accuracy": 0.987},
-    "predicted": {"latency_ms": {"baseline": 9.0, "result": 3.3}},
+    "baseline": {"accuracy": 0.991, "size_bytes": 40000, "host_latency_ms": {"p50": 4.0}},
+    "result": {"accuracy": 0.987, "size_bytes": 2000, "host_latency_ms": {"p50": 3.1}},
+    "predicted": {
+        name: {"baseline": 9.0, "result": 3.3, "low": 3.0, "high": 4.0, "label": "calibrated"}
+        for name in ("latency_ms", "energy_mj")
+    },
     "artifacts": [
         {"path": "model.int8.onnx", "primary": False},
         {"path": "model.onnx", "primary": True},

@@ -9,6 +9,7 @@ from webapp.jobs.result_charts import (
     layers_data,
     layers_figure,
 )
+from webapp.jobs.sensitivity import probe_events, sensitivity_data, sensitivity_figure
 from webapp.jobs.ticks import linear_ticks, log_range, log_ticks, two_digits
 
 BASELINE = {"accuracy": 0.99, "latency_ms": 28.0, "energy_mj": 90.0, "size_bytes": 60e6}
@@ -191,3 +192,35 @@ def test_recovery_shows_the_last_attempt_only():
         for attempt, step, accuracy in points
     ]
     assert recovery_data(events, BASELINE)["x"] == [100]
+
+
+LOOKS = {
+    "svd": {"title": "Low-rank", "letter": "S", "token": "tech-svd"},
+    "filter_pruning": {"title": "Pruning", "letter": "P", "token": "tech-prune"},
+}
+
+
+def probe(layer, technique, kl, **params):
+    data = {"layer": layer, "technique": technique, "params": params, "kl": kl}
+    return {"stage": "PROBE", "kind": "metric", "data": data}
+
+
+def test_sensitivity_fills_up_while_probes_come_in():
+    events = [
+        probe("fc1", "svd", 0.0197, rank_ratio=0.5),
+        probe("conv1", "filter_pruning", 0.0, pruning_ratio=0.25),
+        {"stage": "PROBE", "kind": "metric", "data": {"step": 1}},
+        {"stage": "SEARCH", "kind": "metric", "data": {"reward": 1}},
+    ]
+    data = sensitivity_data(probe_events(events), ["conv1", "pool", "fc1"], LOOKS)
+    assert data["layers"] == ["conv1", "fc1"]
+    figure = sensitivity_figure(data)
+    svd, pruning = figure["data"]
+    assert (svd["y"], svd["text"], svd["meta"]["token"]) == (["fc1"], ["S"], "tech-svd")
+    assert svd["customdata"] == [["1/2", "0.0197"]]
+    assert pruning["customdata"] == [["−25 %", "0.0000"]]
+    assert pruning["x"][0] > 0  # a logarithmic axis has no zero
+    assert figure["layout"]["meta"]["summary"].startswith(
+        "How far 2 single changes to 2 layers"
+    )
+    json.dumps(figure, allow_nan=False)

@@ -1,6 +1,7 @@
 import pytest
 
 from tests.webapp import making
+from webapp.jobs.folders import write_json
 from webapp.jobs.models import JobState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,9 +62,24 @@ def test_artifact_is_downloaded_whole_under_a_telling_name(client, built):
         == b"a small network"
     )
     assert (
-        "filename*=UTF-8''tiny%40this-host%403.3ms%4098.7.onnx" in answer["Content-Disposition"]
+        "filename*=UTF-8''tiny%40this-host%403.1ms%4098.7.onnx" in answer["Content-Disposition"]
     )
     assert answer["ETag"] == f'"{artifact["sha256"]}"'
+
+
+def test_measured_build_tells_what_it_gave(client, built):
+    write_json(built.folder / "expected.json", {"wanted": {"goals": {}, "budgets": {}}})
+    outcome = client.get(f"/api/jobs/{built.id}/figures").json()["outcome"]
+    assert outcome["is_measured"] is True
+    assert outcome["estimate"]["latency_ms"] == {
+        "value": 3.1,
+        "low": 3.1,
+        "high": 3.1,
+        "label": "measured",
+    }
+    assert outcome["baseline"]["latency_ms"] == 4.0
+    assert outcome["estimate"]["energy_mj"]["label"] == "calibrated"
+    assert outcome["estimate"]["size_bytes"]["label"] == "exact"
 
 
 def drain(answer):

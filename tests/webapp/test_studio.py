@@ -60,6 +60,29 @@ def test_studio_shows_model_candidates_and_the_recommended_recipe(client, projec
     assert set(found["best_log2"]) == {"latency", "energy", "storage"}
 
 
+def test_before_the_policy_the_chart_shows_rough_candidates(client, project):
+    (project.study.job.folder / "SEARCH" / "policy.npz").unlink()
+    (project.study.job.folder / "VALIDATE" / "candidates.json").unlink()
+    Job.objects.filter(pk=project.study.job.pk).update(state=JobState.RUNNING, stage="SEARCH")
+    found = get(client, project)
+    assert found["study"]["state"] == "running"
+    assert len(found["candidates"]) > 20
+    assert found["figure"]["data"]
+    assert found["selection"] is None
+    assert found["bands"]["labels"]["accuracy"] == "rough"
+    assert post(client, project, "select").json()["error"]["code"] == "not_ready"
+
+
+def test_studio_lists_the_builds_newest_first(client, project):
+    for target in ("rpi4", "redmi-3s"):
+        post(client, project, "builds", target=target)
+    rows = get(client, project)["builds"]
+    assert [row["target"] for row in rows] == ["Xiaomi Redmi 3S", "Raspberry Pi 4B"]
+    assert rows[0]["url"] == f"/jobs/{rows[0]['id']}/"
+    Job.objects.filter(pk=rows[0]["id"]).update(state=JobState.MISSED)
+    assert get(client, project)["builds"][0]["url"] == f"/jobs/{rows[0]['id']}/result/"
+
+
 @pytest.mark.parametrize("target", ["this-host", "redmi-3s", "rpi4"])
 def test_numbers_of_candidates_and_layers_agree(client, project, target):
     """Times of layers add up to the recipe's, apart from what the network costs as a whole."""
@@ -123,6 +146,23 @@ def test_recommended_recipe_is_left_to_the_engine_and_a_picked_one_is_written(cl
         assert (job.folder / "data.npz").exists()
 
 
+def test_build_page_tells_what_is_expected_until_it_is_measured(client, project):
+    found = get(client, project, "rpi4")
+    picked = found["candidates"][3]
+    answer = post(
+        client, project, "builds", config=picked["config"], target="rpi4", budgets={}
+    ).json()
+    charts = client.get(f"/api/jobs/{answer['job']}/figures").json()
+    outcome = charts["outcome"]
+    assert outcome["is_measured"] is False
+    assert outcome["baseline"] == found["baseline"]
+    assert outcome["estimate"]["latency_ms"]["value"] == pytest.approx(picked["latency_ms"])
+    assert outcome["estimate"]["latency_ms"]["label"] == "same chip"
+    post(client, project, "settings", budgets={"max_accuracy_drop": 3.0})
+    charts = client.get(f"/api/jobs/{answer['job']}/figures").json()
+    assert charts["budgets"]["max_accuracy_drop"] is None  # its own, not the studio's of now
+
+
 @pytest.mark.parametrize("config", [[0], [999] * 5, "everything", [[1]]])
 def test_build_of_a_foreign_candidate_is_refused(client, project, config):
     answer = post(client, project, "builds", config=config)
@@ -146,6 +186,10 @@ def test_charts_of_the_study_page(client, project):
     charts = client.get(f"/api/jobs/{project.study.job.id}/figures").json()
     assert charts["baseline"]["accuracy"] == 0.99
     assert charts["baseline"]["latency_ms"] > 0
+    probes = charts["sensitivity"]["data"]
+    assert [trace["name"] for trace in probes] == ["SVD"]
+    assert len(probes[0]["x"]) == len(probes[0]["y"]) > 4
+    assert charts["outcome"] is None
 
 
 async def test_socket_answers_the_sliders_fast(project):

@@ -67,7 +67,11 @@ def download_name(job: Job, artifact: Artifact) -> str:
         return artifact.name
     stem, _, suffix = artifact.name.partition(".")
     name = job.project.name if job.project else stem
-    latency_ms = facts["predicted"]["latency_ms"]["result"]
+    latency_ms = (
+        facts["result"]["host_latency_ms"]["p50"]
+        if job.target == "this-host"
+        else facts["predicted"]["latency_ms"]["result"]
+    )
     accuracy = 100 * facts["result"]["accuracy"]
     return f"{_plain(name)}@{job.target}@{latency_ms:.2g}ms@{accuracy:.1f}.{suffix}"
 

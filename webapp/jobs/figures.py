@@ -9,10 +9,17 @@ from webapp.jobs import knowledge
 from webapp.jobs.charts import job_figures
 from webapp.jobs.events import event_json
 from webapp.jobs.models import Job, JobKind
+from webapp.jobs.outcome import outcome_json
 from webapp.jobs.result_charts import classes_data, classes_figure, layers_data, layers_figure
+from webapp.jobs.sensitivity import (
+    probe_events,
+    probe_rows,
+    sensitivity_data,
+    sensitivity_figure,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 CHARTED = ("metric", "candidate")
 
@@ -20,10 +27,17 @@ CHARTED = ("metric", "candidate")
 def job_charts(job: Job) -> dict[str, Any]:
     """The charts of the job page, with the original's numbers on the job's target."""
     events = [event_json(event) for event in job.events.filter(kind__in=CHARTED)]
-    original = original_json(job)
-    budgets = job.project.settings["budgets"] if job.project else None
-    found: dict[str, Any] = job_figures(events, baseline=original, budgets=budgets)
-    return {**found, "baseline": original, "budgets": budgets}
+    original, outcome = original_json(job), outcome_json(job)
+    budgets = outcome["wanted"]["budgets"] if outcome else None
+    if budgets is None and job.project:
+        budgets = job.project.settings["budgets"]
+    return {
+        **job_figures(events, baseline=original, budgets=budgets),
+        "sensitivity": _sensitivity(job, events),
+        "baseline": original,
+        "budgets": budgets,
+        "outcome": outcome,
+    }
 
 
 def original_json(job: Job) -> dict[str, Any] | None:
@@ -72,6 +86,18 @@ def result_context(job: Job, report: Mapping[str, Any]) -> dict[str, Any]:
         latency, energy, storage = surrogate.best_log2(load_device(job.target)).tolist()
         context["best_log2"] = {"latency": latency, "energy": energy, "storage": storage}
     return context
+
+
+def _sensitivity(job: Job, events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """A study's probes, as far as they are; a build has none of its own."""
+    inspected = knowledge.inspection(job) if job.kind == JobKind.STUDY else None
+    if inspected is None:
+        return None
+    surrogate = knowledge.surrogate(job)
+    rows = probe_rows(surrogate.tables) if surrogate else probe_events(events)
+    layers = [layer["name"] for layer in inspected["layers"]]
+    looks = knowledge.techniques_json(inspected)
+    return sensitivity_figure(sensitivity_data(rows, layers, looks)) if rows else None
 
 
 def _study(job: Job) -> Job | None:

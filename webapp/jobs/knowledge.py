@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from compression.cost import load_device
 from compression.types import Stage
 from selector.jobfolder import JobFolder
+from selector.pool import grow_pool
 from selector.study import load_policy, load_surrogate, validated_candidates
 from webapp.responses import RequestRefusedError
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from compression.cost import DeviceProfile
     from selector.policy import Policy
     from selector.surrogate import Surrogate
+    from selector.tables import IntArray
     from webapp.jobs.models import Job
 
 OUTDATED = (
@@ -30,6 +33,9 @@ OUTDATED = (
 )
 
 CACHED_STUDIES = 8
+
+ROUGH_ROUNDS, ROUGH_POOL = 2, 300
+"""Before there is a policy: a third of a second for LeNet finds about two hundred candidates."""
 
 TYPICAL_POINTS = 1.0
 """The loss at which the one accuracy band of a chart is taken."""
@@ -72,6 +78,16 @@ def policy(job: Job) -> Policy:
     """
     with _readable():
         return _policy(job.folder, _version(job))
+
+
+def rough_configs(job: Job, target: DeviceProfile) -> IntArray:
+    """``[N, D]`` configurations to show before the policy exists, good by PROBE's predictions.
+
+    Raises:
+        RequestRefusedError: when another version of the engine wrote them.
+    """
+    with _readable():
+        return _rough_configs(job.folder, target.name)
 
 
 def validated(job: Job) -> list[dict[str, Any]]:
@@ -138,6 +154,13 @@ def _inspection(folder: Path) -> dict[str, Any]:
 @lru_cache(maxsize=CACHED_STUDIES)
 def _surrogate(folder: Path, _version: tuple[bool, ...]) -> Surrogate:
     return load_surrogate(JobFolder(folder))
+
+
+@lru_cache(maxsize=CACHED_STUDIES)
+def _rough_configs(folder: Path, target_name: str) -> IntArray:
+    surrogate = _surrogate(folder, (False,))
+    targets, start = (load_device(target_name),), surrogate.space.untouched()
+    return grow_pool(surrogate, targets, start, ROUGH_ROUNDS, ROUGH_POOL)
 
 
 @lru_cache(maxsize=CACHED_STUDIES)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.http import Http404
 from django.urls import reverse
 
+from compression.cost import load_device
+from compression.errors import CompressionError
 from webapp.jobs.eta import remaining_seconds
 from webapp.jobs.events import event_json
 from webapp.jobs.models import Artifact, Job, JobEvent
@@ -41,7 +43,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "message": job.message,
         "reference": job.reference,
         "project": {"id": str(project.id), "name": project.name} if project else None,
-        "target": job.target,
+        "target": _target_json(job.target),
         "last_seq": job.last_seq,
         "created": _iso(job.created),
         "started": _iso(job.started),
@@ -51,6 +53,14 @@ def job_json(job: Job) -> dict[str, Any]:
         "best": best_so_far(job),
         "artifacts": [artifact_json(artifact) for artifact in job.artifacts.all()],
     }
+
+
+def target_title(name: str) -> str:
+    """The device's title; its name where no profile tells it any more."""
+    try:
+        return load_device(name).title
+    except CompressionError:
+        return name
 
 
 def stages_json(job: Job) -> list[dict[str, Any]]:
@@ -93,6 +103,13 @@ def queue_position(job: Job) -> int | None:
     if job.state != "queued":
         return None
     return Job.objects.filter(state="queued", queued__lt=job.queued).count()
+
+
+def _target_json(name: str) -> dict[str, str]:
+    """The target with its title, and how that reads inside a sentence."""
+    title = target_title(name)
+    inside = f"this {title[5:]}" if title.startswith("This ") else title
+    return {"name": name, "title": title, "inside": inside}
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -11,8 +11,9 @@ from compression.cost import load_device
 from selector import recipe_rows
 from selector.explain import Reason, explain
 from selector.request import parse_budgets, parse_goals, parse_locks
-from selector.selection import Question
+from selector.selection import Question, predict
 from webapp.jobs import knowledge
+from webapp.jobs.outcome import EXPECTED
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -59,10 +60,8 @@ def selection(project: Project, wanted: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def picked_recipe(
-    project: Project, wanted: dict[str, Any], config: object
-) -> list[dict[str, Any]] | None:
-    """The recipe that a person picked; ``None`` when it is what the selector recommends anyway.
+def build_inputs(project: Project, wanted: dict[str, Any], config: object) -> dict[str, Any]:
+    """Files that a build gets besides its request: what is expected, and a recipe picked by hand.
 
     A recommended recipe is chosen again by the engine, which may try a second one when the first
     loses more than was predicted; a picked one is built as it is.
@@ -71,22 +70,41 @@ def picked_recipe(
         RequestRefusedError: when the configuration does not belong to this study.
     """
     policy = policy_of(project)
-    if config is None:
-        return None
-    space = policy.surrogate.space
-    known = [range(len(decision.actions)) for decision in space.decisions]
+    recommended = select(policy, wanted).config
+    chosen = recommended if config is None else _checked_config(policy, config)
+    expected = {EXPECTED: _expected(project, policy, wanted, chosen)}
+    if chosen == recommended:
+        return expected
+    steps = policy.surrogate.space.decode(chosen)
+    recipe = [
+        {"layer": s.layer, "technique": s.technique, "params": dict(s.params)} for s in steps
+    ]
+    return {**expected, "recipe.json": recipe}
+
+
+def _checked_config(policy: Policy, config: object) -> tuple[int, ...]:
+    known = [range(len(decision.actions)) for decision in policy.surrogate.space.decisions]
     if not (
         isinstance(config, list)
         and len(config) == len(known)
         and all(index in actions for index, actions in zip(config, known, strict=True))
     ):
         raise RequestRefusedError("This candidate belongs to another study. Reload the page.")
-    if tuple(config) == select(policy, wanted).config:
-        return None
-    steps = space.decode(config)
-    return [
-        {"layer": s.layer, "technique": s.technique, "params": dict(s.params)} for s in steps
-    ]
+    return tuple(config)
+
+
+def _expected(
+    project: Project, policy: Policy, wanted: dict[str, Any], config: tuple[int, ...]
+) -> dict[str, Any]:
+    """What the build page shows until there are measurements."""
+    surrogate, target = policy.surrogate, load_device(wanted["target"])
+    job = project.study.job
+    inspected = knowledge.inspection(job) if job else None
+    return {
+        "wanted": {"goals": wanted["goals"], "budgets": wanted["budgets"]},
+        "baseline": knowledge.baseline_json(inspected or {}, surrogate, target),
+        "estimate": asdict(predict(surrogate, np.array(config, dtype=np.int64), target)),
+    }
 
 
 def _layers(question: Question, config: IntArray) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ def build_start(*, project: Project, values: dict[str, Any]) -> Job:
     """Build the recommended recipe, or the one that a person picked (``config``)."""
     config = values.pop("config", None)
     wanted = checked_settings({**project.settings, **values})
-    recipe = answers.picked_recipe(project, wanted, config)
+    extra = answers.build_inputs(project, wanted, config)
     project.settings = wanted
     project.save(update_fields=["settings", "updated"])
     files = {"model.onnx": project.model.path}
@@ -31,5 +31,5 @@ def build_start(*, project: Project, values: dict[str, Any]) -> Job:
         kind=JobKind.BUILD,
         request=job_request(project, wanted),
         files=files,
-        extra={"recipe.json": recipe} if recipe is not None else None,
+        extra=extra,
     )

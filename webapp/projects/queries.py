@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 from django.http import Http404
 from django.urls import reverse
 
-from compression.cost import load_device
-from compression.errors import CompressionError
 from webapp.jobs.artifacts import report
 from webapp.jobs.knowledge import has_policy
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState
-from webapp.jobs.queries import stages_json
+from webapp.jobs.queries import stages_json, target_title
 from webapp.projects.models import Project
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ def project_row(project: Project) -> dict[str, Any]:
         "name": project.name,
         "data_name": project.data.name if project.data else None,
         "url": reverse("studio", args=[project.id]),
-        "target": {"name": target, "title": _title(target)},
+        "target": {"name": target, "title": target_title(target)},
         "updated": project.updated.isoformat(timespec="seconds"),
         "size_bytes": project.model.size_bytes
         + (project.data.size_bytes if project.data else 0),
@@ -53,6 +51,23 @@ def project_row(project: Project) -> dict[str, Any]:
         "job": {"id": str(job.id), "url": reverse("job", args=[job.id])} if job else None,
         **_last_result(project),
     }
+
+
+def build_rows(project: Project) -> list[dict[str, Any]]:
+    """The project's builds for the studio's list, newest first."""
+    builds = Job.objects.filter(project=project, kind=JobKind.BUILD).order_by("-created")
+    return [
+        {
+            "id": str(job.id),
+            "url": reverse("job-result" if job.state in DELIVERED else "job", args=[job.id]),
+            "state": job.state,
+            "stage": job.stage,
+            "target": target_title(job.target),
+            "created": job.created.isoformat(timespec="seconds"),
+            "best": _reached(job) if job.state in DELIVERED else None,
+        }
+        for job in builds
+    ]
 
 
 def study_json(project: Project) -> dict[str, Any]:
@@ -101,21 +116,20 @@ def _last_result(project: Project) -> dict[str, Any]:
     """What the newest finished build reached, measured."""
     builds = Job.objects.filter(project=project, kind=JobKind.BUILD, state__in=DELIVERED)
     job = builds.order_by("-finished").first()
-    facts = report(job) if job else None
-    if job is None or facts is None:
+    best = _reached(job) if job else None
+    if job is None or best is None:
         return {"best": None, "result_url": None}
-    best = {
+    return {"best": best, "result_url": reverse("job-result", args=[job.id])}
+
+
+def _reached(job: Job) -> dict[str, Any] | None:
+    facts = report(job)
+    if facts is None:
+        return None
+    return {
         "latency_ratio": facts["ratios"]["host_latency"],
         "size_ratio": facts["ratios"]["size"],
         "accuracy_points": -facts["accuracy_drop_points"],
         "label": "measured",
         "measured": True,
     }
-    return {"best": best, "result_url": reverse("job-result", args=[job.id])}
-
-
-def _title(target: str) -> str:
-    try:
-        return load_device(target).title
-    except CompressionError:
-        return target

@@ -13,12 +13,12 @@ from webapp.devices.queries import device_json, devices_json
 from webapp.jobs import knowledge
 from webapp.jobs.charts import tradeoff_data, tradeoff_figure
 from webapp.projects import answers
-from webapp.projects.queries import project_row, study_json
+from webapp.projects.queries import build_rows, project_row, study_json
 
 if TYPE_CHECKING:
     from compression.cost import DeviceProfile
-    from selector.policy import Policy
     from selector.surrogate import Surrogate
+    from selector.tables import IntArray
     from webapp.jobs.models import Job
     from webapp.projects.models import Project
 
@@ -37,13 +37,14 @@ def studio_json(project: Project, target_name: str | None) -> dict[str, Any]:
     return {
         "project": {**project_row(project), "settings": project.settings},
         "study": study_json(project),
+        "builds": build_rows(project),
         "model": model_json(inspected) if inspected else None,
         "targets": devices_json(),
         "target": device_json(target.name),
         "layers": layers_json(inspected, surrogate, target) if inspected else [],
         "techniques": knowledge.techniques_json(inspected) if inspected else {},
         **_costs(inspected, surrogate, target),
-        **_choice(project, job, wanted),
+        **_choice(project, inspected, surrogate, wanted),
     }
 
 
@@ -99,11 +100,11 @@ def layer_text(layer: dict[str, Any]) -> str:
     return words
 
 
-def candidates_json(job: Job, policy: Policy, target: DeviceProfile) -> list[dict[str, Any]]:
-    """Candidates for the chart: the policy's best, and those that were built for real."""
-    surrogate = policy.surrogate
-    count = min(MOST_CANDIDATES, MOST_TILES // max(1, len(surrogate.tables.layers)))
-    configs = policy.candidates(target, count)
+def candidates_json(
+    job: Job, surrogate: Surrogate, target: DeviceProfile
+) -> list[dict[str, Any]]:
+    """Candidates for the chart: the best known, and those that were built for real."""
+    configs = _shown_configs(job, surrogate, target)
     built = {tuple(row["config"]): row for row in knowledge.validated(job)}
     missing = [config for config in built if config not in set(map(tuple, configs.tolist()))]
     if missing:
@@ -137,19 +138,33 @@ def _costs(
     }
 
 
-def _choice(project: Project, job: Job | None, wanted: dict[str, Any]) -> dict[str, Any]:
-    if job is None or not knowledge.has_policy(job):
+def _choice(
+    project: Project,
+    inspected: dict[str, Any] | None,
+    surrogate: Surrogate | None,
+    wanted: dict[str, Any],
+) -> dict[str, Any]:
+    """Candidates from the end of PROBE on; the recommended recipe once the policy exists."""
+    job = project.study.job
+    if job is None or inspected is None or surrogate is None:
         return {"candidates": [], "figure": None, "selection": None}
-    policy, target = knowledge.policy(job), load_device(wanted["target"])
-    candidates = candidates_json(job, policy, target)
-    inspected = knowledge.inspection(job) or {}
-    baseline = knowledge.baseline_json(inspected, policy.surrogate, target)
-    figure = tradeoff_figure(tradeoff_data(candidates, baseline, wanted["budgets"]))
+    target = load_device(wanted["target"])
+    candidates = candidates_json(job, surrogate, target)
+    baseline = knowledge.baseline_json(inspected, surrogate, target)
+    is_ready = knowledge.has_policy(job)
     return {
         "candidates": candidates,
-        "figure": figure,
-        "selection": answers.selection(project, wanted),
+        "figure": tradeoff_figure(tradeoff_data(candidates, baseline, wanted["budgets"])),
+        "selection": answers.selection(project, wanted) if is_ready else None,
     }
+
+
+def _shown_configs(job: Job, surrogate: Surrogate, target: DeviceProfile) -> IntArray:
+    """The policy's best; before it exists, what serves many wishes by PROBE's predictions."""
+    count = min(MOST_CANDIDATES, MOST_TILES // max(1, len(surrogate.tables.layers)))
+    if knowledge.has_policy(job):
+        return knowledge.policy(job).candidates(target, count)
+    return knowledge.rough_configs(job, target)[:count]
 
 
 def _measured(
