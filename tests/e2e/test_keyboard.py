@@ -34,7 +34,7 @@ def test_main_path_by_keyboard_alone(page: Page):
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Go on")).to_be_focused()
     page.keyboard.press("Shift+Tab")
-    expect(page.get_by_role("button", name="Keep and stop")).to_be_focused()
+    expect(page.get_by_role("button", name="Stop it")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#job-pill")).to_contain_text(
         re.compile("cancel", re.IGNORECASE), timeout=60_000

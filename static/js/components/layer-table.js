@@ -3,6 +3,7 @@
 import { $, $$, escape, setText } from "../lib/dom.js";
 import { bytes, count, predicted } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
+import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../lib/layer-locks.js";
 import { beforeAfter } from "../lib/markup.js";
 import { lookOf, tile, titleOf } from "../lib/techniques.js";
 
@@ -73,19 +74,25 @@ export class LayerTable {
   details(row) {
     const fact = this.facts.get(row.layer);
     const lock = this.locks[row.layer];
-    const options = this.techniques.filter((name) => name !== "int8" && name !== "keep").map((name) => this.option(row, name, fact.applicable?.[name], lock));
+    const options = this.offered.map((name) => this.option(row, name, fact.applicable?.[name], lock));
     const free = lock ? `<button type="button" class="btn" data-action="free" data-key="free:${escape(row.layer)}">Let the selector choose</button>` : "";
     const undo = row.undo ? `<p class="small muted">${escape(undoText(row.undo))}</p>` : "";
     return `<tr class="detail-row" data-layer="${escape(row.layer)}"><td colspan="7" class="full"><div class="stack close"><ul class="options">${options.join("")}</ul>${undo}${free}</div></td></tr>`;
   }
 
+  /* Techniques that a layer may be asked to take or to leave; int8 concerns the whole network. */
+  get offered() {
+    return this.techniques.filter((name) => name !== "int8" && name !== "keep");
+  }
+
   option(row, name, applicable, lock) {
     const { title } = lookOf(name);
-    const chosen = lock?.technique === name;
-    const action = applicable === true
-      ? `<button type="button" class="btn mini" style="justify-self:start" data-action="use" data-technique="${name}" data-key="use:${escape(row.layer)}:${name}" aria-pressed="${chosen}" aria-label="Require ${escape(title)} on ${escape(row.layer)}">${chosen ? "Required here" : "Require here"}</button>`
+    const press = (action, on, word) =>
+      `<button type="button" class="btn mini" data-action="${action}" data-technique="${name}" data-key="${action}:${escape(row.layer)}:${name}" aria-pressed="${on}" aria-label="${word} ${escape(title)} on ${escape(row.layer)}">${word} here</button>`;
+    const actions = applicable === true
+      ? `<span class="row tight">${press("use", requires(lock, name), "Require")}${press("forbid", forbids(lock, name), "Forbid")}</span>`
       : `<span class="muted">${escape(typeof applicable === "string" && applicable ? `Not here: ${applicable}` : "Not on this layer")}</span>`;
-    return `<li>${tile(name)}<span>${escape(title)}</span>${action}</li>`;
+    return `<li>${tile(name)}<span>${escape(title)}</span>${actions}</li>`;
   }
 
   sorted(button) {
@@ -105,7 +112,14 @@ export class LayerTable {
     if (action === "open") return this.toggle(layer);
     const current = this.locks[layer];
     const row = this.rows.find((candidate) => candidate.layer === layer);
-    const lock = { lock: current && current !== "keep" ? null : lockOf(row), exclude: current === "keep" ? null : "keep", free: null, use: current?.technique === technique ? null : { technique, params: {} } }[action];
+    const wanted = {
+      lock: () => (current && current !== "keep" ? null : lockOf(row, this.offered)),
+      exclude: () => (current === "keep" ? null : "keep"),
+      free: () => null,
+      use: () => toggleRequired(current, technique),
+      forbid: () => toggleForbidden(current, technique),
+    };
+    const lock = wanted[action]();
     this.emit("lock-change", { layer, lock, action });
   }
 
@@ -132,14 +146,6 @@ export class LayerTable {
   emit(type, detail) {
     this.table.dispatchEvent(new CustomEvent(type, { bubbles: true, detail }));
   }
-}
-
-/* A lock holds the technique and its level; a stacked layer is held by its last technique. */
-function lockOf(row) {
-  const technique = String(row.technique ?? "keep").split("+").at(-1);
-  if (technique === "keep") return "keep";
-  const params = row.params?.[technique] ?? (row.technique.includes("+") ? {} : row.params) ?? {};
-  return { technique, params };
 }
 
 function undoText(undo) {

@@ -85,3 +85,9 @@ export function accuracyView(baseAccuracy, drop, kind = "accuracy") {
     tone: lost ? "warn" : "good",
   };
 }
+
+/** One of the four numbers by its name, from the original and the estimate of a recipe. */
+export function metricView(name, baseline, estimate, kind) {
+  if (name === "accuracy") return accuracyView(baseline.accuracy, estimate.accuracy_drop_points, kind);
+  return costView(baseline[name], estimate[name], COSTS[name]);
+}

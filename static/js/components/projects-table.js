@@ -1,8 +1,9 @@
 // The projects: rows, delete in place, empty and error states. Emits "project-delete" {id},
 // "job-cancel" {job}.
 import { escape } from "../lib/dom.js";
-import { ago, bytes, measuredRatio, signed } from "../lib/format.js";
+import { ago, bytes } from "../lib/format.js";
 import { badge } from "../lib/markup.js";
+import { reachedText } from "../lib/reached.js";
 import { isActive, pillOf } from "../lib/states.js";
 
 const MARK = '<svg width="48" height="48" viewBox="0 0 22 22" aria-hidden="true"><rect x="1" y="3" width="20" height="4" rx="2" fill="currentColor" opacity=".28"/><rect x="4" y="9" width="14" height="4" rx="2" fill="currentColor" opacity=".45"/><rect x="7.500" y="15" width="7" height="4" rx="2" fill="var(--accent)"/></svg>';
@@ -54,9 +55,7 @@ export class ProjectsTable {
 
   best(best) {
     if (!best) return '<span class="muted">none yet</span>';
-    const { latency_ratio: speed, size_ratio: size, accuracy_points: points } = best;
-    const parts = [speed && (speed >= 1 ? `${measuredRatio(speed)} faster` : `${measuredRatio(1 / speed)} slower`), size && `${measuredRatio(size)} smaller`, `${signed(points ?? 0)} pt`];
-    return `${parts.filter(Boolean).join(", ")}<br>${badge(best.label, best.measured ? "measured on this host" : best.label)}`;
+    return `${reachedText(best)}<br>${badge(best.label, best.measured ? "measured on this host" : best.label)}`;
   }
 
   actions(row) {

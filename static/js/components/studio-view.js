@@ -3,11 +3,12 @@ import "./device-picker.js";
 import "./recipe-strip.js";
 import "./trade-off-chart.js";
 import { LayerTable } from "./layer-table.js";
-import { COSTS, WAITING, accuracyView, costView } from "./metric-card.js";
+import { WAITING, metricView } from "./metric-card.js";
 import { allowBuild } from "./study-facts.js";
 import { $, $$, setText } from "../lib/dom.js";
 import { ratio, signed } from "../lib/format.js";
 import { loosening } from "../lib/limits.js";
+import { isReady } from "../lib/study.js";
 import { legend, setTechniques } from "../lib/techniques.js";
 import { withReasons } from "../lib/why.js";
 
@@ -65,8 +66,7 @@ export class StudioView {
   show(choice, locks) {
     const { baseline, model } = this.studio;
     const { prediction } = choice;
-    for (const name of Object.keys(COSTS)) this.cards[name].view = costView(baseline[name], prediction[name], COSTS[name]);
-    this.cards.accuracy.view = accuracyView(baseline.accuracy, prediction.accuracy_drop_points, model?.accuracy_kind);
+    for (const [name] of METRICS) this.cards[name].view = metricView(name, baseline, prediction, model?.accuracy_kind);
     setText($("#bar-line"), this.headline(prediction));
     this.paintStrip(choice, locks);
     this.later(choice, locks);
@@ -87,7 +87,7 @@ export class StudioView {
     panel.showNote({ within: choice.within, total: studio.candidates.length, met: choice.feasible, locked: Object.keys(locks).length > 0, needed: Object.keys(needed).length ? needed : (choice.answer?.nearest ?? {}) });
     setText($("#star-text"), this.starText(choice));
     $("#unpick").hidden = !choice.picked;
-    allowBuild(true);
+    allowBuild(isReady(studio), "The search is still on: the build can start when it is through.");
   }
 
   showNothing() {
@@ -97,6 +97,7 @@ export class StudioView {
 
   starText({ picked, feasible }) {
     if (picked) return `Your pick, candidate ${picked.id}`;
+    if (!isReady(this.studio)) return feasible ? "Best so far, rough" : "Nearest so far, rough";
     return feasible ? "Recommended, with its band" : "Nearest, outside a limit";
   }
 

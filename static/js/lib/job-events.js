@@ -1,7 +1,8 @@
 // The events of a job in order: no one twice, none missed; what they add up to.
+import { signed } from "./format.js";
 
 const METRIC_WORDS = {
-  SEARCH: ({ episode, reward, gap }) => `Episode ${episode}${reward === undefined ? "" : `, reward ${reward.toFixed(2)}`}${gap === undefined || gap === null ? "" : `, gap ${(gap * 100).toFixed(2)} %`}`,
+  SEARCH: ({ episode, reward, gap }) => `Episode ${episode}${reward === undefined ? "" : `, reward ${signed(reward, 2).replace("+", "")}`}${gap === undefined || gap === null ? "" : `, gap ${(gap * 100).toFixed(2)} %`}`,
   RECOVER: ({ step, total, epoch, accuracy, learning_rate: rate }) =>
     `${epoch === undefined ? `Step ${step}${total ? ` of ${total}` : ""}` : `Epoch ${epoch}`}${accuracy === undefined || accuracy === null ? "" : `: ${(accuracy * 100).toFixed(1)} %`}${rate ? `, learning rate ${Number(rate.toPrecision(2))}` : ""}`,
 };

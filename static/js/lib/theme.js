@@ -1,7 +1,7 @@
 // Figures come from Python with roles, not colours; here they get the colours of the design tokens.
 
 const NAMES = ["surface", "line", "line-strong", "ink", "ink-2", "ink-3", "accent", "bad", "good", "dot", "dot-out", "font", "mark-bad",
-  "tech-keep", "tech-prune", "tech-svd", "tech-sparse", "tech-depthwise", "tech-fire", "tech-gap", "tech-drop"];
+  "tech-ink", "tech-keep", "tech-prune", "tech-svd", "tech-sparse", "tech-depthwise", "tech-fire", "tech-gap", "tech-drop"];
 
 /** The tokens that charts use, as plain colours for the current theme. */
 export function readTokens(node = document.documentElement) {
@@ -27,6 +27,7 @@ const ROLES = {
   limit: (t) => ({ line: { color: t.bad, width: 1.2, dash: "dash" }, textfont: { color: t.bad } }),
   before: (t) => ({ marker: { color: t.dot } }),
   after: (t, trace) => ({ marker: { color: (trace.meta.tokens ?? []).map((name) => t[name] || t.accent) } }),
+  probe: (t, trace) => ({ marker: { color: t[trace.meta.token] || t.accent, size: 17, line: { color: t.surface, width: 1 } }, textfont: { color: t["tech-ink"], size: 10, weight: 700 } }),
   change: (t, trace) => changeMarks(t, trace.meta.clear ?? []),
 };
 

@@ -4,12 +4,13 @@ import "../components/log-view.js";
 import "../components/metric-card.js";
 import "../components/plot-figure.js";
 import "../components/trade-off-chart.js";
-import { COSTS, accuracyView, costView } from "../components/metric-card.js";
+import { metricView } from "../components/metric-card.js";
 import { jobNote } from "../components/job-note.js";
 import { get, post, quietly } from "../lib/api.js";
 import { throttle } from "../lib/backoff.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
 import { showConnection } from "../lib/connection.js";
+import { bestOf, wishesText } from "../lib/best-so-far.js";
 import { $, escape, pageData, saveText, setText } from "../lib/dom.js";
 import { duration, timeLeft } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
@@ -26,6 +27,7 @@ let figures = {};
 let asking = false;
 const events = new JobEvents();
 const log = $("#log");
+const CHARTS = ["sensitivity", "reward", "recovery"].map((id) => $(`#${id}`)).filter(Boolean);
 const api = (path = "") => `/api/jobs/${job.id}${path}`;
 
 $("#best").innerHTML = CARDS.map(([name, label]) => `<metric-card bare data-metric="${name}" label="${label}"></metric-card>`).join("");
@@ -46,6 +48,7 @@ function showJob(next) {
   if (!asking) showActions();
   showBest();
   showReasons();
+  if (movedOn) refreshFigures();
   if (movedOn) setText($("#spoken"), `${words}. ${isActive(job.state) && job.stage ? `Stage ${stageName(job.stage)}.` : ""}`);
 }
 
@@ -78,35 +81,27 @@ function askCancel() {
   asking = true;
   const node = $("#job-actions");
   node.dataset.shown = "";
-  node.innerHTML = `<span class="small">Stop now${job.best ? " and keep the best candidate" : " and keep what was found"}?</span><button type="button" class="btn danger" data-action="cancel">Keep and stop</button><button type="button" class="btn" data-action="go-on">Go on</button>`;
+  const [asked, stop] = job.kind === "build" ? ["Stop this build? Finished stages are kept.", "Stop it"] : ["Stop now and keep what was found?", "Keep and stop"];
+  node.innerHTML = `<span class="small">${asked}</span><button type="button" class="btn danger" data-action="cancel">${stop}</button><button type="button" class="btn" data-action="go-on">Go on</button>`;
   $('[data-action="go-on"]', node).focus();
 }
 
 /* ----- best so far ----- */
 function showBest() {
-  const best = events.best ?? (job.best?.latency_ms ? job.best : null);
-  const base = figures.baseline ?? job.baseline ?? null;
-  const card = $("#best-card");
-  card.hidden = !best || !base;
-  if (card.hidden) return;
-  setText($("#best-title"), isActive(job.state) ? "Best so far" : "Best candidate");
-  setText($("#best-id"), best.id === undefined ? "" : `· candidate ${best.id}`);
-  for (const metric of document.querySelectorAll("#best metric-card")) metric.view = bestView(metric.dataset.metric, best, base);
-  $("#best-actions").innerHTML = job.kind === "study" && job.state !== "queued" ? `<a class="btn" href="/projects/${job.project?.id}/">Open studio</a>` : "";
-}
-
-function bestView(name, best, base) {
-  const plain = (value, label) => ({ value, low: value, high: value, label });
-  if (name === "accuracy") return accuracyView(base.accuracy, plain(best.drop_points, best.validated ? "measured" : "rough"));
-  const label = name === "size_bytes" ? "exact" : (base.labels?.[name] ?? "rough");
-  const [low, high] = base.bands?.[name] ?? [1, 1];
-  return costView(base[name], { value: best[name], low: best[name] * low, high: best[name] * high, label }, COSTS[name]);
+  const best = bestOf(job, figures, events.best);
+  $("#best-card").hidden = !best;
+  if (!best) return;
+  setText($("#best-title"), best.title);
+  setText($("#best-id"), best.id);
+  for (const metric of document.querySelectorAll("#best metric-card")) metric.view = metricView(metric.dataset.metric, best.baseline, best.estimate);
+  $("#best-actions").innerHTML = job.kind === "study" && job.state === "running" ? `<a class="btn" href="/projects/${job.project?.id}/">Open studio</a>` : "";
 }
 
 /* ----- charts ----- */
 async function loadFigures() {
   figures = await get(api("/figures"));
-  for (const name of ["reward", "recovery"]) $(`#${name}`).figure = figures[name] ?? null;
+  for (const chart of CHARTS) chart.figure = figures[chart.id] ?? null;
+  setText($("#wishes"), wishesText(figures.outcome?.wanted));
   showTradeoff(figures.tradeoff ?? null);
   showBest();
 }
@@ -120,7 +115,7 @@ function showTradeoff(base) {
   const budgets = figures.budgets ?? {};
   chart.show(base, { axis: "latency", candidates, budgets, picked: null });
   const within = candidates.filter((candidate) => excess(candidate, budgets) === 0).length;
-  setText($("#found"), `· ${candidates.length} candidates${Object.values(budgets).some((limit) => limit !== null) ? `, ${within} within limits` : ""}`);
+  setText($("#found"), `· ${candidates.length} ${candidates.length === 1 ? "candidate" : "candidates"}${Object.values(budgets).some((limit) => limit !== null) ? `, ${within} within limits` : ""}`);
   const { best } = events;
   if (!best) return;
   const [low, high] = figures.baseline?.bands?.latency_ms ?? [1, 1];
@@ -128,16 +123,15 @@ function showTradeoff(base) {
 }
 const refreshFigures = throttle(() => quietly(loadFigures()), FIGURES_EVERY_MS);
 
+const REASONS = {
+  tradeoff: ["No candidates yet. Points arrive while the study validates.", "No candidates: the search had not started when the job stopped."],
+  sensitivity: ["The first probes come in once the layers are timed.", "Nothing was probed before the job stopped."],
+  reward: ["The selector has not started training yet.", "No episodes: the search had not started when the job stopped."],
+  recovery: ["Fine-tuning has not started yet.", "Nothing to show: fine-tuning had not started when the job stopped."],
+};
 function showReasons() {
-  const over = !isActive(job.state);
-  const study = job.kind === "study";
-  $("#reward-card").hidden = !study;
-  $("#recovery-card").hidden = study;
-  $("#tradeoff-card").hidden = !study && !figures.tradeoff;
-  $("#curves").classList.toggle("cols-2", false);
-  $("#tradeoff").reason = over ? "No candidates: the search had not started when the job stopped." : "No candidates yet. Points arrive while the study searches and validates.";
-  $("#reward").reason = over ? "No episodes: the search had not started when the job stopped." : "The selector has not started training yet.";
-  $("#recovery").reason = over ? "Nothing to show: fine-tuning had not started when the job stopped." : "Fine-tuning has not started yet.";
+  $("#tradeoff-card").hidden = job.kind === "build";
+  for (const chart of [$("#tradeoff"), ...CHARTS]) chart.reason = REASONS[chart.id][isActive(job.state) ? 0 : 1];
 }
 
 /* ----- events ----- */

@@ -1,46 +1,50 @@
 // Studio: choose by feel, with honest numbers. While a slider is dragged only memory and transforms
 // work: the best candidate is picked here, the policy's answer replaces it when it is the newest.
+import { buildRows } from "../components/builds-list.js";
 import { GoalPanel } from "../components/goal-panel.js";
+import { LockNote } from "../components/lock-note.js";
 import { PreprocessingForm } from "../components/preprocessing-form.js";
 import { StudioView } from "../components/studio-view.js";
+import { StudyCharts } from "../components/study-charts.js";
 import { allowBuild, factsMarkup, studyNote } from "../components/study-facts.js";
 import { ApiError, get, post, quietly } from "../lib/api.js";
-import { Asking } from "../lib/asking.js";
 import { throttle } from "../lib/backoff.js";
 import { predictionOf } from "../lib/bands.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
 import { showConnection } from "../lib/connection.js";
 import { $, $$, pageData, segmented, setText } from "../lib/dom.js";
 import { percent } from "../lib/format.js";
-import { lockPrice } from "../lib/lock-price.js";
+import { Frames } from "../lib/frames.js";
+import { Hold } from "../lib/hold.js";
+import { PolicyAnswers } from "../lib/policy-answers.js";
 import { best, prepare } from "../lib/score.js";
 import { LiveSocket } from "../lib/socket.js";
+import { hasMoved, isReady, isStudying } from "../lib/study.js";
 import { record } from "../lib/timings.js";
 
 const SAVE_DELAY_MS = 400;
 const CATCH_UP_MS = 300;
-const GOALS_A_SECOND = 20;
 const REFRESH_MS = 15_000;
+const CHARTS_MS = 2_500;
 
 const { project } = pageData();
 const api = (path) => `/api/projects/${project.id}${path}`;
 const loaded = new Map();
 
-/* What is shown and what was asked. `n` numbers the questions: only the newest answer counts. */
-const state = { studio: null, target: null, locks: {}, axis: "latency", onlyWithin: false, picked: null, n: 0, answer: null, shown: null, held: false, reloadOnRelease: false, prepared: [], lockAsked: null };
+const state = { studio: null, target: null, locks: {}, axis: "latency", onlyWithin: false, picked: null, shown: null, prepared: [] };
 
 const panel = new GoalPanel({ presets: $("#presets"), goals: $("#goals"), note: $("#feasible-note") });
 const view = new StudioView(panel);
 const form = new PreprocessingForm($("#preprocessing"));
+const lockNote = new LockNote($("#lock-note"));
+const studyCharts = new StudyCharts($("#study-charts"));
 
 /* ----- loading ----- */
 async function load(target = state.target) {
   const query = target ? `?target=${encodeURIComponent(target)}` : "";
   const studio = await get(api(`/studio${query}`));
   loaded.set(studio.target.name, studio);
-  if (target !== state.target) return;
-  if (state.held) state.reloadOnRelease = true;
-  else take(studio);
+  if (target === state.target && !hold.postpones()) take(studio);
 }
 
 function take(studio) {
@@ -48,10 +52,10 @@ function take(studio) {
   state.studio = studio;
   state.target = studio.target.name;
   state.prepared = studio.baseline && studio.best_log2 ? prepare(studio.candidates, studio.baseline, studio.best_log2) : [];
-  state.answer = null;
   if (studio.baseline) panel.suggest(suggestions(studio.baseline));
   showFacts(studio);
   view.setModel(studio);
+  state.shown = null;
   redrawChart();
   ask();
   update();
@@ -65,16 +69,20 @@ function restore({ goals, budgets, locks }) {
 /* Where a limit that is off would start: half of what the original takes. */
 const suggestions = (baseline) => ({ max_accuracy_drop: 1, max_latency_ms: baseline.latency_ms / 2, max_energy_mj: baseline.energy_mj / 2, max_size_bytes: baseline.size_bytes / 4 });
 
-function showFacts({ model, layers, study, targets }) {
+function showFacts({ model, layers, study, targets, builds }) {
   $("#facts").innerHTML = factsMarkup(model, layers);
   $("#study-note").innerHTML = studyNote(study, model?.warnings);
   $("#device").targets = targets;
   $("#device").value = state.target;
   $("#study-link").hidden = !study.job;
   $("#study-link").href = `/jobs/${study.job}/`;
+  $("#builds-card").hidden = !builds.length;
+  $("#builds tbody").innerHTML = buildRows(builds);
   const known = typeof model?.accuracy === "number";
   form.show(model?.preprocessing ?? null, known ? percent(model.accuracy) : "");
-  view.chart.reason = study.state === "failed" ? "No candidates: the study stopped before it found any." : "No candidates yet. Points arrive as soon as the search is through.";
+  view.chart.reason = study.state === "failed" ? "No candidates: the study stopped before it found any." : "No candidates yet. The first, rough ones arrive as soon as the layers are probed.";
+  studyCharts.shown = isStudying(state.studio);
+  refreshStudyCharts();
 }
 
 /* ----- picking and showing ----- */
@@ -82,7 +90,7 @@ function choose() {
   const budgets = panel.budgets;
   const found = best(state.prepared, panel.shares, budgets, state.locks);
   const picked = state.picked === null ? null : state.studio.candidates.find((candidate) => candidate.id === state.picked);
-  const answer = !picked && state.answer?.n === state.n ? state.answer.selection : null;
+  const answer = picked ? null : answers.current;
   const feasible = answer ? !answer.violated.length : found.feasible;
   return { budgets, feasible, answer, picked, within: found.within, candidate: picked ?? found.candidate };
 }
@@ -97,7 +105,7 @@ function update() {
     return view.showNothing();
   }
   choice.prediction = choice.answer?.prediction ?? predictionOf(choice.candidate, studio.bands);
-  choice.key = choice.answer ? `answer ${state.n}` : `candidate ${choice.candidate.id} of ${studio.target.name}`;
+  choice.key = choice.answer ? `answer ${answers.n}` : `candidate ${choice.candidate.id} of ${studio.target.name}, ${studio.study.state}`;
   const changed = state.shown?.key !== choice.key;
   state.shown = choice;
   panel.showStates(choice.prediction, choice.budgets);
@@ -108,80 +116,44 @@ function update() {
 const redrawChart = () => view.drawChart({ axis: state.axis, onlyWithin: state.onlyWithin, picked: state.picked, budgets: panel.budgets });
 
 /* ----- the drag: one frame, one pick ----- */
-let queued = false;
-let handlerMs = 0;
+const frames = new Frames(update);
 let redrawTimer = 0;
 
 function moved() {
   const start = performance.now();
-  state.n += 1;
-  const hadPick = state.picked !== null;
+  if (state.picked !== null) redrawLater();
   state.picked = null;
-  asking.ask();
-  if (!queued) {
-    queued = true;
-    requestAnimationFrame(() => frame(hadPick));
-  }
-  handlerMs += performance.now() - start;
-}
-
-function frame(hadPick) {
-  const start = performance.now();
-  queued = false;
-  update();
-  const end = performance.now();
-  record("input", end - start + handlerMs);
-  performance.measure("adadeep:input", { start: start - handlerMs, end });
-  handlerMs = 0;
-  if (hadPick) redrawLater();
+  if (isReady(state.studio)) answers.askLive();
+  frames.request(start);
 }
 
 /* Plotly catches up once the hand has let go. */
 function redrawLater() {
   clearTimeout(redrawTimer);
-  redrawTimer = setTimeout(redrawChart, CATCH_UP_MS);
+  redrawTimer = setTimeout(() => (hold.held ? redrawLater() : redrawChart()), CATCH_UP_MS);
 }
 
 /* ----- asking the policy ----- */
 const question = () => ({ goals: panel.shares, budgets: panel.budgets, target: state.target, locks: state.locks });
-const asking = new Asking(() => socket.send({ kind: "goals", n: state.n, ...question() }), 1000 / GOALS_A_SECOND);
+const answers = new PolicyAnswers({
+  question,
+  socket: () => socket,
+  request: (asked) => post(api("/select"), asked),
+  onAnswer: answered,
+  onRefusal: (sentence) => lockNote.refused(sentence),
+});
 
 function ask() {
-  if (!state.studio?.candidates.length) return;
-  state.n += 1;
-  if (socket.open) asking.ask();
-  else quietly(askByRequest(state.n));
+  if (isReady(state.studio)) answers.ask();
+  else answers.forget();
 }
 
-async function askByRequest(n) {
-  const { selection } = await post(api("/select"), question());
-  if (selection) answered({ n, selection });
-}
-
-function answered({ n, selection }) {
-  if (n !== state.n || !state.studio?.baseline) return;
+function answered(selection) {
+  if (!state.studio?.baseline) return;
   const start = performance.now();
-  state.answer = { n, selection };
   update();
   record("answer", performance.now() - start);
-  if (state.lockAsked) showPrice(selection);
-}
-
-function refused({ n, message }) {
-  if (n !== state.n || !state.lockAsked) return;
-  state.lockAsked = null;
-  showLockNote(message);
-}
-
-function showPrice(selection) {
-  const { layer, action, before } = state.lockAsked;
-  state.lockAsked = null;
-  showLockNote(lockPrice(layer, action, before, selection.prediction));
-}
-
-function showLockNote(text) {
-  $("#lock-note").hidden = !text;
-  $("#lock-note").textContent = text;
+  lockNote.answered(selection.prediction);
 }
 
 let saveTimer = 0;
@@ -239,8 +211,7 @@ for (const source of [view.strip, view.table.table]) source.addEventListener("la
 view.strip.addEventListener("layer-open", ({ detail }) => view.table.toggle(detail, true));
 view.strip.addEventListener("strip-resize", () => state.shown && view.paintStrip(state.shown, state.locks));
 view.table.table.addEventListener("lock-change", ({ detail: { layer, lock, action } }) => {
-  state.lockAsked = lock && state.shown ? { layer, action, before: state.shown.prediction } : null;
-  showLockNote("");
+  lockNote.ask(layer, action, lock && state.shown ? state.shown.prediction : null);
   const { [layer]: _released, ...others } = state.locks;
   state.locks = lock ? { ...others, [layer]: lock } : others;
   state.picked = null;
@@ -284,46 +255,34 @@ for (const button of $$("[data-build]")) button.addEventListener("click", build)
 
 /* ----- the study moves ----- */
 const reload = throttle(() => {
-  if (state.held) {
-    state.reloadOnRelease = true;
-    return;
-  }
+  if (hold.postpones()) return;
   loaded.clear();
   quietly(load());
 }, 1500);
+const hold = new Hold($("#goals"), reload);
 
-/* Between pointer down and release nothing may redraw the chart: what arrives then waits. */
-$("#goals").addEventListener("pointerdown", (event) => {
-  state.held = event.target.type === "range";
-});
-for (const type of ["pointerup", "pointercancel"]) {
-  addEventListener(type, () => {
-    state.held = false;
-    if (state.reloadOnRelease) reload();
-    state.reloadOnRelease = false;
-  });
+async function loadStudyCharts() {
+  const { job } = state.studio.study;
+  if (job && isStudying(state.studio)) studyCharts.show(await get(`/api/jobs/${job}/figures`));
 }
-
-const signature = (study) => JSON.stringify([study.state, study.stage, study.job, study.finished, (study.stages ?? []).map((stage) => stage.state)]);
-const hasMoved = (study) => !state.studio || signature(study) !== signature(state.studio.study);
-const isStudying = () => !state.studio || (state.studio.study.finished !== true && !["failed", "cancelled"].includes(state.studio.study.state));
+const refreshStudyCharts = throttle(() => !hold.postpones() && quietly(loadStudyCharts()), 1000);
 
 const socket = new LiveSocket({
   path: () => `/ws/projects/${project.id}/`,
   onMessage: (message) => {
-    if (message.kind === "answer") answered(message);
-    if (message.kind === "refusal") refused(message);
-    if (message.kind === "answer" || message.kind === "refusal") asking.settled();
-    if (message.kind === "study" && hasMoved(message)) reload();
+    answers.take(message);
+    if (message.kind === "study" && hasMoved(message, state.studio)) reload();
   },
   onState: (now) => {
     showConnection(now);
     if (now === "open") ask();
   },
-  poll: () => (isStudying() ? load() : get("/api/status")),
+  poll: () => (isStudying(state.studio) ? load() : get("/api/status")),
   ping: () => ({ kind: "sync" }),
 });
 
-setInterval(() => !document.hidden && socket.open && isStudying() && reload(), REFRESH_MS);
+const whileStudying = (act) => () => !document.hidden && socket.open && isStudying(state.studio) && act();
+setInterval(whileStudying(reload), REFRESH_MS);
+setInterval(whileStudying(refreshStudyCharts), CHARTS_MS);
 wireChartButtons(project.name);
 load().catch(showError);

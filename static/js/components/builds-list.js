@@ -1,0 +1,18 @@
+// The builds of a project in the studio: which device, how it went, what it reached, and where to look.
+import { escape } from "../lib/dom.js";
+import { ago } from "../lib/format.js";
+import { reachedText } from "../lib/reached.js";
+import { isDelivered, pillOf } from "../lib/states.js";
+
+const LINKS = { queued: "Watch", running: "Watch", failed: "See why", cancelled: "Open" };
+
+function row(build) {
+  const [tone, words] = pillOf(build.state, build.stage);
+  const link = isDelivered(build.state) ? "Report" : (LINKS[build.state] ?? "Open");
+  return `<tr><td class="full strong">${escape(build.target)}</td><td class="full">${build.best ? escape(reachedText(build.best)) : '<span class="muted">–</span>'}</td>
+    <td><span class="pill ${tone}">${words}</span></td><td class="n muted">${ago(build.created)}</td>
+    <td class="n full"><a class="btn quiet" href="${escape(build.url)}" aria-label="${link}: build for ${escape(build.target)}, ${ago(build.created)}">${link}</a></td></tr>`;
+}
+
+/** Rows for the body of the builds table, newest first. */
+export const buildRows = (builds) => builds.map(row).join("");

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bestOf, wishesText } from "../../static/js/lib/best-so-far.js";
+import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../../static/js/lib/layer-locks.js";
+import { PolicyAnswers } from "../../static/js/lib/policy-answers.js";
+import { reachedText } from "../../static/js/lib/reached.js";
+import { hasMoved, isReady, isStudying } from "../../static/js/lib/study.js";
+
+const OFFERED = ["filter_pruning", "svd", "fire"];
+
+test("locking a choice keeps its technique and level", () => {
+  assert.deepEqual(lockOf({ technique: "svd", params: { svd: { rank_ratio: 0.5 } } }, OFFERED), { technique: "svd", params: { rank_ratio: 0.5 } });
+  assert.equal(lockOf({ technique: "keep", params: {} }, OFFERED), "keep");
+});
+
+test("locking stacked techniques rules out the others, as one lock holds one technique", () => {
+  assert.deepEqual(lockOf({ technique: "filter_pruning+svd", params: {} }, OFFERED), { exclude: ["fire"] });
+});
+
+test("several techniques can be forbidden on a layer, one by one", () => {
+  const one = toggleForbidden(null, "svd");
+  const two = toggleForbidden(one, "fire");
+  assert.deepEqual(two, { exclude: ["svd", "fire"] });
+  assert.ok(forbids(two, "svd") && !forbids(two, "filter_pruning"));
+  assert.deepEqual(toggleForbidden(two, "svd"), { exclude: ["fire"] });
+  assert.equal(toggleForbidden(one, "svd"), null);
+  assert.deepEqual(toggleForbidden("keep", "svd"), { exclude: ["svd"] });
+});
+
+test("requiring a technique gives up what was forbidden", () => {
+  const lock = toggleRequired({ exclude: ["svd"] }, "svd");
+  assert.deepEqual(lock, { technique: "svd", params: {} });
+  assert.ok(requires(lock, "svd") && !forbids(lock, "svd"));
+  assert.equal(toggleRequired(lock, "svd"), null);
+});
+
+function asker(open = true) {
+  const sent = [];
+  const seen = { answers: [], refusals: [] };
+  const socket = { open, send: (message) => sent.push(message) > 0 };
+  const answers = new PolicyAnswers({
+    question: () => ({ goals: {} }),
+    socket: () => socket,
+    request: async () => ({ selection: "by request" }),
+    onAnswer: (selection) => seen.answers.push(selection),
+    onRefusal: (sentence) => seen.refusals.push(sentence),
+  });
+  return { answers, sent, seen };
+}
+
+test("only the newest question's answer counts", () => {
+  const { answers, sent, seen } = asker();
+  answers.ask();
+  const [{ n }] = sent;
+  answers.forget();
+  answers.take({ kind: "answer", n, selection: "old" });
+  assert.deepEqual(seen.answers, []);
+  assert.equal(answers.current, null);
+  answers.take({ kind: "answer", n: answers.n, selection: "new" });
+  assert.equal(answers.current, "new");
+  answers.take({ kind: "refusal", n: answers.n, message: "no" });
+  assert.deepEqual(seen, { answers: ["new"], refusals: ["no"] });
+});
+
+test("without a socket the question goes by request", async () => {
+  const { answers, seen } = asker(false);
+  answers.ask();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.deepEqual(seen.answers, ["by request"]);
+});
+
+const BASE = { accuracy: 0.99, latency_ms: 2, energy_mj: 9, size_bytes: 1000, bands: { latency_ms: [0.7, 1.3], energy_mj: [0.5, 2] }, labels: { latency_ms: "calibrated", energy_mj: "rough" } };
+const CANDIDATE = { id: 7, drop_points: 0.5, latency_ms: 1, energy_mj: 4, size_bytes: 100, validated: true };
+
+test("a study's best so far says how each number is known", () => {
+  const best = bestOf({ kind: "study", state: "running" }, { baseline: BASE }, CANDIDATE);
+  assert.equal(best.title, "Best so far");
+  assert.equal(best.id, "· candidate 7");
+  assert.deepEqual(best.estimate.latency_ms, { value: 1, low: 0.7, high: 1.3, label: "calibrated" });
+  assert.equal(best.estimate.size_bytes.label, "exact");
+  assert.equal(best.estimate.accuracy_drop_points.label, "measured");
+  assert.equal(bestOf({ kind: "study", state: "running" }, {}, CANDIDATE), null);
+});
+
+test("a build shows the prediction until it is measured", () => {
+  const outcome = { baseline: BASE, estimate: {}, is_measured: false };
+  const title = (state, extra = {}) => bestOf({ kind: "build", state }, { outcome: { ...outcome, ...extra } })?.title;
+  assert.equal(title("running"), "What is being built");
+  assert.equal(title("failed"), "What was being built");
+  assert.equal(title("done", { is_measured: true }), "Result");
+  assert.equal(bestOf({ kind: "build", state: "running" }, {}), null);
+});
+
+test("wishes are read as shares and limits", () => {
+  const budgets = { max_accuracy_drop: 1, max_latency_ms: null, max_energy_mj: null, max_size_bytes: 20000 };
+  assert.equal(wishesText({ goals: { accuracy: 0.4, latency: 0.6, energy: 0, storage: 0 }, budgets }), "Accuracy 40 %, latency 60 % · at most 1.0 points lost, 0.020 MB");
+  assert.equal(wishesText({ goals: { accuracy: 1 }, budgets: {} }), "Accuracy 100 % · no limits");
+  assert.equal(wishesText(null), "");
+});
+
+test("what a build reached is one line", () => {
+  assert.equal(reachedText({ latency_ratio: 1.15, size_ratio: 11.4, accuracy_points: -0.3 }), "1.15× faster, 11.4× smaller, −0.3 pt");
+  assert.equal(reachedText({ latency_ratio: 0.5, size_ratio: 11.4, accuracy_points: 0 }), "2.00× slower, 11.4× smaller, 0.0 pt");
+});
+
+test("a study is ready when the policy answers, and studied until it is finished", () => {
+  const studio = (state, finished) => ({ candidates: [1], study: { state, finished, stages: [] } });
+  assert.ok(isReady(studio("ready", false)) && isStudying(studio("ready", false)));
+  assert.ok(!isReady(studio("running", false)) && !isStudying(studio("failed", false)));
+  assert.ok(!isReady({ ...studio("ready", true), candidates: [] }));
+  assert.ok(hasMoved({ state: "ready", stages: [] }, studio("running", false)));
+});
