@@ -8,6 +8,7 @@ import torch
 from compression.cost import device_names, load_device
 from compression.types import LayerKind
 from selector import dqn
+from selector.learning import learnt
 from selector.surrogate import Surrogate, Validated
 from tests.selector.synthetic_tables import lenet_tables
 
@@ -97,6 +98,7 @@ def write_validation(folder, surrogate, configs):
         }
         for number, config in enumerate(np.asarray(configs).tolist())
     ]
-    model = surrogate.refit([Validated.from_json(row) for row in rows]).model
-    value = {"candidates": rows, "accuracy_model": model.to_json()}
+    refitted = learnt(surrogate, [Validated.from_json(row) for row in rows])
+    refitted.tables.save(folder / "tables.npz")
+    value = {"candidates": rows, "accuracy_model": refitted.model.to_json()}
     (folder / "candidates.json").write_text(json.dumps(value))

@@ -259,7 +259,7 @@ def test_deep_networks_send_fewer_candidates(client, project, monkeypatch):
 
 
 def test_study_of_another_version_is_said(client, project):
-    (project.study.job.folder / "PROBE" / "tables.npz").write_bytes(b"PK old")
+    (project.study.job.folder / "VALIDATE" / "tables.npz").write_bytes(b"PK old")
     answer = client.get(f"/api/projects/{project.id}/studio")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "study_outdated")
 
