@@ -11,7 +11,7 @@ from compression.types import Recipe, RecipeStep
 from selector.baselines import BASELINES, Baseline
 from selector.errors import BadRequestError
 from selector.explain import with_reasons
-from selector.learning import best_built, with_room
+from selector.learning import best_built, failed_recoveries, with_room
 from selector.reward import INFEASIBLE
 from selector.selection import Prepared, Question
 from selector.study import load_policy
@@ -30,6 +30,9 @@ CHOSEN_RECIPE = "recipe.json"
 
 BUILT = "built candidate"
 """Who answered, when a candidate that VALIDATE built is better than any prediction."""
+
+MORE_ROOM = (1.0, 1.04, 1.08, 1.15)
+"""Factors by which limits are drawn in further, when an answer has failed before."""
 
 
 def question_of(job: Job, surrogate: Surrogate) -> Question:
@@ -54,13 +57,26 @@ def choose(
     keeps the limits with room to spare is taken if there is any.
     """
     question, selector = question_of(job, surrogate), _selector(job, surrogate)
-    for budgets in (with_room(question, built), question.budgets):
-        found = selector.select(question.goals, budgets, question.target, question.locks)
-        if not found.violated:
-            break
+    found = _answer_with_room(question, selector, built)
     return with_reasons(
         question, _better_built(question.prepared(), found, built, cautious=cautious)
     )
+
+
+def _answer_with_room(
+    question: Question, selector: Baseline | Policy, built: Sequence[Validated]
+) -> Selection:
+    """The answer within drawn-in limits, drawn in further while it is one that has failed.
+
+    Without any such answer, the one within the limits as they are.
+    """
+    failed = failed_recoveries(question.prepared(), built)
+    wider = [with_room(question, built, more) for more in MORE_ROOM]
+    for budgets in (*wider, question.budgets):
+        found = selector.select(question.goals, budgets, question.target, question.locks)
+        if not found.violated and found.config not in failed:
+            break
+    return found
 
 
 def _selector(job: Job, surrogate: Surrogate) -> Baseline | Policy:
