@@ -332,3 +332,12 @@ def test_engine_knows_no_secrets_and_has_limits(user, engine, settings, monkeypa
     assert not {"SECRET_KEY", "REDIS_URL", "DATABASE_URL", "ADADEEP_HOME"} & set(environment)
     assert (core, size, leads) == (0, settings.ENGINE_FILE_GIB * 1024**3, True)
     assert folder == str(job.folder)
+
+
+def test_what_the_engine_said_of_a_failure_is_in_the_log_once(engine, user, work_off):
+    engine(INSPECT={"exit": 1, "error": "Node warp is not understood."})
+    job = making.study(user)
+    work_off()
+    said = [event.data.get("text") or event.data.get("message") for event in job.events.all()]
+    assert said.count("Node warp is not understood.") == 1
+    assert said[-1] == "Stopped. Your files and goals are kept."

@@ -264,6 +264,22 @@ def test_study_of_another_version_is_said(client, project):
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "study_outdated")
 
 
+def test_study_of_another_version_can_be_done_again(client, project, work_off):
+    post(client, project, "builds")
+    build = Job.objects.get(kind=JobKind.BUILD)
+    former = project.study.job
+    (former.folder / "VALIDATE" / "tables.npz").write_bytes(b"PK old")
+    charts = client.get(f"/api/jobs/{build.id}/figures").json()
+    assert charts["outcome"]["estimate"]
+    assert post(client, project, "study").status_code == 200
+    project.refresh_from_db()
+    assert project.study.job != former
+    assert not former.folder.exists()
+    work_off()
+    assert get(client, project)["study"]["state"] == "ready"
+    assert Job.objects.filter(pk=build.pk).exists()
+
+
 async def test_fault_in_an_answer_closes_the_socket(project, monkeypatch):
     page = Watcher(f"/ws/projects/{project.id}/")
     await page.connect()

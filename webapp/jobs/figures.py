@@ -17,9 +17,12 @@ from webapp.jobs.sensitivity import (
     sensitivity_data,
     sensitivity_figure,
 )
+from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from selector.surrogate import Surrogate
 
 CHARTED = ("metric", "candidate")
 
@@ -46,7 +49,7 @@ def original_json(job: Job) -> dict[str, Any] | None:
     inspected = knowledge.inspection(study) if study else None
     if study is None or inspected is None:
         return None
-    surrogate, target = knowledge.surrogate(study), load_device(job.target)
+    surrogate, target = _predictions(study), load_device(job.target)
     if surrogate is None:
         return {"accuracy": inspected["baseline"]["accuracy"]}
     bands = knowledge.bands_json(surrogate, target)
@@ -74,7 +77,7 @@ def result_context(job: Job, report: Mapping[str, Any]) -> dict[str, Any]:
     """What the result page needs besides the report."""
     study = _study(job)
     inspected = knowledge.inspection(study) if study else None
-    surrogate = knowledge.surrogate(study) if study else None
+    surrogate = _predictions(study) if study else None
     context: dict[str, Any] = {
         "figures": result_charts(report),
         "techniques": {},
@@ -93,11 +96,19 @@ def _sensitivity(job: Job, events: Sequence[Mapping[str, Any]]) -> dict[str, Any
     inspected = knowledge.inspection(job) if job.kind == JobKind.STUDY else None
     if inspected is None:
         return None
-    surrogate = knowledge.surrogate(job)
+    surrogate = _predictions(job)
     rows = probe_rows(surrogate.tables) if surrogate else probe_events(events)
     layers = [layer["name"] for layer in inspected["layers"]]
     looks = knowledge.techniques_json(inspected)
     return sensitivity_figure(sensitivity_data(rows, layers, looks)) if rows else None
+
+
+def _predictions(study: Job) -> Surrogate | None:
+    """The study's predictions; without those that another version wrote, the page shows the rest."""
+    try:
+        return knowledge.surrogate(study)
+    except RequestRefusedError:
+        return None
 
 
 def _study(job: Job) -> Job | None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 OUTDATED = (
     "This study was made by another version of AdaDeep and cannot be read. "
-    "Open the model again, or study it again under Input preprocessing."
+    "Study the model again; finished builds stay as they are."
 )
 
 CACHED_STUDIES = 8

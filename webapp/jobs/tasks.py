@@ -144,8 +144,16 @@ def _finish(
     job: Job, lease: Lease, state: JobState, message: str = "", reference: str = ""
 ) -> None:
     level = "error" if state == JobState.FAILED else "info"
-    text = message or "Finished."
-    append(lease, [Line(stage=job.stage, kind="log", data={"level": level, "text": text})])
+    data = {"level": level, "text": _last_words(job, message)}
+    append(lease, [Line(stage=job.stage, kind="log", data=data)])
     lease.finish(state, message=message, reference=reference)
     for build in Job.objects.filter(study=job, state=JobState.QUEUED):
         send(build.id)
+
+
+def _last_words(job: Job, message: str) -> str:
+    """The line that ends the log; what the engine has just said is not said again."""
+    said = job.events.filter(kind="error").last()
+    if message and said is not None and said.data.get("message") == message:
+        return "Stopped. Your files and goals are kept."
+    return message or "Finished."

@@ -113,14 +113,29 @@ def study_start(*, project: Project) -> None:
 @transaction.atomic
 def preprocessing_change(*, project: Project, preprocessing: dict[str, Any] | None) -> None:
     """Read the data another way: that is another study."""
-    checked = _checked(preprocessing)
+    _study_under(project, _checked(preprocessing))
+
+
+@transaction.atomic
+def study_again(*, project: Project) -> None:
+    """Study from the start what another version of the engine, or a damaged file, left unreadable."""
+    job = project.study.job
+    Study.objects.filter(job=job).update(job=None)
+    if job is not None:
+        job_delete(job=job)
+    project.study.refresh_from_db()
+    _study_under(project, project.preprocessing)
+
+
+def _study_under(project: Project, preprocessing: dict[str, Any] | None) -> None:
     former = project.study
-    key = study_key(project.model, project.data, checked)
+    key = study_key(project.model, project.data, preprocessing)
     project.study, _ = Study.objects.get_or_create(owner=project.owner, key=key)
-    project.preprocessing = checked
+    project.preprocessing = preprocessing
     project.save(update_fields=["study", "preprocessing", "updated"])
     study_start(project=project)
-    _delete_unused_study(former)
+    if former != project.study:
+        _delete_unused_study(former)
 
 
 def settings_save(*, project: Project, values: dict[str, Any]) -> dict[str, Any]:

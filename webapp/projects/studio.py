@@ -39,13 +39,25 @@ def studio_json(project: Project, target_name: str | None) -> dict[str, Any]:
         "study": study_json(project),
         "builds": build_rows(project),
         "model": model_json(inspected) if inspected else None,
-        "targets": devices_json(),
+        "targets": targets_json(surrogate),
         "target": device_json(target.name),
         "layers": layers_json(inspected, surrogate, target) if inspected else [],
         "techniques": knowledge.techniques_json(inspected) if inspected else {},
         **_costs(inspected, surrogate, target),
         **_choice(project, inspected, surrogate, wanted),
     }
+
+
+def targets_json(surrogate: Surrogate | None) -> list[dict[str, Any]]:
+    """The devices to choose from; a study may know its own machine better than the profile does."""
+    rows = devices_json()
+    if surrogate is not None:
+        bands = [surrogate.band(load_device(row["name"])) for row in rows]
+        rows = [
+            {**row, "band": [band.low, band.high]}
+            for row, band in zip(rows, bands, strict=True)
+        ]
+    return rows
 
 
 def model_json(inspected: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ actions = [
     path("select", views.select, name="api-select"),
     path("settings", views.settings, name="api-settings"),
     path("preprocessing", views.preprocessing, name="api-preprocessing"),
+    path("study", views.study, name="api-study"),
     path("builds", views.builds, name="api-builds"),
 ]
 urlpatterns = [

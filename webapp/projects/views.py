@@ -93,6 +93,13 @@ def preprocessing(request: UserRequest, project_id: UUID) -> JsonResponse:
 
 
 @require_POST
+def study(request: UserRequest, project_id: UUID) -> JsonResponse:
+    found = project_get(owner=request.user, project_id=project_id)
+    services.study_again(project=found)
+    return JsonResponse(project_row(found))
+
+
+@require_POST
 def builds(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
     job = building.build_start(project=found, values=json_body(request))

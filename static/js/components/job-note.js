@@ -36,7 +36,13 @@ function failed({ job, edit, log, studio }) {
   const message = job.message || "Something we did not foresee stopped the job.";
   const kv = `<dl class="kv">${facts.map(([term, text]) => `<dt>${term}</dt><dd>${text}</dd>`).join("")}</dl>`;
   const what = job.kind === "study" ? "The study stopped" : "The build stopped";
-  return note("bad", `<div><h2>${what} at ${stageName(job.stage) || "the start"}</h2><p>${escape(message)}</p></div>${kv}${row(button("retry", "Retry as is", true), job.kind === "study" ? link(studio, "Back to the studio") : edit, log)}`);
+  return note("bad", `<div><h2>${what} at ${stageName(job.stage) || "the start"}</h2><p>${escape(message)}</p></div>${kv}${row(...failedActions(job, edit, studio), log)}`);
+}
+
+/* A file that was refused stays refused: then other files are the way on, not the same again. */
+function failedActions(job, edit, studio) {
+  if (job.stage === "INSPECT" && !job.reference) return [link("/", "Choose other files", true), button("retry", "Retry as is")];
+  return [button("retry", "Retry as is", true), job.kind === "study" ? link(studio, "Back to the studio") : edit];
 }
 
 function missed({ verdict, result, edit, log, job }) {

@@ -35,7 +35,7 @@ export function studyNote(study, warnings = []) {
   const link = study.job ? `<a href="/jobs/${study.job}/">Watch the study</a>` : "";
   if (study.state === "failed") {
     const where = study.stage ? `The study stopped at ${stageName(study.stage)}.` : "The study stopped.";
-    return `${note("bad", `<div><h2>${where}</h2><p>${escape(study.message || "Something we did not foresee stopped it. Your files are kept.")}</p></div><p class="small">${link.replace("Watch the study", "See what happened")}</p>`)}${warned}`;
+    return `${note("bad", `<div><h2>${where}</h2><p>${escape(study.message || "Something we did not foresee stopped it. Your files are kept.")}</p></div><p class="small">${link.replace("Watch the study", "See what happened")}${study.stage === "INSPECT" ? ' · <a href="/">Choose other files</a>' : ""}</p>`)}${warned}`;
   }
   const finished = study.finished ?? study.state === "ready";
   if (finished) return warned;

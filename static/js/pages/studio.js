@@ -224,9 +224,19 @@ view.table.table.addEventListener("lock-change", ({ detail: { layer, lock, actio
 /* ----- preprocessing, build ----- */
 function showError(error) {
   if (!(error instanceof ApiError)) throw error;
-  $("#build-error").textContent = error.message;
+  setText($("#build-error span"), error.message);
   $("#build-error").hidden = false;
+  $("#study-again").hidden = error.code !== "study_outdated";
 }
+
+$("#study-again").addEventListener("click", async () => {
+  try {
+    await post(api("/study"));
+    location.reload();
+  } catch (error) {
+    showError(error);
+  }
+});
 
 form.node.addEventListener("preprocessing-change", async ({ detail }) => {
   try {
@@ -262,7 +272,7 @@ const reload = throttle(() => {
 const hold = new Hold($("#goals"), reload);
 
 async function loadStudyCharts() {
-  const { job } = state.studio.study;
+  const job = state.studio?.study.job;
   if (job && isStudying(state.studio)) studyCharts.show(await get(`/api/jobs/${job}/figures`));
 }
 const refreshStudyCharts = throttle(() => !hold.postpones() && quietly(loadStudyCharts()), 1000);
