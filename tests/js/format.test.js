@@ -8,7 +8,7 @@ test("predictions have at most two significant digits", () => {
 });
 
 test("measurements have three significant digits", () => {
-  const cases = [[1.134, "1.13"], [10.42, "10.4"], [0.0512, "0.051"], [0.123, "0.123"], [104.4, "104"], [9.999, "10.0"]];
+  const cases = [[1.134, "1.13"], [10.42, "10.4"], [0.0512, "0.0512"], [0.123, "0.123"], [104.4, "104"], [9.999, "10.0"]];
   for (const [value, text] of cases) assert.equal(format.measured(value), text);
 });
 

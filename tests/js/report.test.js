@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gradeOf } from "../../static/js/components/gauge.js";
-import { gauges, headlineRows, verdict } from "../../static/js/lib/report.js";
+import { gauges, headlineRows, mixedFlips, verdict } from "../../static/js/lib/report.js";
 import { snippets } from "../../static/js/lib/snippets.js";
 import { legend, setTechniques, tile, titleOf } from "../../static/js/lib/techniques.js";
 import { withReasons } from "../../static/js/lib/why.js";
@@ -82,4 +82,20 @@ test("why is one clause with a figure", () => {
 
 test("a clause from the engine reads as a sentence of the page", () => {
   assert.equal(withReasons([{ layer: "a", why: "saves 9% of the latency" }])[0].why, "Saves 9 % of the latency");
+});
+
+test("flips show both kinds where there are both", () => {
+  const flips = (fixed, count) => Array.from({ length: count }, () => ({ fixed }));
+  const fixedAmong = (examples, most) => mixedFlips(examples, most).filter((flip) => flip.fixed).length;
+  assert.equal(fixedAmong([...flips(false, 40), ...flips(true, 1)], 12), 1);
+  assert.equal(fixedAmong([...flips(false, 30), ...flips(true, 20)], 12), 5);
+  assert.equal(mixedFlips([...flips(false, 2), ...flips(true, 20)], 12).length, 12);
+  assert.equal(mixedFlips([...flips(false, 2), ...flips(true, 2)], 12).length, 4);
+  assert.equal(fixedAmong([...flips(false, 1), ...flips(true, 90)], 12), 11);
+  assert.deepEqual(mixedFlips([], 12), []);
+});
+
+test("a reason that stacked techniques share is said once", () => {
+  const [row] = withReasons([{ layer: "a", why: "saves 18% of the latency; saves 18% of the latency" }]);
+  assert.equal(row.why, "Saves 18 % of the latency");
 });

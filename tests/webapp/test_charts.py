@@ -224,3 +224,26 @@ def test_sensitivity_fills_up_while_probes_come_in():
         "How far 2 single changes to 2 layers"
     )
     json.dumps(figure, allow_nan=False)
+
+
+def test_changes_stand_beside_their_classes_even_if_those_are_called_by_numbers():
+    rows = [
+        {"name": name, "before": 0.9, "after": 0.9 + gain, "n": 100}
+        for name, gain in (("8", 0.02), ("0", -0.03), ("3", 0.0))
+    ]
+    data = classes_data(rows)
+    notes = classes_figure(data)["layout"]["annotations"]
+    beside = {data["name"][note["y"]]: note["text"] for note in notes}
+    assert beside == {"0": "−3.0", "3": "+0.0", "8": "+2.0"}
+
+
+def test_layers_say_before_and_after_at_their_end():
+    rows = [
+        {"layer": "conv1", "ms_before": 4.66, "ms_after": 2.2},
+        {"layer": "fc", "ms_before": 1.0, "ms_after": 1.0},
+    ]
+    notes = layers_figure(layers_data(rows))["layout"]["annotations"]
+    assert [(note["y"], note["text"]) for note in notes] == [
+        (0, "4.7 → <b>2.2</b>"),
+        (1, "1.0"),
+    ]

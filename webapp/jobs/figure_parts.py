@@ -55,6 +55,25 @@ def note(text: str, y: float, name: str, anchor: str = "bottom") -> Json:
     }
 
 
+def row_values(texts: Sequence[str]) -> list[Json]:
+    """A text at the right end of each row of a chart by category, in the order of its rows."""
+    # By place, not by name: Plotly takes a category called "8" for the ninth.
+    return [
+        {
+            "name": "value",
+            "text": text,
+            "xref": "paper",
+            "x": 1,
+            "xanchor": "left",
+            "xshift": 8,
+            "y": place,
+            "yanchor": "middle",
+            "showarrow": False,
+        }
+        for place, text in enumerate(texts)
+    ]
+
+
 def line_trace(role: str, name: str, x: Sequence[Any], y: Sequence[Any], hover: str) -> Json:
     return {
         "type": "scatter",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from webapp.jobs.figure_parts import Json, base_layout, vertical
+from webapp.jobs.figure_parts import Json, base_layout, row_values, vertical
 from webapp.jobs.ticks import linear_ticks, two_digits
 
 Row = Mapping[str, Any]
@@ -61,7 +61,11 @@ def layers_figure(data: Json) -> Json:
     layout |= {"barmode": "group", "bargap": 0.3, "bargroupgap": 0.08}
     layout["yaxis"] |= {"autorange": "reversed", "showgrid": False, "type": "category"}
     layout["xaxis"] |= {"rangemode": "tozero", "nticks": 6}
-    layout["height"] = max(180, 70 + 24 * len(data["layers"]))
+    layout["annotations"] = row_values(
+        [a if a == b else f"{a} → <b>{b}</b>" for _, a, b, _ in texts]
+    )
+    layout["margin"] = {"r": 24 + 7 * max((len(a + b) for _, a, b, _ in texts), default=0)}
+    layout["height"] = max(180, 70 + 26 * len(data["layers"]))
     return {"data": bars, "layout": layout}
 
 
@@ -108,6 +112,9 @@ def classes_figure(data: Json) -> Json:
     layout["xaxis"] |= {"showgrid": True}
     layout["yaxis"] |= {"autorange": "reversed", "showgrid": False, "type": "category"}
     layout["shapes"] = [vertical(0.0)]
+    changes = [f"{value:+.1f}".replace("-", "−") for value in change]
+    layout["annotations"] = row_values(changes)
+    layout["margin"] = {"r": 48}
     layout["height"] = max(180, 80 + 26 * len(change))
     return {"data": [trace], "layout": layout}
 

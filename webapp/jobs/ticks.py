@@ -48,5 +48,5 @@ def two_digits(value: float) -> str:
         return "<0.01"
     exponent = math.floor(math.log10(abs(value)))
     rounded = float(f"{value:.1e}")
-    decimals = min(3, max(0, 1 - math.floor(math.log10(abs(rounded)))))
+    decimals = min(4, max(0, 1 - math.floor(math.log10(abs(rounded)))))
     return f"{rounded:,.0f}" if exponent >= 1 else f"{rounded:.{decimals}f}"

@@ -39,6 +39,7 @@ export class GoalPanel {
     goals.addEventListener("goal-input", () => this.moved());
     goals.addEventListener("goal-change", () => this.emit("goals-set"));
     goals.addEventListener("limit-change", () => this.emit("limits-set"));
+    this.showShares();
   }
 
   /** Normalised shares by goal. */

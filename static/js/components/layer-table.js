@@ -75,8 +75,8 @@ export class LayerTable {
     const fact = this.facts.get(row.layer);
     const lock = this.locks[row.layer];
     const options = this.offered.map((name) => this.option(row, name, fact.applicable?.[name], lock));
-    const free = lock ? `<button type="button" class="btn" data-action="free" data-key="free:${escape(row.layer)}">Let the selector choose</button>` : "";
-    const undo = row.undo ? `<p class="small muted">${escape(undoText(row.undo))}</p>` : "";
+    const free = lock ? `<button type="button" class="btn" style="justify-self:start" data-action="free" data-key="free:${escape(row.layer)}">Let the selector choose</button>` : "";
+    const undo = row.undo ? `<p class="small muted">${escape(undoText(row.undo, this.micro))}</p>` : "";
     return `<tr class="detail-row" data-layer="${escape(row.layer)}"><td colspan="7" class="full"><div class="stack close"><ul class="options">${options.join("")}</ul>${undo}${free}</div></td></tr>`;
   }
 
@@ -148,9 +148,9 @@ export class LayerTable {
   }
 }
 
-function undoText(undo) {
+function undoText(undo, micro) {
   const parts = [];
-  if (undo.latency_ms) parts.push(`${predicted(Math.abs(undo.latency_ms))} ms ${undo.latency_ms > 0 ? "slower" : "faster"}`);
+  if (undo.latency_ms) parts.push(`${micro ? `${predicted(1000 * Math.abs(undo.latency_ms))} µs` : `${predicted(Math.abs(undo.latency_ms))} ms`} ${undo.latency_ms > 0 ? "slower" : "faster"}`);
   if (Math.abs(undo.size_bytes ?? 0) >= 1) parts.push(`${bytes(Math.abs(undo.size_bytes))} ${undo.size_bytes > 0 ? "larger" : "smaller"}`);
   if (Math.abs(undo.drop_points ?? 0) >= 0.05) parts.push(`${Math.abs(undo.drop_points).toFixed(1)} points ${undo.drop_points < 0 ? "more" : "less"} accurate`);
   if (!parts.length) return "";

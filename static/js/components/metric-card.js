@@ -1,7 +1,7 @@
 // One headline number: arrow, ratio, absolute before → after with its band, badge. Never colour alone.
 import { setText } from "../lib/dom.js";
 import { evidenceText, tierOf } from "../lib/evidence.js";
-import { bytes, bytesRange, percent, predicted, ratio, range, signed } from "../lib/format.js";
+import { bytes, bytesRange, measured, measuredRatio, percent, predicted, ratio, range, signed } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 
 const SHELL = `<header></header><p class="value"><span class="arrow"></span><span class="number"></span><small></small></p>
@@ -46,13 +46,15 @@ export function costView(base, estimate, { show, span = range, unit, words }) {
   const better = gain >= 1;
   const shown = better ? gain : 1 / gain;
   const same = ratio(shown) === "1.0×";
+  const isKnown = estimate.label === "measured" || estimate.label === "exact";
+  const write = isKnown && show === predicted ? measured : show;
   // A band of a few percent is said by the badge alone; the line stays one line.
   const exact = estimate.label === "exact" || estimate.high <= 1.05 * estimate.value;
   return {
-    number: same ? "1.0×" : ratio(shown),
+    number: same ? "1.0×" : (isKnown ? measuredRatio : ratio)(shown),
     unit: same ? "unchanged" : words[better ? 0 : 1],
-    from: `${show(base)} → `,
-    to: `${show(estimate.value)}${unit}`,
+    from: `${write(base)} → `,
+    to: `${write(estimate.value)}${unit}`,
     band: exact ? "" : `(${span(estimate.low, estimate.high)})`,
     label: estimate.label,
     text: evidenceText(estimate.label, estimate.low / estimate.value, estimate.high / estimate.value),

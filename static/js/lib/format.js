@@ -15,7 +15,7 @@ export function significant(value, digits) {
   const size = Math.abs(value);
   if (size < 0.005) return "<0.01";
   const exponent = Math.floor(Math.log10(size));
-  const decimals = Math.min(Math.max(0, digits - 1 - exponent), 3);
+  const decimals = Math.min(Math.max(0, digits - 1 - exponent), 4);
   const rounded = Number(size.toPrecision(Math.max(1, Math.min(digits, exponent + 1 + decimals))));
   const text = rounded >= 1000 ? grouped(rounded) : rounded.toFixed(decimalsOf(rounded, digits, decimals));
   return value < 0 ? MINUS + text : text;

@@ -55,7 +55,7 @@ function hostRow(report) {
     before: `${measured(before.p50)} ms`,
     after: `${measured(after.p50)} ms`,
     ...gain(report.ratios.host_latency, "faster", "slower", measuredRatio),
-    note: spread ? `${range(spread[0], spread[1], measured)}×` : "",
+    note: spread && measured(spread[0]) !== measured(spread[1]) ? `${range(spread[0], spread[1], measured)}×` : "",
     label: "measured",
     evidence: rounds,
     expected: expected ? `${predicted(expected.result)} ms (${range(expected.low, expected.high)})` : "–",
@@ -134,4 +134,12 @@ export function gauges(report, bestLog2) {
     ["Energy", share(ratios.target_energy, bestLog2?.energy), `${ratio(ratios.target_energy)} less, predicted`],
     ["Storage", share(ratios.size, bestLog2?.storage), `${measuredRatio(ratios.size)} smaller, exact`],
   ];
+}
+
+/** Flips to show: fixed and broken in their shares, but at least one of each kind that there is. */
+export function mixedFlips(examples, most) {
+  const [fixed, broken] = [true, false].map((side) => examples.filter((flip) => flip.fixed === side));
+  const share = Math.round((most * fixed.length) / Math.max(1, examples.length));
+  const nFixed = Math.min(fixed.length, Math.max(most - broken.length, Math.min(most - Math.sign(broken.length), Math.max(share, 1))));
+  return [...broken.slice(0, most - nFixed), ...fixed.slice(0, nFixed)];
 }

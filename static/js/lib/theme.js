@@ -63,9 +63,11 @@ const paintShape = (t) => (shape) =>
     ? { ...shape, fillcolor: alpha(t.bad, 0.03), line: { width: 0 }, layer: "below" }
     : { ...shape, line: { ...shape.line, ...(shape.name === "limit" ? { color: t.bad, width: 1.2, dash: "5px,4px" } : { color: t["line-strong"], width: 1 }) } };
 
+const NOTE_INK = { limit: (t) => t.bad, label: (t) => t.ink, value: (t) => t["ink-2"] };
+
 const paintNote = (t) => (note) => ({
   ...note, showarrow: false, bgcolor: alpha(t.surface, 0.75), borderpad: 1,
-  font: { size: 11.5, color: note.name === "limit" ? t.bad : note.name === "label" ? t.ink : t["ink-3"] },
+  font: { size: 11.5, color: NOTE_INK[note.name]?.(t) ?? t["ink-3"] },
 });
 
 /** A copy of the figure with the colours of the tokens; the figure from Python stays untouched. */

@@ -15,8 +15,12 @@ export function withReasons(rows, isTreatable = () => true) {
   });
 }
 
-/* The engine's clauses begin small and set no space before the percent sign; the pages do both. */
-const sentence = (text) => (text[0].toUpperCase() + text.slice(1)).replace(/(\d)%/g, "$1 %");
+/* The engine's clauses begin small, set no space before the percent sign, and of stacked techniques each
+   says the same; the pages write them as one sentence. */
+function sentence(text) {
+  const clauses = [...new Set(text.split("; "))].join("; ");
+  return (clauses[0].toUpperCase() + clauses.slice(1)).replace(/(\d)%/g, "$1 %");
+}
 
 function reason(row, totalMs, treatable) {
   const time = `${share(row.ms_before, totalMs)} of the time`;

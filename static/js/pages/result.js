@@ -1,24 +1,25 @@
 // Report: decide, convince others, take the file.
 import "../components/plot-figure.js";
 import { gauge } from "../components/gauge.js";
+import { inputPicture } from "../components/input-picture.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
 import { $, escape, pageData, segmented, setText } from "../lib/dom.js";
 import { count, duration, exactBytes, percent, predicted, shortHash, whole } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { STATE_LOOK } from "../lib/limits.js";
 import { badge, beforeAfter, note } from "../lib/markup.js";
-import { gauges, headlineRows, targetTitle, verdict } from "../lib/report.js";
+import { gauges, headlineRows, mixedFlips, targetTitle, verdict } from "../lib/report.js";
 import { GOALS } from "../lib/score.js";
 import { snippets } from "../lib/snippets.js";
 import { withReasons } from "../lib/why.js";
 import { legend, setTechniques, tile, titleOf } from "../lib/techniques.js";
 
 const MICRO_BELOW_MS = 0.2; // below, layers are told in microseconds
-const { job, report, figures = {}, techniques = {}, best_log2: bestLog2 = null, flips = null } = pageData();
+const { job, report, figures = {}, techniques = {}, best_log2: bestLog2 = null } = pageData();
 const layers = withReasons(report.layers ?? []);
 const micro = layers.length > 0 && report.predicted.latency_ms.baseline < MICRO_BELOW_MS;
 const showTime = micro ? (ms) => predicted(1000 * ms) : predicted;
-const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "report.json": "all numbers on this page", "report.html": "this page as one file", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "bundle.zip": "everything, with recipe and seed", SHA256SUMS: "checksums of all files", README: "three lines to load it", "README.md": "three lines to load it" };
+const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "bundle.zip": "everything, with recipe and seed", "report.html": "this page as one file", "report.json": "all numbers on this page", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "README.md": "three lines to load it", SHA256SUMS: "checksums of all files" };
 
 setTechniques(techniques);
 
@@ -63,13 +64,20 @@ $("#classes").figure = figures.classes ?? null;
 $("#layers-card").hidden = !figures.layers && !layers.length;
 
 /* ----- flips ----- */
+const MOST_FLIPS = 12;
 function showFlips() {
   const { lost = 0, gained = 0, examples = [] } = report.flipped ?? {};
   $("#flips-card").hidden = !(lost + gained);
   setText($("#flips-count"), `${whole(lost + gained)} of ${whole(report.result.n_test)} changed: ${whole(gained)} fixed, ${whole(lost)} broken`);
-  $("#flips").innerHTML = examples.slice(0, 12).map((flip, i) => `<div>${flipPicture(flips?.[i])}<span class="pill ${flip.fixed ? "good" : "bad"}">${flip.fixed ? "fixed" : "broken"}</span> <span class="muted">${percent(flip.confidence_after, 0)}</span><br><span class="muted">truth ${escape(flip.truth)}</span><br>${escape(flip.before)} → <b>${escape(flip.after)}</b><br><span class="muted">row ${flip.index}</span></div>`).join("");
+  $("#flips").replaceChildren(...mixedFlips(examples, MOST_FLIPS).map(flipCard));
 }
-const flipPicture = (picture) => (picture ? `<img src="${escape(picture)}" alt="" width="108" height="108">` : "");
+function flipCard(flip) {
+  const card = document.createElement("div");
+  card.innerHTML = `<span class="pill ${flip.fixed ? "good" : "bad"}">${flip.fixed ? "fixed" : "broken"}</span> <span class="muted">${percent(flip.confidence_after, 0)}</span><br><span class="muted">truth ${escape(flip.truth)}</span><br>${escape(flip.before)} → <b>${escape(flip.after)}</b><br><span class="muted">row ${flip.index}</span>`;
+  const picture = flip.input && inputPicture(flip.input, `Example ${flip.index}, truth ${flip.truth}`);
+  if (picture) card.prepend(picture);
+  return card;
+}
 showFlips();
 
 /* ----- recipe ----- */
@@ -79,7 +87,7 @@ function showRecipe() {
   $("#recipe tbody").innerHTML = rows.join("") || '<tr><td colspan="4" class="muted">Nothing was changed: no technique paid within your limits.</td></tr>';
   const used = layers.length ? layers.map((row) => row.technique) : (report.recipe ?? []).map((step) => step.technique).filter((name) => name !== "int8");
   $("#tech-legend").innerHTML = legend(used.length ? used : ["keep"], layers.some((row) => row.int8));
-  const skipped = (report.skipped ?? []).map((step) => `${step.layer}: ${step.reason}`);
+  const skipped = (report.skipped ?? []).map((step) => `${step.layer}: ${step.reason.replace(/\.$/, "")}`);
   if (skipped.length) $("#recipe").insertAdjacentHTML("afterend", `<p class="small muted" style="padding:12px 16px">Not applied: ${escape(skipped.join("; "))}.</p>`);
 }
 const paramsText = (params) => Object.entries(params ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? predicted(value) : value}`).join(", ");
@@ -89,7 +97,9 @@ const layerRow = (row) => `<tr><td class="full"><span class="mono">${escape(row.
 showRecipe();
 
 /* ----- downloads ----- */
-const files = [...(job.artifacts ?? [])].sort((a, b) => Number(b.primary) - Number(a.primary));
+const usual = Object.keys(FILE_USE);
+const rank = ({ name, primary }) => (primary ? -1 : usual.includes(name) ? usual.indexOf(name) : usual.length);
+const files = [...(job.artifacts ?? [])].sort((a, b) => rank(a) - rank(b));
 $("#files tbody").innerHTML = files.map((file) => `<tr><td class="mono full wrap-anywhere">${escape(file.name)}</td><td class="full muted">${escape(FILE_USE[file.name] ?? file.format)}</td><td class="n">${exactBytes(file.size_bytes)}</td>
   <td class="mono muted nowrap"><span title="${file.sha256}">${shortHash(file.sha256)}</span> <button type="button" class="btn quiet mini no-print" data-copy="${file.sha256}" aria-label="Copy SHA-256 of ${escape(file.name)}">Copy</button></td>
   <td class="n full no-print"><a class="btn${file.primary ? " primary" : ""}" href="${escape(file.url)}" download aria-label="Download ${escape(file.name)}">${ICONS.save}Download</a></td></tr>`).join("");
