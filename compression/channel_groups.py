@@ -8,49 +8,28 @@ channels in a way no surgery follows locks the groups it touches, with the reaso
 from __future__ import annotations
 
 import math
-import operator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
 
-from compression.shape_modules import Permute, Reshape, StridedSlice
-from compression.types import ChannelGroup, Shape
+from compression.channel_pool import ChannelPool, Layout, Segments
+from compression.channel_rules import (
+    CONVOLUTIONS,
+    JOINING_FUNCTIONS,
+    TRANSPOSED_CONVOLUTIONS,
+    UNARY_FUNCTIONS,
+    effect,
+    layout_behind,
+)
+from compression.constant_modules import Repeated
+from compression.shape_modules import Reshape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Segments = tuple[tuple[int, int], ...]
-
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
-PADS = (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d)
-CHANNEL_WISE = (
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d),
-    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d),
-    *(nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.LeakyReLU, nn.Hardsigmoid),
-    *(nn.Hardswish, nn.SiLU, nn.GELU, nn.ELU, nn.SELU, nn.Softplus, nn.Mish, nn.PReLU),
-    *(nn.Dropout, nn.Identity, nn.LocalResponseNorm),
-)
-"""Layers whose output channel depends on the same input channel (or nearly, for the last)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where a tensor keeps its channels.
-
-    ``axis`` counts the batch. ``segments`` are ``(group, channels)`` in order; each channel stands
-    for ``multiplier`` neighbouring entries of the axis (more than 1 behind a flatten).
-    """
-
-    axis: int
-    segments: Segments
-    multiplier: int = 1
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Channels of each segment."""
-        return tuple(channels for _, channels in self.segments)
+    from compression.types import ChannelGroup, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,46 +54,14 @@ def find_channel_groups(module: fx.GraphModule, shapes: Mapping[str, Shape]) -> 
     return finder.result()
 
 
-@dataclass
-class _Pool:
-    """Union-find over group ids."""
-
-    parents: list[int] = field(default_factory=list)
-    channels: list[int] = field(default_factory=list)
-    reasons: dict[int, str] = field(default_factory=dict)
-    writers: list[tuple[int, str]] = field(default_factory=list)
-    readers: list[tuple[int, str]] = field(default_factory=list)
-
-    def new(self, channels: int, reason: str = "") -> int:
-        self.parents.append(len(self.parents))
-        self.channels.append(channels)
-        if reason:
-            self.reasons[len(self.parents) - 1] = reason
-        return len(self.parents) - 1
-
-    def root(self, group: int) -> int:
-        while self.parents[group] != group:
-            group = self.parents[group]
-        return group
-
-    def unite(self, first: int, second: int) -> None:
-        first, second = sorted((self.root(first), self.root(second)))
-        self.parents[second] = first
-        if second in self.reasons:
-            self.reasons.setdefault(first, self.reasons[second])
-
-    def lock(self, layout: Layout, reason: str) -> None:
-        for group, _ in layout.segments:
-            self.reasons.setdefault(self.root(group), reason)
-
-
 class _Finder:
     def __init__(self, module: fx.GraphModule, shapes: Mapping[str, Shape]) -> None:
         self.module = module
         self.shapes = shapes
-        self.pool = _Pool()
+        self.pool = ChannelPool()
         self.reads: dict[str, Layout] = {}
         self.writes: dict[str, Layout] = {}
+        self.constants: set[str] = set()
 
     def visit(self, node: fx.Node) -> None:
         if node.op == "placeholder":
@@ -138,23 +85,39 @@ class _Finder:
             return self._convolution(node, layer, source)
         if isinstance(layer, nn.Linear):
             return self._linear(node, layer, source)
-        if isinstance(layer, CHANNEL_WISE):
-            return source
         if isinstance(layer, nn.Softmax | nn.LogSoftmax):
-            if not any(user.op == "output" for user in node.users):
+            if layer.dim == source.axis and not any(u.op == "output" for u in node.users):
                 self.pool.lock(source, f"{node.name} weighs the channels against each other")
             return source
+        if isinstance(layer, nn.LayerNorm | nn.GroupNorm):
+            return self._norm(node, layer, source)
         if isinstance(layer, nn.Flatten | Reshape):
             return self._reshape(node, source)
-        if isinstance(layer, Permute):
-            return Layout(layer.axes.index(source.axis), source.segments, source.multiplier)
-        if isinstance(layer, PADS) and len(layer.padding) <= 2 * (
-            self._rank(node) - 1 - source.axis
-        ):
-            return source
-        if isinstance(layer, StridedSlice) and all(s[0] != source.axis for s in layer.slices):
-            return source
-        return self._opaque(node, source)
+        if isinstance(layer, TRANSPOSED_CONVOLUTIONS):
+            return self._opaque(node, source)
+        if isinstance(layer, Repeated):
+            return self._constant(node, layer)
+        old, new = self.shapes[node.all_input_nodes[0].name], self.shapes[node.name]
+        return layout_behind(layer, source, old, new) or self._opaque(node, source)
+
+    def _norm(
+        self, node: fx.Node, layer: nn.LayerNorm | nn.GroupNorm, source: Layout
+    ) -> Layout:
+        """A norm over the channels fixes them; a layer norm over other axes leaves them alone."""
+        first = 1
+        if isinstance(layer, nn.LayerNorm):
+            first = self._rank(node) - len(layer.normalized_shape)
+        if source.axis >= first:
+            self.pool.lock(source, effect(node.name, layer))
+        return source
+
+    def _constant(self, node: fx.Node, layer: Repeated) -> Layout:
+        """A constant joins whatever layout it meets; its channels are fixed."""
+        shape = self.shapes[node.name]
+        axis = max(1, len(shape))
+        group = self.pool.new(shape[-1] if shape else 1, effect(node.name, layer))
+        self.constants.add(node.name)
+        return Layout(axis, self._one(group))
 
     def _convolution(
         self, node: fx.Node, layer: nn.Conv1d | nn.Conv2d, source: Layout
@@ -186,39 +149,47 @@ class _Finder:
 
     def _misread(self, node: fx.Node, source: Layout, axis: int, channels: int) -> Layout:
         """What a layer reads as channels although it is something else: nobody may narrow it."""
-        reason = f"{node.name} reads positions as channels"
+        reason = self.pool.reason(source) or f"{node.name} reads positions as channels"
         self.pool.lock(source, reason)
         self.reads[node.name] = Layout(axis, self._one(self.pool.new(channels, reason)))
         return self.reads[node.name]
 
     def _reshape(self, node: fx.Node, source: Layout) -> Layout:
+        """Channels stay together when as many values lie before them as did, and they fill an axis."""
         old, new = self.shapes[node.all_input_nodes[0].name], self.shapes[node.name]
-        if source.axis == 1:
-            if old[0] == new[0]:
-                return source
-            ratio = new[0] / old[0] * source.multiplier
-            if (
-                math.prod(new[1:]) * new[0] == math.prod(old)
-                and ratio >= 1
-                and ratio.is_integer()
-            ):
-                return Layout(1, source.segments, int(ratio))
+        at = source.axis - 1
+        before = math.prod(old[:at])
+        for axis, size in enumerate(new):
+            if math.prod(new[:axis]) == before and size >= old[at]:
+                if size == old[at]:
+                    return replace(source, axis=axis + 1)
+                behind = size // old[at]
+                if size % old[at] == 0 and math.prod(old[at + 1 :]) % behind == 0:
+                    # a flatten: each channel now stands for neighbouring entries
+                    multiplier = source.multiplier * behind
+                    return Layout(axis + 1, source.segments, multiplier)
         return self._opaque(node, source)
 
     def _opaque(self, node: fx.Node, *sources: Layout) -> Layout:
         """A node that no surgery follows: what it reads and what it writes keep their width."""
-        reason = f"{node.name} moves or mixes channels"
+        kind: object = node.target
+        if node.op == "call_module":
+            kind = self.module.get_submodule(str(node.target))
+        reason = effect(node.name, kind)
         for source in sources:
             self.pool.lock(source, reason)
         shape = self.shapes[node.name]
         return Layout(1, self._one(self.pool.new(shape[0] if shape else 1, reason)))
 
     def _function(self, node: fx.Node) -> Layout:
-        sources = [self.writes[n.name] for n in _tensors(node.args)]
-        if node.target in (operator.add, operator.mul, operator.sub):
+        names = [n.name for n in _tensors(node.args)]
+        sources = [self.writes[name] for name in names]
+        if node.target in UNARY_FUNCTIONS:
+            return sources[0]
+        if node.target in JOINING_FUNCTIONS:
             return self._unite(node, sources)
         if node.target is torch.cat:
-            return self._concatenate(node, sources)
+            return self._concatenate(node, names)
         return self._opaque(node, *sources)
 
     def _unite(self, node: fx.Node, sources: list[Layout]) -> Layout:
@@ -238,18 +209,31 @@ class _Finder:
                     self.pool.unite(mine, theirs)
         return first
 
-    def _concatenate(self, node: fx.Node, sources: list[Layout]) -> Layout:
+    def _concatenate(self, node: fx.Node, names: list[str]) -> Layout:
         dim = int(node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0))  # type: ignore[arg-type]
-        axis, multiplier = sources[0].axis, sources[0].multiplier
-        if any((s.axis, s.multiplier) != (axis, multiplier) for s in sources):
-            return self._opaque(node, *sources)
+        computed = [self.writes[name] for name in names if name not in self.constants]
+        axis, multiplier = computed[0].axis, computed[0].multiplier
+        if any((s.axis, s.multiplier) != (axis, multiplier) for s in computed):
+            return self._opaque(node, *computed)
         if dim % self._rank(node) != axis:
-            return self._unite(node, sources)
+            if len(computed) < len(names):
+                self.pool.lock(computed[0], f"{node.name} joins a constant to the channels")
+            return self._unite(node, computed)
+        sources = [self._part(name, axis, multiplier) for name in names]
         layout = Layout(
             axis, tuple(s for source in sources for s in source.segments), multiplier
         )
         self.reads[node.name] = layout
         return layout
+
+    def _part(self, name: str, axis: int, multiplier: int) -> Layout:
+        """A part of a concatenation along the channels, constants included."""
+        if name not in self.constants:
+            return self.writes[name]
+        channels = self.shapes[name][axis - 1] // multiplier
+        return Layout(
+            axis, self._one(self.pool.new(channels, f"{name} is a constant")), multiplier
+        )
 
     def _rank(self, node: fx.Node) -> int:
         """Axes of the node's output, the batch among them."""
@@ -274,23 +258,9 @@ class _Finder:
             return Layout(layout.axis, segments, layout.multiplier)
 
         return Channels(
-            tuple(self._group(root, number) for root, number in ids.items()),
+            tuple(self.pool.group(root, number) for root, number in ids.items()),
             {name: final(layout) for name, layout in self.reads.items()},
             {name: final(layout) for name, layout in self.writes.items()},
-        )
-
-    def _group(self, root: int, number: int) -> ChannelGroup:
-        def names(pairs: list[tuple[int, str]]) -> tuple[str, ...]:
-            return tuple(dict.fromkeys(n for g, n in pairs if self.pool.root(g) == root))
-
-        writers = names(self.pool.writers)
-        return ChannelGroup(
-            id=number,
-            channels=self.pool.channels[root],
-            leader=writers[0] if writers else "",
-            writers=writers,
-            readers=names(self.pool.readers),
-            reason=self.pool.reasons.get(root, ""),
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compression.onnx_probing import quiet_session
+from compression.runtime import quiet_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compression.onnx_probing import quiet_session
 from compression.op_models import single_op_onnx
+from compression.runtime import quiet_session
 from compression.types import OpSpec, Precision
 
 if TYPE_CHECKING:

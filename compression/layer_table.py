@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx, nn
 
-from compression.shape_modules import Permute, Reshape, StridedSlice
+from compression.constant_modules import ConstantOperand, Einsum, Masked, Repeated
+from compression.shape_modules import (
+    Expanded,
+    Permute,
+    Picked,
+    Reduced,
+    Reshape,
+    Resized,
+    StridedSlice,
+)
 from compression.types import LayerKind, LayerProfile, Shape
+from compression.untouched import Untouched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from compression.channel_groups import Channels, Layout
+    from compression.channel_groups import Channels
+    from compression.channel_pool import Layout
 
 POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d)
 OP_WORDS: Mapping[object, str] = {
@@ -47,6 +58,19 @@ OP_WORDS: Mapping[object, str] = {
     nn.Softplus: "softplus",
     nn.Mish: "mish",
     nn.PReLU: "prelu",
+    nn.CELU: "celu",
+    nn.Softsign: "softsign",
+    nn.Threshold: "thresholded_relu",
+    nn.ConvTranspose1d: "transposed_conv",
+    nn.ConvTranspose2d: "transposed_conv",
+    nn.LayerNorm: "layer_norm",
+    nn.GroupNorm: "group_norm",
+    nn.InstanceNorm1d: "instance_norm",
+    nn.InstanceNorm2d: "instance_norm",
+    nn.ReflectionPad1d: "pad",
+    nn.ReflectionPad2d: "pad",
+    nn.ReplicationPad1d: "pad",
+    nn.ReplicationPad2d: "pad",
     nn.LocalResponseNorm: "local_response_norm",
     nn.Flatten: "flatten",
     nn.Softmax: "softmax",
@@ -57,12 +81,29 @@ OP_WORDS: Mapping[object, str] = {
     Reshape: "reshape",
     Permute: "transpose",
     StridedSlice: "slice",
+    Picked: "gather",
+    Expanded: "expand",
+    Repeated: "constant",
+    Masked: "where",
+    Resized: "resize",
+    Einsum: "einsum",
+    operator.truediv: "divide",
+    operator.neg: "negate",
+    torch.pow: "power",
     operator.add: "add",
     operator.sub: "subtract",
     operator.mul: "multiply",
     torch.cat: "concat",
 }
-"""What the layer table calls each module type and function."""
+"""What the layer table calls each module type and function, unless the function's own name is fine."""
+
+UNTOUCHED: Mapping[object, str] = {
+    nn.ConvTranspose1d: "a transposed convolution passes through as it is: no technique treats it.",
+    nn.ConvTranspose2d: "a transposed convolution passes through as it is: no technique treats it.",
+    torch.matmul: "it multiplies computed tensors with each other: it holds no weights.",
+    Einsum: "it multiplies tensors by a formula, which no technique treats.",
+}
+"""Why layers that hold weights or cost time pass through as they are."""
 
 
 def node_shapes(module: fx.GraphModule, input_shape: Shape) -> dict[str, Shape]:
@@ -120,6 +161,9 @@ def _row(
         "in_multiplier": reads.multiplier,
         "in_groups": reads.segments,
         "out_group": _single_group(writes),
+        "in_axis": reads.axis - 1,
+        "out_axis": writes.axis - 1,
+        "untouched": _untouched(layer if layer is not None else node.target),
         "params": sum(p.numel() for p in layer.parameters()) if layer is not None else 0,
     }
     if isinstance(layer, nn.Conv1d | nn.Conv2d):
@@ -128,6 +172,10 @@ def _row(
         values |= _dense(layer, in_shape, reads)
     elif isinstance(layer, POOLS):
         values |= _pool(layer, len(out_shape) - 1)
+    elif isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d):
+        values["macs"] = layer.weight.numel() * math.prod(in_shape[1:])
+    elif node.target is torch.matmul:
+        values["macs"] = math.prod(out_shape) * in_shape[-1]
     return LayerProfile(**values)
 
 
@@ -166,7 +214,18 @@ def _pool(layer: Any, spatial: int) -> dict[str, Any]:
     }
 
 
+def _untouched(kind: object) -> str:
+    if isinstance(kind, Untouched):
+        word = kind.node.op_type
+        return f"the operator {word} passes through as it is: no technique knows it."
+    return UNTOUCHED.get(type(kind) if isinstance(kind, nn.Module) else kind, "")
+
+
 def _op_word(node: fx.Node, layer: nn.Module | None) -> str:
+    if isinstance(layer, ConstantOperand | Reduced):
+        return layer.kind if isinstance(layer, ConstantOperand) else f"reduce_{layer.kind}"
+    if isinstance(layer, Untouched):
+        return layer.node.op_type.lower()
     kind: object = type(layer) if layer is not None else node.target
     return OP_WORDS.get(kind, getattr(kind, "__name__", "other").lower())
 

@@ -1,23 +1,20 @@
-"""What each layer is in ONNX: one function a kind, one table."""
+"""What each layer is in ONNX: one function a kind; the table of all kinds."""
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
 
-from compression.onnx_writer import OnnxWriter
-from compression.shape_modules import Permute, Reshape, StridedSlice
+from compression.onnx_activation_emitters import ACTIVATION_EMITTERS
+from compression.onnx_movement_emitters import MOVEMENT_EMITTERS
+from compression.onnx_writer import Emit, OnnxWriter, simple
 
 if TYPE_CHECKING:
-    from compression.types import Shape
+    from collections.abc import Mapping, Sequence
 
-Emit = Callable[[OnnxWriter, fx.Node, Any, str], None]
-"""Writes a node: ``(writer, fx node, its module if it calls one, name of the output tensor)``."""
+    from compression.types import Shape
 
 
 def _window(
@@ -100,174 +97,89 @@ def _average_pool(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> No
     writer.add("AveragePool", [source], out, **attributes)
 
 
-def _simple(op: str, attributes: Callable[[Any], dict[str, Any]] = lambda _: {}) -> Emit:
-    def emit_one(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:
-        writer.add(op, [writer.source(node)], out, **attributes(layer))
+def _transposed_convolution(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:
+    attributes: dict[str, Any] = {"kernel_shape": list(layer.kernel_size)}
+    if set(layer.stride) != {1}:
+        attributes["strides"] = list(layer.stride)
+    if any(layer.padding):
+        attributes["pads"] = [*layer.padding, *layer.padding]
+    if any(layer.output_padding):
+        attributes["output_padding"] = list(layer.output_padding)
+    if set(layer.dilation) != {1}:
+        attributes["dilations"] = list(layer.dilation)
+    if layer.groups != 1:
+        attributes["group"] = layer.groups
+    inputs = [writer.source(node), writer.floats(layer.weight)]
+    if layer.bias is not None:
+        inputs.append(writer.floats(layer.bias))
+    writer.add("ConvTranspose", inputs, out, name=node.name, **attributes)
 
-    return emit_one
 
-
-def _two(op: str) -> Emit:
-    def emit_one(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:
-        del layer
-        writer.add(op, [_operand(writer, arg) for arg in node.args], out)
-
-    return emit_one
-
-
-def _operand(writer: OnnxWriter, arg: Any) -> str:
-    return writer.tensors[arg.name] if isinstance(arg, fx.Node) else writer.floats(float(arg))
-
-
-def _clip(writer: OnnxWriter, node: fx.Node, layer: nn.Hardtanh, out: str) -> None:
-    bounds = {"min": float(layer.min_val), "max": float(layer.max_val)}
-    known = {name: value for name, value in bounds.items() if math.isfinite(value)}
-    if writer.opset < 11:
-        writer.add("Clip", [writer.source(node)], out, **known)
+def _layer_norm(writer: OnnxWriter, node: fx.Node, layer: nn.LayerNorm, out: str) -> None:
+    source, count = writer.source(node), len(layer.normalized_shape)
+    scale = writer.floats(layer.weight)
+    bias: torch.Tensor | None = layer.bias
+    inputs = [scale] if bias is None else [scale, writer.floats(bias)]
+    if writer.opset >= 17:
+        writer.add(
+            "LayerNormalization", [source, *inputs], out, axis=-count, epsilon=float(layer.eps)
+        )
         return
-    inputs = [writer.floats(known[name]) if name in known else "" for name in ("min", "max")]
-    writer.add("Clip", [writer.source(node), *inputs], out)
-
-
-def _hard_swish(writer: OnnxWriter, node: fx.Node, layer: nn.Module, out: str) -> None:
-    source = writer.source(node)
-    if writer.opset >= 14:
-        writer.add("HardSwish", [source], out)
-    else:
-        gate = writer.add("HardSigmoid", [source], alpha=1 / 6, beta=0.5)
-        writer.add("Mul", [source, gate], out)
-    del layer
-
-
-def _silu(writer: OnnxWriter, node: fx.Node, layer: nn.Module, out: str) -> None:
-    source = writer.source(node)
-    writer.add("Mul", [source, writer.add("Sigmoid", [source])], out)
-    del layer
-
-
-def _mish(writer: OnnxWriter, node: fx.Node, layer: nn.Module, out: str) -> None:
-    source = writer.source(node)
-    gate = writer.add("Tanh", [writer.add("Softplus", [source])])
-    writer.add("Mul", [source, gate], out)
-    del layer
-
-
-def _gelu(writer: OnnxWriter, node: fx.Node, layer: nn.GELU, out: str) -> None:
-    source = writer.source(node)
-    if writer.opset >= 20:
-        writer.add("Gelu", [source], out, approximate=layer.approximate)
-        return
-    if layer.approximate == "tanh":
-        cube = writer.add("Mul", [writer.add("Mul", [source, source]), source])
-        inner = writer.add("Add", [source, writer.add("Mul", [cube, writer.floats(0.044715)])])
-        scaled = writer.add("Mul", [inner, writer.floats(math.sqrt(2 / math.pi))])
-        gate = writer.add("Tanh", [scaled])
-    else:
-        gate = writer.add("Erf", [writer.add("Div", [source, writer.floats(math.sqrt(2))])])
-    half = writer.add("Mul", [source, writer.floats(0.5)])
-    writer.add("Mul", [half, writer.add("Add", [gate, writer.floats(1.0)])], out)
-
-
-def _prelu(writer: OnnxWriter, node: fx.Node, layer: nn.PReLU, out: str) -> None:
-    spatial = len(writer.in_shape(node)) - 1
-    slope = layer.weight.reshape(-1, *[1] * spatial)
-    writer.add("PRelu", [writer.source(node), writer.floats(slope)], out)
-
-
-def _pad(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:
     rank = len(writer.in_shape(node)) + 1
-    pairs = [*zip(layer.padding[::2], layer.padding[1::2], strict=True)][::-1]
-    pairs = [(0, 0)] * (rank - len(pairs)) + pairs
-    pads = [b for b, _ in pairs] + [a for _, a in pairs]
-    source, fill = writer.source(node), float(layer.value)
-    if writer.opset < 11:
-        writer.add("Pad", [source], out, pads=pads, value=fill)
-        return
-    inputs = [source, writer.integers(pads)]
-    writer.add("Pad", inputs + ([writer.floats(fill)] if fill else []), out)
+    axes = list(range(rank - count, rank))  # older opsets: what exporters of their time wrote
+    centred = writer.add("Sub", [source, writer.add("ReduceMean", [source], axes=axes)])
+    squares = writer.add("Mul", [centred, centred])
+    spread = writer.add("ReduceMean", [squares], axes=axes)
+    spread = writer.add("Sqrt", [writer.add("Add", [spread, writer.floats(layer.eps)])])
+    result = writer.add("Div", [centred, spread])
+    for op, value in zip(("Mul", "Add"), inputs, strict=False):
+        last = value == inputs[-1]
+        result = writer.add(op, [result, value], out if last else "")
 
 
-def _slice(writer: OnnxWriter, node: fx.Node, layer: StridedSlice, out: str) -> None:
-    axes, starts, ends, steps = (list(column) for column in zip(*layer.slices, strict=True))
-    source = writer.source(node)
-    if writer.opset < 10:
-        writer.add("Slice", [source], out, axes=axes, starts=starts, ends=ends)
-        return
-    columns = (starts, ends, axes, steps)
-    writer.add("Slice", [source, *(writer.integers(column) for column in columns)], out)
+def _instance_norm(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:
+    inputs = [writer.source(node), writer.floats(layer.weight), writer.floats(layer.bias)]
+    writer.add("InstanceNormalization", inputs, out, epsilon=float(layer.eps))
 
 
-def _flatten(writer: OnnxWriter, node: fx.Node, layer: nn.Flatten, out: str) -> None:
-    del layer
-    writer.add("Flatten", [writer.source(node)], out)
-
-
-def _reshape(writer: OnnxWriter, node: fx.Node, layer: Reshape, out: str) -> None:
-    shape = writer.integers([0, *layer.shape])  # 0 keeps the batch, whatever it is
-    writer.add("Reshape", [writer.source(node), shape], out)
-
-
-def _concat(writer: OnnxWriter, node: fx.Node, layer: None, out: str) -> None:
-    del layer
-    tensors: Any = node.args[0]
-    axis = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
-    writer.add("Concat", [writer.tensors[t.name] for t in tensors], out, axis=axis)
-
-
-def _softmax(op: str) -> Emit:
-    def emit_one(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:
-        axis = layer.dim % (len(writer.in_shape(node)) + 1)
-        writer.add(op, [writer.source(node)], out, axis=axis)
-
-    return emit_one
+def _group_norm(writer: OnnxWriter, node: fx.Node, layer: nn.GroupNorm, out: str) -> None:
+    """As an instance norm over groups, which every opset knows."""
+    shape, groups = writer.in_shape(node), layer.num_groups
+    apart = writer.add("Reshape", [writer.source(node), writer.integers([0, groups, -1])])
+    ones, zeros = writer.floats(torch.ones(groups)), writer.floats(torch.zeros(groups))
+    normal = writer.add("InstanceNormalization", [apart, ones, zeros], epsilon=float(layer.eps))
+    whole = writer.add("Reshape", [normal, writer.integers([0, *shape])])
+    each = (-1, *[1] * (len(shape) - 1))
+    scaled = writer.add("Mul", [whole, writer.floats(layer.weight.reshape(each))])
+    writer.add("Add", [scaled, writer.floats(layer.bias.reshape(each))], out)
 
 
 EMITTERS: Mapping[object, Emit] = {
+    **ACTIVATION_EMITTERS,
+    **MOVEMENT_EMITTERS,
     nn.Conv1d: _convolution,
     nn.Conv2d: _convolution,
+    nn.ConvTranspose1d: _transposed_convolution,
+    nn.ConvTranspose2d: _transposed_convolution,
     nn.Linear: _dense,
     nn.BatchNorm1d: _batch_norm,
     nn.BatchNorm2d: _batch_norm,
+    nn.InstanceNorm1d: _instance_norm,
+    nn.InstanceNorm2d: _instance_norm,
+    nn.GroupNorm: _group_norm,
+    nn.LayerNorm: _layer_norm,
+    nn.LocalResponseNorm: simple(
+        "LRN",
+        lambda m: {"size": m.size, "alpha": m.alpha, "beta": m.beta, "bias": m.k},
+    ),
     nn.MaxPool1d: _max_pool,
     nn.MaxPool2d: _max_pool,
     nn.AvgPool1d: _average_pool,
     nn.AvgPool2d: _average_pool,
-    nn.AdaptiveAvgPool1d: _simple("GlobalAveragePool"),
-    nn.AdaptiveAvgPool2d: _simple("GlobalAveragePool"),
-    nn.AdaptiveMaxPool1d: _simple("GlobalMaxPool"),
-    nn.AdaptiveMaxPool2d: _simple("GlobalMaxPool"),
-    nn.ReLU: _simple("Relu"),
-    nn.ReLU6: _clip,
-    nn.Hardtanh: _clip,
-    nn.Sigmoid: _simple("Sigmoid"),
-    nn.Tanh: _simple("Tanh"),
-    nn.LeakyReLU: _simple("LeakyRelu", lambda m: {"alpha": float(m.negative_slope)}),
-    nn.Hardsigmoid: _simple("HardSigmoid", lambda _: {"alpha": 1 / 6, "beta": 0.5}),
-    nn.Hardswish: _hard_swish,
-    nn.SiLU: _silu,
-    nn.GELU: _gelu,
-    nn.Mish: _mish,
-    nn.ELU: _simple("Elu", lambda m: {"alpha": float(m.alpha)}),
-    nn.SELU: _simple("Selu"),
-    nn.Softplus: _simple("Softplus"),
-    nn.PReLU: _prelu,
-    nn.LocalResponseNorm: _simple(
-        "LRN",
-        lambda m: {"size": m.size, "alpha": m.alpha, "beta": m.beta, "bias": m.k},
-    ),
-    nn.Softmax: _softmax("Softmax"),
-    nn.LogSoftmax: _softmax("LogSoftmax"),
-    nn.Flatten: _flatten,
-    nn.ConstantPad1d: _pad,
-    nn.ConstantPad2d: _pad,
-    nn.ConstantPad3d: _pad,
-    Reshape: _reshape,
-    Permute: _simple("Transpose", lambda m: {"perm": list(m.axes)}),
-    StridedSlice: _slice,
-    operator.add: _two("Add"),
-    operator.mul: _two("Mul"),
-    operator.sub: _two("Sub"),
-    torch.cat: _concat,
+    nn.AdaptiveAvgPool1d: simple("GlobalAveragePool"),
+    nn.AdaptiveAvgPool2d: simple("GlobalAveragePool"),
+    nn.AdaptiveMaxPool1d: simple("GlobalMaxPool"),
+    nn.AdaptiveMaxPool2d: simple("GlobalMaxPool"),
 }
 """Module type or function -> what writes it."""
 

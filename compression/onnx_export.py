@@ -11,10 +11,10 @@ from torch import fx, nn
 from compression.batch_norm_folding import fold_batch_norms
 from compression.errors import ModelRefusedError, VerificationError
 from compression.onnx_emission import emit
-from compression.onnx_probing import quiet_session
 from compression.onnx_writer import pays_in_int8, rounded_to_int8
 from compression.op_models import single_op_onnx
 from compression.quantization import QDQ_OPSET, quantised
+from compression.runtime import quiet_session
 from compression.types import Precision
 
 if TYPE_CHECKING:

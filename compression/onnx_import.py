@@ -12,14 +12,18 @@ from compression.batch_norm_folding import fold_batch_norms
 from compression.errors import ModelRefusedError
 from compression.graph import LayerOutput, Network, profiled
 from compression.layer_table import node_shapes
-from compression.onnx_conversion import Conversion
-from compression.onnx_operators import CONVERTERS
+from compression.onnx_conversion import Conversion, UnhandledError
+from compression.onnx_operators import ANYWHERE, CONVERTERS
+from compression.onnx_passing import pass_through
+from compression.onnx_places import FIRST
 from compression.onnx_probing import Probe, data_dependent, probe
 from compression.onnx_reading import OnnxGraph, describe, read_onnx
 from compression.transpose_folding import fold_transposes
 from compression.types import NetworkProfile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import onnx
 
 TOLERANCE = 1e-4
@@ -43,6 +47,7 @@ def import_onnx(data: bytes, *, name: str = "model") -> Network:
     graph = read_onnx(data)
     nodes = _computing_nodes(graph)
     probed = probe(graph)
+    _check_scores(graph, nodes, probed)
     module = _converted(graph, nodes, probed)
     fold_batch_norms(module)
     fold_transposes(module, node_shapes(module, graph.input_shape))
@@ -66,7 +71,7 @@ def import_onnx(data: bytes, *, name: str = "model") -> Network:
 
 
 def _computing_nodes(graph: OnnxGraph) -> list[onnx.NodeProto]:
-    """The nodes between input and output that depend on the data, all of them convertible."""
+    """The nodes between input and output that depend on the data."""
     dependent = data_dependent(graph)
     if graph.output_name not in dependent:
         raise ModelRefusedError("The model's output does not depend on its input.")
@@ -75,34 +80,83 @@ def _computing_nodes(graph: OnnxGraph) -> list[onnx.NodeProto]:
         if needed.intersection(node.output) and dependent.intersection(node.output):
             needed.update(name for name in node.input if name in dependent)
             found.append(node)
-    for node in reversed(found):
-        if node.op_type not in CONVERTERS:
-            raise ModelRefusedError(
-                f"The {describe(node)} is not one that can be compressed or passed through. "
-                f"Handled are: {', '.join(sorted(CONVERTERS))}."
-            )
     return found[::-1]
 
 
 def _converted(graph: OnnxGraph, nodes: list[onnx.NodeProto], probed: Probe) -> fx.GraphModule:
     network = Conversion(graph, probed)
     for node in nodes:
-        network.values[node.output[0]] = CONVERTERS[node.op_type](network, node)
+        _check_numbers(node, probed)
+        made = _convert(network, node)
+        pairs = zip(node.output, made, strict=False)
+        network.values |= {name: value for name, value in pairs if value is not None}
+    if network.place(graph.output_name) != FIRST:
+        raise ModelRefusedError(
+            f"The model's output '{graph.output_name}' does not keep the batch as its first axis. "
+            "Export the model so that every sample of a batch is treated alike."
+        )
     network.graph.output(network.values[graph.output_name])
     module = fx.GraphModule(network.root, network.graph)
+    module.graph.eliminate_dead_code()
+    module.delete_all_unused_submodules()
+    module.recompile()
     module.eval()
     _check_shapes(module, network, graph)
     return module
 
 
+def _convert(network: Conversion, node: onnx.NodeProto) -> Sequence[fx.Node | None]:
+    """What computes the outputs of a node: layers of torch, else the operator as it stands."""
+    try:
+        if node.op_type not in CONVERTERS:
+            network.refuse(node, "it is not an operator that layers of torch stand for")
+        moved = {network.place(name) for name in network.computed(node)} != {FIRST}
+        if moved and node.op_type not in ANYWHERE:
+            network.refuse(node, "it does not get the batch as its first axis")
+        made = CONVERTERS[node.op_type](network, node)
+        outputs = made if isinstance(made, list) else [made]
+        if any(network.readers[name] for name in node.output[len(outputs) :]):
+            network.refuse(node, "more than its first output is used")
+        _check_place(network, node)
+    except UnhandledError as error:
+        return pass_through(network, node, str(error))
+    return outputs
+
+
+def _check_scores(graph: OnnxGraph, nodes: list[onnx.NodeProto], probed: Probe) -> None:
+    """Answers alone cannot be compared, nor learnt from: scores are needed."""
+    if not probed.is_real(graph.output_name):
+        raise ModelRefusedError(
+            f"The model's output '{graph.output_name}' holds no floating point numbers but what the "
+            f"{describe(nodes[-1])} makes of them. Export the model with the class scores as output."
+        )
+
+
+def _check_place(network: Conversion, node: onnx.NodeProto) -> None:
+    """Where the batch was followed to, the runs must have seen it."""
+    name = node.output[0]
+    varying = network.probe.varying.get(name)
+    if varying is not None and tuple(varying) != (network.place(name).axis,):
+        network.refuse(node, "it mixes the samples of a batch")
+
+
+def _check_numbers(node: onnx.NodeProto, probed: Probe) -> None:
+    for name in node.input:
+        value = probed.constants.get(name)
+        if value is not None and value.dtype.kind == "f" and np.isnan(value).any():
+            raise ModelRefusedError(
+                f"The {describe(node)} cannot be read: its constant '{name}' holds values that are "
+                "not numbers (NaN)."
+            )
+
+
 def _check_shapes(module: fx.GraphModule, network: Conversion, graph: OnnxGraph) -> None:
     try:
         made = node_shapes(module, graph.input_shape)
-    except RuntimeError as error:  # torch refuses a layer that ONNX Runtime runs
-        reason = str(error).split("\n", maxsplit=1)[0]
-        raise ModelRefusedError(f"The network could not be rebuilt: {reason}.") from error
+    except RuntimeError as error:
+        raise ModelRefusedError(_not_rebuilt(error)) from error
     for name, shape in network.shape_of.items():
-        if made[name] != shape:
+        if made.get(name, shape) != shape:
             raise ModelRefusedError(
                 f"The layer '{name}' gives shape {list(made[name])} here but {list(shape)} in ONNX "
                 "Runtime: its rounding or padding mode is not handled."
@@ -110,12 +164,34 @@ def _check_shapes(module: fx.GraphModule, network: Conversion, graph: OnnxGraph)
 
 
 def _check_same(module: fx.GraphModule, probed: Probe) -> None:
-    with torch.no_grad():
-        outputs = module(torch.from_numpy(probed.inputs)).numpy()
+    """The same answers as ONNX Runtime's, whatever stands next to a sample in the batch."""
+    inputs = torch.from_numpy(probed.inputs)
+    alone = _answers(module, inputs)
+    beside_others = _answers(module, torch.cat([inputs, -inputs]))[: len(inputs)]
     scale = max(float(np.abs(probed.outputs).max()), 1e-6)
-    difference = float(np.abs(outputs - probed.outputs).max()) / scale
+    difference = float(np.abs(alone - probed.outputs).max()) / scale
     if not difference <= TOLERANCE:  # NaN is no match either
         raise ModelRefusedError(
             "The network could not be rebuilt faithfully: its outputs differ from ONNX Runtime's "
             f"by {difference:.1e} of the largest. It uses an operator in a way that is not handled."
         )
+    if not float(np.abs(beside_others - alone).max()) / scale <= TOLERANCE:
+        raise ModelRefusedError(
+            "The network's answer for one sample depends on the other samples of its batch. Export "
+            "the model in evaluation mode, so that every sample is treated alike."
+        )
+
+
+def _answers(module: fx.GraphModule, inputs: torch.Tensor) -> np.ndarray:
+    try:
+        with torch.no_grad():
+            answers: np.ndarray = module(inputs).numpy()
+    except RuntimeError as error:
+        raise ModelRefusedError(_not_rebuilt(error)) from error
+    return answers
+
+
+def _not_rebuilt(error: RuntimeError) -> str:
+    """What torch says about a layer that ONNX Runtime runs."""
+    reason = str(error).split("\n", maxsplit=1)[0]
+    return f"The network could not be rebuilt: {reason}."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import fx, nn
 
+from compression.onnx_arithmetic import convert_product
 from compression.onnx_conversion import Conversion, attribute, parameter
 from compression.onnx_windows import Window, evenly_padded
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _CONV: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d}
-_NORM: dict[int, Any] = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d}
+_CONV_TRANSPOSE: dict[int, Any] = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d}
 
 
 def convert_convolution(network: Conversion, node: onnx.NodeProto) -> fx.Node:
@@ -47,10 +47,48 @@ def convert_convolution(network: Conversion, node: onnx.NodeProto) -> fx.Node:
     return network.add_layer(node, layer, source, network.out_shape(node))
 
 
+def convert_transposed_convolution(network: Conversion, node: onnx.NodeProto) -> fx.Node:
+    """ConvTranspose over one or two spatial axes; padding that differs between sides is cut off."""
+    weight, bias = network.required(node, 1, "weight"), network.constant(node, 2, "bias")
+    shape = network.out_shape(node)
+    window = Window(network, node, weight.shape[2:])
+    if attribute(node, "auto_pad", "NOTSET").startswith("SAME"):
+        network.refuse(node, "its padding is worked out from the size of the output")
+    extra = attribute(node, "output_padding", [0] * window.spatial)
+    layer = _CONV_TRANSPOSE[window.spatial](
+        in_channels=weight.shape[0],
+        out_channels=shape[0],
+        kernel_size=window.kernel,
+        stride=window.strides,
+        padding=window.before,
+        output_padding=_output_padding(network, node, window, tuple(extra)),
+        groups=attribute(node, "group", 1),
+        dilation=window.dilations,
+        bias=bias is not None,
+    )
+    layer.weight = parameter(weight)
+    if bias is not None:
+        layer.bias = parameter(bias)
+    return network.add_layer(node, layer, network.source(node), shape)
+
+
+def _output_padding(
+    network: Conversion, node: onnx.NodeProto, window: Window, extra: Shape
+) -> Shape:
+    """What torch has to add at the end; padding that is smaller there comes to the same."""
+    pairs = zip(extra, window.before, window.after, strict=True)
+    found = tuple(e + b - a for e, b, a in pairs)
+    reach = [max(s, d) for s, d in zip(window.strides, window.dilations, strict=True)]
+    if any(not 0 <= f < r for f, r in zip(found, reach, strict=True)):
+        network.refuse(node, "its padding differs between the two sides")
+    return found
+
+
 def convert_gemm(network: Conversion, node: onnx.NodeProto) -> fx.Node:
     """Gemm with constant weights: a dense layer."""
     if attribute(node, "transA", 0):
         network.refuse(node, "it transposes what the network computes")
+    network.axis(node, 1)  # refuses to mix the samples
     weight = network.required(node, 1, "weight") * np.float32(attribute(node, "alpha", 1.0))
     if not attribute(node, "transB", 0):
         weight = weight.T
@@ -65,11 +103,10 @@ def convert_gemm(network: Conversion, node: onnx.NodeProto) -> fx.Node:
 
 def convert_matmul(network: Conversion, node: onnx.NodeProto) -> fx.Node:
     """MatMul by a constant matrix: a dense layer; an Add behind it becomes its bias."""
-    if network.is_constant(node.input[0]):
-        network.refuse(node, "its constant stands on the left")
-    weight = network.required(node, 1, "second factor")
-    if weight.ndim != 2:
-        network.refuse(node, "its weight is not a matrix")
+    weight = network.probe.constants.get(node.input[1])
+    if weight is None or weight.ndim != 2:
+        return convert_product(network, node)
+    network.axis(node, -1)  # refuses to mix the samples
     return _dense(network, node, weight.T, None)
 
 
@@ -81,75 +118,3 @@ def _dense(
     if bias is not None:
         layer.bias = parameter(bias)
     return network.add_layer(node, layer, network.source(node), network.out_shape(node))
-
-
-def convert_batch_norm(network: Conversion, node: onnx.NodeProto) -> fx.Node:
-    """BatchNormalization with its stored statistics."""
-    if attribute(node, "training_mode", 0):
-        network.refuse(node, "it is in training mode; export the model in evaluation mode")
-    names = ("scale", "bias", "mean", "variance")
-    scale, shift, mean, variance = (
-        network.required(node, i + 1, name) for i, name in enumerate(names)
-    )
-    layer = _norm(
-        network, node, network.source(node), len(scale), attribute(node, "epsilon", 1e-5)
-    )
-    layer.weight, layer.bias = parameter(scale), parameter(shift)
-    layer.running_mean = parameter(mean).data
-    layer.running_var = parameter(variance).data
-    return network.add_layer(node, layer, network.source(node), network.out_shape(node))
-
-
-def add_scale_and_shift(
-    network: Conversion,
-    node: onnx.NodeProto,
-    source: fx.Node,
-    scale: np.ndarray,
-    shift: np.ndarray,
-) -> fx.Node:
-    """``source * scale + shift`` with constants for all values or per channel.
-
-    It becomes the bias of the dense layer before it where it can, else a batch norm, which the
-    importer folds into a convolution before it.
-    """
-    shape = network.shape_of[source.name]
-    layer = network.layer_of(source)
-    computed = next(name for name in node.input if not network.is_constant(name))
-    alone = not source.users and network.readers[computed] == 1
-    if isinstance(layer, nn.Linear) and scale.size == 1 and scale.item() == 1 and alone:
-        old: torch.Tensor | None = layer.bias
-        bias = _along(network, node, shift, shape, len(shape) - 1)
-        layer.bias = parameter(bias if old is None else bias + old.detach().numpy())
-        return source
-    norm = _norm(network, node, source, shape[0], 1e-5)
-    norm.weight = parameter(_along(network, node, scale, shape, 0))
-    norm.bias = parameter(_along(network, node, shift, shape, 0))
-    norm.running_var = torch.full((shape[0],), 1.0 - norm.eps)
-    return network.add_layer(node, norm, source, shape)
-
-
-def _norm(
-    network: Conversion, node: onnx.NodeProto, source: fx.Node, channels: int, epsilon: float
-) -> nn.BatchNorm1d | nn.BatchNorm2d:
-    rank = len(network.shape_of[source.name])
-    if rank not in _NORM:
-        network.refuse(node, f"it scales tensors of {rank + 1} axes; up to four are handled")
-    if isinstance(network.layer_of(source), nn.Linear) and rank > 1:
-        network.refuse(node, "it scales positions behind a dense layer")
-    norm: nn.BatchNorm1d | nn.BatchNorm2d = _NORM[rank](channels, eps=epsilon)
-    return norm
-
-
-def _along(
-    network: Conversion, node: onnx.NodeProto, value: np.ndarray, shape: Shape, axis: int
-) -> np.ndarray:
-    """A constant that varies along one axis only, as one number for each index of it."""
-    full = (1,) * (len(shape) + 1 - value.ndim) + value.shape
-    wanted = [1] * (len(shape) + 1)
-    wanted[axis + 1] = shape[axis]
-    if value.size == 1 or list(full) == wanted:
-        return np.broadcast_to(value.reshape(-1), (shape[axis],))
-    return network.refuse(
-        node,
-        f"its constant of shape {list(value.shape)} is neither one number nor one per channel",
-    )

@@ -6,28 +6,23 @@ input data, and so fold constants and shape arithmetic without any shape inferen
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from compression.errors import ModelRefusedError
-from compression.onnx_reading import OnnxGraph, describe
+from compression.runtime import ORT_ERRORS, quiet_session, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Set
 
+    import onnxruntime as ort
+
+    from compression.onnx_reading import OnnxGraph
     from compression.types import Shape
 
-ORT_ERRORS: tuple[type[Exception], ...] = (
-    *(ort_state.Fail, ort_state.InvalidArgument, ort_state.InvalidGraph),
-    *(ort_state.InvalidProtobuf, ort_state.NotImplemented, ort_state.RuntimeException),
-    *(ort_state.EPFail, ort_state.NoSuchFile, ort_state.NoModel, RuntimeError, ValueError),
-)
 SHAPE_READERS = {"Shape", "Size"}
 
 
@@ -35,17 +30,33 @@ SHAPE_READERS = {"Shape", "Size"}
 class Probe:
     """What the runs told.
 
-    ``shapes``: of each tensor that depends on the input data, without the batch.
-    ``constants``: the value of each tensor that does not.
+    ``shapes``: of each tensor that depends on the input data, in the first run.
+    ``batch``: how many samples the first run had.
+    ``varying``: the axes whose size differed between the runs; empty for a model of fixed batch.
+    ``constants``: the value of each tensor that does not depend on the data; of one that only repeats the
+        same for every sample in its first axis, the value for one sample, ``[1, ...]``.
+    ``repeated``: that value of each tensor that repeats the same for every sample, batch first, and
+        the axis in which the model repeats it.
+    ``changing``: integers that follow the size of the batch alone, in the first run.
     ``inputs``, ``outputs``: what the first run was fed and gave.
+    ``real``: the tensors that depend on the data and hold floating point numbers.
     ``fixed_batch``: the only batch size that the model runs at; ``None`` when it takes any.
     """
 
     shapes: Mapping[str, Shape]
+    batch: int
+    varying: Mapping[str, Shape]
     constants: Mapping[str, np.ndarray]
+    repeated: Mapping[str, tuple[np.ndarray, int]]
+    changing: Mapping[str, np.ndarray]
     inputs: np.ndarray
     outputs: np.ndarray
     fixed_batch: int | None
+    real: Set[str]
+
+    def is_real(self, name: str) -> bool:
+        """Whether a tensor that depends on the data holds floating point numbers."""
+        return name in self.real
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,7 @@ class _Run:
     batch: int
     shapes: dict[str, Shape]
     values: dict[str, np.ndarray]
+    real: set[str]
     inputs: np.ndarray
     outputs: np.ndarray
 
@@ -61,7 +73,7 @@ def probe(graph: OnnxGraph) -> Probe:
     """Run the model at two batch sizes (or at its only one) and keep what was learnt.
 
     Raises:
-        ModelRefusedError: ONNX Runtime cannot run the model, or a node mixes samples of a batch.
+        ModelRefusedError: ONNX Runtime cannot run the model.
     """
     dependent = data_dependent(graph)
     session, names = _instrumented(graph)
@@ -73,22 +85,67 @@ def probe(graph: OnnxGraph) -> Probe:
             fixed = None
         except ModelRefusedError:  # a batch of one is written into a reshape
             runs, fixed = [_run(session, names, graph, 1, dependent)], 1
-    _check_batch_axis(graph, runs, dependent)
     first = runs[0]
-    constants = {
+    constants, repeated = _constant(runs), _repeated(runs)
+    return Probe(
+        shapes=first.shapes,
+        batch=first.batch,
+        varying=_varying(*runs) if fixed is None else {},
+        constants=constants
+        | {name: value for name, (value, axis) in repeated.items() if axis == 0}
+        | _initializers(graph),
+        repeated=repeated,
+        changing={
+            n: v for n, v in first.values.items() if n not in constants and v.dtype.kind == "i"
+        },
+        inputs=first.inputs,
+        outputs=first.outputs,
+        fixed_batch=fixed,
+        real=first.real,
+    )
+
+
+def _constant(runs: list[_Run]) -> dict[str, np.ndarray]:
+    """What came out alike in all runs."""
+    return {
         name: value
-        for name, value in first.values.items()
+        for name, value in runs[0].values.items()
         if all(
             np.array_equal(value, run.values[name], equal_nan=_is_float(value)) for run in runs
         )
     }
-    return Probe(
-        shapes={name: shape[1:] for name, shape in first.shapes.items()},
-        constants=constants | _initializers(graph),
-        inputs=first.inputs,
-        outputs=first.outputs,
-        fixed_batch=fixed,
-    )
+
+
+def _repeated(runs: list[_Run]) -> dict[str, tuple[np.ndarray, int]]:
+    """What came out alike for every sample, such as a class token expanded to the batch."""
+    found = {}
+    for name, value in runs[0].values.items() if len(runs) > 1 else ():
+        others = [run.values[name] for run in runs]
+        axes = [
+            a
+            for a, sizes in enumerate(zip(*(o.shape for o in others), strict=False))
+            if len(set(sizes)) > 1
+        ]
+        if len(axes) != 1 or any(
+            o.shape[axes[0]] != run.batch for o, run in zip(others, runs, strict=True)
+        ):
+            continue
+        first = np.moveaxis(value, axes[0], 0)[:1]
+        if all((np.moveaxis(o, axes[0], 0) == first).all() for o in others):
+            found[name] = (first, axes[0])
+    return found
+
+
+def _varying(first: _Run, second: _Run) -> dict[str, Shape]:
+    """The axes that follow the batch; empty where even their number changes."""
+    return {
+        name: tuple(
+            axis
+            for axis, sizes in enumerate(zip(shape, second.shapes[name], strict=False))
+            if len(set(sizes)) > 1
+        )
+        for name, shape in first.shapes.items()
+    }
 
 
 def data_dependent(graph: OnnxGraph) -> set[str]:
@@ -98,29 +155,6 @@ def data_dependent(graph: OnnxGraph) -> set[str]:
         if node.op_type not in SHAPE_READERS and names.intersection(node.input):
             names.update(output for output in node.output if output)
     return names
-
-
-def quiet_session(data: bytes, *, optimised: bool = True) -> ort.InferenceSession:
-    """A session on one thread that logs nothing.
-
-    Raises:
-        ModelRefusedError: ONNX Runtime cannot load the model.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
-    if not optimised:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        # without enable_fallback=0 the package prints its troubles on standard output
-        return ort.InferenceSession(
-            data, options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )
-    except ORT_ERRORS as error:
-        raise ModelRefusedError(
-            f"ONNX Runtime cannot load the model: {_sentence(error)}"
-        ) from error
 
 
 def _instrumented(graph: OnnxGraph) -> tuple[ort.InferenceSession, list[str]]:
@@ -150,32 +184,23 @@ def _run(
         results = session.run(names, {graph.input_name: inputs})
     except ORT_ERRORS as error:
         raise ModelRefusedError(
-            f"ONNX Runtime cannot run the model: {_sentence(error)}"
+            f"ONNX Runtime cannot run the model: {sentence(error)}"
         ) from error
     found = dict(zip(names, results, strict=True))
     return _Run(
         batch=batch,
-        shapes={n: np.shape(v) for n, v in found.items() if n in dependent}
+        shapes={
+            n: v.shape
+            for n, v in found.items()
+            if n in dependent and isinstance(v, np.ndarray)  # a sequence has no shape
+        }
         | {graph.input_name: inputs.shape},
+        real={n for n in found if n in dependent and _is_float(np.asarray(found[n]))}
+        | {graph.input_name},
         values={n: np.asarray(v) for n, v in found.items() if n not in dependent},
         inputs=inputs,
         outputs=np.asarray(found[graph.output_name]),
     )
-
-
-def _check_batch_axis(graph: OnnxGraph, runs: list[_Run], dependent: set[str]) -> None:
-    for node in graph.model.graph.node:
-        for name in node.output:
-            if name not in dependent or not name:
-                continue
-            shapes = [run.shapes[name] for run in runs]
-            kept = all(s and s[0] == run.batch for s, run in zip(shapes, runs, strict=True))
-            if not kept or len({shape[1:] for shape in shapes}) != 1:
-                raise ModelRefusedError(
-                    f"The {describe(node)} does not keep the batch as its first axis (its output "
-                    f"has shape {list(shapes[0])} at batch {runs[0].batch}). Export the model so "
-                    "that every sample of a batch is treated alike."
-                )
 
 
 def _initializers(graph: OnnxGraph) -> dict[str, np.ndarray]:
@@ -184,19 +209,3 @@ def _initializers(graph: OnnxGraph) -> dict[str, np.ndarray]:
 
 def _is_float(value: np.ndarray) -> bool:
     return bool(np.issubdtype(value.dtype, np.floating))
-
-
-def _sentence(error: Exception) -> str:
-    """The runtime's own words without its codes, types and source lines."""
-    text = str(error).strip().split("\n", maxsplit=1)[0]
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
-    text = re.sub(r"^\S+\.(cc|h):\d+ (\S+\(.*\)|\w+ \S+\(.*\)|\S+) ", "", text)
-    node = re.search(r'In Node, \("([^"]*)", (\w+).*, Error (.*)$', text)
-    if node:
-        text = f"operator {node[2]} (node '{node[1]}'): {node[3]}"
-    text = re.sub(
-        r"^Non-zero status code returned while running (\w+) node\. Name:'(.*?)' Status Message: ",
-        r"operator \1 (node '\2'): ",
-        text,
-    )
-    return text[:300].rstrip(". ") + "."

@@ -18,6 +18,10 @@ _MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
 _AVERAGE_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d}
 _GLOBAL_AVERAGE = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d}
 _GLOBAL_MAX = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d}
+_COPYING: dict[str, dict[int, Any]] = {
+    "reflect": {1: nn.ReflectionPad1d, 2: nn.ReflectionPad2d},
+    "edge": {1: nn.ReplicationPad1d, 2: nn.ReplicationPad2d},
+}
 _PAD: dict[int, Any] = {1: nn.ConstantPad1d, 2: nn.ConstantPad2d, 3: nn.ConstantPad3d}
 
 
@@ -103,7 +107,7 @@ def convert_average_pool(network: Conversion, node: onnx.NodeProto) -> fx.Node:
         network.refuse(node, "its window has gaps (dilations)")
     ceil_mode = bool(attribute(node, "ceil_mode", 0))
     if window.covers(network.in_shape(node)[1:]) and not (include_pad and window.pads):
-        return _global_pool(network, node, keep_axes=True)
+        return global_pool(network, node, keep_axes=True)
     if window.before != window.after and not include_pad:
         if any(window.before):
             network.refuse(node, "its padding differs between the two sides")
@@ -121,21 +125,11 @@ def convert_average_pool(network: Conversion, node: onnx.NodeProto) -> fx.Node:
 
 def convert_global_pool(network: Conversion, node: onnx.NodeProto) -> fx.Node:
     """GlobalAveragePool and GlobalMaxPool."""
-    return _global_pool(network, node, keep_axes=True)
+    return global_pool(network, node, keep_axes=True)
 
 
-def convert_reduction(network: Conversion, node: onnx.NodeProto) -> fx.Node:
-    """ReduceMean and ReduceMax over all positions: global pooling."""
-    rank = len(network.in_shape(node)) + 1
-    axes = network.integers(node, "axes", 1) or list(range(rank))
-    if sorted(axis % rank for axis in axes) != list(range(2, rank)):
-        network.refuse(
-            node, f"it reduces axes {axes}; only all positions of a channel are handled"
-        )
-    return _global_pool(network, node, keep_axes=bool(attribute(node, "keepdims", 1)))
-
-
-def _global_pool(network: Conversion, node: onnx.NodeProto, *, keep_axes: bool) -> fx.Node:
+def global_pool(network: Conversion, node: onnx.NodeProto, *, keep_axes: bool) -> fx.Node:
+    """Mean or largest value of each channel, by the operator's name."""
     shape = network.in_shape(node)
     spatial = len(shape) - 1
     if spatial not in _GLOBAL_AVERAGE:
@@ -149,10 +143,10 @@ def _global_pool(network: Conversion, node: onnx.NodeProto, *, keep_axes: bool) 
 
 
 def convert_pad(network: Conversion, node: onnx.NodeProto) -> fx.Node:
-    """Pad with a constant."""
+    """Pad with a constant, a mirror image or the edge."""
     mode = attribute(node, "mode", "constant")
-    if mode != "constant":
-        network.refuse(node, f"it pads in mode '{mode}'; only constants are handled")
+    if mode not in ("constant", *_COPYING):
+        network.refuse(node, f"it pads in mode '{mode}'")
     pads = network.integers(node, "pads", 1) or []
     value = network.constant(node, 2, "value")
     fill = attribute(node, "value", 0.0) if value is None else float(value.reshape(-1)[0])
@@ -163,7 +157,21 @@ def convert_pad(network: Conversion, node: onnx.NodeProto) -> fx.Node:
         before[axis % rank], after[axis % rank] = pads[index], pads[index + len(axes)]
     if before[0] or after[0]:
         network.refuse(node, "it pads the batch")
+    if mode in _COPYING:
+        return _copied(network, node, before[1:], after[1:], mode)
     return _padded(network, node, network.source(node), before[1:], after[1:], fill)
+
+
+def _copied(
+    network: Conversion, node: onnx.NodeProto, before: list[int], after: list[int], mode: str
+) -> fx.Node:
+    """The positions mirrored or repeated beyond the edges."""
+    spatial = len(before) - 1
+    if before[0] or after[0] or spatial not in _COPYING[mode] or min(before + after) < 0:
+        network.refuse(node, f"it pads in mode '{mode}' along the channels")
+    pairs = [*zip(before[1:], after[1:], strict=True)][::-1]
+    layer = _COPYING[mode][spatial](tuple(n for pair in pairs for n in pair))
+    return network.add_layer(node, layer, network.source(node), network.out_shape(node))
 
 
 def _padded(

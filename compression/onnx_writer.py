@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from string import ascii_letters
 from typing import TYPE_CHECKING, Any
@@ -47,13 +48,23 @@ class OnnxWriter:
         self.nodes.append(helper.make_node(op, list(inputs), [out], **attributes))
         return out
 
+    def add_as_is(
+        self, node: onnx.NodeProto, inputs: Sequence[str], outputs: Sequence[str]
+    ) -> None:
+        """Append a copy of an ONNX node between other tensors; its text for people is left out."""
+        copy = onnx.NodeProto(op_type=node.op_type, name=node.name)
+        copy.attribute.extend(node.attribute)
+        copy.input.extend(inputs)
+        copy.output.extend(outputs)
+        self.nodes.append(copy)
+
     def constant(self, value: np.ndarray) -> str:
         """The name of an initializer; equal ones are stored once."""
         key = (value.dtype.str, value.tobytes(), value.shape)
         if key not in self._shared:
             self._shared[key] = self.name()
             self.initializers.append(
-                numpy_helper.from_array(np.ascontiguousarray(value), self._shared[key])
+                numpy_helper.from_array(np.array(value, order="C"), self._shared[key])
             )
         return self._shared[key]
 
@@ -116,6 +127,19 @@ class OnnxWriter:
             ir_version=_ir_version(self.opset),
         )
         return bytes(model.SerializeToString(deterministic=True))
+
+
+Emit = Callable[[OnnxWriter, fx.Node, Any, str], None]
+"""Writes a node: ``(writer, fx node, its module if it calls one, name of the output tensor)``."""
+
+
+def simple(op: str, attributes: Callable[[Any], dict[str, Any]] = lambda _: {}) -> Emit:
+    """Writes a layer as one ONNX operator of one input."""
+
+    def emit_one(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:
+        writer.add(op, [writer.source(node)], out, **attributes(layer))
+
+    return emit_one
 
 
 def pays_in_int8(values: np.ndarray) -> bool:

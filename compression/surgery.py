@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor, fx, nn
 
+from compression.channel_rules import constant_entries
+from compression.constant_modules import ConstantOperand
 from compression.graph import LayerOutput, Network, profiled
-from compression.shape_modules import Reshape
+from compression.shape_modules import Expanded, Reshape
 from compression.types import LayerKind, LayerProfile, NetworkProfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from compression.op_costs import ConvGeometry
+    from compression.types import Shape
 
 _Layer = TypeVar("_Layer", bound=nn.Module)
 
@@ -253,18 +256,29 @@ def _narrow_outputs(layer: nn.Module, kept: Tensor) -> None:
 
 
 def _narrow_channelwise(layer: nn.Module, row: LayerProfile, kept: Tensor) -> None:
-    """Batch norms and PReLU hold one value a channel, a reshape names its sizes; others hold none."""
-    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+    """Norms, PReLU and constants hold one value a channel, a reshape names its sizes; others hold none."""
+    if isinstance(
+        layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.InstanceNorm1d | nn.InstanceNorm2d
+    ):
         layer.num_features = len(kept)
         for name in ("weight", "bias"):
             setattr(layer, name, _part(getattr(layer, name), kept, 0))
         for name in ("running_mean", "running_var"):
-            setattr(layer, name, getattr(layer, name)[kept].clone())
+            if getattr(layer, name) is not None:
+                setattr(layer, name, getattr(layer, name)[kept].clone())
     elif isinstance(layer, nn.PReLU) and layer.weight.numel() > 1:
         layer.weight = _part(layer.weight, kept, 0)
         layer.num_parameters = len(kept)
-    elif isinstance(layer, Reshape):
-        layer.shape = (layer.shape[0] // row.in_channels * len(kept), *layer.shape[1:])
+    elif isinstance(layer, Reshape | Expanded):
+        layer.shape = _narrowed_shape(layer.shape, row, len(kept))
+    elif isinstance(layer, ConstantOperand) and constant_entries(layer, row.in_axis + 1) > 1:
+        layer.value = layer.value.index_select(row.in_axis + 1, kept).clone()
+
+
+def _narrowed_shape(shape: Shape, row: LayerProfile, kept: int) -> Shape:
+    """A shape that names the channels (each as its entries behind a flatten), with fewer of them."""
+    entries = shape[row.out_axis] // row.in_channels
+    return (*shape[: row.out_axis], entries * kept, *shape[row.out_axis + 1 :])
 
 
 def _part(values: object, kept: Tensor, axis: int) -> nn.Parameter:

@@ -78,7 +78,10 @@ class LayerProfile:
     ``(group id, channels)``; ``out_group`` is the channel group of the output, ``-1`` where that
     holds several (a concat, and norms and activations behind one). A convolution's ``kernel`` is
     1-D or 2-D. For a dense layer behind a flatten, ``in_multiplier`` is the number of
-    features that one input channel stands for (spatial size); otherwise 1.
+    features that one input channel stands for (spatial size); otherwise 1. ``in_axis`` and
+    ``out_axis`` say where the channels lie in the shapes (0, but last in transformers). ``untouched``
+    is the reason why no technique looks at a layer that does hold weights or cost time; empty
+    otherwise.
     """
 
     name: str
@@ -98,6 +101,9 @@ class LayerProfile:
     params: int = 0
     in_groups: tuple[tuple[int, int], ...] = ()
     out_group: int = -1
+    in_axis: int = 0
+    out_axis: int = 0
+    untouched: str = ""
 
     def resized(self, *, in_channels: int, out_channels: int) -> LayerProfile:
         """The same layer between other widths; macs, params and shapes follow.
@@ -106,13 +112,12 @@ class LayerProfile:
         behind a flatten). Depthwise and element-wise layers keep one width in and out.
         """
         if self.kind is LayerKind.OTHER:
-            out_shape = (out_channels, *self.out_shape[1:])
             return replace(
                 self,
                 in_channels=in_channels,
                 out_channels=out_channels,
-                in_shape=(in_channels, *self.in_shape[1:]),
-                out_shape=out_shape,
+                in_shape=_with_size(self.in_shape, self.in_axis, in_channels),
+                out_shape=_with_size(self.out_shape, self.out_axis, out_channels),
                 params=self.params * out_channels // max(1, self.out_channels),
                 macs=self.macs * out_channels // max(1, self.out_channels),
             )
@@ -225,6 +230,10 @@ def kept_width(channels: int, pruning_ratio: float) -> int:
     wanted = channels * (1.0 - pruning_ratio)
     step = next((s for s in (16, 8, 4) if wanted >= 3 * s), 2)
     return min(channels, max(2, step * round(wanted / step)))
+
+
+def _with_size(shape: Shape, axis: int, size: int) -> Shape:
+    return (*shape[:axis], size, *shape[axis + 1 :])
 
 
 def _product(values: Shape) -> int:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from compression.channel_groups import CHANNEL_WISE
+from compression.channel_rules import CHANNEL_WISE
 from compression.errors import ModelRefusedError
 from compression.onnx_import import import_onnx
 from tests.networks import ZOO, OnnxBuilder, lenet, mlp, resnet, small_lenet
@@ -321,11 +321,17 @@ def replace_first_relu(op_type, **attributes):
     return change
 
 
-@pytest.mark.parametrize("op_type", ["Einsum", "LSTM", "ArgMax", "NonMaxSuppression", "Resize"])
-def test_unknown_operator_is_refused_by_name(op_type):
-    text = refusal(edited(replace_first_relu(op_type)))
-    assert f"operator {op_type} (node 'culprit')" in text
-    assert "Handled are" in text
+def test_random_numbers_are_refused_by_name():
+    text = refusal(edited(replace_first_relu("RandomNormalLike")))
+    assert "operator RandomNormalLike (node 'culprit') draws random numbers" in text
+
+
+def test_post_processing_is_refused_with_advice():
+    b = OnnxBuilder(4)
+    positions = b.op("NonZero", b.relu("x"), name="culprit")
+    text = refusal(b.build(b.op("Cast", positions, to=TensorProto.FLOAT), 4))
+    assert "operator NonZero (node 'culprit')" in text
+    assert "without this post-processing" in text
 
 
 def test_control_flow_is_refused_by_name():
@@ -443,18 +449,18 @@ def test_not_a_number_in_weights_is_refused_by_name():
     assert "NaN" in text
 
 
-def test_weights_computed_at_run_time_are_refused():
-    b = OnnxBuilder(4, 4)
-    x = b.op("MatMul", "x", "x", name="self_product")
-    text = refusal(b.build(b.op("Flatten", x), 16))
-    assert "operator MatMul (node 'self_product')" in text
-    assert "computed while the network runs" in text
-
-
 def test_node_that_mixes_the_batch_is_refused_by_name():
     b = OnnxBuilder(4)
-    x = b.op("Transpose", "x", perm=[1, 0], name="mixer")
-    assert "node 'mixer'" in refusal(b.build(b.op("Transpose", x, perm=[1, 0]), 4))
+    mixed = b.op("MatMul", "x", b.op("Transpose", "x", perm=[1, 0]), name="mixer")
+    text = refusal(b.build(b.op("MatMul", mixed, "x"), 4))
+    assert "node 'mixer'" in text
+    assert "batch" in text
+
+
+def test_softmax_over_the_batch_is_refused_by_name():
+    b = OnnxBuilder(4)
+    text = refusal(b.build(b.op("Softmax", "x", axis=0, name="mixer"), 4))
+    assert "answer for one sample depends on the other samples" in text
 
 
 def test_model_that_ignores_its_input_is_refused():
