@@ -81,12 +81,24 @@ def utilities(question: Prepared, built: Sequence[Validated]) -> Array:
     return np.asarray(reward.utility(values[None], question.wants)[0])
 
 
-def with_room(question: Question, built: Sequence[Validated]) -> Budgets:
+def failed_recoveries(question: Prepared, built: Sequence[Validated]) -> set[tuple[int, ...]]:
+    """Configurations that were fine-tuned in full and still miss a limit."""
+    recovered = [each for each in built if each.recovered]
+    if not recovered:
+        return set()
+    worth = utilities(question, recovered)
+    return {
+        each.config for each, u in zip(recovered, worth, strict=True) if u <= reward.INFEASIBLE
+    }
+
+
+def with_room(question: Question, built: Sequence[Validated], more: float = 1.0) -> Budgets:
     """The limits on time and size, drawn in by what built recipes turned out above predictions.
 
     Whoever picks the best of many predictions picks one that flatters: without room the answer lands
     just beyond the limit. Room is what four in five built recipes would have needed, and at least
-    what each fully recovered one did, for the next answer will be much like the last.
+    what each fully recovered one did, for the next answer will be much like the last;
+    ``more`` is a factor upon it.
     """
     if not built:
         return question.budgets
@@ -96,7 +108,7 @@ def with_room(question: Question, built: Sequence[Validated]) -> Budgets:
     needed = np.quantile(excess, ROOM_FOR, axis=0)
     recovered = np.array([each.recovered for each in built])
     needed = np.maximum(needed, excess[recovered].max(axis=0, initial=1.0))
-    room = np.clip(needed, 1.0, MOST_ROOM)
+    room = more * np.clip(needed, 1.0, MOST_ROOM)
     limits = {
         name: getattr(question.budgets, name) / room[at]
         for at, name in enumerate(reward.BUDGET_NAMES)

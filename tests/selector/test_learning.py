@@ -5,7 +5,14 @@ import pytest
 
 from compression.cost import load_device
 from selector import reward
-from selector.learning import best_built, learnt, outcomes, utilities, with_room
+from selector.learning import (
+    best_built,
+    failed_recoveries,
+    learnt,
+    outcomes,
+    utilities,
+    with_room,
+)
 from selector.selection import Question
 from selector.surrogate import Surrogate, Validated
 from selector.types import Budgets, Goals, Lock
@@ -61,6 +68,15 @@ def test_a_proven_recipe_within_the_limits_is_best():
     assert utilities(asked, [heavy, lossy]).max() <= reward.INFEASIBLE
 
 
+def test_only_full_recoveries_count_as_failed():
+    lossy = built(1, size_bytes=4000, host_ratio=2.0, drop_points=4.0)
+    failed = replace(lossy, recovered=True)
+    kept = replace(built(2, size_bytes=8000, host_ratio=1.5), recovered=True)
+    asked = question(max_accuracy_drop=1.0, max_size_bytes=10_000)
+    assert failed_recoveries(asked, [failed, kept]) == {failed.config}
+    assert failed_recoveries(asked, [lossy]) == set()
+
+
 def test_locks_forbid_proven_recipes_too():
     proven = built(2, size_bytes=8000, host_ratio=1.5)
     layers = [SURROGATE.space.decisions[d].layer for d in np.flatnonzero(proven.config)]
@@ -83,6 +99,7 @@ def test_limits_are_drawn_in_by_what_turned_out_slower():
     )
     late = replace(slower[0], host_ratio=slower[0].host_ratio / 1.2, recovered=True)
     assert with_room(asked, [*slower, late]).max_latency_ms == pytest.approx(0.05 / 1.32)
+    assert with_room(asked, slower, 1.05).max_size_bytes == pytest.approx(9000 / 1.05)
     assert with_room(asked, []) == asked.budgets
     assert with_room(question().question, slower) == Budgets()
 
