@@ -5,4 +5,4 @@ import json
 from benchmarks.pipeline import compress_sample
 
 if __name__ == "__main__":
-    print(json.dumps(compress_sample("motion", smaller=15, faster=3.75), indent=1))
+    print(json.dumps(compress_sample("motion", smaller=15, faster=3.6), indent=1))
