@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import torch
 from torch import fx, nn
 
 from compression.constant_modules import Einsum, Repeated
+from compression.errors import VerificationError
 from compression.onnx_writer import Emit, OnnxWriter, simple
 from compression.shape_modules import (
     Expanded,
@@ -137,7 +139,20 @@ def _einsum(writer: OnnxWriter, node: fx.Node, layer: Einsum, out: str) -> None:
 
 
 def _untouched(writer: OnnxWriter, node: fx.Node, layer: Untouched, out: str) -> None:
-    """The node as it came, between transposes where it wants the batch elsewhere."""
+    """The node as it came, between transposes where it wants the batch elsewhere.
+
+    Raises:
+        VerificationError: the operator is written otherwise at the opset of the file.
+    """
+    word = layer.node.op_type
+    schema = onnx.defs.get_schema(word, writer.opset)
+    known = all(attribute.name in schema.attributes for attribute in layer.node.attribute)
+    fits = schema.min_input <= len(layer.node.input) <= schema.max_input
+    if schema.deprecated or not known or not fits:
+        raise VerificationError(
+            f"The operator {word} of '{node.name}' passes through as opset {layer.opset} knows it; "
+            f"opset {writer.opset} writes it otherwise."
+        )
     tensors = {}
     sources: Any = node.args
     for name, source, axis in zip(layer.computed, sources, layer.axes, strict=False):

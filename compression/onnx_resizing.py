@@ -30,9 +30,10 @@ def convert_resize(network: Conversion, node: onnx.NodeProto) -> fx.Node:
         network.refuse(node, f"it resizes in mode '{mode}' from {list(old)} to {list(new)}")
     settings = _settings(network, node, mode)
     aligned = _aligned(network, node, settings, old[1:], new[1:])
+    plain = settings["coordinate_transformation_mode"] == "asymmetric" and mode == "linear"
     layer = Resized(
         new[1:],
-        _MODES[mode, len(new) - 1],
+        "asymmetric" if plain else _MODES[mode, len(new) - 1],
         align_corners=aligned,
         scales=_scales(network, node, old[1:], new[1:]),
         settings=settings,
@@ -66,7 +67,7 @@ def _aligned(
     old: tuple[int, ...],
     new: tuple[int, ...],
 ) -> bool | None:
-    """What torch calls ``align_corners``; ``None`` for the nearest value."""
+    """What torch calls ``align_corners``; ``None`` where that says nothing."""
     coordinates = settings["coordinate_transformation_mode"]
     if settings["mode"] == "nearest":
         whole = all(n % o == 0 for o, n in zip(old, new, strict=True))
@@ -74,6 +75,8 @@ def _aligned(
         centred = whole and coordinates in ("half_pixel", "pytorch_half_pixel")
         if not floored and not (centred and "round" in str(settings["nearest_mode"])):
             network.refuse(node, f"torch rounds positions otherwise than '{coordinates}'")
+        return None
+    if settings["mode"] == "linear" and coordinates == "asymmetric":
         return None
     centred = coordinates == "half_pixel" or (
         coordinates == "pytorch_half_pixel" and min(new) > 1

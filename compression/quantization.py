@@ -15,6 +15,7 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from compression.onnx_writer import short_names
 
@@ -28,6 +29,9 @@ QDQ_OPSET = 13
 """The oldest opset whose DequantizeLinear takes a scale per channel."""
 CALIBRATION_BATCH = 32
 _NAMED = {"Conv", "Gemm", "MatMul"}
+_IN_FLOAT = {"LayerNormalization", "InstanceNormalization", "Softmax", "Where"}
+"""Norms gain nothing; a mask of large numbers before a softmax would use up the whole range."""
+_IN_INT8 = sorted({*QLinearOpsRegistry, *QDQRegistry} - _IN_FLOAT)
 
 
 def quantised(data: bytes, calibration: np.ndarray, profile: NetworkProfile) -> bytes:
@@ -53,6 +57,7 @@ def quantised(data: bytes, calibration: np.ndarray, profile: NetworkProfile) -> 
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=True,
+                op_types_to_quantize=_IN_INT8,
             )
         finally:
             logging.root.setLevel(level)

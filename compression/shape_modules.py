@@ -107,7 +107,7 @@ REDUCTIONS: Mapping[str, Callable[..., torch.Tensor]] = {
 
 
 class Resized(nn.Module):
-    """Brings the positions to ``size``, as torch interpolates.
+    """Brings the positions to ``size``, as torch interpolates; ``asymmetric`` is linear without centring.
 
     ``settings`` are the attributes of the ONNX operator that mean the same, and ``scales`` its
     factors for each position axis: an exporter has to write them again.
@@ -131,6 +131,22 @@ class Resized(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``[batch, channels, *positions]`` to ``[batch, channels, *size]``."""
+        if self.mode == "asymmetric":
+            for axis, (size, scale) in enumerate(zip(self.size, self.scales, strict=True), 2):
+                x = _stretched(x, axis, size, scale)
+            return x
         return nn.functional.interpolate(
             x, size=self.size, mode=self.mode, align_corners=self.align_corners
         )
+
+
+def _stretched(x: torch.Tensor, axis: int, size: int, scale: float) -> torch.Tensor:
+    """Linear interpolation of one axis where entry 0 stays entry 0."""
+    places = torch.arange(size, device=x.device) / scale
+    last = x.shape[axis] - 1
+    first = places.floor().long().clamp(max=last)
+    share = (places - first).reshape(-1, *[1] * (x.ndim - 1 - axis))
+    share = share.clamp(max=1.0)
+    near = x.index_select(axis, first)
+    far = x.index_select(axis, (first + 1).clamp(max=last))
+    return near + (far - near) * share

@@ -104,6 +104,8 @@ class Technique(ABC):
 
     def applies_to(self, layer: LayerProfile, network: NetworkProfile) -> Applicability:
         """Whether any level can treat the layer; when none can, the reason of the first one."""
+        if layer.untouched:
+            return Applicability(yes=False, reason=layer.untouched)
         reasons = [self.refusal(layer, network, params) for params in self.levels()]
         if "" in reasons:
             return Applicability(yes=True)

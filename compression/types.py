@@ -109,8 +109,11 @@ class LayerProfile:
         """The same layer between other widths; macs, params and shapes follow.
 
         Channels count input *channels* (``in_channels * in_multiplier`` features for a dense layer
-        behind a flatten). Depthwise and element-wise layers keep one width in and out.
+        behind a flatten). Depthwise and element-wise layers keep one width in and out; layers that hold
+        no filters follow what they read, and stay as they are when that does.
         """
+        if self.kind is LayerKind.OTHER and in_channels == self.in_channels:
+            return self
         if self.kind is LayerKind.OTHER:
             return replace(
                 self,
@@ -118,8 +121,8 @@ class LayerProfile:
                 out_channels=out_channels,
                 in_shape=_with_size(self.in_shape, self.in_axis, in_channels),
                 out_shape=_with_size(self.out_shape, self.out_axis, out_channels),
-                params=self.params * out_channels // max(1, self.out_channels),
-                macs=self.macs * out_channels // max(1, self.out_channels),
+                params=_in_proportion(self.params, out_channels, self.out_channels),
+                macs=_in_proportion(self.macs, out_channels, self.out_channels),
             )
         groups = in_channels if self.is_depthwise else self.groups
         features = in_channels * self.in_multiplier
@@ -230,6 +233,11 @@ def kept_width(channels: int, pruning_ratio: float) -> int:
     wanted = channels * (1.0 - pruning_ratio)
     step = next((s for s in (16, 8, 4) if wanted >= 3 * s), 2)
     return min(channels, max(2, step * round(wanted / step)))
+
+
+def _in_proportion(count: int, width: int, old: int) -> int:
+    """So much for each channel; what is no multiple of the channels belongs to none of them."""
+    return count if count % max(1, old) else count * width // max(1, old)
 
 
 def _with_size(shape: Shape, axis: int, size: int) -> Shape:

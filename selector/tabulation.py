@@ -133,7 +133,9 @@ def applicability(
         for name in techniques:
             method = technique.get(name)
             if method.scope is Scope.NETWORK:
-                answers[row.name][name] = row.kind is not LayerKind.OTHER or "holds no weights"
+                answers[row.name][name] = (
+                    row.kind is not LayerKind.OTHER or row.untouched or "holds no weights"
+                )
                 continue
             verdict = method.applies_to(row, profile)
             answers[row.name][name] = verdict.yes or verdict.reason

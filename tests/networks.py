@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.exporting import exported, seeded
+from tests.zoo_attention import vit_chunked
+from tests.zoo_dense import UNet
+from tests.zoo_vision import ShuffleNetV2
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -303,6 +308,21 @@ def channels_last(*, seed: int = 0) -> bytes:
     return b.build(b.dense(x, "dense", 128, 3), 3)
 
 
+def attention() -> bytes:
+    """A small vision transformer: patches, class token, heads, layer norms."""
+    return exported(seeded(vit_chunked), 3, 12, 12)
+
+
+def shuffle() -> bytes:
+    """Channels cut in halves, joined and shuffled."""
+    return exported(seeded(ShuffleNetV2), 3, 16, 16)
+
+
+def unet() -> bytes:
+    """Down and up again by a transposed convolution; a map comes out."""
+    return exported(seeded(UNet), 3, 16, 16)
+
+
 ZOO: dict[str, Callable[..., bytes]] = {
     "lenet": lenet,
     "small_lenet": small_lenet,
@@ -319,4 +339,7 @@ ZOO: dict[str, Callable[..., bytes]] = {
     "fixed_batch": fixed_batch,
     "old_opset": old_opset,
     "channels_last": channels_last,
+    "attention": attention,
+    "shuffle": shuffle,
+    "unet": unet,
 }

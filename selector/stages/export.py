@@ -37,8 +37,8 @@ def export(job: Job) -> None:
     differences: dict[Precision, float] = {}
     for precision in _precisions(network.precision):
         variant = replace(network, precision=precision)
-        data = export_onnx(variant, job.calibration)
         try:
+            data = export_onnx(variant, job.calibration)
             differences[precision] = verify_export(data, variant, trials.x[:64])
         except VerificationError as error:
             job.reporter.log(f"{precision.value} is withheld: {error}", "warning")

@@ -175,6 +175,49 @@ def test_grouped_convolution_locks_both_sides_with_a_reason():
     assert group_of(profile, "conv3").prunable
 
 
+def test_what_attention_does_to_channels_is_told_in_words():
+    profile = profile_of("attention")
+    qkv = group_of(profile, "blocks_0_attention_qkv")
+    assert "cuts the channels apart" in qkv.reason
+    assert group_of(profile, "blocks_0_mlp_0").prunable
+    assert group_of(profile, "blocks_0_mlp_0").readers == ("blocks_0_mlp_3",)
+    trunk = group_of(profile, "blocks_1_mlp_3")
+    assert "blocks_0_attention_proj" in trunk.writers
+    assert not trunk.prunable
+
+
+def test_shuffled_channels_are_fixed_and_inner_ones_are_not():
+    profile = profile_of("shuffle")
+    assert "as a channel shuffle" in group_of(profile, "layer_1_left_1_0").reason
+    assert group_of(profile, "layer_2_right_0_0").prunable
+
+
+def test_transposed_convolution_is_counted_and_passes_through():
+    profile = profile_of("unet")
+    row = profile.layer("up")
+    assert (row.op, row.params, row.macs) == (
+        "transposed_conv",
+        16 * 8 * 4 + 8,
+        16 * 8 * 4 * 64,
+    )
+    assert "no technique treats it" in row.untouched
+    assert "up is a transposed convolution" in group_of(profile, "bottom_0").reason
+
+
+def test_rows_say_where_their_channels_lie():
+    profile = profile_of("attention")
+    gelu = next(row for row in profile.layers if row.op == "erf")
+    assert (gelu.in_axis, gelu.out_axis) == (1, 1)
+    assert gelu.in_shape == (10, 32)
+    narrow = gelu.resized(in_channels=16, out_channels=16)
+    assert (narrow.in_shape, narrow.out_shape) == ((10, 16), (10, 16))
+
+
+def test_layer_that_mixes_stays_as_it_is_when_what_it_reads_does():
+    row = next(row for row in profile_of("attention").layers if row.op == "matmul")
+    assert row.resized(in_channels=row.in_channels, out_channels=99) == row
+
+
 class Moving(nn.Module):
     def __init__(self, move):
         super().__init__()
