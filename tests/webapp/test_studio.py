@@ -111,6 +111,17 @@ def test_selection_follows_goals_limits_and_locks(client, project):
     assert row["technique"] == "keep"
 
 
+def test_picked_candidate_is_told_layer_by_layer(client, project):
+    picked = get(client, project)["candidates"][5]
+    found = post(client, project, "select", config=picked["config"]).json()["selection"]
+    assert found["config"] == picked["config"]
+    assert found["prediction"]["latency_ms"]["value"] == pytest.approx(picked["latency_ms"])
+    techniques = [row["technique"] for row in found["layers"]]
+    assert techniques == [tile["technique"] for tile in picked["tiles"]]
+    assert all(row["why"] for row in found["layers"] if row["technique"] != "keep")
+    assert post(client, project, "select", config=[1]).status_code == 400
+
+
 def test_every_layer_with_a_choice_says_why_and_what_undoing_costs(client, project):
     rows = post(client, project, "select", goals=SMALLEST).json()["selection"]["layers"]
     assert all(row["why"] for row in rows if row["technique"] != "keep")

@@ -43,11 +43,18 @@ def select(policy: Policy, wanted: dict[str, Any]) -> Selection:
     return policy.select(asked.goals, asked.budgets, asked.target, asked.locks)
 
 
-def selection(project: Project, wanted: dict[str, Any]) -> dict[str, Any]:
-    """The recommended recipe with everything that the page shows of it."""
+def selection(
+    project: Project, wanted: dict[str, Any], config: object = None
+) -> dict[str, Any]:
+    """The recommended recipe, or the one that a person picked, with all that the page shows of it.
+
+    Raises:
+        RequestRefusedError: when the picked configuration does not belong to this study.
+    """
     policy = policy_of(project)
+    if config is not None:
+        return _picked(policy, wanted, _checked_config(policy, config))
     found = select(policy, wanted)
-    config = np.array(found.config, dtype=np.int64)
     return {
         "config": list(found.config),
         "score": found.score,
@@ -56,6 +63,15 @@ def selection(project: Project, wanted: dict[str, Any]) -> dict[str, Any]:
         "answered_by": found.answered_by,
         "gap": found.gap_to_best_found,
         "prediction": asdict(found.prediction),
+        "layers": _layers(_question(policy, wanted), found.config),
+    }
+
+
+def _picked(policy: Policy, wanted: dict[str, Any], config: tuple[int, ...]) -> dict[str, Any]:
+    target = load_device(wanted["target"])
+    return {
+        "config": list(config),
+        "prediction": asdict(predict(policy.surrogate, _array(config), target)),
         "layers": _layers(_question(policy, wanted), config),
     }
 
@@ -103,14 +119,14 @@ def _expected(
     return {
         "wanted": {"goals": wanted["goals"], "budgets": wanted["budgets"]},
         "baseline": knowledge.baseline_json(inspected or {}, surrogate, target),
-        "estimate": asdict(predict(surrogate, np.array(config, dtype=np.int64), target)),
+        "estimate": asdict(predict(surrogate, _array(config), target)),
     }
 
 
-def _layers(question: Question, config: IntArray) -> list[dict[str, Any]]:
+def _layers(question: Question, config: tuple[int, ...]) -> list[dict[str, Any]]:
     """The layers in order, each with the reason for its treatment and the price of undoing it."""
-    reasons = {reason.layer: reason for reason in explain(question, config)}
-    rows = recipe_rows.rows(question.surrogate, config, question.target)
+    reasons = {reason.layer: reason for reason in explain(question, _array(config))}
+    rows = recipe_rows.rows(question.surrogate, _array(config), question.target)
     return [{**row, **_reason_json(reasons.get(row["layer"]))} for row in rows]
 
 
@@ -137,3 +153,7 @@ def _question(policy: Policy, wanted: dict[str, Any]) -> Question:
         budgets=parse_budgets(wanted["budgets"]),
         locks=parse_locks(wanted["locks"]),
     )
+
+
+def _array(config: tuple[int, ...]) -> IntArray:
+    return np.array(config, dtype=np.int64)

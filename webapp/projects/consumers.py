@@ -82,7 +82,7 @@ class ProjectConsumer(PageSocket):
         known = ("goals", "budgets", "target", "locks")
         try:
             wanted = checked_settings({key: asked[key] for key in known if key in asked})
-            selection = answers.selection(self._project(), wanted)
+            selection = answers.selection(self._project(), wanted, asked.get("config"))
         except (RequestRefusedError, CompressionError, SelectorError, Http404) as error:
             return {"kind": "refusal", "n": number, "message": str(error)}
         return {"kind": "answer", "n": number, "selection": selection}

@@ -73,8 +73,10 @@ def studio(request: UserRequest, project_id: UUID) -> JsonResponse:
 @require_POST
 def select(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
-    wanted = services.checked_settings(json_body(request))
-    return JsonResponse({"selection": answers.selection(found, wanted)})
+    values = json_body(request)
+    config = values.pop("config", None)
+    wanted = services.checked_settings(values)
+    return JsonResponse({"selection": answers.selection(found, wanted, config)})
 
 
 @require_POST

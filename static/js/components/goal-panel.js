@@ -69,11 +69,12 @@ export class GoalPanel {
     this.showShares();
   }
 
-  /** Fills limits that are off with a starting value, where the field is still empty. */
-  suggest(values) {
+  /** Fills limits that are off with a starting value, where the field is still empty: half of what the original takes. */
+  suggest(baseline) {
+    const values = { max_accuracy_drop: 1, max_latency_ms: baseline.latency_ms / 2, max_energy_mj: baseline.energy_mj / 2, max_size_bytes: baseline.size_bytes / 4 };
     this.sliders.forEach((slider, i) => {
       const value = values[SPECS[i].budget];
-      if (slider.max.value === "" && value !== undefined) slider.setLimit(typed(value / SPECS[i].scale, 2), false);
+      if (slider.max.value === "") slider.setLimit(typed(value / SPECS[i].scale, 2), false);
     });
   }
 

@@ -52,7 +52,7 @@ function take(studio) {
   state.studio = studio;
   state.target = studio.target.name;
   state.prepared = studio.baseline && studio.best_log2 ? prepare(studio.candidates, studio.baseline, studio.best_log2) : [];
-  if (studio.baseline) panel.suggest(suggestions(studio.baseline));
+  if (studio.baseline) panel.suggest(studio.baseline);
   showFacts(studio);
   view.setModel(studio);
   state.shown = null;
@@ -65,9 +65,6 @@ function restore({ goals, budgets, locks }) {
   panel.load({ goals, budgets });
   state.locks = { ...(locks ?? {}) };
 }
-
-/* Where a limit that is off would start: half of what the original takes. */
-const suggestions = (baseline) => ({ max_accuracy_drop: 1, max_latency_ms: baseline.latency_ms / 2, max_energy_mj: baseline.energy_mj / 2, max_size_bytes: baseline.size_bytes / 4 });
 
 function showFacts({ model, layers, study, targets, builds }) {
   $("#facts").innerHTML = factsMarkup(model, layers);
@@ -86,12 +83,14 @@ function showFacts({ model, layers, study, targets, builds }) {
 }
 
 /* ----- picking and showing ----- */
+const pickedCandidate = () => state.studio?.candidates.find((candidate) => candidate.id === state.picked) ?? null;
+
 function choose() {
   const budgets = panel.budgets;
   const found = best(state.prepared, panel.shares, budgets, state.locks);
-  const picked = state.picked === null ? null : state.studio.candidates.find((candidate) => candidate.id === state.picked);
-  const answer = picked ? null : answers.current;
-  const feasible = answer ? !answer.violated.length : found.feasible;
+  const picked = pickedCandidate();
+  const answer = answers.current;
+  const feasible = answer?.violated ? !answer.violated.length : found.feasible;
   return { budgets, feasible, answer, picked, within: found.within, candidate: picked ?? found.candidate };
 }
 
@@ -104,7 +103,7 @@ function update() {
     state.shown = null;
     return view.showNothing();
   }
-  choice.prediction = choice.answer?.prediction ?? predictionOf(choice.candidate, studio.bands);
+  choice.prediction = (choice.picked ? null : choice.answer?.prediction) ?? predictionOf(choice.candidate, studio.bands);
   choice.key = choice.answer ? `answer ${answers.n}` : `candidate ${choice.candidate.id} of ${studio.target.name}, ${studio.study.state}`;
   const changed = state.shown?.key !== choice.key;
   state.shown = choice;
@@ -134,7 +133,7 @@ function redrawLater() {
 }
 
 /* ----- asking the policy ----- */
-const question = () => ({ goals: panel.shares, budgets: panel.budgets, target: state.target, locks: state.locks });
+const question = () => ({ goals: panel.shares, budgets: panel.budgets, target: state.target, locks: state.locks, config: pickedCandidate()?.config ?? null });
 const answers = new PolicyAnswers({
   question,
   socket: () => socket,
@@ -197,6 +196,7 @@ $("#only-feasible").addEventListener("change", (event) => {
 
 function pick(id) {
   state.picked = id;
+  ask();
   update();
   redrawChart();
   settled();
