@@ -67,9 +67,10 @@ $("#layers-card").hidden = !figures.layers && !layers.length;
 const MOST_FLIPS = 12;
 function showFlips() {
   const { lost = 0, gained = 0, examples = [] } = report.flipped ?? {};
+  const pictured = examples.filter((flip) => flip.input);
   $("#flips-card").hidden = !(lost + gained);
   setText($("#flips-count"), `${whole(lost + gained)} of ${whole(report.result.n_test)} changed: ${whole(gained)} fixed, ${whole(lost)} broken`);
-  $("#flips").replaceChildren(...mixedFlips(examples, MOST_FLIPS).map(flipCard));
+  $("#flips").replaceChildren(...mixedFlips(pictured.length ? pictured : examples, MOST_FLIPS).map(flipCard));
 }
 function flipCard(flip) {
   const card = document.createElement("div");
