@@ -68,7 +68,7 @@ def prepare(request: Path, out: Path) -> JobFolder:
 
 def run(folder: JobFolder, reporter: Reporter) -> str:
     """Every stage in a row; the status of the report."""
-    job = _job(folder, reporter)
+    job = job_of(folder, reporter)
     reporter.deadline = time.monotonic() + job.request.time_limit_s
     for stage in (*STUDY_STAGES, *BUILD_STAGES):
         _do(job, stage, None)
@@ -80,7 +80,7 @@ def run_stage(stage: Stage, folder: JobFolder, reporter: Reporter, part: Part | 
 
     A stage that is done already is left alone.
     """
-    job = _job(folder, reporter)
+    job = job_of(folder, reporter)
     reporter.deadline = time.monotonic() + job.request.time_limit_s
     if part is not None and stage not in PARTED:
         raise BadRequestError(f"Stage {stage.value} cannot be done in parts.")
@@ -98,7 +98,7 @@ def apply(model: Path, recipe: Path, data: Path, out: Path, reporter: Reporter) 
     folder = prepare(asked, out)
     text = json.dumps(recipe_json(steps))
     (out / CHOSEN_RECIPE).write_text(text, encoding="utf-8")
-    job = _job(folder, reporter)
+    job = job_of(folder, reporter)
     for stage in (Stage.INSPECT, Stage.PROBE, *BUILD_STAGES):
         _do(job, stage, None)
     return _delivered(folder)
@@ -156,7 +156,8 @@ def _parts_begun(folder: JobFolder, stage: Stage) -> int:
     return max(counts, default=1)
 
 
-def _job(folder: JobFolder, reporter: Reporter) -> Job:
+def job_of(folder: JobFolder, reporter: Reporter) -> Job:
+    """The job of a folder that ``prepare`` made."""
     request = read_request(folder.path / "request.json")
     return Job(folder, request, reporter)
 

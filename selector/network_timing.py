@@ -24,16 +24,13 @@ _EXAMPLES = 16  # for the ranges of 8-bit arithmetic, which do not change its sp
 _LEAST_CHANGED, _MOST_CHANGED = 0.25, 1.0
 
 
-def time_networks(job: Job, space: ActionSpace) -> list[Timed]:
-    """The original and some drawn recipes, each in float and, where allowed, in 8-bit arithmetic.
+def time_networks(job: Job, space: ActionSpace, configs: IntArray) -> list[Timed]:
+    """Some recipes ``[N, D]``, each in float and, where allowed, in 8-bit arithmetic.
 
     Times are taken in turns with the uploaded file and set against its median of INSPECT: one clock
     for all that is shown, whether or not the machine slows down in between.
     """
     inspected = job.folder.read_json(Stage.INSPECT, "baseline.json")["host_latency_ms"]["p50"]
-    configs = np.concatenate(
-        [space.untouched(), drawn(space, job.effort.timed_networks, job.request.seed)]
-    )
     found: list[Timed] = []
     for config in configs:
         network = job.workbench.build(space.decode(config), fit=False).network

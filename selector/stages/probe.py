@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from compression.evaluation import onnx_log_probabilities
 from compression.latency import LatencyLookup
 from compression.onnx_export import export_onnx
@@ -14,13 +16,11 @@ from compression.types import NETWORK, OpSpec, Precision, Stage
 from selector import tabulation
 from selector.action_space import ActionSpace
 from selector.host_latency import Timed, recalibrated
-from selector.network_timing import time_networks
+from selector.network_timing import drawn, time_networks
 from selector.tables import PRECISIONS
 from selector.tabulation import LOOKUP_PRECISIONS, Measurements
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from selector.job import Job
     from selector.jobfolder import Part
     from selector.tables import StudyTables
@@ -103,7 +103,9 @@ def _host_timings(job: Job, total: int) -> dict[str, Any]:
         "floor_ms": lookup.floor_ms,
         "file_bytes": [len(data) for data in exports],
     }
-    timed = time_networks(job, ActionSpace(_tabulated(job, found, {})))
+    space = ActionSpace(_tabulated(job, found, {}))
+    recipes = drawn(space, job.effort.timed_networks, job.request.seed)
+    timed = time_networks(job, space, np.concatenate([space.untouched(), recipes]))
     return {**found, "networks": [asdict(row) for row in timed]}
 
 
