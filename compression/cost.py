@@ -134,8 +134,10 @@ def op_features(op: OpSpec) -> Array:
 
 def mac_type(op: OpSpec) -> str:
     """Which of ``MAC_TYPES`` the operation computes; empty for one that multiplies nothing."""
-    if op.op == "dense":
+    if op.op in ("dense", "matmul"):
         return "fc"
+    if op.op == "transposed_conv":
+        return "conv_kxk"
     if op.op != "conv":
         return ""
     if op.groups > 1:
@@ -209,7 +211,7 @@ def band(device: DeviceProfile, quantity: str = "latency", macs: float | None = 
 
 def _shape_factor(op: OpSpec, kind: str) -> float:
     """How much slower than its type's rate a small shape runs (fitted over 93 configurations)."""
-    positions = math.prod(op.out_shape[1:]) if op.op == "conv" else 1
+    positions = 1 if kind == "fc" else math.prod(op.out_shape[1:])
     if kind == "depthwise":
         strided = any(step > 1 for step in op.stride)
         return (1 + 4.302 * 64 / positions) * (1.06753 if strided else 1.0) * (1 + 0.01124 * 16)

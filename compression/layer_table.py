@@ -173,7 +173,7 @@ def _row(
     elif isinstance(layer, POOLS):
         values |= _pool(layer, len(out_shape) - 1)
     elif isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d):
-        values["macs"] = layer.weight.numel() * math.prod(in_shape[1:])
+        values |= _transposed_convolution(layer, in_shape)
     elif node.target is torch.matmul:
         values["macs"] = math.prod(out_shape) * in_shape[-1]
     return LayerProfile(**values)
@@ -191,6 +191,19 @@ def _convolution(layer: nn.Conv1d | nn.Conv2d, out_shape: Shape) -> dict[str, An
         "in_multiplier": 1,
         "bias": layer.bias is not None,
         "macs": layer.weight.numel() * math.prod(out_shape[1:]),
+    }
+
+
+def _transposed_convolution(
+    layer: nn.ConvTranspose1d | nn.ConvTranspose2d, in_shape: Shape
+) -> dict[str, Any]:
+    return {
+        "kernel": tuple(layer.kernel_size),
+        "stride": tuple(layer.stride),
+        "padding": tuple(int(p) for p in layer.padding),
+        "groups": layer.groups,
+        "bias": layer.bias is not None,
+        "macs": layer.weight.numel() * math.prod(in_shape[1:]),
     }
 
 

@@ -41,6 +41,7 @@ class _OpModel:
 
     def __init__(self, op: OpSpec, *, int8: bool) -> None:
         self.op = op
+        self.in_shape = op.in_shape
         self.int8 = int8
         self.rng = np.random.default_rng(0)
         self.nodes: list[NodeProto] = []
@@ -79,6 +80,18 @@ class _OpModel:
             [self._stored(np.zeros(size, np.int32)), scales, zeros], axis=0
         )
 
+    def scale(self, size: int) -> str:
+        """Factors that stay in float."""
+        return self._stored(np.ones(size, np.float32))
+
+    def integers(self, values: list[int]) -> str:
+        """Sizes that an operation reads."""
+        return self._stored(np.array(values, np.int64))
+
+    def read(self, shape: Shape) -> None:
+        """Makes the input ``[1, *shape]`` instead of the operation's own."""
+        self.in_shape = shape
+
     def operand(self, shape: Shape) -> str:
         """A second operand that the graph already holds."""
         if not self.int8:
@@ -101,7 +114,7 @@ class _OpModel:
         graph = helper.make_graph(
             self.nodes,
             self.op.op,
-            [helper.make_tensor_value_info("x", kind, [1, *self.op.in_shape])],
+            [helper.make_tensor_value_info("x", kind, [1, *self.in_shape])],
             [helper.make_tensor_value_info("y", kind, [1, *self.op.out_shape])],
             self.initializers,
         )
@@ -132,7 +145,24 @@ def _end_pads(op: OpSpec, stride: Shape, padding: Shape) -> list[int]:
 def _conv(model: _OpModel, op: OpSpec) -> None:
     out, groups = op.out_shape[0], op.groups
     weight = model.weight(out, op.in_shape[0] // groups, *op.kernel)
-    model.add("Conv", [weight, model.bias(out)], group=groups, **_window(op))
+    window = _window(op)
+    dilations = _dilations(op, window["strides"])
+    if set(dilations) != {1}:
+        window |= {"dilations": dilations, "pads": [*(op.padding or (0,) * len(dilations))] * 2}
+    model.add("Conv", [weight, model.bias(out)], group=groups, **window)
+
+
+def _dilations(op: OpSpec, strides: list[int]) -> list[int]:
+    """The smallest gaps that give the wanted output size; 1 where padding must have done it."""
+    padding = op.padding or (0,) * len(op.kernel)
+    rows = zip(op.in_shape[1:], op.out_shape[1:], op.kernel, strides, padding, strict=True)
+    found = []
+    for size, wanted, kernel, step, before in rows:
+        room = size + 2 * before - 1
+        gaps = range(1, room // max(1, kernel - 1) + 1)
+        fits = (gap for gap in gaps if (room - gap * (kernel - 1)) // step + 1 == wanted)
+        found.append(next(fits, 1) if kernel > 1 else 1)
+    return found
 
 
 def _dense(model: _OpModel, op: OpSpec) -> None:
@@ -158,12 +188,47 @@ def _add(model: _OpModel, op: OpSpec) -> None:
 
 
 def _concat(model: _OpModel, op: OpSpec) -> None:
-    rest = op.out_shape[0] - op.in_shape[0]
-    model.add("Concat", [model.operand((rest, *op.in_shape[1:]))] if rest > 0 else [], axis=1)
+    differing = (i for i, n in enumerate(op.out_shape) if n != op.in_shape[i])
+    axis = next(differing, 0)
+    rest = op.out_shape[axis] - op.in_shape[axis]
+    part = (*op.in_shape[:axis], rest, *op.in_shape[axis + 1 :])
+    model.add("Concat", [model.operand(part)] if rest > 0 else [], axis=axis + 1)
+
+
+def _transposed_conv(model: _OpModel, op: OpSpec) -> None:
+    weight = model.weight(op.in_shape[0], op.out_shape[0] // op.groups, *op.kernel)
+    model.add(
+        "ConvTranspose",
+        [weight],
+        group=op.groups,
+        kernel_shape=list(op.kernel),
+        strides=list(op.stride),
+        output_shape=list(op.out_shape[1:]),
+    )
+
+
+def _matmul(model: _OpModel, op: OpSpec) -> None:
+    """The second factor is stored: how it came about is another operation's business."""
+    model.add("MatMul", [model.operand((*op.in_shape[:-2], op.in_shape[-1], op.out_shape[-1]))])
+
+
+def _softmax(model: _OpModel, op: OpSpec) -> None:
+    del op
+    model.add("Softmax", [], axis=-1)
+
+
+def _layer_norm(model: _OpModel, op: OpSpec) -> None:
+    model.add("LayerNormalization", [model.scale(op.in_shape[-1])], axis=-1)
+
+
+def _resize(model: _OpModel, op: OpSpec) -> None:
+    model.add("Resize", ["", "", model.integers([1, *op.out_shape])], mode="linear")
 
 
 def _elementwise(model: _OpModel, op: OpSpec) -> None:
-    del op
+    """As long as what it writes: some read less (a broadcast) or more (a slice)."""
+    if op.in_shape != op.out_shape:
+        model.read(op.out_shape)
     model.add("Relu", [])
 
 
@@ -175,5 +240,10 @@ _BODIES: Mapping[str, Callable[[_OpModel, OpSpec], None]] = {
     "global_average_pool": _pool("AveragePool"),
     "add": _add,
     "concat": _concat,
+    "transposed_conv": _transposed_conv,
+    "matmul": _matmul,
+    "softmax": _softmax,
+    "layer_norm": _layer_norm,
+    "resize": _resize,
     "elementwise": _elementwise,
 }

@@ -37,6 +37,11 @@ _POOLS = {
     "global_average_pool": "average_pool",
     "global_max_pool": "max_pool",
 }
+_PRICED_AS = {
+    **dict.fromkeys(("add", "subtract", "multiply"), "add"),
+    **{op: op for op in ("concat", "matmul", "transposed_conv", "softmax", "layer_norm")},
+    "resize": "resize",
+}
 _POINTWISE_OPS = _FREE_OPS | {
     *(
         "softmax",
@@ -209,8 +214,7 @@ def identity_cost(layer: LayerProfile) -> tuple[OpSpec, ...]:
     if layer.op in _POOLS:
         spec = _layer_spec(layer, _POOLS[layer.op])
         return (spec,)
-    joins = {"add": "add", "subtract": "add", "multiply": "add", "concat": "concat"}
-    return (_layer_spec(layer, joins.get(layer.op, "elementwise")),)
+    return (_layer_spec(layer, _PRICED_AS.get(layer.op, "elementwise")),)
 
 
 def _layer_spec(layer: LayerProfile, op: str) -> OpSpec:

@@ -55,8 +55,9 @@ class Precision(StrEnum):
 class OpSpec:
     """One primitive operation at batch 1: what a cost model prices and a lookup measures.
 
-    ``op`` is ``conv``, ``dense``, ``max_pool``, ``average_pool``, ``add``, ``concat`` or
-    ``elementwise`` (unfused). Shapes are channels first, without the batch.
+    ``op`` is ``conv``, ``dense``, ``max_pool``, ``average_pool``, ``add``, ``concat``, ``matmul`` (of two
+    computed tensors), ``transposed_conv``, ``softmax``, ``layer_norm``, ``resize`` or ``elementwise``
+    (unfused). Shapes are channels first, without the batch.
     """
 
     op: str

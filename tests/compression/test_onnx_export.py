@@ -264,6 +264,27 @@ OPS = {
     "global": OpSpec(op="average_pool", in_shape=(4, 8, 8), out_shape=(4, 1, 1)),
     "add": OpSpec(op="add", in_shape=(4, 8, 8), out_shape=(4, 8, 8)),
     "concat": OpSpec(op="concat", in_shape=(4, 8, 8), out_shape=(12, 8, 8)),
+    "dilated": OpSpec(
+        op="conv",
+        in_shape=(8, 9, 9),
+        out_shape=(4, 5, 5),
+        kernel=(3, 3),
+        stride=(1, 1),
+        padding=(0, 0),
+    ),
+    "tokens": OpSpec(op="concat", in_shape=(9, 16), out_shape=(10, 16)),
+    "transposed": OpSpec(
+        op="transposed_conv",
+        in_shape=(8, 5, 5),
+        out_shape=(4, 10, 10),
+        kernel=(3, 3),
+        stride=(2, 2),
+    ),
+    "matmul": OpSpec(op="matmul", in_shape=(2, 10, 8), out_shape=(2, 10, 12)),
+    "softmax": OpSpec(op="softmax", in_shape=(2, 10, 10), out_shape=(2, 10, 10)),
+    "layer_norm": OpSpec(op="layer_norm", in_shape=(10, 16), out_shape=(10, 16)),
+    "resize": OpSpec(op="resize", in_shape=(4, 5, 5), out_shape=(4, 10, 10)),
+    "mean": OpSpec(op="elementwise", in_shape=(10, 16), out_shape=(16,)),
     "relu": OpSpec(op="elementwise", in_shape=(4, 8, 8), out_shape=(4, 8, 8)),
 }
 KERNELS = {
@@ -285,7 +306,7 @@ def test_single_operation_runs_at_its_shapes(name, precision):
         single_op_onnx(op, precision), providers=["CPUExecutionProvider"]
     )
     dtype = np.uint8 if precision is Precision.INT8 else np.float32
-    (result,) = session.run(None, {"x": np.ones((1, *op.in_shape), dtype)})
+    (result,) = session.run(None, {"x": np.ones(session.get_inputs()[0].shape, dtype)})
     assert result.shape == (1, *op.out_shape)
 
 
