@@ -55,14 +55,21 @@ class Comparison:
 def compare(
     before: Evaluation, after: Evaluation, split: Split, *, flips: int = 50
 ) -> Comparison:
-    """What changed between two files on the same split; the flips of most confidence come first."""
+    """What changed between two files on the same split; of each kind the surest flips come first.
+
+    Where there are more than ``flips``, half of them are of either kind, as far as there are so many.
+    """
     lost = before.correct & ~after.correct
     gained = after.correct & ~before.correct
     n = len(lost)
     low, high = paired_interval(int(lost.sum()), int(gained.sum()), n)
     sure = np.maximum(before.confidences, after.confidences)
-    rows = np.flatnonzero(lost | gained)
-    rows = rows[np.lexsort((rows, -sure[rows], gained[rows]))][:flips]
+    kinds = [
+        rows[np.argsort(-sure[rows], kind="stable")]
+        for rows in map(np.flatnonzero, (lost, gained))
+    ]
+    room = [max(flips // 2, flips - len(other)) for other in reversed(kinds)]
+    rows = np.concatenate([kind[:most] for kind, most in zip(kinds, room, strict=True)])
     return Comparison(
         drop_points=100 * (int(lost.sum()) - int(gained.sum())) / n,
         drop_ci_points=(100 * low, 100 * high),

@@ -114,7 +114,7 @@ def _left_alone(prepared: Prepared, config: IntArray, decision: int, now: Array)
     changed = space.canonical(changed)
     best = int(prepared.utility(changed).argmax())
     change = _values(prepared, changed[best : best + 1])[0] - now
-    name = " + ".join(space.techniques(decision, int(others[best])))
+    name = " + ".join(map(_spoken_technique, space.techniques(decision, int(others[best]))))
     what = "the whole network" if layer == NETWORK else "this layer"
     clause = _clause(-change[1:] / prepared.wants.base[0], -change[0], verb="would save")
     return f"left as it is: the best change of {what}, {name}, {clause}"
@@ -133,6 +133,10 @@ def _clause(saved: Array, points: float, verb: str = "saves") -> str:
     ]
     price = f"for {-points:.2f} points" if points < -_NO_POINTS else "at no predicted loss"
     return " ".join([gains, *(f"but takes {text}" for text in worse), price])
+
+
+def _spoken_technique(name: str) -> str:
+    return {"svd": "SVD"}.get(name, name.replace("_", " "))
 
 
 def _spoken(budget: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from compression.comparison import compare
 from compression.evaluation import evaluate_onnx
 from compression.latency import paired_latency
+from compression.pictures import picture
 from compression.types import Stage
 from selector.choosing import read_recipe
 from selector.recipe_rows import rows
@@ -20,12 +22,16 @@ from selector.study import load_surrogate, validated_candidates
 
 if TYPE_CHECKING:
     from compression.cost import DeviceProfile
+    from compression.data import Split
     from compression.types import Recipe
     from selector.job import Job
     from selector.surrogate import Surrogate
     from selector.tables import IntArray
 
 ROUNDS = 50
+
+MOST_PICTURES = 8
+"""Flips of each kind that the report shows as pictures: a few kilobytes each."""
 
 
 def measure(job: Job) -> None:
@@ -62,7 +68,19 @@ def measure(job: Job) -> None:
             **_facts(job),
         )
     )
+    _picture(report["flipped"]["examples"], test)
     job.folder.write_json(Stage.MEASURE, "measure.json", report)
+
+
+def _picture(flips: list[dict[str, Any]], test: Split) -> None:
+    """Add what the first flips of each kind look like."""
+    for fixed in (False, True):
+        shown = [flip for flip in flips if flip["fixed"] == fixed][:MOST_PICTURES]
+        indices = np.array([flip["index"] for flip in shown], dtype=np.int64)
+        examples = replace(test, indices=indices, y=None).x if shown else ()
+        for flip, example in zip(shown, examples, strict=True):
+            if (seen := picture(example)) is not None:
+                flip["input"] = seen
 
 
 def _facts(job: Job) -> dict[str, Any]:
@@ -105,9 +123,14 @@ def _layers(
 ) -> list[dict[str, Any]]:
     """Each layer before and after on the target, with the reason for what was done to it."""
     return [
-        {**row, "why": "; ".join(s.why for s in recipe if s.layer == row["layer"] and s.why)}
+        {**row, "why": "; ".join(_reasons(recipe, row["layer"]))}
         for row in rows(surrogate, config, target)
     ]
+
+
+def _reasons(recipe: Recipe, layer: str) -> list[str]:
+    """The reasons given for the steps of a layer, each once."""
+    return list(dict.fromkeys(s.why for s in recipe if s.layer == layer and s.why))
 
 
 def _search(job: Job, recovered: dict[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,12 @@ def probe_part(job: Job, part: Part) -> None:
             break
         damage = _damage(job, probe, x, original)
         result["kl"][probe.key] = damage
+        job.reporter.metric(
+            layer=probe.step.layer,
+            technique=probe.step.technique,
+            params=dict(probe.step.params),
+            kl=damage,
+        )
         job.reporter.log(f"{_title(probe)} alone moves the answers by {damage:.4f} nats")
         job.reporter.progress(done, total)
     job.folder.write_json(Stage.PROBE, job.folder.part_name(part, ".json"), result)

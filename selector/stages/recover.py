@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 TIMING_ROUNDS = 20
 
+OVER = {
+    "max_accuracy_drop": "loses {:.2f} points",
+    "max_latency_ms": "takes {:.4g} ms",
+    "max_energy_mj": "takes {:.4g} mJ",
+    "max_size_bytes": "weighs {:,.0f} bytes",
+}
+"""What the nearest recipe does about each limit that it misses."""
+
 
 def recover(job: Job) -> None:
     """Leave the best network found: its weights, its recipe and what was tried."""
@@ -56,10 +64,10 @@ def _choose_and_learn(job: Job, attempts: _Attempts) -> None:
             return
         if selection.violated:
             wanted = ", ".join(
-                f"{name} {value:.4g}" for name, value in selection.nearest.items()
+                OVER[name].format(value) for name, value in selection.nearest.items()
             )
             job.reporter.log(
-                f"No recipe is expected to meet every limit; the nearest needs {wanted}."
+                f"No recipe is expected to meet every limit; the nearest {wanted}."
             )
         if number:
             job.reporter.log("The predictions have learnt from this; a better recipe is tried.")
@@ -96,7 +104,7 @@ class _Attempts:
         trial = self._trials.run(recipe, self._job.effort.recovery_steps, self._report)
         outcome = self._outcome(config, trial)
         facts = {
-            "config": [int(index) for index in config],
+            "config": self.surrogate.space.encode(trial.applied).tolist(),
             "recipe": recipe_json(trial.applied),
             "skipped": [
                 {"layer": s.layer, "technique": s.technique, "reason": why}

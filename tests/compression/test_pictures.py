@@ -1,0 +1,22 @@
+import base64
+
+import numpy as np
+
+from compression.pictures import picture
+
+
+def test_image_becomes_bytes_over_its_own_range():
+    found = picture(np.array([[[-1.0, 0.0], [1.0, 3.0]]]))
+    assert found["shape"] == [1, 2, 2]
+    assert list(base64.b64decode(found["data"])) == [0, 64, 128, 255]
+
+
+def test_large_examples_are_thinned_and_flat_ones_are_black():
+    found = picture(np.ones((3, 224, 224), np.float32))
+    assert found["shape"] == [3, 45, 45]
+    assert set(base64.b64decode(found["data"])) == {0}
+    assert picture(np.zeros((6, 1000)))["shape"] == [6, 125]
+
+
+def test_rows_of_a_table_have_no_picture():
+    assert picture(np.zeros(8)) is None
