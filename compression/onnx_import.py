@@ -18,6 +18,7 @@ from compression.onnx_passing import pass_through
 from compression.onnx_places import FIRST
 from compression.onnx_probing import Probe, data_dependent, probe
 from compression.onnx_reading import OnnxGraph, describe, read_onnx
+from compression.pattern_folding import fold_patterns
 from compression.transpose_folding import fold_transposes
 from compression.types import NetworkProfile
 
@@ -49,6 +50,7 @@ def import_onnx(data: bytes, *, name: str = "model") -> Network:
     probed = probe(graph)
     _check_scores(graph, nodes, probed)
     module = _converted(graph, nodes, probed)
+    fold_patterns(module, node_shapes(module, graph.input_shape))
     fold_batch_norms(module)
     fold_transposes(module, node_shapes(module, graph.input_shape))
     _check_same(module, probed)
