@@ -42,6 +42,8 @@ class _Recorder(fx.Interpreter):
         is_reader = isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
         if row is not None and is_reader and row.in_channels <= MOST_CHANNELS:
             values = self.env[n.all_input_nodes[0]]
+            if isinstance(layer, nn.Linear) and values.ndim > 2:  # on each vector of a sequence
+                values = values.flatten(0, -2)
             self.moments[n.name] = _covariance(values, row.in_channels, row.in_multiplier)
         return super().run_node(n)
 
@@ -50,10 +52,8 @@ def _covariance(values: Tensor, channels: int, multiplier: int) -> Tensor:
     """Over samples and positions; what a flattened channel stands for are positions too."""
     if multiplier > 1 or values.ndim == 2:
         apart = values.reshape(len(values), channels, -1)
-    elif values.shape[1] == channels:
+    else:
         apart = values.flatten(2)
-    else:  # a dense layer on each vector of a sequence
-        apart = values.reshape(len(values), -1, channels).transpose(1, 2)
     mean = apart.mean((0, 2), keepdim=True)
     centred = (apart - mean).transpose(0, 1).reshape(channels, -1)
     return (centred @ centred.T / centred.shape[1]).clone()

@@ -119,6 +119,10 @@ def _checked_opset(model: onnx.ModelProto) -> int:
         (o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0
     )
     if not opset:
+        for (
+            node
+        ) in model.graph.node:  # of other domains, perhaps: then it is they that are in the way
+            _check_node(node)
         raise ModelRefusedError(
             "The ONNX file is cut off or damaged: it does not say which operator set it uses."
         )
@@ -235,6 +239,7 @@ def _checked_output(graph: onnx.GraphProto) -> str:
         names = ", ".join(value.name for value in graph.output)
         raise ModelRefusedError(
             f"The model has {len(graph.output)} outputs ({names}); only models with one are "
-            "handled. Export it with the class scores as its only output."
+            "handled. Export it with the class scores as its only output, or with all of them joined "
+            "into one."
         )
     return str(graph.output[0].name)

@@ -353,6 +353,16 @@ def test_custom_domain_is_refused_by_name():
     assert "com.example" in text
 
 
+def test_model_of_foreign_operators_only_is_refused_by_name():
+    def change(model):
+        del model.opset_import[:]
+        model.opset_import.append(helper.make_opsetid("com.example", 1))
+        del model.graph.node[1:]
+        model.graph.node[0].domain = "com.example"
+
+    assert "belongs to 'com.example'" in refusal(edited(change))
+
+
 def test_model_local_function_is_refused():
     def change(model):
         opsets = [helper.make_opsetid("", 17)]
