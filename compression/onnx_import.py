@@ -122,6 +122,16 @@ def _convert(network: Conversion, node: onnx.NodeProto) -> Sequence[fx.Node | No
         _check_place(network, node)
     except UnhandledError as error:
         return pass_through(network, node, str(error))
+    except (
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:  # ONNX Runtime is more lenient
+        raise ModelRefusedError(
+            f"The {describe(node)} cannot be read: its attributes or inputs are not what this "
+            "operator takes. Export the model again."
+        ) from error
     return outputs
 
 

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from compression.channel_rules import CHANNEL_WISE
 from compression.errors import ModelRefusedError
 from compression.onnx_import import import_onnx
+from compression.onnx_operators import CONVERTERS
 from tests.networks import ZOO, OnnxBuilder, lenet, mlp, resnet, small_lenet
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -351,6 +352,16 @@ def test_custom_domain_is_refused_by_name():
     text = refusal(edited(change))
     assert "operator Magic (node 'culprit')" in text
     assert "com.example" in text
+
+
+def test_operator_whose_converter_stumbles_is_refused_by_name(monkeypatch):
+    def stumble(network, node):
+        return network.probe.shapes["nowhere"]
+
+    monkeypatch.setitem(CONVERTERS, "Relu", stumble)
+    text = refusal(edited(lambda model: setattr(model.graph.node[1], "name", "culprit")))
+    assert "operator Relu (node 'culprit')" in text
+    assert "not what this operator takes" in text
 
 
 def test_model_of_foreign_operators_only_is_refused_by_name():
