@@ -180,6 +180,11 @@ def _check_same(module: fx.GraphModule, probed: Probe) -> None:
     inputs = torch.from_numpy(probed.inputs)
     alone = _answers(module, inputs)
     beside_others = _answers(module, torch.cat([inputs, -inputs]))[: len(inputs)]
+    if alone.shape != probed.outputs.shape:
+        raise ModelRefusedError(
+            f"The network could not be rebuilt: its output has shape {list(alone.shape)} here but "
+            f"{list(probed.outputs.shape)} in ONNX Runtime."
+        )
     scale = max(float(np.abs(probed.outputs).max()), 1e-6)
     difference = float(np.abs(alone - probed.outputs).max()) / scale
     if not difference <= TOLERANCE:  # NaN is no match either

@@ -364,6 +364,13 @@ def test_operator_whose_converter_stumbles_is_refused_by_name(monkeypatch):
     assert "not what this operator takes" in text
 
 
+def test_clip_between_equal_bounds_is_refused_by_name():
+    b = OnnxBuilder(4)
+    bounds = (b.const(np.float32(0)), b.const(np.float32(0)))
+    x = b.op("Clip", b.dense("x", "fc", 4, 4), *bounds, name="culprit")
+    assert "operator Clip (node 'culprit')" in refusal(b.build(x, 4))
+
+
 def test_model_of_foreign_operators_only_is_refused_by_name():
     def change(model):
         del model.opset_import[:]
