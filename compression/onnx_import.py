@@ -123,6 +123,7 @@ def _convert(network: Conversion, node: onnx.NodeProto) -> Sequence[fx.Node | No
     except UnhandledError as error:
         return pass_through(network, node, str(error))
     except (
+        AssertionError,
         IndexError,
         KeyError,
         TypeError,
