@@ -72,7 +72,7 @@ def _group(layer: LayerProfile, network: NetworkProfile) -> ChannelGroup | None:
 
 def _why_no_group(layer: LayerProfile, network: NetworkProfile) -> str:
     for group in network.groups:
-        if layer.name in group.writers and group.leader:
+        if layer.name in group.writers and group.leader and group.prunable:
             return (
                 f"its channels are those of “{group.leader}”; they are removed there, together."
             )

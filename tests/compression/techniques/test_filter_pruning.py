@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -84,3 +86,16 @@ def test_channels_are_chosen_by_what_the_data_excite():
     x = np.random.default_rng(0).standard_normal((64, 1, 28, 28)).astype(np.float32)
     seen = PRUNE.apply(observed(network, x), "conv1", {"pruning_ratio": 0.75})
     assert set(seen.outputs_of["conv1"].kept) <= {3, 4, 5}
+
+
+def test_a_follower_in_a_fixed_group_names_what_fixes_it():
+    profile = import_onnx(resnet()).profile
+    shared = next(group for group in profile.groups if len(group.writers) > 1)
+    fixed = replace(shared, reason="network output")
+    groups = tuple(fixed if group is shared else group for group in profile.groups)
+    follower = next(name for name in shared.writers if name != shared.leader)
+    where = replace(profile, groups=groups)
+    reason = PRUNE.refusal(where.layer(follower), where, {"pruning_ratio": 0.5})
+    assert "network output" in reason
+    free = PRUNE.refusal(profile.layer(follower), profile, {"pruning_ratio": 0.5})
+    assert shared.leader in free
