@@ -99,6 +99,25 @@ def alternate_fire(
     return squeeze, small, full
 
 
+def alternate_tucker(
+    reading: Tensor, core: Tensor, mixing: Tensor, goal: Goal
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Reading ``[inner, inputs]``, core ``[outer, inner, taps]``, mixing ``[outputs, outer]``."""
+    c, s = goal.covariance, goal.moments
+    for _ in range(_TURNS):
+        whole = torch.einsum("or,rmt->omt", mixing, core)
+        weights = torch.einsum("omt,onu->mtnu", whole, whole)
+        gram = torch.einsum("mtnu,itju->minj", weights, c)
+        reading = _solved(gram, torch.einsum("omt,ito->mi", whole, s), reading)
+        gram = torch.einsum("mi,itju,nj->mtnu", reading, c, reading)
+        right = torch.einsum("mi,ito->mto", reading, s)
+        whole = _solved(gram, right, whole.permute(1, 2, 0))
+        core = torch.einsum("ro,mto->rmt", torch.linalg.pinv(mixing), whole)
+        seen = torch.einsum("rmt,mtnu,snu->rs", core, gram, core)
+        mixing = _solved(seen, torch.einsum("rmt,mto->ro", core, right), mixing.T).T
+    return reading, core, mixing
+
+
 def _solved(gram: Tensor, right: Tensor, start: Tensor) -> Tensor:
     """The unknowns, shaped like ``start``, with a ridge that pulls towards it."""
     size = math.isqrt(gram.numel())

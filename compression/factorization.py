@@ -15,10 +15,13 @@ from compression.alternation import (
     alternate_depthwise,
     alternate_fire,
     alternate_spatial,
+    alternate_tucker,
 )
-from compression.least_squares import covariance_of
+from compression.least_squares import covariance_of, fitted_weights
 
 Factors = tuple[Tensor, ...]
+
+_SWEEPS = 3
 
 
 def low_rank_factors(
@@ -47,9 +50,7 @@ def low_rank_factors(
         root, inverse = _square_roots(c)
         top = _top_eigenvectors(root @ m @ m.mT @ root, rank)
         first, second = inverse @ top, top.mT @ root @ m
-    norms = second.norm(dim=-1) / first.norm(dim=-2).clamp_min(1e-12)
-    balance = norms.clamp(1e-6, 1e6).sqrt()
-    return first * balance[..., None, :], second / balance[..., :, None]
+    return _balanced(first, second)
 
 
 def thin_and_wide(rank: int, weight: Tensor, rows: Tensor | None) -> Factors:
@@ -118,6 +119,70 @@ def squeeze_and_expand(squeezed: int, weight: Tensor, rows: Tensor | None) -> Fa
         small.reshape(half, squeezed, *ones),
         full.reshape(outputs - half, squeezed, *kernel),
     )
+
+
+def reading_core_and_mixing(
+    ranks: tuple[int, int], weight: Tensor, rows: Tensor | None
+) -> Factors:
+    """A 1x1 layer to the first rank, the kernel from it to the second, a 1x1 layer to the outputs.
+
+    The input channels are mixed by higher-order orthogonal iteration, in coordinates in which they
+    are uncorrelated; core and output mixing are then the best of their rank for what is left.
+    """
+    outputs, inputs, *kernel = weight.shape
+    inner, outer = ranks
+    root, inverse = _channel_roots(weight, rows)
+    white = torch.einsum("oit,ij->ojt", weight.double().flatten(2), root)
+    basis = _input_basis(white, inner, outer)
+    reading, wide = basis.T @ inverse, torch.einsum("oit,im->omt", white, basis).flatten(1)
+    covariance = None
+    if rows is not None:
+        apart = rows.double().reshape(len(rows), inputs, -1)
+        seen = torch.einsum("nit,mi->nmt", apart, reading).flatten(1)
+        wide, _ = fitted_weights(seen, rows.double() @ weight.double().flatten(1).T, wide)
+        covariance = covariance_of(seen)
+    first, second = low_rank_factors(wide.T, outer, covariance)
+    core, mixing = first.T.reshape(outer, inner, -1), second.T
+    if rows is not None and Goal.is_small(weight, reading.numel()):
+        reading, core, mixing = alternate_tucker(reading, core, mixing, Goal.of(weight, rows))
+    narrow, kernels = _balanced(reading.T, core.transpose(0, 1).flatten(1))
+    ones = (1,) * len(kernel)
+    return (
+        narrow.T.reshape(inner, inputs, *ones),
+        kernels.reshape(inner, outer, *kernel).transpose(0, 1),
+        mixing.reshape(outputs, outer, *ones),
+    )
+
+
+def _input_basis(weight: Tensor, inner: int, outer: int) -> Tensor:
+    """``[inputs, inner]``, orthonormal: the input mixtures that weights ``[outputs, inputs, taps]`` use.
+
+    Each sweep looks at the weights through the best output mixtures for the present basis, and the
+    other way round (De Lathauwer et al., SIAM J. Matrix Anal. Appl. 2000, algorithm 4.2).
+    """
+    basis = _top_eigenvectors(torch.einsum("oit,ojt->ij", weight, weight), inner)
+    for _ in range(_SWEEPS):
+        read = torch.einsum("oit,im->omt", weight, basis).flatten(1)
+        mixed = torch.einsum("oit,or->rit", weight, _top_eigenvectors(read @ read.T, outer))
+        basis = _top_eigenvectors(torch.einsum("rit,rjt->ij", mixed, mixed), inner)
+    return basis
+
+
+def _channel_roots(weight: Tensor, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Square root, and its inverse, of the covariance of the input channels over all taps."""
+    inputs = weight.shape[1]
+    if rows is None:
+        one = torch.eye(inputs, dtype=torch.float64)
+        return one, one
+    apart = rows.reshape(len(rows), inputs, -1).transpose(1, 2)
+    return _square_roots(covariance_of(apart.reshape(-1, inputs)))
+
+
+def _balanced(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Factors ``(..., rows, rank)`` and ``(..., rank, columns)`` of equal norms, the same product."""
+    norms = second.norm(dim=-1) / first.norm(dim=-2).clamp_min(1e-12)
+    balance = norms.clamp(1e-6, 1e6).sqrt()
+    return first * balance[..., None, :], second / balance[..., :, None]
 
 
 def _top_eigenvectors(symmetric: Tensor, count: int) -> Tensor:

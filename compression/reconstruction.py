@@ -174,8 +174,8 @@ class _Fitter(fx.Interpreter):
     def _split_again(self, node: fx.Node, layer: _Linear, x: Tensor, *, drifted: bool) -> None:
         """Splits the old layer's weights by data; what it read has drifted: fits them first."""
         inherited: Inherited = node.meta[INHERITED]
-        partners = [n for n in node.graph.nodes if n.name in inherited.partners]
-        original = partners[0].meta[FITS].layer
+        nodes = {n.name: n for n in node.graph.nodes}
+        original = nodes[inherited.partners[-1]].meta[FITS].layer
         target = self._reference.targets[original]
         weight, rows = (
             inherited.old.weight.detach(),

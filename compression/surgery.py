@@ -43,7 +43,8 @@ class Inherited:
     """How the weights of a layer were split, for reconstruction to split them again by data.
 
     ``split`` takes weights of the ``old`` layer and what it sees (``None``: no data) and returns
-    the weights of the first new layer and of its ``partners``, the nodes behind it.
+    the weights of the first new layer and of its ``partners``, the nodes behind it, the last of
+    which fits outputs of the old layer.
     """
 
     old: nn.Linear | nn.Conv1d | nn.Conv2d

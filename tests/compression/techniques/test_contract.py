@@ -1,6 +1,7 @@
 """What every technique promises, tried on every tiny network: a new file gets this for nothing."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from compression.types import NETWORK, LayerKind, LayerProfile, Params, RecipeSt
 from tests.networks import ZOO
 
 torch.set_num_threads(1)
+
+STATIC = Path(__file__).resolve().parents[3] / "static"
 
 EVERYWHERE = pytest.mark.parametrize(
     ("technique", "network"), [(t, n) for t in names() for n in ZOO]
@@ -205,6 +208,13 @@ def test_technique_introduces_itself(technique):
     assert len({get(name).letter for name in names()}) == len(names())
     assert all(parameter.help for parameter in method.parameters)
     assert all(set(level) == {p.name for p in method.parameters} for level in method.levels())
+
+
+@pytest.mark.parametrize("technique", [n for n in names() if get(n).scope is not Scope.NETWORK])
+def test_colour_is_known_to_pages_and_charts(technique):
+    token = get(technique).token
+    assert f"--{token}: #" in (STATIC / "css" / "tokens.css").read_text()
+    assert f'"{token}"' in (STATIC / "js" / "lib" / "theme.js").read_text()
 
 
 @EVERYWHERE
