@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _TURNS = 4
+_SWEEPS = 10
 _MOST_FEATURES = 1200
 _MOST_UNKNOWNS = 1600
 """Beyond these one turn takes seconds; the direct split has to do."""
+
+_STEPS = 20
+"""Of conjugate gradients in each turn: later turns go on where earlier ones stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +107,77 @@ def alternate_tucker(
     reading: Tensor, core: Tensor, mixing: Tensor, goal: Goal
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Reading ``[inner, inputs]``, core ``[outer, inner, taps]``, mixing ``[outputs, outer]``."""
-    c, s = goal.covariance, goal.moments
     for _ in range(_TURNS):
-        whole = torch.einsum("or,rmt->omt", mixing, core)
-        weights = torch.einsum("omt,onu->mtnu", whole, whole)
-        gram = torch.einsum("mtnu,itju->minj", weights, c)
-        reading = _solved(gram, torch.einsum("omt,ito->mi", whole, s), reading)
-        gram = torch.einsum("mi,itju,nj->mtnu", reading, c, reading)
-        right = torch.einsum("mi,ito->mto", reading, s)
-        whole = _solved(gram, right, whole.permute(1, 2, 0))
+        reading = _read_better(reading, torch.einsum("or,rmt->omt", mixing, core), goal)
+        gram, right = _as_read(reading, goal)
+        whole = _solved(gram, right, torch.einsum("or,rmt->mto", mixing, core))
         core = torch.einsum("ro,mto->rmt", torch.linalg.pinv(mixing), whole)
         seen = torch.einsum("rmt,mtnu,snu->rs", core, gram, core)
         mixing = _solved(seen, torch.einsum("rmt,mto->ro", core, right), mixing.T).T
     return reading, core, mixing
+
+
+def sweep_terms(
+    reading: Tensor, filters: Tensor, mixing: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``alternate_terms`` for inputs that are all alike, on weights ``[outputs, inputs, taps]``."""
+    for _ in range(_SWEEPS):
+        apart = torch.einsum("oit,or->rit", weight, mixing)
+        gram = (filters @ filters.T) * (mixing.T @ mixing)
+        reading = _solved(gram, torch.einsum("rit,rt->ri", apart, filters), reading)
+        gram = (reading @ reading.T) * (mixing.T @ mixing)
+        filters = _solved(gram, torch.einsum("rit,ri->rt", apart, reading), filters)
+        gram = (reading @ reading.T) * (filters @ filters.T)
+        right = torch.einsum("oit,ri,rt->ro", weight, reading, filters)
+        mixing = _solved(gram, right, mixing.T).T
+    return reading, filters, mixing
+
+
+def alternate_terms(
+    reading: Tensor, filters: Tensor, mixing: Tensor, goal: Goal
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Reading ``[rank, inputs]``, filters ``[rank, taps]``, mixing ``[outputs, rank]``."""
+    for _ in range(_TURNS):
+        reading = _read_better(reading, torch.einsum("or,rt->ort", mixing, filters), goal)
+        gram, right = _as_read(reading, goal)
+        both = gram * (mixing.T @ mixing)[:, None, :, None]
+        filters = _solved(both, torch.einsum("or,rto->rt", mixing, right), filters)
+        seen = torch.einsum("rt,rtsu,su->rs", filters, gram, filters)
+        mixing = _solved(seen, torch.einsum("rt,rto->ro", filters, right), mixing.T).T
+    return reading, filters, mixing
+
+
+def _as_read(reading: Tensor, goal: Goal) -> tuple[Tensor, Tensor]:
+    """Covariance ``[rank, taps, rank, taps]`` and moments ``[rank, taps, outputs]`` behind a 1x1 layer."""
+    gram = torch.einsum("mi,itju,nj->mtnu", reading, goal.covariance, reading)
+    return gram, torch.einsum("mi,ito->mto", reading, goal.moments)
+
+
+def _read_better(reading: Tensor, rest: Tensor, goal: Goal) -> Tensor:
+    """The reading ``[rank, inputs]`` of a layer that goes on with ``rest [outputs, rank, taps]``.
+
+    By conjugate gradients: a matrix of ``rank * inputs`` unknowns would take seconds to solve.
+    """
+
+    def effect(change: Tensor) -> Tensor:
+        weights = torch.einsum("omt,mi->oit", rest, change).flatten(1)
+        answers = (weights @ covariance).reshape(len(rest), -1, rest.shape[2])
+        return torch.einsum("omt,oit->mi", rest, answers)
+
+    features = goal.covariance.shape[0] * goal.covariance.shape[1]
+    covariance = goal.covariance.reshape(features, features)
+    residual = torch.einsum("omt,ito->mi", rest, goal.moments) - effect(reading)
+    direction, left = residual, residual.square().sum()
+    for _ in range(_STEPS):
+        if not left > 0:
+            break
+        answer = effect(direction)
+        step = left / (direction * answer).sum()
+        reading = reading + step * direction
+        residual = residual - step * answer
+        before, left = left, residual.square().sum()
+        direction = residual + (left / before) * direction
+    return reading
 
 
 def _solved(gram: Tensor, right: Tensor, start: Tensor) -> Tensor:

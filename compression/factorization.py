@@ -15,7 +15,9 @@ from compression.alternation import (
     alternate_depthwise,
     alternate_fire,
     alternate_spatial,
+    alternate_terms,
     alternate_tucker,
+    sweep_terms,
 )
 from compression.least_squares import covariance_of, fitted_weights
 
@@ -143,7 +145,7 @@ def reading_core_and_mixing(
         covariance = covariance_of(seen)
     first, second = low_rank_factors(wide.T, outer, covariance)
     core, mixing = first.T.reshape(outer, inner, -1), second.T
-    if rows is not None and Goal.is_small(weight, reading.numel()):
+    if rows is not None and Goal.is_small(weight, core[0].numel()):
         reading, core, mixing = alternate_tucker(reading, core, mixing, Goal.of(weight, rows))
     narrow, kernels = _balanced(reading.T, core.transpose(0, 1).flatten(1))
     ones = (1,) * len(kernel)
@@ -152,6 +154,45 @@ def reading_core_and_mixing(
         kernels.reshape(inner, outer, *kernel).transpose(0, 1),
         mixing.reshape(outputs, outer, *ones),
     )
+
+
+def reading_filters_and_mixing(rank: int, weight: Tensor, rows: Tensor | None) -> Factors:
+    """A 1x1 layer to ``rank`` channels, one filter for each of these, a 1x1 layer to the outputs."""
+    outputs, inputs, *kernel = weight.shape
+    root, inverse = _channel_roots(weight, rows)
+    white = torch.einsum("oit,ij->ojt", weight.double().flatten(2), root)
+    reading, filters, mixing = _leading_terms(white, rank)
+    reading, filters, mixing = sweep_terms(reading, filters, mixing, white)
+    reading = reading @ inverse
+    if rows is not None and Goal.is_small(weight, filters.numel()):
+        reading, filters, mixing = alternate_terms(
+            reading, filters, mixing, Goal.of(weight, rows)
+        )
+    norms = torch.stack([reading.norm(dim=1), filters.norm(dim=1), mixing.norm(dim=0)])
+    level = norms.clamp(1e-6, 1e6).log().mean(0).exp()
+    gains = level / norms.clamp(1e-6, 1e6)
+    ones = (1,) * len(kernel)
+    return (
+        (reading * gains[0, :, None]).reshape(rank, inputs, *ones),
+        (filters * gains[1, :, None]).reshape(rank, 1, *kernel),
+        (mixing * gains[2]).reshape(outputs, rank, *ones),
+    )
+
+
+def _leading_terms(weight: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A start for ``rank`` terms of weights ``[outputs, inputs, taps]``, and the same at every call.
+
+    What each principal mixture of the inputs feeds is a matrix, outputs by taps, and falls into
+    terms that do not overlap; the largest of all of them are taken.
+    """
+    basis = _top_eigenvectors(torch.einsum("oit,ojt->ij", weight, weight), weight.shape[1])
+    fed = torch.einsum("oit,ij->jot", weight, basis)
+    values, vectors = torch.linalg.eigh(fed.mT @ fed)
+    order = values.flatten().sort(descending=True, stable=True).indices[:rank]
+    which, part = order // weight.shape[2], order % weight.shape[2]
+    filters = vectors[which, :, part]
+    mixing = torch.einsum("rot,rt->or", fed[which], filters)
+    return basis.T[which], filters, mixing
 
 
 def _input_basis(weight: Tensor, inner: int, outer: int) -> Tensor:

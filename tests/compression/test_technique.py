@@ -10,7 +10,7 @@ from tests.networks import ZOO, lenet, resnet
 
 def test_the_folder_is_the_registry():
     assert names() == (
-        *("depthwise_separable", "filter_pruning", "fire", "global_average_pooling"),
+        *("cp", "depthwise_separable", "filter_pruning", "fire", "global_average_pooling"),
         *("int8", "svd", "tucker"),
     )
     assert all(get(name).name == name for name in names())
