@@ -133,7 +133,7 @@ def test_layer_bars_take_the_technique_token():
         {"layer": "fc1", "technique": "filter_pruning+svd", "ms_before": 0.4, "ms_after": 0.1},
         {"layer": "relu", "technique": "keep", "ms_before": 0, "ms_after": 0},
     ]
-    figure = layers_figure(layers_data(rows))
+    figure = layers_figure(layers_data(rows, LOOKS, "ms"))
     assert role(figure, "after")["meta"]["tokens"] == ["tech-keep", "tech-svd"]
     assert role(figure, "before")["y"] == ["conv1", "fc1"]
 
@@ -176,7 +176,7 @@ def test_two_digits_like_the_pages():
 
 def test_tiny_networks_are_told_in_microseconds():
     rows = [{"layer": "conv1", "technique": "keep", "ms_before": 0.006, "ms_after": 0.005}]
-    figure = layers_figure(layers_data(rows))
+    figure = layers_figure(layers_data(rows, LOOKS, "ms"))
     assert figure["layout"]["xaxis"]["title"]["text"] == "µs"
     assert role(figure, "before")["x"] == [6.0]
 
@@ -242,7 +242,7 @@ def test_layers_say_before_and_after_at_their_end():
         {"layer": "conv1", "ms_before": 4.66, "ms_after": 2.2},
         {"layer": "fc", "ms_before": 1.0, "ms_after": 1.0},
     ]
-    notes = layers_figure(layers_data(rows))["layout"]["annotations"]
+    notes = layers_figure(layers_data(rows, LOOKS, "ms"))["layout"]["annotations"]
     assert [(note["y"], note["text"]) for note in notes] == [
         (0, "4.7 → <b>2.2</b>"),
         (1, "1.0"),

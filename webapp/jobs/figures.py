@@ -63,12 +63,16 @@ def original_json(job: Job) -> dict[str, Any] | None:
     }
 
 
-def result_charts(report: Mapping[str, Any]) -> dict[str, Any]:
+def result_charts(
+    report: Mapping[str, Any], techniques: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     """The charts of the result page; ``None`` where the report has no numbers."""
     layers, classes = report.get("layers"), report.get("per_class")
     return {
-        "layers": layers_figure(layers_data(layers, "ms")) if layers else None,
-        "parameters": layers_figure(layers_data(layers, "params")) if layers else None,
+        "layers": layers_figure(layers_data(layers, techniques, "ms")) if layers else None,
+        "parameters": layers_figure(layers_data(layers, techniques, "params"))
+        if layers
+        else None,
         "classes": classes_figure(classes_data(classes)) if classes else None,
     }
 
@@ -78,13 +82,12 @@ def result_context(job: Job, report: Mapping[str, Any]) -> dict[str, Any]:
     study = _study(job)
     inspected = knowledge.inspection(study) if study else None
     surrogate = _predictions(study) if study else None
+    techniques = knowledge.techniques_json(inspected) if inspected else {}
     context: dict[str, Any] = {
-        "figures": result_charts(report),
-        "techniques": {},
+        "figures": result_charts(report, techniques),
+        "techniques": techniques,
         "best_log2": None,
     }
-    if inspected:
-        context["techniques"] = knowledge.techniques_json(inspected)
     if surrogate:
         latency, energy, storage = surrogate.best_log2(load_device(job.target)).tolist()
         context["best_log2"] = {"latency": latency, "energy": energy, "storage": storage}

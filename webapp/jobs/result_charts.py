@@ -12,19 +12,16 @@ UNITS = {"ms": "ms", "params": "parameters"}
 MICRO_BELOW_MS = 0.2
 """The layers of a network this fast are told in microseconds; in ms all would read as zero."""
 
-TOKENS = {
-    "keep": "tech-keep",
-    "filter_pruning": "tech-prune",
-    "svd": "tech-svd",
-    "depthwise_separable": "tech-depthwise",
-    "fire": "tech-fire",
-    "global_average_pooling": "tech-gap",
-}
+KEPT = "tech-keep"
 
 
-def layers_data(layers: Sequence[Row], quantity: str = "ms") -> Json:
-    """Before and after of one quantity (``ms`` or ``params``), layers in model order."""
+def layers_data(layers: Sequence[Row], techniques: Mapping[str, Row], quantity: str) -> Json:
+    """Before and after of one quantity (``ms`` or ``params``), layers in model order.
+
+    ``techniques`` are the facts of each by name; of two stacked ones the last gives the colour.
+    """
     shown = [row for row in layers if row.get(f"{quantity}_before")]
+    names = [str(row.get("technique") or "keep") for row in shown]
     before = [float(row[f"{quantity}_before"]) for row in shown]
     after = [float(row.get(f"{quantity}_after") or 0.0) for row in shown]
     is_micro = quantity == "ms" and sum(before) < MICRO_BELOW_MS
@@ -34,7 +31,8 @@ def layers_data(layers: Sequence[Row], quantity: str = "ms") -> Json:
         "layers": [row["layer"] for row in shown],
         "before": [scale * value for value in before],
         "after": [scale * value for value in after],
-        "techniques": [str(row.get("technique") or "keep") for row in shown],
+        "techniques": names,
+        "tokens": [techniques.get(n.split("+")[-1], {}).get("token", KEPT) for n in names],
     }
 
 
@@ -53,7 +51,9 @@ def layers_figure(data: Json) -> Json:
     hover += "<br>%{customdata[3]} of the original<extra></extra>"
     bars = [
         _bar("before", "Original", data["layers"], data["before"], texts, hover, []),
-        _bar("after", "Compressed", data["layers"], data["after"], texts, hover, _tokens(data)),
+        _bar(
+            "after", "Compressed", data["layers"], data["after"], texts, hover, data["tokens"]
+        ),
     ]
     name = "Parameters per layer" if unit == UNITS["params"] else "Time per layer"
     summary = f"{name} before and after, {len(data['layers'])} layers."
@@ -142,12 +142,6 @@ def _bar(
         "hovertemplate": hover,
         "meta": {"role": role, "tokens": list(tokens)},
     }
-
-
-def _tokens(data: Json) -> list[str]:
-    return [
-        TOKENS.get(technique.split("+")[-1], "tech-keep") for technique in data["techniques"]
-    ]
 
 
 def _class_change(row: Row) -> Json:
