@@ -168,8 +168,9 @@ def _read_better(reading: Tensor, rest: Tensor, goal: Goal) -> Tensor:
     covariance = goal.covariance.reshape(features, features)
     residual = torch.einsum("omt,ito->mi", rest, goal.moments) - effect(reading)
     direction, left = residual, residual.square().sum()
+    solved = 1e-20 * left
     for _ in range(_STEPS):
-        if not left > 0:
+        if left <= solved:
             break
         answer = effect(direction)
         step = left / (direction * answer).sum()

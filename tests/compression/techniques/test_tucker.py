@@ -73,6 +73,13 @@ def test_kernel_stands_between_two_layers_that_mix_channels():
     assert [row.bias for row in rows] == [False, False, True]
 
 
+@pytest.mark.parametrize(("weight", "inputs"), [(0.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
+def test_dead_layers_and_dead_inputs_stay_finite(weight, inputs):
+    filters, rows = weight * torch.randn(8, 6, 3, 3), inputs * torch.randn(200, 54)
+    factors = reading_core_and_mixing((3, 4), filters, rows)
+    assert all(torch.isfinite(factor).all() for factor in factors)
+
+
 def test_signal_kernel_is_treated_alike():
     network = import_onnx(cnn_1d())
     conv = next(
