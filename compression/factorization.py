@@ -139,10 +139,7 @@ def reading_core_and_mixing(
     reading, wide = basis.T @ inverse, torch.einsum("oit,im->omt", white, basis).flatten(1)
     covariance = None
     if rows is not None:
-        apart = rows.double().reshape(len(rows), inputs, -1)
-        seen = torch.einsum("nit,mi->nmt", apart, reading).flatten(1)
-        wide, _ = fitted_weights(seen, rows.double() @ weight.double().flatten(1).T, wide)
-        covariance = covariance_of(seen)
+        wide, covariance = _behind(reading, wide, weight, rows)
     first, second = low_rank_factors(wide.T, outer, covariance)
     core, mixing = first.T.reshape(outer, inner, -1), second.T
     if rows is not None and Goal.is_small(weight, core[0].numel()):
@@ -154,6 +151,16 @@ def reading_core_and_mixing(
         kernels.reshape(inner, outer, *kernel).transpose(0, 1),
         mixing.reshape(outputs, outer, *ones),
     )
+
+
+def _behind(
+    reading: Tensor, wide: Tensor, weight: Tensor, rows: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The weights that serve best behind a 1x1 layer, and the covariance of what they see there."""
+    apart = rows.double().reshape(len(rows), weight.shape[1], -1)
+    seen = torch.einsum("nit,mi->nmt", apart, reading).flatten(1)
+    wanted = rows.double() @ weight.double().flatten(1).T
+    return fitted_weights(seen, wanted, wide)[0], covariance_of(seen)
 
 
 def reading_filters_and_mixing(rank: int, weight: Tensor, rows: Tensor | None) -> Factors:
