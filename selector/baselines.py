@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from selector.tables import IntArray
     from selector.types import Budgets, Goals, Lock, Selection
 
-MOST_EXHAUSTIVE = 3_000_000
+MOST_EXHAUSTIVE = 5_000_000
 """Recipes beyond which trying them all takes too long to wait for."""
 
 

@@ -32,6 +32,9 @@ _PACKAGES = ("numpy", "onnx", "onnxruntime", "torch")
 _DIGITS = 6
 
 
+_NOTED_DRIFT = 0.02
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predicted:
     """What the selector expected of the recipe on the target before anything was built."""
@@ -48,6 +51,8 @@ class Predicted:
 class BuildFacts:
     """What a finished build knows. ``timings`` are of ``baseline`` and ``result`` on this host.
 
+    ``clock_ms`` is what the original took when limits were set: a machine that has slowed down since
+    must not count against the result. Without it, limits hold for the times as they are now.
     ``status`` overrides what the limits say (``infeasible``, ``cancelled``); ``layers``, ``search``,
     ``stages`` and ``artifacts`` are passed through as they stand in the report.
     """
@@ -73,6 +78,7 @@ class BuildFacts:
     notes: Sequence[str] = ()
     status: str | None = None
     stopped_by: str | None = None
+    clock_ms: float | None = None
 
 
 def build_report(facts: BuildFacts) -> dict[str, Any]:
@@ -107,7 +113,7 @@ def build_report(facts: BuildFacts) -> dict[str, Any]:
         "stages": list(facts.stages),
         "search": dict(facts.search),
         "artifacts": list(facts.artifacts),
-        "notes": list(facts.notes),
+        "notes": [*facts.notes, *_clock_notes(facts)],
     }
     rounded: dict[str, Any] = _rounded(report)
     check_report(rounded)
@@ -126,12 +132,12 @@ def check_limits(facts: BuildFacts) -> list[dict[str, Any]]:
     """Each limit that was set, what was reached, and whether that is sure.
 
     A predicted value that meets its limit while the end of its band does not is met, not ``sure``.
-    On the host the engine runs on, latency is the measured one.
+    On the host the engine runs on, latency is the measured ratio, in the clock of the limit.
     """
     budgets, predicted = facts.request.budgets, facts.predicted
     latency = (predicted.latency_ms.value, predicted.latency_ms.high)
     if facts.target.measured_here:
-        latency = (facts.result_timing.p50, facts.result_timing.p90)
+        latency = _host_latency(facts)
     reached = {
         "max_accuracy_drop": (
             facts.comparison.drop_points,
@@ -151,6 +157,29 @@ def check_limits(facts: BuildFacts) -> list[dict[str, Any]]:
         }
         for name, limit in asdict(budgets).items()
         if limit is not None
+    ]
+
+
+def _host_latency(facts: BuildFacts) -> tuple[float, float]:
+    """Milliseconds of the result to hold against a limit, and their slow end."""
+    timing = facts.result_timing
+    if facts.clock_ms is None:
+        return timing.p50, timing.p90
+    return facts.clock_ms / timing.ratio, facts.clock_ms / timing.ratio_ci[0]
+
+
+def _clock_notes(facts: BuildFacts) -> list[str]:
+    """Why a limit may be met though the milliseconds beside it say otherwise, or the reverse."""
+    limited = facts.request.budgets.max_latency_ms is not None and facts.target.measured_here
+    if not limited or facts.clock_ms is None:
+        return []
+    drift = facts.baseline_timing.p50 / facts.clock_ms
+    if abs(drift - 1) < _NOTED_DRIFT:
+        return []
+    return [
+        f"This computer ran at {1 / drift:.2f} times the speed of the study while measuring. "
+        f"The limit on latency is judged by the measured ratio, at the study's speed: "
+        f"{_host_latency(facts)[0]:.3g} ms."
     ]
 
 

@@ -91,7 +91,9 @@ def _facts(job: Job) -> dict[str, Any]:
     recipe = read_recipe(job.folder.stage_path(Stage.RECOVER, "recover.json"))
     expected = predict(surrogate, config, job.target)
     baseline = surrogate.baseline(job.target)
+    inspected = job.folder.read_json(Stage.INSPECT, "baseline.json")
     return {
+        "clock_ms": float(inspected["host_latency_ms"]["p50"]),
         "request": job.request,
         "target": job.target,
         "model_sha256": job.model_sha256,

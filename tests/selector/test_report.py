@@ -156,6 +156,19 @@ def test_limit_inside_the_band_of_a_prediction_is_met_but_not_sure():
     assert (row["met"], row["sure"]) == (True, True)
 
 
+def test_a_machine_that_slowed_down_since_the_limit_was_set_does_not_count():
+    limits = Budgets(max_latency_ms=0.039)
+    slowed = facts(limits, "this-host", clock_ms=0.045)
+    row = check_limits(slowed)[0]
+    assert row["met"]
+    assert row["value"] == pytest.approx(0.045 / 1.25)
+    assert not row["sure"]
+    assert any("speed of the study" in note for note in build_report(slowed)["notes"])
+    steady = facts(limits, "this-host", clock_ms=0.05)
+    assert not check_limits(steady)[0]["met"]
+    assert not any("speed of the study" in note for note in build_report(steady)["notes"])
+
+
 def test_on_this_host_the_limit_holds_for_the_measured_latency():
     (row,) = check_limits(facts(Budgets(max_latency_ms=0.03), target="this-host"))
     assert (row["value"], row["met"]) == (0.04, False)
