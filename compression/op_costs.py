@@ -41,6 +41,23 @@ class ConvGeometry:
             bias=layer.bias,
         )
 
+    def pointwise(
+        self, *, in_channels: int, out_channels: int, in_size: Shape, bias: bool = False
+    ) -> ConvGeometry:
+        """A 1x1 convolution of as many dimensions as this one."""
+        ones = (1,) * len(self.kernel)
+        return ConvGeometry(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            in_size=in_size,
+            kernel=ones,
+            stride=ones,
+            padding=(0,) * len(ones),
+            dilation=ones,
+            groups=1,
+            bias=bias,
+        )
+
     @property
     def out_size(self) -> Shape:
         """The spatial part of the output's shape."""

@@ -60,6 +60,18 @@ class Surgeon:
         self.module = network.copied_module()
         self.old = node_of(self.module, at)
 
+    @property
+    def convolution(self) -> nn.Conv1d | nn.Conv2d:
+        """The layer to be replaced, known to be a convolution.
+
+        Raises:
+            TypeError: when it is none.
+        """
+        old = layer_of(self.module, self.old)
+        if not isinstance(old, nn.Conv1d | nn.Conv2d):
+            raise TypeError(type(old).__name__)
+        return old
+
     def insert(self, name: str, layer: nn.Module, source: fx.Node | None = None) -> fx.Node:
         """Calls a new module on the source (default: what the old node reads)."""
         name = self._free(name)

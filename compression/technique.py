@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from compression.errors import TechniqueRefusedError
+from compression.op_costs import totals
 from compression.types import (
     Applicability,
     LayerKind,
@@ -126,6 +127,11 @@ class Technique(ABC):
                 key = params if self.scope is Scope.NETWORK else self.cost(layer, params)
                 found.setdefault(repr(key), params)
         return tuple(found.values())
+
+    def saves(self, layer: LayerProfile, params: Params) -> bool:
+        """Whether what replaces the layer has fewer weights and fewer multiply-adds."""
+        macs, weights = totals(self.cost(layer, params))
+        return weights < layer.params and macs < layer.macs
 
     def check(self, network: Network, layer: str, params: Params) -> LayerProfile:
         """The profile of the layer, once the technique is known to be able to treat it.

@@ -7,11 +7,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from torch import nn
-
 from compression.factorization import reading_filters_and_mixing
-from compression.op_costs import ConvGeometry, totals
-from compression.surgery import INHERITED, Inherited, Surgeon, convolution, layer_of
+from compression.op_costs import ConvGeometry
+from compression.surgery import INHERITED, Inherited, Surgeon, convolution
 from compression.technique import Parameter, Scope, Technique
 from compression.types import LayerKind, kept_width
 
@@ -56,8 +54,7 @@ class CP(Technique):
             return "its kernel is a single value: it only mixes channels already."
         if layer.in_channels < 2:
             return "it reads a single channel, so there is nothing to mix before the filters."
-        macs, weights = totals(self.cost(layer, params))
-        if weights >= layer.params or macs >= layer.macs:
+        if not self.saves(layer, params):
             return "three layers would not be smaller than the one there is."
         return ""
 
@@ -69,9 +66,7 @@ class CP(Technique):
         """Splits the layer's weights by alternating least squares."""
         row = self.check(network, layer, params)
         surgeon = Surgeon(network, layer)
-        old = layer_of(surgeon.module, surgeon.old)
-        if not isinstance(old, nn.Conv1d | nn.Conv2d):
-            raise TypeError(type(old).__name__)
+        old = surgeon.convolution
         stages = _stages(row, params)
         split = partial(reading_filters_and_mixing, stages[0].out_channels)
         first, middle, last = split(old.weight.detach(), None)
@@ -92,20 +87,12 @@ def _stages(
 ) -> tuple[ConvGeometry, ConvGeometry, ConvGeometry]:
     """What reads, the filters, and what mixes."""
     whole = ConvGeometry.of(layer)
-    ones, zeros = (1,) * len(whole.kernel), (0,) * len(whole.kernel)
     rank = _rank(layer, params)
-    reading = replace(
-        whole,
-        out_channels=rank,
-        kernel=ones,
-        stride=ones,
-        padding=zeros,
-        dilation=ones,
-        bias=False,
+    reading = whole.pointwise(
+        in_channels=whole.in_channels, out_channels=rank, in_size=whole.in_size
     )
     filters = replace(whole, in_channels=rank, out_channels=rank, groups=rank, bias=False)
-    mixing = replace(
-        reading,
+    mixing = whole.pointwise(
         in_channels=rank,
         out_channels=whole.out_channels,
         in_size=filters.out_size,

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torch import nn
-
 from compression.factorization import depthwise_and_pointwise
-from compression.op_costs import ConvGeometry, totals
-from compression.surgery import INHERITED, Inherited, Surgeon, convolution, layer_of
+from compression.op_costs import ConvGeometry
+from compression.surgery import INHERITED, Inherited, Surgeon, convolution
 from compression.technique import Scope, Technique
 from compression.types import LayerKind
 
@@ -41,8 +39,7 @@ class DepthwiseSeparable(Technique):
             return "its kernel is a single value: it only mixes channels already."
         if layer.in_channels < 2:
             return "it reads a single channel, for which one filter would be left."
-        macs, weights = totals(self.cost(layer, params))
-        if weights >= layer.params or macs >= layer.macs:
+        if not self.saves(layer, params):
             return "two layers would not be smaller than the one there is."
         return ""
 
@@ -55,9 +52,7 @@ class DepthwiseSeparable(Technique):
         """Separates the kernel by the rank-one fit of each input channel's filters."""
         row = self.check(network, layer, params)
         surgeon = Surgeon(network, layer)
-        old = layer_of(surgeon.module, surgeon.old)
-        if not isinstance(old, nn.Conv1d | nn.Conv2d):
-            raise TypeError(type(old).__name__)
+        old = surgeon.convolution
         first, second = depthwise_and_pointwise(old.weight.detach(), None)
         stages = _stages(row)
         depthwise = surgeon.insert(f"{layer}_depthwise", convolution(stages[0], first, None))
@@ -71,16 +66,13 @@ class DepthwiseSeparable(Technique):
 
 def _stages(layer: LayerProfile) -> tuple[ConvGeometry, ConvGeometry]:
     whole = ConvGeometry.of(layer)
-    ones = (1,) * len(whole.kernel)
     depthwise = replace(
         whole, out_channels=whole.in_channels, groups=whole.in_channels, bias=False
     )
-    pointwise = replace(
-        whole,
+    pointwise = whole.pointwise(
+        in_channels=whole.in_channels,
+        out_channels=whole.out_channels,
         in_size=depthwise.out_size,
-        kernel=ones,
-        stride=ones,
-        padding=(0,) * len(ones),
-        dilation=ones,
+        bias=whole.bias,
     )
     return depthwise, pointwise

@@ -6,16 +6,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from torch import fx, nn
-
 from compression.factorization import squeeze_and_expand
-from compression.op_costs import ConvGeometry, totals
+from compression.op_costs import ConvGeometry
 from compression.shape_modules import StridedSlice
-from compression.surgery import INHERITED, Inherited, Surgeon, convolution, layer_of
+from compression.surgery import INHERITED, Inherited, Surgeon, convolution
 from compression.technique import Parameter, Scope, Technique
 from compression.types import LayerKind, OpSpec, Params, kept_width
 
 if TYPE_CHECKING:
+    from torch import fx
+
     from compression.graph import Network
     from compression.types import LayerProfile, NetworkProfile
 
@@ -55,8 +55,7 @@ class Fire(Technique):
             return "it has too few channels to squeeze."
         if _stages(layer, params)[0].out_channels >= layer.in_channels:
             return "the squeeze would not be narrower than what the layer reads."
-        macs, weights = totals(self.cost(layer, params))
-        if weights >= layer.params or macs >= layer.macs:
+        if not self.saves(layer, params):
             return "the three layers would not be smaller than the one there is."
         return ""
 
@@ -72,9 +71,7 @@ class Fire(Technique):
         """Puts the module in the layer's place."""
         row = self.check(network, layer, params)
         surgeon = Surgeon(network, layer)
-        old = layer_of(surgeon.module, surgeon.old)
-        if not isinstance(old, nn.Conv1d | nn.Conv2d):
-            raise TypeError(type(old).__name__)
+        old = surgeon.convolution
         stages = _stages(row, params)
         half = stages[1].out_channels
         split = partial(squeeze_and_expand, stages[0].out_channels)
@@ -99,17 +96,11 @@ def _stages(
 ) -> tuple[ConvGeometry, ConvGeometry, ConvGeometry]:
     """Squeeze, 1x1 expansion and full expansion."""
     whole = ConvGeometry.of(layer)
-    ones, zeros = (1,) * len(whole.kernel), (0,) * len(whole.kernel)
+    ones = (1,) * len(whole.kernel)
     squeezed = kept_width(whole.out_channels, 1.0 - float(params["squeeze_ratio"]))
     half = whole.out_channels // 2
-    squeeze = replace(
-        whole,
-        out_channels=squeezed,
-        kernel=ones,
-        stride=ones,
-        padding=zeros,
-        dilation=ones,
-        bias=False,
+    squeeze = whole.pointwise(
+        in_channels=whole.in_channels, out_channels=squeezed, in_size=whole.in_size
     )
     # The 1x1 filter sits at the middle of the full one, so its padding is what the middle has left.
     reach = [d * (k - 1) // 2 for k, d in zip(whole.kernel, whole.dilation, strict=True)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from compression.factorization import columns_and_rows, thin_and_wide
-from compression.op_costs import ConvGeometry, dense_op, totals
+from compression.op_costs import ConvGeometry, dense_op
 from compression.surgery import INHERITED, Inherited, Surgeon, convolution, dense, layer_of
 from compression.technique import Parameter, Scope, Technique
 from compression.types import LayerKind, kept_width
@@ -52,8 +52,7 @@ class Svd(Technique):
             return (
                 "its convolution is grouped, so there is little left to share between channels."
             )
-        macs, weights = totals(self.cost(layer, params))
-        if weights >= layer.params or macs >= layer.macs:
+        if not self.saves(layer, params):
             rank = _rank(layer, params)
             return f"two layers of rank {rank} would not be smaller than the one there is."
         return ""

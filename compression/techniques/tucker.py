@@ -7,11 +7,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from torch import nn
-
 from compression.factorization import reading_core_and_mixing
-from compression.op_costs import ConvGeometry, totals
-from compression.surgery import INHERITED, Inherited, Surgeon, convolution, layer_of
+from compression.op_costs import ConvGeometry
+from compression.surgery import INHERITED, Inherited, Surgeon, convolution
 from compression.technique import Parameter, Scope, Technique
 from compression.types import LayerKind, kept_width
 
@@ -58,8 +56,7 @@ class Tucker(Technique):
             return "its kernel is a single value, for which plain low rank does the same."
         if layer.in_channels < 4:
             return "it reads too few channels to mix them into fewer."
-        macs, weights = totals(self.cost(layer, params))
-        if weights >= layer.params or macs >= layer.macs:
+        if not self.saves(layer, params):
             return "three layers would not be smaller than the one there is."
         return ""
 
@@ -71,9 +68,7 @@ class Tucker(Technique):
         """Splits the layer's weights by a Tucker decomposition of its two channel axes."""
         row = self.check(network, layer, params)
         surgeon = Surgeon(network, layer)
-        old = layer_of(surgeon.module, surgeon.old)
-        if not isinstance(old, nn.Conv1d | nn.Conv2d):
-            raise TypeError(type(old).__name__)
+        old = surgeon.convolution
         stages = _stages(row, params)
         ranks = (stages[0].out_channels, stages[1].out_channels)
         split = partial(reading_core_and_mixing, ranks)
@@ -91,20 +86,12 @@ def _stages(
 ) -> tuple[ConvGeometry, ConvGeometry, ConvGeometry]:
     """What reads, the kernel, and what mixes."""
     whole = ConvGeometry.of(layer)
-    ones, zeros = (1,) * len(whole.kernel), (0,) * len(whole.kernel)
     inner, outer = _ranks(layer, params)
-    reading = replace(
-        whole,
-        out_channels=inner,
-        kernel=ones,
-        stride=ones,
-        padding=zeros,
-        dilation=ones,
-        bias=False,
+    reading = whole.pointwise(
+        in_channels=whole.in_channels, out_channels=inner, in_size=whole.in_size
     )
     core = replace(whole, in_channels=inner, out_channels=outer, bias=False)
-    mixing = replace(
-        reading,
+    mixing = whole.pointwise(
         in_channels=outer,
         out_channels=whole.out_channels,
         in_size=core.out_size,
