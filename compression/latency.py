@@ -111,11 +111,6 @@ def paired_latency(
     return {name: _timing(np.array(times[name]), first, rng) for name in names}
 
 
-def median_latency_ms(data: bytes, x1: NDArray[np.float32], rounds: int = 20) -> float:
-    """The median time of one call of a file, in ms."""
-    return paired_latency({"": data}, x1, rounds)[""].p50
-
-
 class LatencyLookup:
     """Times single operations as one-node files and keeps what it has timed.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +16,7 @@ from compression.shape_modules import Expanded, Reshape
 from compression.types import LayerKind, LayerProfile, NetworkProfile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from compression.op_costs import ConvGeometry
     from compression.types import Shape
@@ -38,6 +39,9 @@ class Fits:
     stop: int
 
 
+Split = Callable[[Tensor, Tensor | None], tuple[Tensor, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Inherited:
     """How the weights of a layer were split, for reconstruction to split them again by data.
@@ -48,7 +52,7 @@ class Inherited:
     """
 
     old: nn.Linear | nn.Conv1d | nn.Conv2d
-    split: Callable[[Tensor, Tensor | None], tuple[Tensor, ...]]
+    split: Split
     partners: tuple[str, ...]
 
 
@@ -80,6 +84,23 @@ class Surgeon:
             return self.module.graph.create_node(
                 "call_module", name, (source or self.old.all_input_nodes[0],), {}, name=name
             )
+
+    def replace_by_chain(self, stages: Mapping[str, ConvGeometry], split: Split) -> Network:
+        """The network in which convolutions one behind the other stand for the convolution.
+
+        ``split`` makes their weights from the old ones; the last has the bias and is fitted to what
+        the old layer put out.
+        """
+        old, last = self.convolution, len(stages) - 1
+        nodes: list[fx.Node] = []
+        weights = split(old.weight.detach(), None)
+        for i, ((name, stage), weight) in enumerate(zip(stages.items(), weights, strict=True)):
+            layer = convolution(stage, weight, old.bias if i == last else None)
+            nodes.append(self.insert(f"{self.old.name}_{name}", layer, *nodes[-1:]))
+        partners = tuple(node.name for node in nodes[1:])
+        nodes[0].meta[INHERITED] = Inherited(old, split, partners)
+        self.fits(nodes[-1], 0, old.out_channels)
+        return self.replace_by(nodes[-1])
 
     def concatenate(self, name: str, sources: Sequence[fx.Node]) -> fx.Node:
         """Joins the sources along the channels."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from compression.cost import load_device
+from compression.cost import FEATURES, load_device
 from compression.types import Precision
 from selector.action_space import ActionSpace
 from selector.pricing import LATENCY, CostTables
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from selector.tables import Array, BoolArray, IntArray, StudyTables
 
 HOST = "this-host"
-_OPERATIONS = 8  # of the nine features: how many operations a cell holds
+_OPERATIONS = FEATURES.index("operations")
 
 _BASE_COUNTS = 10.0
 """As many others the original weighs: every ratio is taken to it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from compression.factorization import reading_filters_and_mixing
 from compression.op_costs import ConvGeometry
-from compression.surgery import INHERITED, Inherited, Surgeon, convolution
+from compression.surgery import Surgeon
 from compression.technique import Parameter, Scope, Technique
 from compression.types import LayerKind, kept_width
 
@@ -65,21 +65,10 @@ class CP(Technique):
     def apply(self, network: Network, layer: str, params: Params) -> Network:
         """Splits the layer's weights by alternating least squares."""
         row = self.check(network, layer, params)
-        surgeon = Surgeon(network, layer)
-        old = surgeon.convolution
         stages = _stages(row, params)
         split = partial(reading_filters_and_mixing, stages[0].out_channels)
-        first, middle, last = split(old.weight.detach(), None)
-        reading = surgeon.insert(f"{layer}_reading", convolution(stages[0], first, None))
-        filters = surgeon.insert(
-            f"{layer}_filters", convolution(stages[1], middle, None), reading
-        )
-        mixing = surgeon.insert(
-            f"{layer}_mixing", convolution(stages[2], last, old.bias), filters
-        )
-        reading.meta[INHERITED] = Inherited(old, split, (filters.name, mixing.name))
-        surgeon.fits(mixing, 0, row.out_channels)
-        return surgeon.replace_by(mixing)
+        named = dict(zip(("reading", "filters", "mixing"), stages, strict=True))
+        return Surgeon(network, layer).replace_by_chain(named, split)
 
 
 def _stages(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from compression.factorization import depthwise_and_pointwise
 from compression.op_costs import ConvGeometry
-from compression.surgery import INHERITED, Inherited, Surgeon, convolution
+from compression.surgery import Surgeon
 from compression.technique import Scope, Technique
 from compression.types import LayerKind
 
@@ -51,17 +51,8 @@ class DepthwiseSeparable(Technique):
     def apply(self, network: Network, layer: str, params: Params) -> Network:
         """Separates the kernel by the rank-one fit of each input channel's filters."""
         row = self.check(network, layer, params)
-        surgeon = Surgeon(network, layer)
-        old = surgeon.convolution
-        first, second = depthwise_and_pointwise(old.weight.detach(), None)
-        stages = _stages(row)
-        depthwise = surgeon.insert(f"{layer}_depthwise", convolution(stages[0], first, None))
-        pointwise = surgeon.insert(
-            f"{layer}_pointwise", convolution(stages[1], second, old.bias), depthwise
-        )
-        depthwise.meta[INHERITED] = Inherited(old, depthwise_and_pointwise, (pointwise.name,))
-        surgeon.fits(pointwise, 0, row.out_channels)
-        return surgeon.replace_by(pointwise)
+        named = dict(zip(("depthwise", "pointwise"), _stages(row), strict=True))
+        return Surgeon(network, layer).replace_by_chain(named, depthwise_and_pointwise)
 
 
 def _stages(layer: LayerProfile) -> tuple[ConvGeometry, ConvGeometry]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from compression.factorization import reading_core_and_mixing
 from compression.op_costs import ConvGeometry
-from compression.surgery import INHERITED, Inherited, Surgeon, convolution
+from compression.surgery import Surgeon
 from compression.technique import Parameter, Scope, Technique
 from compression.types import LayerKind, kept_width
 
@@ -67,18 +67,11 @@ class Tucker(Technique):
     def apply(self, network: Network, layer: str, params: Params) -> Network:
         """Splits the layer's weights by a Tucker decomposition of its two channel axes."""
         row = self.check(network, layer, params)
-        surgeon = Surgeon(network, layer)
-        old = surgeon.convolution
         stages = _stages(row, params)
         ranks = (stages[0].out_channels, stages[1].out_channels)
         split = partial(reading_core_and_mixing, ranks)
-        first, middle, last = split(old.weight.detach(), None)
-        reading = surgeon.insert(f"{layer}_reading", convolution(stages[0], first, None))
-        core = surgeon.insert(f"{layer}_core", convolution(stages[1], middle, None), reading)
-        mixing = surgeon.insert(f"{layer}_mixing", convolution(stages[2], last, old.bias), core)
-        reading.meta[INHERITED] = Inherited(old, split, (core.name, mixing.name))
-        surgeon.fits(mixing, 0, row.out_channels)
-        return surgeon.replace_by(mixing)
+        named = dict(zip(("reading", "core", "mixing"), stages, strict=True))
+        return Surgeon(network, layer).replace_by_chain(named, split)
 
 
 def _stages(
