@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from compression.channel_moments import observed
 from compression.errors import TechniqueRefusedError
 from compression.reconstruction import fitted, reference_of
+from compression.surgery import parts_of
 from compression.technique import Scope, get, names
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from compression.reconstruction import Reference
     from compression.types import Recipe, RecipeStep
 
-_FITTED_SCOPES = (Scope.WIDTH, Scope.STRUCTURE, Scope.HEAD)
+_FITTED_SCOPES = (Scope.BLOCK, Scope.WIDTH, Scope.STRUCTURE, Scope.HEAD, Scope.WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +43,10 @@ class Workbench:
         return cls(original=observed(original, x), reference=reference_of(original, x))
 
     def build(self, recipe: Recipe, *, fit: bool = True) -> BuildResult:
-        """Applies widths first, then structures, the head and the precision.
+        """Applies the scopes of techniques in their order, see ``Scope``.
 
-        Within a scope the order of the recipe counts. Weights are fitted after each scope that
+        Within a scope the order of the recipe counts; a step of scope ``WEIGHTS`` treats whatever stands
+        for its layer by then. Weights are fitted after each scope that
         changed anything, so that a structure is made from weights that suit the narrowed layer;
         without ``fit`` only the shapes are right, which is all that timing needs.
         A step that a technique refuses is skipped with its reason.
@@ -58,7 +60,7 @@ class Workbench:
             before = network
             for step in steps:
                 try:
-                    network = get(step.technique).apply(network, step.layer, step.params)
+                    network = _applied(network, step)
                     applied.append(step)
                 except TechniqueRefusedError as refusal:
                     skipped.append((step, str(refusal)))
@@ -79,6 +81,26 @@ def build(original: Network, recipe: Recipe, x: np.ndarray, *, seed: int = 0) ->
     """
     del seed
     return Workbench.of(original, x).build(recipe)
+
+
+def _applied(network: Network, step: RecipeStep) -> Network:
+    """The network with one step done.
+
+    Raises:
+        TechniqueRefusedError: when nothing could be done; the first reason of several.
+    """
+    technique = get(step.technique)
+    if technique.scope is not Scope.WEIGHTS:
+        return technique.apply(network, step.layer, step.params)
+    changed, refusals = network, []
+    for part in parts_of(network, step.layer) or (step.layer,):
+        try:
+            changed = technique.apply(changed, part, step.params)
+        except TechniqueRefusedError as refusal:
+            refusals.append(refusal)
+    if changed is network and refusals:
+        raise refusals[0]
+    return changed
 
 
 def _unknown(step: RecipeStep) -> str:

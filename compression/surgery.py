@@ -26,6 +26,9 @@ _Layer = TypeVar("_Layer", bound=nn.Module)
 FITS = "fits"
 """Key of ``node.meta``: which original layer's outputs the node computes (``Fits``)."""
 
+STANDS_FOR = "stands_for"
+"""Key of ``node.meta``: name of the layer, as it was before any technique, that the node is part of."""
+
 INHERITED = "inherited"
 """Key of ``node.meta``: how its weights and its partners' came about (``Inherited``)."""
 
@@ -81,9 +84,11 @@ class Surgeon:
         name = self._free(name)
         self.module.add_module(name, layer)
         with self.module.graph.inserting_before(self.old):
-            return self.module.graph.create_node(
+            node = self.module.graph.create_node(
                 "call_module", name, (source or self.old.all_input_nodes[0],), {}, name=name
             )
+        node.meta[STANDS_FOR] = self.old.meta.get(STANDS_FOR, self.old.name)
+        return node
 
     def replace_by_chain(self, stages: Mapping[str, ConvGeometry], split: Split) -> Network:
         """The network in which convolutions one behind the other stand for the convolution.
@@ -184,6 +189,12 @@ def node_of(module: fx.GraphModule, name: str) -> fx.Node:
 def layer_of(module: nn.Module, node: fx.Node) -> nn.Module | None:
     """The module that a node calls, if it calls one."""
     return module.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def parts_of(network: Network, layer: str) -> tuple[str, ...]:
+    """Names of the nodes that a layer consists of now: itself, or the modules that replaced it."""
+    nodes = network.module.graph.nodes
+    return tuple(n.name for n in nodes if n.meta.get(STANDS_FOR, n.name) == layer)
 
 
 def original_layer(network: Network, node: str) -> str | None:

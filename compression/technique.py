@@ -59,11 +59,18 @@ _POINTWISE_OPS = _FREE_OPS | {
 
 
 class Scope(StrEnum):
-    """What a technique acts on; ``build`` takes the scopes in this order."""
+    """What a technique acts on; ``build`` takes the scopes in this order.
 
+    ``BLOCK`` takes layers out, ``WIDTH`` narrows channel groups, ``STRUCTURE`` replaces a layer,
+    ``HEAD`` the fully connected end; ``WEIGHTS`` leaves shapes alone and makes the weights of a layer,
+    or of what replaced it, cheaper to store; ``NETWORK`` concerns all weights together.
+    """
+
+    BLOCK = "block"
     WIDTH = "width"
     STRUCTURE = "structure"
     HEAD = "head"
+    WEIGHTS = "weights"
     NETWORK = "network"
 
 
@@ -127,6 +134,16 @@ class Technique(ABC):
                 key = params if self.scope is Scope.NETWORK else self.cost(layer, params)
                 found.setdefault(repr(key), params)
         return tuple(found.values())
+
+    def removes(self, layer: LayerProfile, network: NetworkProfile) -> tuple[str, ...]:
+        """Names of the *other* rows of the layer table that are gone when this layer is treated."""
+        del layer, network
+        return ()
+
+    def stored(self, op: OpSpec, params: Params) -> OpSpec:
+        """The operation as a technique of scope ``WEIGHTS`` leaves it: at most its density changes."""
+        del params
+        return op
 
     def saves(self, layer: LayerProfile, params: Params) -> bool:
         """Whether what replaces the layer has fewer weights and fewer multiply-adds."""

@@ -42,12 +42,15 @@ class LayerKind(StrEnum):
 class Precision(StrEnum):
     """How weights are stored and how the network computes.
 
-    ``INT8_WEIGHTS`` stores weights in 8 bits and computes in float (smaller file, same speed);
-    ``INT8`` stores and computes in 8 bits (static quantise/dequantise, U8 activations).
+    ``FP16_WEIGHTS``, ``INT8_WEIGHTS`` and ``CODEBOOK`` (4-bit indices into 16 values a layer) store
+    weights small and compute in float (smaller file, same speed); ``INT8`` stores and computes in
+    8 bits (static quantise/dequantise, U8 activations).
     """
 
     FP32 = "fp32"
+    FP16_WEIGHTS = "fp16_weights"
     INT8_WEIGHTS = "int8_weights"
+    CODEBOOK = "codebook"
     INT8 = "int8"
 
 
@@ -57,7 +60,9 @@ class OpSpec:
 
     ``op`` is ``conv``, ``dense``, ``max_pool``, ``average_pool``, ``add``, ``concat``, ``matmul`` (of two
     computed tensors), ``transposed_conv``, ``softmax``, ``layer_norm``, ``resize`` or ``elementwise``
-    (unfused). Shapes are channels first, without the batch.
+    (unfused). Shapes are channels first, without the batch. ``density`` is the share of the weights
+    that are not zero; ``params`` and ``macs`` count all of them, because a dense runtime multiplies
+    zeros too: only the stored bytes follow ``density``.
     """
 
     op: str
@@ -69,6 +74,7 @@ class OpSpec:
     groups: int = 1
     macs: int = 0
     params: int = 0
+    density: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,10 @@ class GlobalAveragePooling(Technique):
             return "the mean and its dense layer would not be smaller than the head there is."
         return ""
 
+    def removes(self, layer: LayerProfile, network: NetworkProfile) -> tuple[str, ...]:
+        """The rest of the head."""
+        return tuple(row.name for row in head_rows(network) if row.name != layer.name)
+
     def cost(self, layer: LayerProfile, params: Params) -> tuple[OpSpec, ...]:
         """The mean and one dense layer.
 

@@ -64,6 +64,13 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     )
 
 
+def nonzeros(network: Network) -> int:
+    """How many weights of convolutions and dense layers have to be stored."""
+    layers = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)
+    found = [m.weight for m in network.module.modules() if isinstance(m, layers)]
+    return sum(int(torch.count_nonzero(weight)) for weight in found)
+
+
 def run(network: Network, x: np.ndarray) -> torch.Tensor:
     with torch.inference_mode():
         return network.module(torch.from_numpy(x))
@@ -85,10 +92,10 @@ def predicted(technique: Technique, network: Network, layer: str, params: Params
             for r in profile.layers
         ]
         return sum(r.macs for r in rows), sum(r.params for r in rows)
-    gone: tuple[LayerProfile, ...] = (row,)
+    gone = (row, *(profile.layer(name) for name in technique.removes(row, profile)))
     if technique.scope is Scope.HEAD:
-        gone = head_rows(profile)
-        row = row.resized(in_channels=row.in_channels, out_channels=gone[-1].out_channels)
+        outputs = head_rows(profile)[-1].out_channels
+        row = row.resized(in_channels=row.in_channels, out_channels=outputs)
     macs, params_ = totals(technique.cost(row, params))
     return (
         profile.macs - sum(r.macs for r in gone) + macs,
@@ -134,7 +141,10 @@ def test_predicted_cost_is_the_counted_cost(technique, network):
 def test_what_it_does_is_smaller(technique, network):
     original, method = imported(network), get(technique)
     for layer, params in applicable(method, original):
-        if method.scope is not Scope.NETWORK:
+        if method.scope is Scope.WEIGHTS:
+            changed = method.apply(original, layer, params)
+            assert nonzeros(changed) < nonzeros(original), (layer, params)
+        elif method.scope is not Scope.NETWORK:
             changed = method.apply(original, layer, params).profile
             assert changed.params < original.profile.params, (layer, params)
             assert changed.macs <= original.profile.macs, (layer, params)
@@ -203,7 +213,7 @@ def test_technique_introduces_itself(technique):
     assert method.name == technique
     assert method.title
     assert method.paper
-    assert len(method.letter) == 1
+    assert 1 <= len(method.letter) <= 2
     assert method.token.startswith("tech-")
     assert len({get(name).letter for name in names()}) == len(names())
     assert all(parameter.help for parameter in method.parameters)
