@@ -12,7 +12,7 @@ from compression.evaluation import evaluate_onnx, is_chance, onnx_logits
 from compression.latency import MIN_ROUNDS, paired_latency
 from compression.preprocessing_trial import try_preprocessing
 from compression.types import Stage
-from selector import tabulation
+from selector.layout import applicability, probes
 
 if TYPE_CHECKING:
     from compression.data import Dataset
@@ -48,7 +48,7 @@ def inspect(job: Job) -> None:
 def describe(job: Job) -> dict[str, Any]:
     """The model as plain values: its layers, and which technique can treat which of them."""
     profile = job.network.profile
-    verdicts = tabulation.applicability(profile, job.techniques)
+    verdicts = applicability(profile, job.techniques)
     return {
         "name": profile.name,
         "params": profile.params,
@@ -71,6 +71,8 @@ def _facts(name: str) -> dict[str, Any]:
         "letter": method.letter,
         "token": method.token,
         "paper": method.paper,
+        "scope": method.scope.value,
+        "note": method.note,
         "parameters": [asdict(parameter) for parameter in method.parameters],
     }
 
@@ -110,7 +112,7 @@ def _baseline(job: Job, dataset: Dataset, baseline: Evaluation) -> dict[str, Any
 def _plan(job: Job) -> dict[str, Any]:
     """How many work items the stages that take parts have."""
     return {
-        Stage.PROBE.value: len(tabulation.probes(job.layout)),
+        Stage.PROBE.value: len(probes(job.layout)),
         Stage.VALIDATE.value: job.effort.candidates,
         Stage.RECOVER.value: 1,
     }

@@ -63,9 +63,9 @@ test("snippets have exactly three lines", () => {
 test("stacked techniques show both letters and names", () => {
   setTechniques({ filter_pruning: { title: "Filter pruning", letter: "P", token: "tech-prune" }, svd: { title: "Low rank", letter: "S", token: "tech-svd" } });
   assert.equal(titleOf("filter_pruning+svd"), "Filter pruning + Low rank");
-  assert.match(tile("filter_pruning+svd", true), /class="tech int8 two"/);
+  assert.match(tile("filter_pruning+svd", "8-bit weights"), /class="tech small-weights two"/);
   assert.match(tile("svd"), /--tech:var\(--tech-svd\)/);
-  assert.match(legend(["svd", "keep"], true), /also int8/);
+  assert.match(legend(["svd", "keep"], ["fp32", "4-bit weights", "4-bit weights"]), /4-bit weights<\/li>$/);
 });
 
 test("an unknown technique keeps a name and never breaks the page", () => {

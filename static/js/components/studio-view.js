@@ -82,7 +82,7 @@ export class StudioView {
     const { studio, panel } = this;
     const rows = withReasons(rowsOf(choice), (layer) => !this.untreated.has(layer));
     this.table.show(rows, locks);
-    $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.some((row) => row.int8));
+    $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.map((row) => row.stored));
     const needed = choice.within ? {} : loosening(studio.candidates, choice.budgets);
     panel.showNote({ within: choice.within, total: studio.candidates.length, met: choice.feasible, locked: Object.keys(locks).length > 0, needed: Object.keys(needed).length ? needed : (choice.answer?.nearest ?? {}) });
     setText($("#star-text"), this.starText(choice));
@@ -112,10 +112,10 @@ export class StudioView {
   paintStrip(choice, locks) {
     const { msAfter, unsupported, studio } = this;
     const tiles = rowsOf(choice).map((row) => {
-      const key = `${studio.target.name}|${row.layer}|${row.technique}|${row.level}|${row.int8}`;
+      const key = `${studio.target.name}|${row.layer}|${row.technique}|${row.level}|${row.stored}`;
       if (row.ms_after !== undefined) msAfter.set(key, row.ms_after);
       const ms = row.ms_after ?? row.ms ?? msAfter.get(key) ?? null;
-      return { layer: row.layer, technique: row.technique, level: row.level, int8: row.int8, ms, unsupported: unsupported.has(row.layer) };
+      return { layer: row.layer, technique: row.technique, level: row.level, stored: row.stored, ms, unsupported: unsupported.has(row.layer) };
     });
     const known = tiles.every((tile) => tile.ms !== null);
     this.strip.paint(known ? tiles : tiles.map((tile) => ({ ...tile, ms: null })), choice.prediction.latency_ms.value, locks);

@@ -12,7 +12,7 @@ import { gauges, headlineRows, mixedFlips, targetTitle, verdict } from "../lib/r
 import { GOALS } from "../lib/score.js";
 import { snippets } from "../lib/snippets.js";
 import { withReasons } from "../lib/why.js";
-import { legend, setTechniques, tile, titleOf } from "../lib/techniques.js";
+import { legend, setTechniques, tile, titleOf, lookOf } from "../lib/techniques.js";
 
 const MICRO_BELOW_MS = 0.2; // below, layers are told in microseconds
 const { job, report, figures = {}, techniques = {}, best_log2: bestLog2 = null } = pageData();
@@ -86,14 +86,14 @@ function showRecipe() {
   const rows = layers.length ? layers.map(layerRow) : (report.recipe ?? []).map(stepRow);
   $("#recipe thead").innerHTML = layers.length ? `<tr><th>Layer</th><th>Technique</th><th class="n">Parameters</th><th class="n">MACs</th><th class="n">${micro ? "µs" : "ms"}</th><th>Why</th></tr>` : "<tr><th>Layer</th><th>Technique</th><th>Level</th><th>Why</th></tr>";
   $("#recipe tbody").innerHTML = rows.join("") || '<tr><td colspan="4" class="muted">Nothing was changed: no technique paid within your limits.</td></tr>';
-  const used = layers.length ? layers.map((row) => row.technique) : (report.recipe ?? []).map((step) => step.technique).filter((name) => name !== "int8");
-  $("#tech-legend").innerHTML = legend(used.length ? used : ["keep"], layers.some((row) => row.int8));
+  const used = layers.length ? layers.map((row) => row.technique) : (report.recipe ?? []).map((step) => step.technique).filter((name) => lookOf(name).scope !== "network");
+  $("#tech-legend").innerHTML = legend(used.length ? used : ["keep"], layers.map((row) => row.stored));
   const skipped = (report.skipped ?? []).map((step) => `${step.layer}: ${step.reason.replace(/\.$/, "")}`);
   if (skipped.length) $("#recipe").insertAdjacentHTML("afterend", `<p class="small muted" style="padding:12px 16px">Not applied: ${escape(skipped.join("; "))}.</p>`);
 }
 const paramsText = (params) => Object.entries(params ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? predicted(value) : value}`).join(", ");
-const stepRow = (step) => `<tr><td class="mono full">${step.layer === "*" ? "whole network" : escape(step.layer)}</td><td class="full nowrap">${tile(step.technique, step.technique === "int8")}${escape(titleOf(step.technique))}</td><td>${escape(paramsText(step.params))}</td><td class="full why">${escape(step.why ?? "")}</td></tr>`;
-const layerRow = (row) => `<tr><td class="full"><span class="mono">${escape(row.layer)}</span></td><td class="full technique"><div>${tile(row.technique, row.int8)}<span>${escape(titleOf(row.technique))} <span class="muted">${escape([row.level, row.int8 ? "int8" : "fp32"].filter(Boolean).join(", "))}</span></span></div></td>
+const stepRow = (step) => `<tr><td class="mono full">${step.layer === "*" ? "whole network" : escape(step.layer)}</td><td class="full nowrap">${tile(step.technique)}${escape(titleOf(step.technique))}</td><td>${escape(paramsText(step.params))}</td><td class="full why">${escape(step.why ?? "")}</td></tr>`;
+const layerRow = (row) => `<tr><td class="full"><span class="mono">${escape(row.layer)}</span></td><td class="full technique"><div>${tile(row.technique, row.stored)}<span>${escape(titleOf(row.technique))} <span class="muted">${escape([row.level, row.stored].filter(Boolean).join(", "))}</span></span></div></td>
   <td class="n phone-hide">${beforeAfter(row.params_before, row.params_after, count)}</td><td class="n phone-hide">${beforeAfter(row.macs_before, row.macs_after, count)}</td><td class="n" data-label="${micro ? "µs" : "ms"}">${beforeAfter(row.ms_before, row.ms_after, showTime)}</td><td class="full why">${escape(row.why ?? "")}</td></tr>`;
 showRecipe();
 
