@@ -22,6 +22,7 @@ from compression.types import (
     OpSpec,
     Params,
     ParamValue,
+    Precision,
 )
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ class Technique(ABC):
         letter: One or two letters for the tile in the recipe strip.
         token: Name of the colour in ``tokens.css``.
         paper: Where the method comes from, and where we differ.
+        note: What a person should know before choosing it; empty for most.
+        precedes_others: Whether other techniques of scope ``STRUCTURE`` may treat the same layer after
+            this one.
     """
 
     title: ClassVar[str]
@@ -103,6 +107,8 @@ class Technique(ABC):
     paper: ClassVar[str]
     scope: ClassVar[Scope]
     parameters: ClassVar[tuple[Parameter, ...]] = ()
+    note: ClassVar[str] = ""
+    precedes_others: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -131,9 +137,22 @@ class Technique(ABC):
         found: dict[object, Params] = {}
         for params in self.levels():
             if not self.refusal(layer, network, params):
-                key = params if self.scope is Scope.NETWORK else self.cost(layer, params)
+                whole = self.scope is Scope.NETWORK
+                key = params if whole else self.cost(self.treated(layer, network), params)
                 found.setdefault(repr(key), params)
         return tuple(found.values())
+
+    def treated(self, layer: LayerProfile, network: NetworkProfile) -> LayerProfile:
+        """The row as ``cost`` wants to see it, and as a technique upon this one would find it.
+
+        ``layer`` may be ``resized``, then it is not in the network.
+        """
+        del network
+        return layer
+
+    def precision(self, params: Params) -> Precision:
+        """How the whole network is stored and computed afterwards; for scope ``NETWORK`` alone."""
+        raise NotImplementedError(self.name, params)
 
     def removes(self, layer: LayerProfile, network: NetworkProfile) -> tuple[str, ...]:
         """Names of the *other* rows of the layer table that are gone when this layer is treated."""

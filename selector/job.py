@@ -15,8 +15,8 @@ from compression.preprocessing import Preprocessing
 from compression.types import Stage
 from selector.effort import Effort, effort_for
 from selector.errors import BadRequestError
+from selector.layout import Layout, lay_out
 from selector.tables import StudyTables
-from selector.tabulation import Layout, lay_out
 
 if TYPE_CHECKING:
     import numpy as np

@@ -39,12 +39,15 @@ class GlobalAveragePooling(Technique):
             return "it is not the first layer of the network's fully connected end."
         if layer.in_multiplier < 2:
             return "it does not read a feature map, so there is nothing to take the mean of."
-        outputs = head[-1].out_channels
-        resized = layer.resized(in_channels=layer.in_channels, out_channels=outputs)
-        _, weights = totals(self.cost(resized, params))
+        _, weights = totals(self.cost(self.treated(layer, network), params))
         if weights >= sum(row.params for row in head):
             return "the mean and its dense layer would not be smaller than the head there is."
         return ""
+
+    def treated(self, layer: LayerProfile, network: NetworkProfile) -> LayerProfile:
+        """The row with as many outputs as the head has."""
+        head = head_rows(network)
+        return layer.resized(in_channels=layer.in_channels, out_channels=head[-1].out_channels)
 
     def removes(self, layer: LayerProfile, network: NetworkProfile) -> tuple[str, ...]:
         """The rest of the head."""

@@ -49,6 +49,10 @@ class Int8(Technique):
         del params
         return identity_cost(layer)
 
+    def precision(self, params: Params) -> Precision:
+        """Weights alone or everything in 8 bits."""
+        return _PRECISIONS[str(params["mode"])]
+
     def apply(self, network: Network, layer: str, params: Params) -> Network:
         """Marks the network; ``layer`` must be ``*``.
 
@@ -61,4 +65,4 @@ class Int8(Technique):
             )
         if all(row.kind is LayerKind.OTHER for row in network.profile.layers):
             raise TechniqueRefusedError(f"{self.title}: the network holds no weights.")
-        return replace(network, precision=_PRECISIONS[str(params["mode"])])
+        return replace(network, precision=self.precision(params))
