@@ -52,10 +52,16 @@ def probe_events(events: Iterable[Row]) -> list[Json]:
     """The same from the metric events of PROBE, while it is at work."""
     found = [e["data"] for e in events if e["kind"] == "metric" and e["stage"] == "PROBE"]
     return [
-        _row(data["layer"], data["technique"], data["level"], data["kl"])
+        _row(data["layer"], data["technique"], _level(data), data["kl"])
         for data in found
-        if {"layer", "technique", "level", "kl"} <= data.keys()
+        if {"layer", "technique", "kl"} <= data.keys()
     ]
+
+
+def _level(data: Row) -> str:
+    """As the event says it; earlier studies noted one technique with its params alone."""
+    alone = (Treatment(data["technique"], data.get("params") or {}),)
+    return str(data.get("level", level_text(alone)))
 
 
 def sensitivity_data(rows: Sequence[Row], layers: Sequence[str], looks: Row) -> Json:
