@@ -11,11 +11,11 @@ from torch import fx, nn
 from compression.batch_norm_folding import fold_batch_norms
 from compression.errors import ModelRefusedError, VerificationError
 from compression.onnx_emission import emit
-from compression.onnx_writer import pays_in_int8, rounded_to_int8
 from compression.op_models import single_op_onnx
 from compression.quantization import QDQ_OPSET, quantised
 from compression.runtime import quiet_session
 from compression.types import Precision
+from compression.weight_storage import rounded
 
 if TYPE_CHECKING:
     from compression.graph import Network
@@ -114,17 +114,15 @@ def _batches(network: Network, n: int) -> list[slice]:
 def _expected(network: Network, inputs: np.ndarray) -> np.ndarray:
     module = network.copied_module().eval()
     fold_batch_norms(module)
-    if network.precision is Precision.INT8_WEIGHTS:
-        _round_weights(module)
+    if network.precision is not Precision.INT8:
+        _round_weights(module, network.precision)
     with torch.no_grad():
         outputs: np.ndarray = module(torch.from_numpy(inputs.astype(np.float32))).numpy()
     return outputs
 
 
-def _round_weights(module: fx.GraphModule) -> None:
+def _round_weights(module: fx.GraphModule, precision: Precision) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
-            values = layer.weight.detach().numpy()
-            if pays_in_int8(values):
-                stored, scales = rounded_to_int8(values)
-                layer.weight = nn.Parameter(torch.from_numpy(stored * scales))
+            values = rounded(layer.weight.detach().numpy(), precision)
+            layer.weight = nn.Parameter(torch.from_numpy(values))

@@ -14,14 +14,12 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import fx
 
 from compression.layer_table import node_shapes
+from compression.weight_storage import pays_in_int8, rounded_to_int8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from compression.types import NetworkProfile, Shape
-
-INT8_OVERHEAD_BYTES = 70
-"""What the two nodes and the names of a weight stored in 8 bits cost."""
 
 
 class OnnxWriter:
@@ -79,7 +77,7 @@ class OnnxWriter:
     def weight(self, weight: torch.Tensor, *, transposed: bool = False) -> str:
         """A weight matrix or kernel, one output a row, in 8 bits where that saves bytes."""
         values = _array(weight)
-        if self.int8 and pays_in_int8(values):
+        if self.int8 and pays_in_int8(values.size, len(values)):
             stored, scales = rounded_to_int8(values)
             if transposed:
                 stored, scales = stored.T, scales.T
@@ -140,24 +138,6 @@ def simple(op: str, attributes: Callable[[Any], dict[str, Any]] = lambda _: {}) 
         writer.add(op, [writer.source(node)], out, **attributes(layer))
 
     return emit_one
-
-
-def pays_in_int8(values: np.ndarray) -> bool:
-    """Whether storing a weight in 8 bits with a scale per output saves bytes."""
-    return values.size * 3 > INT8_OVERHEAD_BYTES + 4 * len(values)
-
-
-def rounded_to_int8(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights as int8 and a float scale for each output (first axis), symmetric around zero.
-
-    Returns:
-        ``stored`` of the same shape, and ``scales`` that broadcast against it;
-        ``stored * scales`` differs from ``values`` by at most half a scale.
-    """
-    axes = tuple(range(1, values.ndim))
-    largest = np.abs(values).max(axis=axes, keepdims=True)
-    scales = np.where(largest > 0, largest / 127.0, 1.0).astype(np.float32)
-    return np.clip(np.rint(values / scales), -127, 127).astype(np.int8), scales
 
 
 def _array(tensor: torch.Tensor | Sequence[float] | float) -> np.ndarray:
