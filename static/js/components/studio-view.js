@@ -2,6 +2,7 @@
 import "./device-picker.js";
 import "./recipe-strip.js";
 import "./trade-off-chart.js";
+import { FitMap } from "./fit-map.js";
 import { LayerTable } from "./layer-table.js";
 import { WAITING, metricView } from "./metric-card.js";
 import { allowBuild } from "./study-facts.js";
@@ -26,6 +27,7 @@ export class StudioView {
     this.chart = $("#tradeoff");
     this.strip = $("#strip");
     this.table = new LayerTable($("#layers"));
+    this.fitMap = new FitMap($("#fit-card"));
     this.msAfter = new Map();
     $("#metrics").innerHTML = METRICS.map(([name, label]) => `<metric-card data-metric="${name}" label="${label}"></metric-card>`).join("");
     this.cards = Object.fromEntries($$("#metrics metric-card").map((card) => [card.dataset.metric, card]));
@@ -39,6 +41,7 @@ export class StudioView {
     const totalMs = studio.baseline?.latency_ms ?? null;
     this.strip.setLayers(rows, totalMs);
     this.table.setFacts(rows, Object.keys(studio.techniques ?? {}), totalMs);
+    this.fitMap.show(rows, studio.techniques ?? {});
     this.untreated = new Set(rows.filter((layer) => !fits(layer)).map((layer) => layer.name));
     this.unsupported = new Set(rows.filter((layer) => layer.kind !== "other" && !fits(layer)).map((layer) => layer.name));
     if (studio.candidates.length) return;
