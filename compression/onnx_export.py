@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 
 __all__ = ["export_onnx", "single_op_onnx", "verify_export"]
 
-TOLERANCES = {Precision.FP32: 1e-3, Precision.INT8_WEIGHTS: 1e-3, Precision.INT8: 0.5}
+TOLERANCES = {**dict.fromkeys(Precision, 1e-3), Precision.INT8: 0.5}
 """Largest difference to the network, relative to its largest output, by precision."""
 
 
 def export_onnx(network: Network, calibration: np.ndarray | None = None) -> bytes:
     """The network as ONNX at its precision; interface names, opset and batch are the upload's.
 
-    ``INT8_WEIGHTS`` stores weights as ``int8 -> Cast -> Mul(scale)``: ONNX Runtime folds that when
-    it loads the file, so it runs at the speed of float. (``DequantizeLinear`` is not folded: it
-    nearly halved the speed of LeNet-5.) ``INT8`` raises the opset to 13 where it is older.
+    Small stored forms are unpacked by nodes that ONNX Runtime folds when it loads the file, so it
+    runs at the speed of float: ``FP16_WEIGHTS`` as ``half -> Cast``, ``INT8_WEIGHTS`` as ``int8 ->
+    Cast -> Mul(scale)``, ``CODEBOOK`` and tensors with enough exact zeros as in
+    ``onnx_weight_streams``. (``DequantizeLinear`` is not folded: it nearly halved the speed of
+    LeNet-5.) The opset is raised where it is older than the form: to 11, for ``INT8`` to 13.
 
     Args:
         network: any network of the vocabulary that ``onnx_import`` makes.
@@ -44,14 +46,15 @@ def export_onnx(network: Network, calibration: np.ndarray | None = None) -> byte
     fold_batch_norms(module)
     opset = network.profile.opset
     if network.precision is not Precision.INT8:
-        int8_weights = network.precision is Precision.INT8_WEIGHTS
-        return emit(module, network.profile, opset=opset, int8=int8_weights)
+        return emit(module, network.profile, opset=opset, precision=network.precision)
     batch = network.profile.batch
     if calibration is None or len(calibration) < (batch if isinstance(batch, int) else 1):
         raise ValueError(
             "8-bit computation needs calibration inputs, at least one batch of them"
         )
-    data = emit(module, network.profile, opset=max(opset, QDQ_OPSET), int8=False)
+    data = emit(
+        module, network.profile, opset=max(opset, QDQ_OPSET), precision=network.precision
+    )
     return quantised(data, calibration, network.profile)
 
 
@@ -62,7 +65,7 @@ def verify_export(
 
     Args:
         data: the exported file.
-        network: what it was exported from; weights stored in 8 bits are compared as rounded.
+        network: what it was exported from; weights stored small are compared as rounded.
         inputs: ``[n, *input_shape]``, n at least 1; of a fixed-batch model as many are compared as
             fill whole batches, repeated where they do not fill one.
         tolerance: largest allowed relative difference; by precision when left out.

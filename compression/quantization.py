@@ -17,7 +17,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-from compression.onnx_writer import short_names
+from compression.onnx_nodes import short_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
