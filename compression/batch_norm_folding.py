@@ -23,14 +23,15 @@ def fold_batch_norms(module: fx.GraphModule) -> None:
         before = node.all_input_nodes[0]
         layer = layers.get(str(before.target)) if before.op == "call_module" else None
         if isinstance(layer, Carrier) and len(before.users) == 1:
-            _carry(layer, norm)
+            carry(layer, norm)
             node.replace_all_uses_with(before)
             module.graph.erase_node(node)
     module.delete_all_unused_submodules()
     module.recompile()
 
 
-def _carry(layer: Carrier, norm: Norm) -> None:
+def carry(layer: Carrier, norm: Norm) -> None:
+    """Scales and shifts the weights of the layer as the norm would its outputs, in place."""
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError("a batch norm without running statistics cannot be folded")
     with torch.no_grad():

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx, nn
-from torch.nn import functional
 
-from compression.augmentation import Augmentation, augmented
+from compression.augmentation import Augmentation
+from compression.distillation import Loss, Teacher, Weighing, matched_layers
+from compression.learner import Learner, Pace, Samples, batches
 from compression.sensitivity import ends_in_softmax, kl_divergence, logits
+from compression.student import Student, TrainingForm, training_device
+from compression.training_checkpoint import Checkpoint, fingerprint
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import fx
+
     from compression.graph import Network
 
 Report = Callable[[int, int, dict[str, float]], bool]
@@ -25,12 +31,15 @@ Report = Callable[[int, int, dict[str, float]], bool]
 Labelled = tuple[np.ndarray, np.ndarray | None]
 """Samples ``[samples, *input_shape]`` (float32) and class numbers, or ``None`` without labels."""
 
+_BREAKDOWNS = 2
+"""How often a training that broke down goes on from its last good weights."""
 
-_SHALLOW = 5.0
-"""Layers up to which the full learning rate is right (LeNet); 20 take half of it (ResNet-20)."""
+_SLOWER = 0.25
+"""Share of the learning rate that is left after each breakdown."""
 
-_LONG = 300
-"""Steps from which on the full learning rate is right; with fewer there is no time to settle."""
+_CALIBRATION = 256
+_LEAST_BATCH = 32
+"""With fewer samples in a batch, their mean and spread are too rough for a batch norm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,10 @@ class FineTuning:
         seed: Of the order of samples and of their augmentation.
         augmentation: What is done to samples; the original sees the same.
         checks: How many times to look at the validation samples.
+        norms: Whether batch norms that were folded at export are put back for the training.
+        feature_weight: Of the squared error of a few layers' outputs against the original's.
+        patience: After so many checks in a row without a better network the training ends.
+        device: Where to train; empty: CUDA when present, else the CPU.
     """
 
     steps: int = 1000
@@ -61,6 +74,38 @@ class FineTuning:
     seed: int = 0
     augmentation: Augmentation = Augmentation.NONE
     checks: int = 20
+    norms: bool = True
+    feature_weight: float = 0.0
+    patience: int = 10
+    device: str = ""
+
+    @property
+    def pace(self) -> Pace:
+        """The part that concerns single updates."""
+        return Pace(
+            steps=self.steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=self.seed,
+            augmentation=self.augmentation,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supplies:
+    """What fine-tuning uses where it is at hand.
+
+    Attributes:
+        unlabelled: More samples to learn from, without labels.
+        calibration: Samples that norms and ranges of activations start from; otherwise some of those
+            that are learnt from.
+        checkpoint: A file that the state is kept in; a training that finds its own state there goes
+            on from it, and ends as if it had never been interrupted.
+    """
+
+    unlabelled: np.ndarray | None = None
+    calibration: np.ndarray | None = None
+    checkpoint: Path | None = None
 
 
 def distill(
@@ -71,12 +116,17 @@ def distill(
     settings: FineTuning,
     validation: Labelled,
     report: Report,
+    supplies: Supplies | None = None,
 ) -> Network:
     """The network fine-tuned to the original's softened answers (and to the labels, if any).
 
-    The weights that come back are those nearest to the original on the validation samples (softened
-    divergence, the start included). Measured: with a few hundred validation samples, choosing by
+    Weights, and for ``INT8`` activations, are rounded during training as the precision of the network
+    says (straight-through). The weights that come back are those nearest to the original on the validation samples (softened
+    divergence, rounded likewise, the start included). Measured: with a few hundred validation samples, choosing by
     their accuracy loses up to four points on new people, choosing by divergence loses none.
+
+    A training that breaks down (values that are not finite) goes on twice from its last good weights
+    at a lower rate, then ends with the best so far; ``notes`` of the network say so.
 
     Args:
         network: A changed network; it stays as it was.
@@ -85,141 +135,205 @@ def distill(
         y: Class numbers; ``None`` where there are no labels.
         settings: How long and how fast.
         validation: What the best is chosen by; no test sample may be in it.
-        report: Called at every check; ``False`` stops and keeps the best so far.
+        report: Called at every check, also for those of an interrupted training; ``False`` stops and
+            keeps the best so far.
+        supplies: Unlabelled samples, calibration samples, a place for checkpoints.
 
     Returns:
         The best network met; on the validation samples never farther from the original than the
         one given.
     """
-    judge = _Judge(network, original, validation, settings.temperature)
-    judge.look(network.module)
-    learner = _Learner(network, original, (x, y), settings)
-    every = max(1, settings.steps // max(1, settings.checks))
-    for step, chosen in enumerate(_batches(len(x), settings), start=1):
-        rate, loss = learner.learn(chosen, step)
-        if step % every and step != settings.steps:
-            continue
-        accuracy = judge.look(learner.plain())
-        values = {"accuracy": accuracy, "loss": loss, "learning_rate": rate}
-        if not report(step, settings.steps, values):
-            break
-    return replace(network, module=judge.best)
+    training = _Training(
+        network, original, (x, y), settings, validation, supplies or Supplies()
+    )
+    return training.run(report)
 
 
-def _batches(samples: int, settings: FineTuning) -> Iterator[Tensor]:
-    """Every sample once before any comes again; a last short batch is left out."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    size = min(settings.batch_size, samples)
-    order, start = torch.randperm(samples, generator=generator), 0
-    for _ in range(settings.steps):
-        if start + size > samples:
-            order, start = torch.randperm(samples, generator=generator), 0
-        yield order[start : start + size]
-        start += size
+@dataclass(slots=True, kw_only=True)
+class _Progress:
+    """How far a training is, in plain values."""
+
+    step: int = 0
+    finished: bool = False
+    stale_checks: int = 0
+    breakdowns: int = 0
+    rate_share: float = 1.0
+    improved: bool = False
+    least: float = math.inf
+    history: list[dict[str, float]] = field(default_factory=list)
 
 
-class _Learner:
-    """The student and its optimiser; batch norms keep their population statistics."""
+class _Training:
+    """Updates, looks at the validation samples, checkpoints, and falls back when it breaks down."""
 
     def __init__(
-        self, network: Network, original: Network, training: Labelled, settings: FineTuning
+        self,
+        network: Network,
+        original: Network,
+        training: Labelled,
+        settings: FineTuning,
+        validation: Labelled,
+        supplies: Supplies,
     ) -> None:
-        self._settings = settings
-        self._x = training[0]
-        self._y = training[1]
-        self._softmax = ends_in_softmax(original)
-        self._teacher = original.module
-        self._student = network.copied_module()
-        self._weights = list(self._student.parameters())
-        for weight in self._weights:
-            weight.requires_grad_(True)  # noqa: FBT003
-        self._optimizer = torch.optim.Adam(_groups(self._student))
-        self._generator = torch.Generator().manual_seed(settings.seed + 1)
-
-    def learn(self, chosen: Tensor, step: int) -> tuple[float, float]:
-        """One update; the learning rate that it was made with and the loss before it."""
-        rate = self._rate(step)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate * group["size"]
-        loss = self._loss(chosen)
-        self._optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self._weights, 5.0)
-        self._optimizer.step()
-        return rate, float(loss.detach())
-
-    def plain(self) -> fx.GraphModule:
-        """A copy of the student as it is now."""
-        module = copy.deepcopy(self._student)
-        for weight in module.parameters():
-            weight.requires_grad_(False)  # noqa: FBT003
-            weight.grad = None
-        return module
-
-    def _rate(self, step: int) -> float:
-        settings = self._settings
-        warm_up = min(1.0, step / max(1, settings.steps // 20))
-        falling = 0.5 * (1.0 + math.cos(math.pi * (step - 1) / settings.steps))
-        short = math.sqrt(min(1.0, settings.steps / _LONG))
-        return settings.learning_rate * short * warm_up * falling
-
-    def _loss(self, chosen: Tensor) -> Tensor:
-        settings = self._settings
-        x = torch.from_numpy(self._x[chosen.numpy()])
-        x = augmented(x, settings.augmentation, self._generator)
-        with torch.no_grad():
-            wanted = self._logits(self._teacher(x))
-        given = self._logits(self._student(x))
-        t = settings.temperature
-        soft = functional.kl_div(
-            functional.log_softmax(given / t, 1),
-            functional.log_softmax(wanted / t, 1),
-            reduction="batchmean",
-            log_target=True,
+        x, y = training
+        more = x[:0] if supplies.unlabelled is None else supplies.unlabelled
+        known = supplies.calibration
+        calibration = x[:_CALIBRATION] if known is None or not len(known) else known
+        self._network, self._settings = network, settings
+        self._path = supplies.checkpoint
+        self._samples = Samples(x, y, more)
+        self._student, self._learner = _student_and_learner(
+            network, original, settings, self._samples, calibration
         )
-        if self._y is None or settings.alpha >= 1.0:
-            return t * t * soft
-        labels = torch.from_numpy(self._y[chosen.numpy()]).long()
-        hard = functional.cross_entropy(given, labels)
-        return settings.alpha * t * t * soft + (1.0 - settings.alpha) * hard
+        self._judge = _Judge(network, original, validation, settings.temperature)
+        self._progress = _Progress(least=self._judge.divergence(self._student)[0])
+        self._best: fx.GraphModule = network.module
+        self._good = self._learner.state()
+        self._identity = fingerprint(
+            network.module.state_dict(), settings, network.precision, len(self._samples)
+        )
 
-    def _logits(self, outputs: Tensor) -> Tensor:
-        return outputs.clamp_min(1e-12).log() if self._softmax else outputs
+    def run(self, report: Report) -> Network:
+        self._resume()
+        progress, total = self._progress, self._settings.steps
+        for point in progress.history:
+            known = {name: value for name, value in point.items() if name != "step"}
+            if not report(int(point["step"]), total, known):
+                return self._result()
+        plan = enumerate(batches(len(self._samples), self._settings.pace), start=1)
+        for step, chosen in islice(plan, progress.step, None):
+            if progress.finished or not self._advanced(step, chosen, report):
+                break
+        return self._result()
+
+    def _advanced(self, step: int, chosen: torch.Tensor, report: Report) -> bool:
+        """One step; whether to go on."""
+        settings = self._settings
+        rate, loss = self._learner.learn(chosen, step)
+        if not math.isfinite(loss):
+            return self._fell_back()
+        if step % max(1, settings.steps // max(1, settings.checks)) and step != settings.steps:
+            return True
+        return self._checked(step, {"loss": loss, "learning_rate": rate}, report)
+
+    def _checked(self, step: int, values: dict[str, float], report: Report) -> bool:
+        """Looks at the validation samples, remembers the best; whether to go on."""
+        progress, settings = self._progress, self._settings
+        self._student.refresh()
+        divergence, accuracy = self._judge.divergence(self._student)
+        if not math.isfinite(divergence):
+            return self._fell_back()
+        self._good = self._learner.state()
+        progress.step, progress.stale_checks = step, progress.stale_checks + 1
+        if divergence < progress.least:
+            progress.least, progress.stale_checks, progress.improved = divergence, 0, True
+            self._best = self._student.plain()
+        values = {"accuracy": accuracy, **values}
+        progress.history.append({"step": step, **values})
+        progress.finished = step == settings.steps or progress.stale_checks >= settings.patience
+        self._keep()
+        return report(step, settings.steps, values) and not progress.finished
+
+    def _fell_back(self) -> bool:
+        """Back to the last good weights at a lower rate; whether to go on."""
+        progress = self._progress
+        progress.breakdowns += 1
+        progress.finished = progress.breakdowns > _BREAKDOWNS
+        progress.rate_share *= _SLOWER
+        self._learner.share = progress.rate_share
+        self._learner.load(self._good)
+        self._student.refresh()
+        return not progress.finished
+
+    def _keep(self) -> None:
+        if self._path is None:
+            return
+        best = self._best.state_dict() if self._progress.improved else {}
+        tensors = {**self._good, **{f"best.{name}": t for name, t in best.items()}}
+        facts = {"training": self._identity, **asdict(self._progress)}
+        Checkpoint(tensors=tensors, facts=facts).write(self._path)
+
+    def _resume(self) -> None:
+        """Takes up the state of this very training, if there is one."""
+        found = None if self._path is None else Checkpoint.read(self._path)
+        if found is None or found.facts.get("training") != self._identity:
+            return
+        facts: dict[str, Any] = {n: v for n, v in found.facts.items() if n != "training"}
+        self._progress = _Progress(**facts)
+        self._good = {n: t for n, t in found.tensors.items() if not n.startswith("best.")}
+        self._learner.load(self._good)
+        self._learner.share = self._progress.rate_share
+        if self._progress.improved:
+            self._best = self._network.copied_module()
+            self._best.load_state_dict(found.part("best"))
+
+    def _result(self) -> Network:
+        broken = self._progress.breakdowns
+        notes = self._network.notes
+        if broken:
+            notes = (*notes, _breakdown_note(broken, improved=self._progress.improved))
+        return replace(self._network, module=self._best, notes=notes)
 
 
-def _groups(student: nn.Module) -> list[dict[str, Any]]:
-    """For Adam: the weights of each layer with how far one step may move them at rate 1."""
-    layers = [
-        m for m in student.modules() if next(m.parameters(recurse=False), None) is not None
-    ]
-    depth = math.sqrt(min(1.0, _SHALLOW / len(layers)))
-    groups = []
-    for layer in layers:
-        weights = list(layer.parameters(recurse=False))
-        spread = float(weights[0].detach().square().mean().sqrt())
-        groups.append({"params": weights, "size": depth * max(spread, 1e-4)})
-    return groups
+def _student_and_learner(
+    network: Network,
+    original: Network,
+    settings: FineTuning,
+    samples: Samples,
+    calibration: np.ndarray,
+) -> tuple[Student, Learner]:
+    device = training_device(network, settings.device)
+    matched = settings.feature_weight > 0
+    features = matched_layers(network, original, calibration[:2]) if matched else ()
+    enough = min(settings.batch_size, len(samples)) >= _LEAST_BATCH
+    form = TrainingForm(
+        norms=settings.norms and enough,
+        features=features,
+        calibration=calibration,
+        device=device,
+    )
+    weighing = Weighing(
+        temperature=settings.temperature,
+        alpha=settings.alpha,
+        feature_weight=settings.feature_weight,
+    )
+    student = Student(network, form)
+    teacher = Teacher(original, network, features, device)
+    loss = Loss(original, weighing)
+    return student, Learner(student, teacher, loss, samples, settings.pace)
+
+
+def _breakdown_note(count: int, *, improved: bool) -> str:
+    """What a breakdown led to, for the user."""
+    times = {1: "once", 2: "twice"}.get(count, f"{count} times")
+    if count <= _BREAKDOWNS:
+        end = "went on from the last good weights at a lower learning rate"
+    elif improved:
+        end = "was ended with the best weights until then"
+    else:
+        end = "was given up, and the network is as it was before"
+    return (
+        f"Fine-tuning broke down {times} (values that are not finite) and {end}. "
+        "Are there extreme values in the training examples?"
+    )
 
 
 class _Judge:
-    """Keeps the module whose softened answers on the validation samples are nearest."""
+    """Compares softened answers on the validation samples with the original's."""
 
     def __init__(
         self, network: Network, original: Network, validation: Labelled, temperature: float
     ) -> None:
-        self._network = network
         self._x, labels = validation
         self._temperature = temperature
+        self._softmax = ends_in_softmax(network)
         self._wanted = logits(original, self._x)
         self._labels = self._wanted.argmax(1) if labels is None else labels
-        self._least = math.inf
-        self.best = network.module
 
-    def look(self, module: fx.GraphModule) -> float:
-        """Accuracy on the validation samples (agreement without labels); remembers the best."""
-        given = logits(replace(self._network, module=module), self._x)
-        t = self._temperature
-        divergence = kl_divergence(self._wanted / t, given / t)
-        if divergence < self._least:
-            self._least, self.best = divergence, module
-        return float((given.argmax(1) == self._labels).mean())
+    def divergence(self, student: Student) -> tuple[float, float]:
+        """Softened divergence, and accuracy (agreement without labels)."""
+        outputs = torch.cat(list(student.outputs(self._x))).flatten(1)
+        found = outputs.clamp_min(1e-12).log() if self._softmax else outputs
+        given, t = found.numpy(), self._temperature
+        accuracy = float((given.argmax(1) == self._labels).mean())
+        return kl_divergence(self._wanted / t, given / t), accuracy

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+Unsolvable = torch.linalg.LinAlgError  # type: ignore[attr-defined]
+"""What torch, and ``fitted_weights``, raise when there is no finite solution."""
 
 RIDGE = 1e-2
 """Share of the mean diagonal that is added to a Gram matrix (measured: better than 1e-3 and 1e-4)."""
@@ -28,6 +32,9 @@ def fitted_weights(
 
     Returns:
         ``(outputs, features)`` and ``(outputs,)``, both float64.
+
+    Raises:
+        Unsolvable: when no finite weights solve it.
     """
     x, y, w = inputs.double(), targets.double(), start.double()
     x_mean, y_mean = x.mean(0) * with_bias, y.mean(0) * with_bias
@@ -39,7 +46,10 @@ def fitted_weights(
     else:
         change = x.T @ _solved(x @ x.T, residual, scale)
     weights = w + change.T
-    return weights, y_mean - weights @ x_mean
+    bias = y_mean - weights @ x_mean
+    if not (weights.isfinite().all() and bias.isfinite().all()):
+        raise Unsolvable("the least squares have no finite solution")
+    return weights, bias
 
 
 def output_positions(size: tuple[int, ...], wanted: int) -> Tensor:
@@ -72,8 +82,12 @@ def layer_rows(layer: nn.Module, x: Tensor, positions: Tensor) -> Tensor:
         if step > 1:
             taken = torch.arange(0, windows.shape[2 + spatial + axis], step)
             windows = windows.index_select(2 + spatial + axis, taken)
-    where = torch.unravel_index(positions, tuple(windows.shape[2 : 2 + spatial]))
-    chosen = windows[:, :, where[0]] if spatial == 1 else windows[:, :, where[0], where[1]]
+    # not torch.unravel_index: its first call imports sympy, which takes a second
+    width = windows.shape[1 + spatial]
+    if spatial == 1:
+        chosen = windows[:, :, positions]
+    else:
+        chosen = windows[:, :, positions // width, positions % width]
     return chosen.transpose(1, 2).reshape(x.shape[0] * len(positions), -1)
 
 
@@ -84,8 +98,13 @@ def output_rows(y: Tensor, positions: Tensor, *, dense: bool) -> Tensor:
     return y.flatten(2)[:, :, positions].transpose(1, 2).reshape(-1, y.shape[1])
 
 
+@lru_cache(maxsize=2)
 def covariance_of(rows: Tensor) -> Tensor:
-    """Centred second moments of the columns with a small ridge, float64."""
+    """Centred second moments of the columns with a small ridge, float64.
+
+    Those of the latest rows are kept (a tensor is told by identity): several ways to split a layer ask
+    for them. Rows are not to be changed in place.
+    """
     x = rows.double()
     x = x - x.mean(0)
     gram = x.T @ x / max(1, x.shape[0])
@@ -95,6 +114,10 @@ def covariance_of(rows: Tensor) -> Tensor:
 def _solved(gram: Tensor, right: Tensor, ridge: float) -> Tensor:
     matrix = gram + max(ridge, 1e-12) * torch.eye(len(gram), dtype=gram.dtype)
     factor, failed = torch.linalg.cholesky_ex(matrix)
+    if not (matrix.isfinite().all() and right.isfinite().all()):
+        raise Unsolvable(
+            "the examples hold values that are not finite"
+        )  # LAPACK aborts on them
     if int(failed):
         solution: Tensor = torch.linalg.lstsq(matrix, right).solution
         return solution

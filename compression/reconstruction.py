@@ -7,22 +7,25 @@ repaired by later ones); layers in between are brought back to the original mean
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from compression.least_squares import (
+    Unsolvable,
     fitted_weights,
     layer_rows,
     output_positions,
     output_rows,
 )
+from compression.prefix_cache import PrefixCache
 from compression.surgery import FITS, INHERITED, Fits, Inherited, layer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
 
@@ -47,12 +50,30 @@ class Target:
     inputs: int
 
 
+class _LatestRows:
+    """Rows of the layer that was split last: all ways to split it see the same."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Any, ...] = ()
+        self._rows = torch.empty(0)
+
+    def of(self, layer: _Linear, x: Tensor, positions: Tensor) -> Tensor:
+        """``layer_rows``, made once while the very same tensor is read in the same way."""
+        dense = isinstance(layer, nn.Linear)
+        way = () if dense else (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+        if not (self._key and self._key[0] is x and self._key[1:] == (id(positions), way)):
+            self._key = (x, id(positions), way)
+            self._rows = layer_rows(layer, x, positions)
+        return self._rows
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """The original's answers to the calibration samples, kept for any number of changed networks."""
 
-    x: Tensor
+    prefix: PrefixCache
     targets: Mapping[str, Target]
+    rows: _LatestRows = field(default_factory=_LatestRows)
 
 
 def reference_of(original: Network, x: np.ndarray) -> Reference:
@@ -66,7 +87,7 @@ def reference_of(original: Network, x: np.ndarray) -> Reference:
     recorder = _Recorder(original.module, len(samples))
     with torch.inference_mode():
         recorder.run(samples)
-    return Reference(samples, recorder.targets)
+    return Reference(PrefixCache(original.module, samples), recorder.targets)
 
 
 def reconstruct(network: Network, original: Network, x: np.ndarray) -> Network:
@@ -78,8 +99,9 @@ def fitted(network: Network, reference: Reference) -> Network:
     """``reconstruct`` with the original's answers at hand."""
     module = network.copied_module()
     with torch.inference_mode():
-        _Fitter(module, network.outputs_of, reference).run(reference.x)
-    return replace(network, module=module)
+        fitter = _Fitter(module, network.outputs_of, reference)
+        fitter.run(reference.prefix.x, initial_env=reference.prefix.values_for(module))
+    return replace(network, module=module, notes=(*network.notes, *fitter.notes))
 
 
 class _Recorder(fx.Interpreter):
@@ -109,9 +131,25 @@ def _target(layer: _Linear, y: Tensor, samples: int) -> Target:
 
 
 def _mean_and_std(y: Tensor, *, dense: bool) -> tuple[Tensor, Tensor]:
-    axes = tuple(range(y.ndim - 1)) if dense else (0, *range(2, y.ndim))
-    std, mean = torch.std_mean(y, dim=axes, correction=0)
-    return mean, std
+    if dense:
+        std, mean = torch.std_mean(y.reshape(-1, y.shape[-1]), dim=0, correction=0)
+        return mean, std
+    mean, variance = _quick_moments(y.flatten(2))
+    coarse = (variance < 1e-4 * mean.square()).nonzero()[:, 0]
+    if len(coarse):
+        axes = (0, *range(2, y.ndim))
+        variance[coarse], mean[coarse] = torch.var_mean(y[:, coarse], dim=axes, correction=0)
+    return mean, variance.clamp_min(0.0).sqrt()
+
+
+def _quick_moments(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel from sums of squares, 20 times faster than torch's.
+
+    Too coarse where the mean is much larger than the spread.
+    """
+    mean = y.mean(2).mean(0)
+    square = torch.linalg.vector_norm(y, dim=2).square().mean(0) / y.shape[2]
+    return mean, square - mean.square()
 
 
 class _Fitter(fx.Interpreter):
@@ -125,35 +163,56 @@ class _Fitter(fx.Interpreter):
         self._outputs = outputs
         self._layer_at = {output.node: layer for layer, output in outputs.items()}
         self._drifted: set[fx.Node] = set()
+        self.notes: list[str] = []
 
     def run_node(self, n: fx.Node) -> Any:
         layer = layer_of(self.module, n) if n.op == "call_module" else None
         drifted = any(source in self._drifted for source in n.all_input_nodes)
+        outputs: Tensor | None = None
         if isinstance(layer, _Linear):
-            drifted = self._fit(n, layer, self.env[n.all_input_nodes[0]], drifted=drifted)
+            x = self.env[n.all_input_nodes[0]]
+            drifted, outputs = self._fit(n, layer, x, drifted=drifted)
         elif drifted and isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            _recalibrate(layer, self.env[n.all_input_nodes[0]])
+            with self._keeping_inherited(n):
+                _recalibrate(layer, self.env[n.all_input_nodes[0]])
         if drifted:
             self._drifted.add(n)
-        return super().run_node(n)
+        return super().run_node(n) if outputs is None else outputs
 
-    def _fit(self, node: fx.Node, layer: _Linear, x: Tensor, *, drifted: bool) -> bool:
-        """Fits one layer; whether its outputs differ from the original's now."""
+    def _fit(
+        self, node: fx.Node, layer: _Linear, x: Tensor, *, drifted: bool
+    ) -> tuple[bool, Tensor | None]:
+        """Fits one layer; whether its outputs differ from the original's now, and they if known."""
         if INHERITED in node.meta:
-            self._split_again(node, layer, x, drifted=drifted)
-            return True
+            with self._keeping_inherited(node):
+                self._split_again(node, layer, x, drifted=drifted)
+            return True, None
         fits = self._fits(node, layer)
         if fits is None:
-            return drifted
+            return drifted, None
         target = self._reference.targets[fits.layer]
         channels = self._channels(fits)
         narrowed = layer.weight[0].numel() != target.inputs
         mixing = isinstance(layer, nn.Linear) or layer.groups == 1
+        outputs = None
         if mixing and (FITS in node.meta or narrowed):
-            _fit_weights(layer, x, target, channels)
+            with self._keeping_inherited(node):
+                _fit_weights(layer, x, target, channels)
         elif drifted:
-            _match_spread(layer, x, target, channels)
-        return drifted or narrowed or FITS in node.meta
+            with self._keeping_inherited(node):
+                outputs = _match_spread(layer, x, target, channels)
+        return drifted or narrowed or FITS in node.meta, outputs
+
+    @contextmanager
+    def _keeping_inherited(self, node: fx.Node) -> Iterator[None]:
+        """Where no finite weights fit, the layer stays as it is, and a note says so."""
+        try:
+            yield
+        except Unsolvable:
+            self.notes.append(
+                f"Layer {node.name}: no finite weights fit the calibration examples (do they hold "
+                "extreme or missing values?); it keeps the weights that it had."
+            )
 
     def _fits(self, node: fx.Node, layer: _Linear) -> Fits | None:
         if FITS in node.meta:
@@ -179,13 +238,17 @@ class _Fitter(fx.Interpreter):
         target = self._reference.targets[original]
         weight, rows = (
             inherited.old.weight.detach(),
-            layer_rows(inherited.old, x, target.positions),
+            self._reference.rows.of(inherited.old, x, target.positions),
         )
+        if not rows.isfinite().all():
+            raise Unsolvable("what the layer reads is not finite")
         if drifted:
             wanted = target.rows[:, self._channels(Fits(original, 0, len(weight)))]
             goal, _ = fitted_weights(rows, wanted, weight.flatten(1))
             weight = goal.reshape(weight.shape)
         first, *rest = inherited.split(weight, rows)
+        if not all(bool(part.isfinite().all()) for part in (first, *rest)):
+            raise Unsolvable("a factor holds values that are not finite")
         layer.weight.data.copy_(first)
         for name, values in zip(inherited.partners, rest, strict=True):
             partner = self.module.get_submodule(name)
@@ -204,19 +267,34 @@ def _fit_weights(layer: _Linear, x: Tensor, target: Target, channels: Tensor) ->
         layer.bias.data.copy_(bias)
 
 
-def _match_spread(layer: _Linear, x: Tensor, target: Target, channels: Tensor) -> None:
-    """Scales and shifts each output channel to the original's mean and standard deviation."""
-    mean, std = _mean_and_std(layer(x), dense=isinstance(layer, nn.Linear))
+def _match_spread(layer: _Linear, x: Tensor, target: Target, channels: Tensor) -> Tensor:
+    """Scales and shifts each output channel to the original's mean and standard deviation.
+
+    Returns:
+        What the layer puts out from now on: the convolution need not be computed twice.
+    """
+    outputs: Tensor = layer(x)
+    dense = isinstance(layer, nn.Linear)
+    mean, std = _mean_and_std(outputs, dense=dense)
     gain = (target.std[channels] / std.clamp_min(1e-6)).clamp(0.5, 2.0)
+    if not (gain.isfinite().all() and mean.isfinite().all()):
+        raise Unsolvable("what the layer puts out is not finite")
     layer.weight.data.mul_(gain.reshape(-1, *(1,) * (layer.weight.ndim - 1)))
+    shape = (-1,) if dense else (-1, *(1,) * (outputs.ndim - 2))
+    outputs.mul_(gain.reshape(shape))
     if layer.bias is not None:
-        layer.bias.data.copy_(target.mean[channels] + gain * (layer.bias - mean))
+        shift = target.mean[channels] - gain * mean
+        layer.bias.data.mul_(gain).add_(shift)
+        outputs.add_(shift.reshape(shape))
+    return outputs
 
 
 def _recalibrate(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> None:
     """Population statistics of what a batch norm reads in the changed network."""
     axes = (0, *range(2, x.ndim))
     variance, mean = torch.var_mean(x, dim=axes, correction=0)
+    if not (variance.isfinite().all() and mean.isfinite().all()):
+        raise Unsolvable("what the norm reads is not finite")
     if layer.running_mean is not None and layer.running_var is not None:
         layer.running_mean.data.copy_(mean)
         layer.running_var.data.copy_(variance)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, fx, nn
 
+from compression.prefix_cache import MOST_BYTES, PrefixCache
 from compression.surgery import layer_of
 
 if TYPE_CHECKING:
@@ -24,14 +25,37 @@ def logits(network: Network, x: np.ndarray, batch: int = 256) -> np.ndarray:
         x: Samples, float32, ``[samples, *input_shape]``.
         batch: Samples at a time.
     """
-    module, is_softmax = network.module, ends_in_softmax(network)
-    parts = []
     with torch.inference_mode():
-        for start in range(0, len(x), batch):
-            y = module(torch.from_numpy(x[start : start + batch]))
-            parts.append(y.clamp_min(1e-12).log() if is_softmax else y)
-    found: np.ndarray = torch.cat(parts).flatten(1).numpy()
-    return found
+        return _joined(network, [network.module(part) for part in _batches(x, batch)])
+
+
+class SharedLogits:
+    """``logits`` of any number of changed networks for the same samples.
+
+    What the original computes before the first changed layer is kept from one network to the next; so
+    let them come in the order of their changed layers.
+
+    Args:
+        original: The network that all changed ones come from.
+        x: Samples, float32, ``[samples, *input_shape]``.
+        batch: Samples at a time.
+    """
+
+    def __init__(self, original: Network, x: np.ndarray, batch: int = 256) -> None:
+        parts = _batches(x, batch)
+        most = MOST_BYTES // max(1, len(parts))
+        self._prefixes = [PrefixCache(original.module, part, most_bytes=most) for part in parts]
+
+    def of(self, network: Network) -> np.ndarray:
+        """What ``logits`` gives for this network, float32 ``[samples, classes]``."""
+        with torch.inference_mode():
+            outputs = [
+                fx.Interpreter(network.module).run(
+                    prefix.x, initial_env=prefix.values_for(network.module)
+                )
+                for prefix in self._prefixes
+            ]
+            return _joined(network, outputs)
 
 
 def kl_divergence(original_logits: np.ndarray, changed_logits: np.ndarray) -> float:
@@ -49,6 +73,16 @@ def ends_in_softmax(network: Network) -> bool:
     """Whether the output is a softmax (not its logarithm)."""
     last = [node for node in network.module.graph.nodes if node.op != "output"][-1]
     return isinstance(layer_of(network.module, last), nn.Softmax)
+
+
+def _batches(x: np.ndarray, size: int) -> list[Tensor]:
+    return [torch.from_numpy(x[start : start + size]) for start in range(0, len(x), size)]
+
+
+def _joined(network: Network, outputs: list[Tensor]) -> np.ndarray:
+    joined = torch.cat(outputs).flatten(1)
+    found = joined.clamp_min(1e-12).log() if ends_in_softmax(network) else joined
+    return np.asarray(found.numpy())
 
 
 def _log_softmax(values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from compression.evaluation import onnx_log_probabilities
 from compression.latency import LatencyLookup
 from compression.onnx_export import export_onnx
-from compression.sensitivity import kl_divergence, logits
+from compression.sensitivity import SharedLogits, kl_divergence
 from compression.types import NETWORK, OpSpec, Precision, Stage
 from selector import tabulation
 from selector.action_space import ActionSpace
@@ -38,13 +38,19 @@ def probe_part(job: Job, part: Part) -> None:
         result |= _host_timings(job, total)
     x = job.dataset.search.take(job.effort.probe_samples).x
     original = onnx_log_probabilities(job.model_bytes, x)
+    shared = SharedLogits(job.network, x)
     for done, probe in enumerate(items, start=11):
         if job.reporter.out_of_time():
             job.reporter.log(
                 "Time is up: changes that were not probed are left out.", "warning"
             )
             break
-        damage = _damage(job, probe, x, original)
+        changed = job.workbench.build(probe.recipe).network
+        if probe.layer == NETWORK:
+            exported = export_onnx(changed, job.calibration)
+            damage = kl_divergence(original, onnx_log_probabilities(exported, x))
+        else:
+            damage = kl_divergence(original, shared.of(changed))
         result["kl"][probe.key] = damage
         job.reporter.metric(
             layer=probe.layer, level=level_text(probe.treatments), kl=damage, **_last(probe)
@@ -78,16 +84,6 @@ def _tabulated(job: Job, timings: dict[str, Any], damage: dict[str, float]) -> S
         meta=job.folder.read_json(Stage.INSPECT, "baseline.json"),
     )
     return tabulation.tabulate(job.layout, measured)
-
-
-def _damage(job: Job, probe: Probe, x: np.ndarray, original: np.ndarray) -> float:
-    """KL between the original's and the changed network's answers, in nats."""
-    changed = job.workbench.build(probe.recipe).network
-    if probe.layer == NETWORK:
-        return kl_divergence(
-            original, onnx_log_probabilities(export_onnx(changed, job.calibration), x)
-        )
-    return kl_divergence(original, logits(changed, x))
 
 
 def _host_timings(job: Job, total: int) -> dict[str, Any]:

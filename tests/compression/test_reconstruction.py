@@ -7,7 +7,13 @@ from torch import nn
 
 from compression.building import Workbench, build
 from compression.channel_moments import observed
-from compression.least_squares import fitted_weights, layer_rows, output_positions, output_rows
+from compression.least_squares import (
+    Unsolvable,
+    fitted_weights,
+    layer_rows,
+    output_positions,
+    output_rows,
+)
 from compression.onnx_import import import_onnx
 from compression.reconstruction import reconstruct
 from compression.sensitivity import kl_divergence, kl_to_original, logits
@@ -89,6 +95,26 @@ def test_fitting_narrowed_layers_brings_the_answers_closer(make):
     answers = logits(network, x)
     fitted = reconstruct(raw, network, x)
     assert kl_to_original(fitted, answers, x) < kl_to_original(raw, answers, x)
+
+
+def test_layer_that_no_finite_weights_fit_keeps_its_own_and_says_so():
+    network = import_onnx(lenet())
+    x = samples(network)
+    x[0, 0, 5, 5] = np.nan
+    pruned = build(network, (prune("conv2"),), x)
+    assert all(t.isfinite().all() for t in pruned.network.module.state_dict().values())
+    assert "fc1" in pruned.network.notes[0]
+    assert "keeps the weights that it had" in pruned.network.notes[0]
+    factored = build(
+        network, (RecipeStep(layer="conv2", technique="svd", params={"rank_ratio": 0.25}),), x
+    )
+    assert all(t.isfinite().all() for t in factored.network.module.state_dict().values())
+    assert factored.network.notes
+
+
+def test_regression_without_a_finite_solution_says_so():
+    with pytest.raises(Unsolvable, match="not finite"):
+        fitted_weights(torch.full((9, 2), torch.inf), torch.ones(9, 1), torch.ones(1, 2))
 
 
 def test_recipe_is_built_widths_first_whatever_its_order():

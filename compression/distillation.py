@@ -1,0 +1,137 @@
+"""What a student is taught by: the original's softened answers, its features, and labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, fx
+from torch.nn import functional
+
+from compression.sensitivity import ends_in_softmax
+from compression.student import tap
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from compression.graph import Network
+
+MOST_FEATURES = 3
+UNLABELLED = -1
+"""The class number of a sample without a label, in a batch where others have one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighing:
+    """Of the terms of the loss; see ``FineTuning``."""
+
+    temperature: float
+    alpha: float
+    feature_weight: float
+
+
+def matched_layers(network: Network, original: Network, x: np.ndarray) -> tuple[str, ...]:
+    """A few layers, spread over the depth, whose outputs both networks hold in the same places.
+
+    Args:
+        network: A changed network.
+        original: The one that it came from.
+        x: A few samples, float32, ``[samples, *input_shape]``.
+    """
+    rows = [row.name for row in original.profile.layers if row.kind in {"conv", "dense"}]
+    common = [name for name in rows[:-1] if name in network.outputs_of]
+    common = [name for name in common if name in original.outputs_of]
+    step = max(1, len(common) // MOST_FEATURES)
+    chosen = tuple(common[::-1][::step][:MOST_FEATURES][::-1])
+    teacher = Teacher(original, network, chosen, torch.device("cpu"))
+    student = network.copied_module()
+    tap(student, [network.outputs_of[name].node for name in chosen])
+    samples = torch.from_numpy(x)
+    with torch.no_grad():
+        wanted, found = teacher.answers(samples)[1:], student(samples)[1:] if chosen else ()
+    fits = [a.shape == b.shape for a, b in zip(wanted, found, strict=True)]
+    return tuple(name for name, same in zip(chosen, fits, strict=True) if same)
+
+
+class Teacher:
+    """The original's answers, and its features as far as the changed network holds their channels."""
+
+    def __init__(
+        self,
+        original: Network,
+        network: Network,
+        features: tuple[str, ...],
+        device: torch.device,
+    ) -> None:
+        module = original.copied_module()
+        tap(module, [original.outputs_of[name].node for name in features])
+        self._module: fx.GraphModule = module.to(device)
+        self._kept = [network.outputs_of[name].kept for name in features]
+        self._axes = [original.profile.layer(name).out_axis + 1 for name in features]
+
+    def answers(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Outputs and features, without a gradient."""
+        with torch.no_grad():
+            found = self._module(x)
+        if not isinstance(found, tuple):
+            return (found,)
+        outputs, *features = found
+        return outputs, *map(_only, features, self._kept, self._axes)
+
+
+def _only(feature: Tensor, kept: tuple[int, ...] | None, axis: int) -> Tensor:
+    if kept is None:
+        return feature
+    return feature.index_select(axis, torch.tensor(kept, device=feature.device))
+
+
+class Loss:
+    """Softened divergence (Hinton et al., arXiv:1503.02531), matched features and cross entropy.
+
+    The divergence is times ``temperature ** 2``. Features (Romero et al., FitNets, ICLR 2015, without their
+    regressor, as channels correspond) count by squared error over the spread of the original's.
+    """
+
+    def __init__(self, original: Network, weighing: Weighing) -> None:
+        self._softmax = ends_in_softmax(original)
+        self._weighing = weighing
+
+    def of(
+        self, given: tuple[Tensor, ...], wanted: tuple[Tensor, ...], labels: Tensor | None
+    ) -> Tensor:
+        """The loss of a batch: outputs and features of student and original, and class numbers."""
+        weighing = self._weighing
+        answers, right = self._logits(given[0]), self._logits(wanted[0])
+        loss = _soft(answers, right, weighing.temperature)
+        if labels is not None and weighing.alpha < 1.0:
+            hard = _labelled(answers, labels)
+            loss = weighing.alpha * loss + (1.0 - weighing.alpha) * hard
+        errors = [_relative_error(*pair) for pair in zip(given[1:], wanted[1:], strict=True)]
+        return loss + weighing.feature_weight * sum(errors, torch.zeros_like(loss)) / max(
+            1, len(errors)
+        )
+
+    def _logits(self, outputs: Tensor) -> Tensor:
+        return outputs.clamp_min(1e-12).log() if self._softmax else outputs
+
+
+def _soft(given: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    divergence = functional.kl_div(
+        functional.log_softmax(given / temperature, 1),
+        functional.log_softmax(wanted / temperature, 1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    return temperature * temperature * divergence
+
+
+def _labelled(given: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy of the samples that have a label, as a mean over the whole batch."""
+    total = functional.cross_entropy(given, labels, ignore_index=UNLABELLED, reduction="sum")
+    return total / len(labels)
+
+
+def _relative_error(given: Tensor, wanted: Tensor) -> Tensor:
+    spread = (wanted - wanted.mean()).square().mean().clamp_min(1e-12)
+    return (given - wanted).square().mean() / spread

@@ -1,0 +1,137 @@
+"""A network in the form that it is trained in, and the way back to the form that it is exported in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, fx, nn
+from torch.func import functional_call
+
+from compression.surgery import node_of
+from compression.training_norms import fold_norms, insert_norms
+from compression.types import Precision
+from compression.untouched import Untouched
+from compression.weight_rounding import round_activations, rounded_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy as np
+
+    from compression.graph import Network
+
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingForm:
+    """What a network is given for its training.
+
+    Attributes:
+        norms: Whether folded batch norms are put back.
+        features: Original layers whose outputs are wanted besides the answers.
+        calibration: Samples that norms and ranges of activations start from.
+        device: Where it is trained.
+    """
+
+    norms: bool
+    features: tuple[str, ...]
+    calibration: np.ndarray
+    device: torch.device
+
+
+class Student:
+    """A copy of a network with norms put back and numbers rounded as its precision says."""
+
+    def __init__(self, network: Network, form: TrainingForm) -> None:
+        self._network = network
+        self._precision = network.precision
+        self._calibration = torch.from_numpy(form.calibration)
+        self.device = form.device
+        self.module = network.copied_module()
+        self.norms = insert_norms(self.module, self._calibration) if form.norms else {}
+        tapped = [self._end_of(network.outputs_of[layer].node) for layer in form.features]
+        whole = self._precision is Precision.INT8
+        self._rounded = round_activations(self.module) if whole else ()
+        tap(self.module, tapped)
+        self.module.to(form.device)
+        self.refresh()
+
+    def answers(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Outputs and wanted features, with a gradient; norms put back go by the batch."""
+        self._set_training(training=True)
+        return self._run(x)
+
+    def outputs(self, x: np.ndarray) -> Iterator[Tensor]:
+        """What the exported network will answer, a batch at a time, on the CPU."""
+        self._set_training(training=False)
+        with torch.no_grad():
+            for start in range(0, len(x), _BATCH):
+                batch = torch.from_numpy(x[start : start + _BATCH]).to(self.device)
+                yield self._run(batch)[0].cpu()
+
+    def refresh(self) -> None:
+        """Ranges of the activations as the weights stand now."""
+        for layer in self._rounded:
+            layer.forget()
+            layer.observing = True
+        if self._rounded:
+            for _ in self.outputs(self._calibration.numpy()):
+                pass
+        for layer in self._rounded:
+            layer.observing = False
+
+    def plain(self) -> fx.GraphModule:
+        """The module to export: nodes and names of the network it was made from, on the CPU."""
+        module = self._network.copied_module()
+        trained = {name: value.detach().cpu() for name, value in self.state().items()}
+        names = module.state_dict().keys()
+        module.load_state_dict({name: trained[name] for name in names})
+        fold_norms(module, self.module, self.norms)
+        return module.requires_grad_(False)  # noqa: FBT003
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Everything that training changes."""
+        return self.module.state_dict()
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Goes back to a ``state``."""
+        self.module.load_state_dict(dict(state))
+
+    def layers(self) -> list[nn.Module]:
+        """The modules that hold weights; norms put back come last."""
+        inserted = [self.module.get_submodule(name) for name in self.norms.values()]
+        rest = [m for m in self.module.modules() if m not in set(inserted)]
+        return [m for m in (*rest, *inserted) if any(True for _ in m.parameters(recurse=False))]
+
+    def _run(self, x: Tensor) -> tuple[Tensor, ...]:
+        weights = rounded_weights(self.module, self._precision)
+        found = functional_call(self.module, dict(weights), (x,))
+        return found if isinstance(found, tuple) else (found,)
+
+    def _set_training(self, *, training: bool) -> None:
+        for name in self.norms.values():
+            self.module.get_submodule(name).train(training)
+
+    def _end_of(self, node: str) -> str:
+        target = str(node_of(self.module, node).target)
+        return self.norms.get(target, node)
+
+
+def tap(module: fx.GraphModule, nodes: Sequence[str]) -> None:
+    """Makes the module put out a tuple: its output and what those nodes compute, in place."""
+    if not nodes:
+        return
+    (output,) = (node for node in module.graph.nodes if node.op == "output")
+    output.args = ((output.args[0], *(node_of(module, name) for name in nodes)),)
+    module.recompile()
+
+
+def training_device(network: Network, wanted: str = "") -> torch.device:
+    """CUDA when present and every layer can compute there, else the CPU; or the device wanted."""
+    if wanted:
+        return torch.device(wanted)
+    passing = any(isinstance(m, Untouched) for m in network.module.modules())
+    return torch.device("cuda" if torch.cuda.is_available() and not passing else "cpu")

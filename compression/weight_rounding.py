@@ -1,0 +1,108 @@
+"""Weights and activations as the file will round them, while gradients pass as if nothing were.
+
+The straight-through estimator (Bengio et al., arXiv:1308.3432) with the ranges of Jacob et al., CVPR 2018:
+weights in 8 bits are symmetric with a scale for each output, activations have one range a tensor.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, fx, nn
+
+from compression.surgery import layer_of
+from compression.types import Precision
+from compression.weight_storage import rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LEVELS = 255
+_FOLLOWED_BY = nn.ReLU | nn.ReLU6 | nn.BatchNorm1d | nn.BatchNorm2d
+"""What a runtime computes together with the layer before it: nothing is rounded in between."""
+
+_SAME_VALUES = nn.MaxPool1d | nn.MaxPool2d | nn.Flatten | nn.Identity | nn.Dropout
+"""Layers that put out values that they read, already rounded."""
+
+_IN_FLOAT = nn.LayerNorm | nn.InstanceNorm1d | nn.InstanceNorm2d | nn.Softmax | nn.LogSoftmax
+"""Layers that the exporter leaves in float."""
+
+
+def stored_values(weight: Tensor, precision: Precision) -> Tensor:
+    """The values that the exported file stands for, on the device of the weight.
+
+    Args:
+        weight: Of one convolution or dense layer, ``[outputs, ...]``, float32.
+        precision: Of the network; nothing changes for one that rounds no weights.
+    """
+    if precision is Precision.FP32:
+        return weight.detach()
+    values = rounded(weight.detach().cpu().numpy(), precision)
+    return torch.from_numpy(values).to(weight.device)
+
+
+def rounded_weights(module: nn.Module, precision: Precision) -> Mapping[str, Tensor]:
+    """For ``torch.func.functional_call``: rounded weights by name; gradients reach the real ones."""
+    return {
+        f"{name}.weight": layer.weight
+        + (stored_values(layer.weight, precision) - layer.weight).detach()
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear)
+    }
+
+
+class RoundedActivation(nn.Module):
+    """One tensor in unsigned 8 bits between the least and the largest value that it was seen to take."""
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observing = False
+        self.register_buffer("low", torch.zeros(()))
+        self.register_buffer("high", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The rounded values; while observing, widens the range and changes nothing."""
+        if self.observing:
+            self.low = torch.minimum(self.low, x.detach().min())
+            self.high = torch.maximum(self.high, x.detach().max())
+            return x
+        scale = ((self.high - self.low) / _LEVELS).clamp_min(1e-12)
+        zero = (-self.low / scale).round().clamp(0, _LEVELS).to(torch.int32)
+        rounded: Tensor = torch.fake_quantize_per_tensor_affine(x, scale, zero, 0, _LEVELS)
+        return rounded
+
+    def forget(self) -> None:
+        """Starts a new range; zero always lies in it, so that padding is exact."""
+        self.low, self.high = torch.zeros_like(self.low), torch.zeros_like(self.high)
+
+
+def round_activations(module: fx.GraphModule) -> tuple[RoundedActivation, ...]:
+    """Puts a ``RoundedActivation`` behind the input and every node that a runtime rounds after, in place.
+
+    The output of the network stays in float, as the exporter leaves it.
+    """
+    inserted = []
+    (output,) = (node for node in module.graph.nodes if node.op == "output")
+    for node in list(module.graph.nodes):
+        if node is output or output in node.users or not _is_rounded(module, node):
+            continue
+        layer = RoundedActivation()
+        name = f"{node.name}_rounded"
+        module.add_module(name, layer)
+        with module.graph.inserting_after(node):
+            new = module.graph.create_node("call_module", name, (node,), {}, name=name)
+        node.replace_all_uses_with(new, delete_user_cb=lambda user, new=new: user is not new)
+        inserted.append(layer)
+    module.recompile()
+    return tuple(inserted)
+
+
+def _is_rounded(module: fx.GraphModule, node: fx.Node) -> bool:
+    if isinstance(layer_of(module, node), _SAME_VALUES | _IN_FLOAT):
+        return False
+    users = [layer_of(module, user) for user in node.users]
+    return not (len(users) == 1 and isinstance(users[0], _FOLLOWED_BY | _IN_FLOAT))
