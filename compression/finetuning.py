@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
-from torch.nn import functional
 
+from compression.answer_losses import distillation_loss, label_loss
 from compression.augmentation import Augmentation, augmented
-from compression.sensitivity import ends_in_softmax, kl_divergence, logits
+from compression.outputs import form_of
+from compression.sensitivity import ends_in_softmax, logits
 
 if TYPE_CHECKING:
     from compression.graph import Network
@@ -128,6 +129,7 @@ class _Learner:
         self._x = training[0]
         self._y = training[1]
         self._softmax = ends_in_softmax(original)
+        self._form = form_of(original.profile)
         self._teacher = original.module
         self._student = network.copied_module()
         self._weights = list(self._student.parameters())
@@ -170,18 +172,11 @@ class _Learner:
         with torch.no_grad():
             wanted = self._logits(self._teacher(x))
         given = self._logits(self._student(x))
-        t = settings.temperature
-        soft = functional.kl_div(
-            functional.log_softmax(given / t, 1),
-            functional.log_softmax(wanted / t, 1),
-            reduction="batchmean",
-            log_target=True,
-        )
+        soft = distillation_loss(self._form, given, wanted, settings.temperature)
         if self._y is None or settings.alpha >= 1.0:
-            return t * t * soft
-        labels = torch.from_numpy(self._y[chosen.numpy()]).long()
-        hard = functional.cross_entropy(given, labels)
-        return settings.alpha * t * t * soft + (1.0 - settings.alpha) * hard
+            return soft
+        hard = label_loss(self._form, given, torch.from_numpy(self._y[chosen.numpy()]))
+        return settings.alpha * soft + (1.0 - settings.alpha) * hard
 
     def _logits(self, outputs: Tensor) -> Tensor:
         return outputs.clamp_min(1e-12).log() if self._softmax else outputs
@@ -211,15 +206,15 @@ class _Judge:
         self._x, labels = validation
         self._temperature = temperature
         self._wanted = logits(original, self._x)
-        self._labels = self._wanted.argmax(1) if labels is None else labels
+        self._form = form_of(original.profile)
+        self._labels = self._form.answers(self._wanted) if labels is None else labels
         self._least = math.inf
         self.best = network.module
 
     def look(self, module: fx.GraphModule) -> float:
         """Accuracy on the validation samples (agreement without labels); remembers the best."""
         given = logits(replace(self._network, module=module), self._x)
-        t = self._temperature
-        divergence = kl_divergence(self._wanted / t, given / t)
+        divergence = self._form.divergence(self._wanted, given, self._temperature)
         if divergence < self._least:
             self._least, self.best = divergence, module
-        return float((given.argmax(1) == self._labels).mean())
+        return float(self._form.same(self._labels, self._form.answers(given)).mean())

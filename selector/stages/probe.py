@@ -11,7 +11,7 @@ import numpy as np
 from compression.evaluation import onnx_log_probabilities
 from compression.latency import LatencyLookup
 from compression.onnx_export import export_onnx
-from compression.sensitivity import kl_divergence, logits
+from compression.sensitivity import logits
 from compression.types import NETWORK, OpSpec, Precision, Stage
 from selector import tabulation
 from selector.action_space import ActionSpace
@@ -85,10 +85,10 @@ def _damage(job: Job, probe: Probe, x: np.ndarray, original: np.ndarray) -> floa
     """KL between the original's and the changed network's answers, in nats."""
     changed = job.workbench.build((probe.step,)).network
     if probe.step.layer == NETWORK:
-        return kl_divergence(
+        return job.form.divergence(
             original, onnx_log_probabilities(export_onnx(changed, job.calibration), x)
         )
-    return kl_divergence(original, logits(changed, x))
+    return job.form.divergence(original, logits(changed, x))
 
 
 def _host_timings(job: Job, total: int) -> dict[str, Any]:
