@@ -18,6 +18,7 @@ from compression.outputs import form_of
 from compression.sensitivity import ends_in_softmax, logits
 
 if TYPE_CHECKING:
+    from compression.data import Samples
     from compression.graph import Network
 
 Report = Callable[[int, int, dict[str, float]], bool]
@@ -25,6 +26,9 @@ Report = Callable[[int, int, dict[str, float]], bool]
 
 Labelled = tuple[np.ndarray, np.ndarray | None]
 """Samples ``[samples, *input_shape]`` (float32) and class numbers, or ``None`` without labels."""
+
+Training = tuple["Samples", np.ndarray | None]
+"""The same, with samples that may be prepared when they are asked for."""
 
 
 _SHALLOW = 5.0
@@ -67,7 +71,7 @@ class FineTuning:
 def distill(
     network: Network,
     original: Network,
-    x: np.ndarray,
+    x: Samples,
     y: np.ndarray | None,
     settings: FineTuning,
     validation: Labelled,
@@ -123,7 +127,7 @@ class _Learner:
     """The student and its optimiser; batch norms keep their population statistics."""
 
     def __init__(
-        self, network: Network, original: Network, training: Labelled, settings: FineTuning
+        self, network: Network, original: Network, training: Training, settings: FineTuning
     ) -> None:
         self._settings = settings
         self._x = training[0]

@@ -105,5 +105,5 @@ class TrialRun:
         )
         validation = (self.x, self._split.y)
         return finetuning.distill(
-            network, job.network, training.x, training.y, settings, validation, report
+            network, job.network, training.samples, training.y, settings, validation, report
         )
