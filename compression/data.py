@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -30,6 +30,16 @@ _ANY_LAYOUT = "N*"
 _UNLABELLED = "The data has no labels: accuracy is agreement with the original model."
 
 
+class Samples(Protocol):
+    """Model-ready examples by position: an array, or ``Prepared`` ones."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, positions: Any, /) -> Any:
+        """Those examples, float32, ``[n, *input_shape]``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Split:
     """Some examples of a source array; raw values are kept and prepared when asked for.
@@ -52,6 +62,11 @@ class Split:
     def x(self) -> NDArray[np.float32]:
         """All examples, model-ready; made anew at each access, so keep it or use ``batches``."""
         return self.x_at(np.arange(len(self)))
+
+    @property
+    def samples(self) -> Samples:
+        """All examples, each prepared when it is asked for: large data never stand in memory as floats."""
+        return Prepared(self)
 
     def x_at(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """The examples at some positions of this split, ``[n, *input_shape]``."""
@@ -76,6 +91,20 @@ class Split:
         picked = np.sort(order[spaced])
         labels = None if self.y is None else self.y[picked]
         return replace(self, indices=self.indices[picked], y=labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """The examples of a split, indexed as the array of all of them would be."""
+
+    split: Split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, positions: Any, /) -> NDArray[np.float32]:
+        """Examples at an array of positions or in a slice, ``[n, *input_shape]``."""
+        return self.split.x_at(np.arange(len(self.split))[positions])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

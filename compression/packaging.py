@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compression.report_html import report_html
+from compression.report_numbers import accuracy_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,7 +130,7 @@ def _readme(report: Mapping[str, Any], primary: str, snippet: str, input_shape: 
 `{primary}` expects float32 inputs of shape {list(input_shape)} with the batch in front, {order}, prepared as
 `(x / {preprocessing.get("divide", 1)} - {preprocessing.get("mean", [0])}) / {preprocessing.get("std", [1])}`.
 
-- {result["accuracy_kind"]}: {100 * result["accuracy"]:.2f} % on {result["n_test"]:,} examples (measured)
+- {accuracy_words(result)}: {100 * result["accuracy"]:.2f} % on {result["n_test"]:,} examples (measured)
 - file: {result["size_bytes"]:,} bytes, {report["ratios"]["size"]:.1f} times smaller than the original
 - time of one call where it was built: {result["host_latency_ms"]["p50"]:.3g} ms (measured, one thread)
 

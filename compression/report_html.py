@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compression.report_numbers import digits, percent, points, ratio, size
+from compression.report_numbers import accuracy_words, digits, percent, points, ratio, size
 from compression.report_sections import bars, charts, comparison, facts, flips, recipe, section
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ _VERDICTS = {
     "infeasible": ("warn", "Limits cannot all be met, nearest delivered"),
     "cancelled": ("warn", "Cancelled, best so far"),
     "failed": ("bad", "Failed"),
+}
+_EXAMPLES = {
+    "accuracy": "test examples",
+    "agreement": "unlabelled inputs",
+    "agreement_on_synthetic_inputs": "synthetic inputs",
 }
 _LIMITS: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "max_accuracy_drop": ("accuracy lost", lambda v: f"{digits(v, 3)} points"),
@@ -56,7 +61,7 @@ def _head(report: Report, title: str) -> str:
     tone, words = _VERDICTS[report["status"]]
     if report["status"] == "met" and not report.get("limits"):
         words = "Done"
-    kind = "test examples" if report["result"]["accuracy_kind"] == "accuracy" else "inputs"
+    kind = _EXAMPLES[report["result"]["accuracy_kind"]]
     data = f" of {report['data_name']}" if report.get("data_name") else ""
     line = f"{report['result']['n_test']:,} {kind}{data} · {report.get('created', '')[:10]}"
     notes = [_limit_sentence(limit) for limit in report.get("limits", []) if not limit["met"]]
@@ -80,9 +85,7 @@ def _limit_sentence(limit: Mapping[str, Any]) -> str:
 
 def _headline(report: Report) -> str:
     ratios, result = report["ratios"], report["result"]
-    kind = (
-        "accuracy" if result["accuracy_kind"] == "accuracy" else "agreement with the original"
-    )
+    kind = accuracy_words(result)
     energy = ratio(ratios["target_energy"], "less", "more")
     cells = (
         (percent(result["accuracy"]), f"{kind}, {points(-report['accuracy_drop_points'])}"),

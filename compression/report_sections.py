@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compression.report_charts import class_changes, layer_bars, ratio_bars
 from compression.report_numbers import (
+    accuracy_words,
     count,
     digits,
     measured,
@@ -52,12 +53,14 @@ def comparison(report: Report) -> str:
 def _accuracy_row(report: Report) -> Row:
     before, after = report["baseline"], report["result"]
     low, high = after["accuracy_ci"]
+    error = report.get("relative_error")
+    relative = f", relative error {percent(error)}" if error is not None else ""
     return (
-        after["accuracy_kind"].capitalize(),
+        accuracy_words(after).capitalize(),
         percent(before["accuracy"]),
         percent(after["accuracy"]),
         points(-report["accuracy_drop_points"]),
-        f"measured, 95 % interval {percent(low)} to {percent(high)}",
+        f"measured, 95 % interval {percent(low)} to {percent(high)}{relative}",
     )
 
 

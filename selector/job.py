@@ -11,6 +11,7 @@ from compression.building import Workbench
 from compression.cost import device_names, load_device
 from compression.data import load_data, synthetic_data
 from compression.onnx_import import import_onnx
+from compression.outputs import AnswerKind, form_of
 from compression.preprocessing import Preprocessing
 from compression.types import Stage
 from selector.effort import Effort, effort_for
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from compression.cost import DeviceProfile
     from compression.data import Dataset
     from compression.graph import Network
+    from compression.outputs import OutputForm
     from selector.jobfolder import JobFolder
     from selector.reporter import Reporter
     from selector.request import Request
@@ -63,10 +65,15 @@ class Job:
         """The imported original."""
         return import_onnx(self.model_bytes, name=self.request.model.stem)
 
+    @cached_property
+    def form(self) -> OutputForm:
+        """How the output of the network is read."""
+        return form_of(self.network.profile)
+
     @property
     def n_classes(self) -> int:
-        """How many outputs the network has for one example."""
-        return self.network.profile.layers[-1].out_shape[0]
+        """Classes that an example can be labelled with; 0 where its answer is not one class."""
+        return self.form.n_classes if self.form.kind is AnswerKind.CLASS else 0
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -12,8 +12,9 @@ from compression.augmentation import augmentation_for
 from compression.evaluation import onnx_log_probabilities
 from compression.finetuning import FineTuning
 from compression.onnx_export import export_onnx
-from compression.sensitivity import kl_divergence, logits
-from selector.loss_estimate import Loss, LossEstimator
+from compression.outputs import AnswerKind
+from compression.sensitivity import logits
+from selector.loss_estimate import Loss, LossEstimator, loss_of_agreement
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,14 +71,18 @@ class TrialRun:
 
     def loss(self, exported: bytes) -> Loss:
         """What a file loses against the original, judged on the search split."""
-        return self._estimator.loss(onnx_log_probabilities(exported, self.x))
+        rows, form = onnx_log_probabilities(exported, self.x), self._job.form
+        if form.kind is AnswerKind.CLASS:
+            return self._estimator.loss(rows)
+        wanted, answers = form.answers(self.original_logits), form.answers(rows)
+        return loss_of_agreement(form.same(wanted, answers))
 
     def run(self, recipe: Recipe, steps: int, report: Report) -> Trial:
         """Build, fine-tune for that many steps, export, score."""
         job = self._job
         built = job.workbench.build(recipe)
         changed = logits(built.network, self.x)
-        kl = kl_divergence(self.original_logits, changed)
+        kl = job.form.divergence(self.original_logits, changed)
         tuned = self._recovered(built.network, steps, report)
         exported = export_onnx(tuned, job.calibration)
         return Trial(
@@ -100,5 +105,5 @@ class TrialRun:
         )
         validation = (self.x, self._split.y)
         return finetuning.distill(
-            network, job.network, training.x, training.y, settings, validation, report
+            network, job.network, training.samples, training.y, settings, validation, report
         )

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everyone uses
 
+from tests.exporting import seeded
 from tests.zoo_vision import conv_norm
 
 
@@ -161,3 +162,20 @@ def unet_bilinear():
 
 def unet_bicubic():
     return UNet("bicubic")
+
+
+def lively_yolo():
+    """A detector whose answers follow its inputs: norms of random statistics would let little through."""
+    module = seeded(Yolo)
+    norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for layer in norms:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain mean of the batches seen
+    module.train()
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(1)
+        for _ in range(4):
+            module(torch.randn(64, 3, 32, 32))
+        for head in module.heads:
+            head.weight.mul_(5)
+    return module.eval()

@@ -30,9 +30,12 @@ def inspect(job: Job) -> None:
     dataset = _prepared(job)
     job.folder.write_json(Stage.INSPECT, "preprocessing.json", dataset.preprocessing.to_json())
     job.reporter.progress(2, 4)
-    baseline = evaluate_onnx(job.model_bytes, dataset.test, profile=profile)
+    baseline = evaluate_onnx(
+        job.model_bytes, dataset.test, profile=profile, synthetic=dataset.synthetic
+    )
     job.reporter.log(
-        f"The original scores {100 * baseline.accuracy:.2f} % on {baseline.n_test:,} test examples"
+        f"The original scores {100 * baseline.accuracy:.2f} % {baseline.words} "
+        f"on {baseline.n_test:,} test examples"
     )
     facts = _baseline(job, dataset, baseline)
     job.folder.write_json(Stage.INSPECT, "baseline.json", facts)
@@ -41,7 +44,7 @@ def inspect(job: Job) -> None:
     job.folder.write_json(
         Stage.INSPECT,
         "inspect.json",
-        {**describe(job), "warnings": _warnings(dataset, baseline)},
+        {**describe(job), "warnings": _warnings(job, dataset, baseline)},
     )
 
 
@@ -95,7 +98,7 @@ def _baseline(job: Job, dataset: Dataset, baseline: Evaluation) -> dict[str, Any
     return {
         **baseline.to_json(),
         "host_latency_ms": timing.to_json(),
-        "n_classes": dataset.n_classes,
+        "n_classes": job.form.n_classes,
         "class_names": list(dataset.class_names),
         "data_sha256": dataset.sha256,
         "model_sha256": job.model_sha256,
@@ -118,8 +121,8 @@ def _plan(job: Job) -> dict[str, Any]:
     }
 
 
-def _warnings(dataset: Dataset, baseline: Evaluation) -> list[str]:
-    warnings = list(dataset.notes)
+def _warnings(job: Job, dataset: Dataset, baseline: Evaluation) -> list[str]:
+    warnings = [*dataset.notes, *filter(None, [job.form.note()])]
     labels = dataset.test.y
     if labels is not None and is_chance(baseline.accuracy_ci, labels):
         warnings.append(

@@ -11,7 +11,7 @@ import numpy as np
 from compression.evaluation import onnx_log_probabilities
 from compression.latency import LatencyLookup
 from compression.onnx_export import export_onnx
-from compression.sensitivity import SharedLogits, kl_divergence
+from compression.sensitivity import SharedLogits
 from compression.types import NETWORK, OpSpec, Precision, Stage
 from selector import tabulation
 from selector.action_space import ActionSpace
@@ -48,9 +48,9 @@ def probe_part(job: Job, part: Part) -> None:
         changed = job.workbench.build(probe.recipe).network
         if probe.layer == NETWORK:
             exported = export_onnx(changed, job.calibration)
-            damage = kl_divergence(original, onnx_log_probabilities(exported, x))
+            damage = job.form.divergence(original, onnx_log_probabilities(exported, x))
         else:
-            damage = kl_divergence(original, shared.of(changed))
+            damage = job.form.divergence(original, shared.of(changed))
         result["kl"][probe.key] = damage
         job.reporter.metric(
             layer=probe.layer, level=level_text(probe.treatments), kl=damage, **_last(probe)

@@ -191,7 +191,7 @@ def test_page_of_a_build_without_labels_or_layers_stands(tmp_path):
     bare = report(result=side, baseline=side, layers=[], per_class=[], flipped={}, recipe=[])
     write_bundle(tmp_path, bare, {"model.onnx": MODEL}, input_name="x", input_shape=(784,))
     texts = Page((tmp_path / "report.html").read_text()).texts
-    assert "Agreement" in texts
+    assert "Agreement with the original" in texts
     assert "Nothing was changed: no technique paid within these limits." in texts
 
 
@@ -209,3 +209,37 @@ def test_numbers_are_short_and_signed():
     assert size(1_840_000) == "1.84 MB"
     assert count(416_520) == "417 k"
     assert count(120) == "120"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "shown"),
+    [
+        ("accuracy", "accuracy", "accuracy"),
+        ("agreement", "agreement of positions", "agreement with the original of positions"),
+        (
+            "agreement_on_synthetic_inputs",
+            "agreement on synthetic inputs",
+            "agreement with the original on synthetic inputs",
+        ),
+    ],
+)
+def test_page_and_readme_say_what_the_accuracy_is_of(tmp_path, kind, words, shown):
+    facts = report()
+    for side in ("baseline", "result"):
+        facts[side] = facts[side] | {"accuracy_kind": kind, "accuracy_words": words}
+    write_bundle(
+        tmp_path, facts, {"model.onnx": MODEL}, input_name="x", input_shape=(1, 28, 28)
+    )
+    page, readme = ((tmp_path / name).read_text() for name in ("report.html", "README.md"))
+    assert f"{shown}, −0.40 points" in page
+    assert f"<td>{shown.capitalize()}</td>" in page
+    assert f"- {shown}: 98.70 %" in readme
+    assert ("synthetic inputs" in page) == (kind == "agreement_on_synthetic_inputs")
+
+
+def test_values_are_reported_with_their_relative_error(tmp_path):
+    facts = report(relative_error=0.0712)
+    write_bundle(
+        tmp_path, facts, {"model.onnx": MODEL}, input_name="x", input_shape=(1, 28, 28)
+    )
+    assert "relative error 7.12 %" in (tmp_path / "report.html").read_text()

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gradeOf } from "../../static/js/components/gauge.js";
+import { isAgreement } from "../../static/js/lib/accuracy-kind.js";
 import { gauges, headlineRows, mixedFlips, verdict } from "../../static/js/lib/report.js";
 import { snippets } from "../../static/js/lib/snippets.js";
 import { legend, setTechniques, tile, titleOf } from "../../static/js/lib/techniques.js";
@@ -98,4 +99,14 @@ test("flips show both kinds where there are both", () => {
 test("a reason that stacked techniques share is said once", () => {
   const [row] = withReasons([{ layer: "a", why: "saves 18% of the latency; saves 18% of the latency" }]);
   assert.equal(row.why, "Saves 18 % of the latency");
+});
+
+test("agreement never goes by the name of accuracy", () => {
+  const side = (kind, words) => ({ ...report, result: { ...report.result, accuracy_kind: kind, accuracy_words: words } });
+  const titled = (kind, words) => headlineRows(side(kind, words)).find((found) => /accuracy|agreement/i.test(found.goal)).goal;
+  assert.equal(titled("accuracy", "accuracy"), "Accuracy");
+  assert.equal(titled("agreement", "agreement"), "Agreement with the original");
+  assert.equal(titled("agreement_on_synthetic_inputs", "agreement of positions on synthetic inputs"), "Agreement with the original of positions on synthetic inputs");
+  assert.equal(titled("agreement_on_synthetic_inputs", undefined), "Agreement with the original on synthetic inputs");
+  assert.deepEqual(["accuracy", "agreement", "agreement_on_synthetic_inputs", undefined].map(isAgreement), [false, true, true, false]);
 });

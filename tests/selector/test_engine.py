@@ -148,7 +148,7 @@ def test_without_data_agreement_is_measured(tmp_path):
     job = engine.prepare(request, tmp_path / "out")
     engine.run_stage(Stage.INSPECT, job, Reporter(stream=io.StringIO()), None)
     baseline = job.read_json(Stage.INSPECT, "baseline.json")
-    assert baseline["accuracy_kind"] == "agreement"
+    assert baseline["accuracy_kind"] == "agreement_on_synthetic_inputs"
     assert job.read_json(Stage.INSPECT, "inspect.json")["warnings"]
 
 

@@ -2,6 +2,7 @@
 import "../components/plot-figure.js";
 import { gauge } from "../components/gauge.js";
 import { inputPicture } from "../components/input-picture.js";
+import { isAgreement } from "../lib/accuracy-kind.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
 import { $, escape, pageData, segmented, setText } from "../lib/dom.js";
 import { count, duration, exactBytes, percent, predicted, shortHash, whole } from "../lib/format.js";
@@ -59,7 +60,7 @@ function showLayers(name) {
 $("#layers").reason = "This report has no numbers per layer.";
 showLayers("layers");
 segmented($("#layer-metric"), showLayers);
-$("#classes").reason = report.result.accuracy_kind === "agreement" ? "No labels were given, so there are no classes to compare." : "This report has no numbers per class.";
+$("#classes").reason = isAgreement(report.result.accuracy_kind) ? "No labels were given, so there are no classes to compare." : "This report has no numbers per class.";
 $("#classes").figure = figures.classes ?? null;
 $("#layers-card").hidden = !figures.layers && !layers.length;
 
