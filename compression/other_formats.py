@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -169,7 +170,7 @@ def _reply(form: Format, source: Path, folder: Path, time_limit_s: float) -> dic
             _end(process)
     if code:
         raise FormatError(
-            f"The converter to {form.title} stopped with status {code}: {_last_line(complaints)}"
+            f"The converter to {form.title} stopped with status {code}: {_complaint(complaints)}"
         )
     return _parsed(form, said)
 
@@ -250,6 +251,9 @@ def _compared(
     return difference, float((found.argmax(axis=1) == expected.argmax(axis=1)).mean())
 
 
-def _last_line(path: Path) -> str:
+def _complaint(path: Path) -> str:
+    """The exception that ended a converter, else its last words."""
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1][:_MOST_WORDS] if lines else "it said nothing."
+    raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
+    said = raised or lines or ["it said nothing."]
+    return said[-1][:_MOST_WORDS]

@@ -173,6 +173,16 @@ def recipe(report: Report) -> str:
     return section("Recipe", body)
 
 
+def code(report: Report) -> str:
+    """How to run the model; paper shows none of it, for nobody types it from there."""
+    blocks = "".join(
+        f"<details{' open' if i == 0 else ''}><summary>{escape(snippet['title'])}</summary>"
+        f"<pre><code>{escape(snippet['code'])}</code></pre></details>"
+        for i, snippet in enumerate(report.get("snippets", []))
+    )
+    return f'<div class="screen">{section("Run it", blocks)}</div>' if blocks else ""
+
+
 def facts(report: Report) -> str:
     """How the numbers came about."""
     host = report.get("host", {})
@@ -198,6 +208,14 @@ def facts(report: Report) -> str:
             (f"{a['path']} SHA-256", a["sha256"])
             for a in report["artifacts"]
             if a["format"] == "onnx"
+        ),
+        *(
+            (
+                a["path"],
+                f"ran in {a['runtime']}, differs by {a['difference']:.0e} of the largest output",
+            )
+            for a in report["artifacts"]
+            if a.get("runtime")
         ),
     ]
     items = "".join(

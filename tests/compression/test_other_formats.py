@@ -111,6 +111,10 @@ def test_converter_that_hangs_is_ended_with_what_it_started(pretend, tmp_path):
     ("program", "message"),
     [
         ("sys.exit('out of memory')", "stopped with status 1: out of memory"),
+        (
+            "sys.exit('RuntimeError: Lowering not found\\n\\nUse tlparse to see more')",
+            "stopped with status 1: RuntimeError: Lowering not found",
+        ),
         ("import os; os.abort()", "stopped with status -6: it said nothing."),
         ("print('Segmentation')", "gave no answer that can be read"),
         ("print('[]')", "There is no ncnn file: its answer is malformed."),
