@@ -42,6 +42,7 @@ TIME_LIMIT_S = 300.0
 _ROOT = Path(__file__).resolve().parents[1]
 _FLOAT_TOLERANCE, _HALF_TOLERANCE = 1e-3, 1e-2
 _MOST_WORDS = 300
+_EXCEPTION = r"(\w+\.)+[A-Z]\w+: |\w+(Error|Exception): "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +255,6 @@ def _compared(
 def _complaint(path: Path) -> str:
     """The exception that ended a converter, else its last words."""
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
+    raised = [line for line in lines if re.match(_EXCEPTION, line)]
     said = raised or lines or ["it said nothing."]
     return said[-1][:_MOST_WORDS]

@@ -47,9 +47,8 @@ def report_html(report: Report) -> str:
         _headline(report),
         section("Measured and predicted", comparison(report) + bars(report)),
         charts(report),
-        flips(report),
         recipe(report),
-        section("How this was measured", facts(report)),
+        f'<div class="sheet">{flips(report)}{section("How this was measured", facts(report))}</div>',
         code(report),
     ]
     style = _STYLE.read_text(encoding="utf-8")

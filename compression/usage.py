@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from compression.preprocessing import LAYOUTS, Preprocessing
+from compression.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from compression.types import NetworkProfile, Shape
@@ -88,7 +88,7 @@ class Usage:
         """What a raw sample is, for a comment."""
         size = " x ".join(map(str, self.raw_shape))
         layout = self.preprocessing.layout
-        return f"{size} values, layout {layout} ({LAYOUTS[layout]})"
+        return f"{size} values" if layout == "N*" else f"{size} values ({layout} without N)"
 
     @property
     def inline_classes(self) -> bool:

@@ -10,7 +10,7 @@ from torch import nn
 from compression.errors import ModelRefusedError
 from compression.formats.conversion import ConversionError
 from compression.onnx_import import import_onnx
-from compression.shape_modules import Reduced
+from compression.shape_modules import Picked, Reduced
 from compression.untouched import Untouched
 
 if TYPE_CHECKING:
@@ -37,7 +37,22 @@ def rebuilt(model: Path) -> nn.Module:
             )
         if isinstance(part, nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d):
             module.set_submodule(name, _largest(part))
+        if isinstance(part, nn.LocalResponseNorm):
+            module.set_submodule(name, _ResponseNorm(part))
+        if isinstance(part, Picked) and not part.keep_axis:
+            module.set_submodule(name, _Selected(part))
     return module
+
+
+class _Selected(nn.Module):
+    """``Picked`` of one entry whose number is part of the code: ``torch.export`` reads no buffers."""
+
+    def __init__(self, picked: Picked) -> None:
+        super().__init__()
+        self.axis, self.index = picked.axis, int(picked.indices[0])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.select(self.axis, self.index)
 
 
 def _largest(pool: nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d) -> nn.Module:
@@ -50,3 +65,22 @@ def _largest(pool: nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d) -> nn.Module:
 def example(inputs: NDArray[np.float32]) -> torch.Tensor:
     """One input with its batch axis, to trace with."""
     return torch.from_numpy(inputs[:1].copy())
+
+
+class _ResponseNorm(nn.Module):
+    """Local response norm by slices: torch's own averages in 3-D, which ExecuTorch cannot run."""
+
+    def __init__(self, norm: nn.LocalResponseNorm) -> None:
+        super().__init__()
+        self.size, self.k, self.beta = norm.size, norm.k, norm.beta
+        self.share = norm.alpha / norm.size
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        channels, around = x.shape[1], (0, 0) * (x.ndim - 2)
+        margin = (*around, self.size // 2, (self.size - 1) // 2)
+        squares = nn.functional.pad(x * x, margin)
+        near = squares[:, :channels]
+        for start in range(1, self.size):
+            near = near + squares[:, start : start + channels]
+        normed: torch.Tensor = x / (self.k + self.share * near) ** self.beta
+        return normed

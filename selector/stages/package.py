@@ -48,8 +48,9 @@ def _other_formats(
 ) -> dict[str, bytes]:
     """Files for the runtimes whose converters are installed; rows and notes go to the report."""
     files: dict[str, bytes] = {}
-    for form in installed_formats():
-        job.reporter.check()
+    formats = installed_formats()
+    for done, form in enumerate(formats):
+        job.reporter.progress(done, len(formats) + 1)
         source = _float_file(report)
         try:
             made = _converted(job, form, models, source)
