@@ -144,8 +144,8 @@ def flips(report: Report) -> str:
         for flip in flipped["examples"][:_MOST_FLIPS]
     ]
     title = f"Answers that flipped: {flipped['gained']:,} fixed, {flipped['lost']:,} broken"
-    head = ("Row of the data", "Truth", "Answer", "Confidence", "")
-    return section(title, _table(head, rows, numeric=(0,)))
+    head = ("Data row", "Truth", "Answer", "Confidence", "")
+    return section(title, _table(head, rows, css="tight"))
 
 
 def recipe(report: Report) -> str:
@@ -226,7 +226,7 @@ def _other_formats(report: Report) -> list[tuple[str, str]]:
             runs.setdefault(f"ran in {row['runtime']}, differs by {off}", []).append(
                 row["path"]
             )
-    return [(", ".join(paths), words) for words, paths in runs.items()]
+    return [("Also as", f"{', '.join(paths)}: {words}") for words, paths in runs.items()]
 
 
 def _listed(*texts: str | None) -> str:

@@ -1,4 +1,3 @@
-import sys
 import time
 from dataclasses import replace
 from functools import cache
@@ -16,6 +15,7 @@ from compression.onnx_import import import_onnx
 from compression.other_formats import FINISHED, FORMATS, converted, installed_formats
 from compression.types import Precision
 from tests import networks
+from tests.pretend_converter import make_environment
 
 FORMAT = {form.name: form for form in FORMATS}
 RESNET = Path(__file__).resolve().parents[3] / "shared" / "base" / "resnet20" / "base.onnx"
@@ -37,15 +37,7 @@ def pretend(tmp_path, monkeypatch):
     monkeypatch.setenv(other_formats.ENVIRONMENTS, str(tmp_path))
 
     def make(program, name="ncnn"):
-        python = tmp_path / f".venv-{name}" / "bin" / "python"
-        python.parent.mkdir(parents=True)
-        body = f"import json, sys\nfolder = sys.argv[-1]\n{program}\n"
-        python.with_name("program.py").write_text(body)
-        python.write_text(
-            f'#!/bin/sh\nexec {sys.executable} "{python.parent}/program.py" "$@"\n'
-        )
-        python.chmod(0o755)
-        (python.parents[1] / FINISHED).touch()
+        make_environment(tmp_path, name, program)
         return FORMAT[name]
 
     return make

@@ -156,7 +156,8 @@ def test_other_formats_get_code_and_say_how_they_were_run(tmp_path):
     assert [snippet["name"] for snippet in final["snippets"]][3:] == ["litert"]
     assert hashlib.sha256(b"abc").hexdigest() in (tmp_path / "SHA256SUMS").read_text()
     texts = Page((tmp_path / "report.html").read_text()).texts
-    assert "ran in LiteRT 2.3.0, differs by 4e-08 of the largest output" in texts
+    said = "model.tflite: ran in LiteRT 2.3.0, differs by 4e-08 of the largest output"
+    assert said in texts
 
 
 def test_bundle_is_called_after_model_device_latency_and_accuracy():
