@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import onnxruntime as ort
 import torch
 from torch import nn
 
+from compression.errors import ModelRefusedError
 from compression.layer_table import node_shapes
 from compression.onnx_import import import_onnx
+from compression.runtime import ORT_ERRORS, sentence
 from compression.shape_modules import StridedSlice
 from compression.types import Precision
 
@@ -26,7 +31,7 @@ def plain_network(data: bytes) -> Network:
     """The network that a file computes, in float, its batch free.
 
     However the file stores its weights (8 bits, half precision, a codebook, only what is not zero),
-    they are constants to the importer, which computes them.
+    ONNX Runtime computes them once.
 
     Args:
         data: an ONNX file whose arithmetic is float.
@@ -34,9 +39,31 @@ def plain_network(data: bytes) -> Network:
     Raises:
         ModelRefusedError: the file computes in 8 bits.
     """
-    network = import_onnx(data)
+    network = import_onnx(_folded(data))
     profile = replace(network.profile, batch=_DYNAMIC, dynamic_batch=True)
     return replace(network, profile=profile, precision=Precision.FP32)
+
+
+def _folded(data: bytes) -> bytes:
+    """The file after ONNX Runtime has replaced whatever does not depend on the input by its value."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    # Else it keeps DequantizeLinear for later, though its input is constant.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "folded.onnx")
+        options.optimized_model_filepath = str(path)
+        try:
+            ort.InferenceSession(
+                data, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+        except ORT_ERRORS as error:
+            raise ModelRefusedError(
+                f"ONNX Runtime cannot load the model: {sentence(error)}"
+            ) from error
+        return path.read_bytes()
 
 
 def without_slices(network: Network) -> Network:
