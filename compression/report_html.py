@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compression.report_numbers import accuracy_words, digits, percent, points, ratio, size
-from compression.report_sections import bars, charts, comparison, facts, flips, recipe, section
+from compression.report_sections import (
+    bars,
+    charts,
+    code,
+    comparison,
+    facts,
+    flips,
+    recipe,
+    section,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,18 +44,17 @@ _LIMITS: Mapping[str, tuple[str, Callable[[float], str]]] = {
 }
 
 
-def report_html(report: Report, snippet: str) -> str:
-    """The page for a report that its schema accepts; ``snippet`` shows how to load the model."""
+def report_html(report: Report) -> str:
+    """The page for a report that its schema accepts."""
     title = f"{report.get('model_name', 'Model')} for {report.get('target_title', report['target'])}"
     sections = [
         _head(report, title),
         _headline(report),
         section("Measured and predicted", comparison(report) + bars(report)),
         charts(report),
-        flips(report),
         recipe(report),
-        section("Load it in three lines", f"<pre><code>{escape(snippet)}</code></pre>"),
-        section("How this was measured", facts(report)),
+        f'<div class="sheet">{flips(report)}{section("How this was measured", facts(report))}</div>',
+        code(report),
     ]
     style = _STYLE.read_text(encoding="utf-8")
     return (

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { gradeOf } from "../../static/js/components/gauge.js";
 import { isAgreement } from "../../static/js/lib/accuracy-kind.js";
 import { gauges, headlineRows, mixedFlips, verdict } from "../../static/js/lib/report.js";
-import { snippets } from "../../static/js/lib/snippets.js";
+import { codeIn, formatUse, languageButtons } from "../../static/js/lib/snippets.js";
 import { legend, setTechniques, tile, titleOf } from "../../static/js/lib/techniques.js";
 import { withReasons } from "../../static/js/lib/why.js";
 
@@ -55,10 +55,18 @@ test("gauges are shares of the best attainable", () => {
   assert.deepEqual([gradeOf(49)[1], gradeOf(50)[1], gradeOf(90)[1]], ["low", "fair", "high"]);
 });
 
-test("snippets have exactly three lines", () => {
-  for (const code of Object.values(snippets({ file: "model.onnx", shape: [1, 28, 28], preprocessing: { divide: 255 } }))) {
-    assert.equal(code.split("\n").length, 3);
-  }
+test("the page shows the code that the report carries, and nothing for a report without", () => {
+  const code = [{ name: "python", title: "Python", code: "a\nb" }, { name: "cpp", title: "C++ <17>", code: "c" }];
+  assert.equal(codeIn(code, "python"), "a\nb");
+  assert.equal(codeIn(code, "cpp"), "c");
+  assert.equal(codeIn([], undefined), "");
+  assert.equal(languageButtons(code), '<button type="button" value="python" aria-pressed="true">Python</button><button type="button" value="cpp" aria-pressed="false">C++ &lt;17&gt;</button>');
+});
+
+test("a file of another format says where it ran", () => {
+  assert.equal(formatUse({ path: "model.tflite", runtime: "LiteRT 2.3.0", difference: 4.2e-7 }), "ran in LiteRT 2.3.0, differs by 4e-7 of the largest output");
+  assert.equal(formatUse({ path: "model.onnx" }), "");
+  assert.equal(formatUse(undefined), "");
 });
 
 test("stacked techniques show both letters and names", () => {

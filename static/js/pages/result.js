@@ -11,7 +11,7 @@ import { STATE_LOOK } from "../lib/limits.js";
 import { badge, beforeAfter, note } from "../lib/markup.js";
 import { gauges, headlineRows, mixedFlips, targetTitle, verdict } from "../lib/report.js";
 import { GOALS } from "../lib/score.js";
-import { snippets } from "../lib/snippets.js";
+import { codeIn, formatUse, languageButtons } from "../lib/snippets.js";
 import { withReasons } from "../lib/why.js";
 import { legend, setTechniques, tile, titleOf, lookOf } from "../lib/techniques.js";
 
@@ -20,7 +20,7 @@ const { job, report, figures = {}, techniques = {}, best_log2: bestLog2 = null }
 const layers = withReasons(report.layers ?? []);
 const micro = layers.length > 0 && report.predicted.latency_ms.baseline < MICRO_BELOW_MS;
 const showTime = micro ? (ms) => predicted(1000 * ms) : predicted;
-const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "bundle.zip": "everything, with recipe and seed", "report.html": "this page as one file", "report.json": "all numbers on this page", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "README.md": "three lines to load it", SHA256SUMS: "checksums of all files" };
+const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "bundle.zip": "everything, with recipe and seed", "report.html": "this page as one file", "report.json": "all numbers on this page", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "README.md": "how to run it", "classes.txt": "names of the outputs", SHA256SUMS: "checksums of all files" };
 
 setTechniques(techniques);
 
@@ -102,7 +102,7 @@ showRecipe();
 const usual = Object.keys(FILE_USE);
 const rank = ({ name, primary }) => (primary ? -1 : usual.includes(name) ? usual.indexOf(name) : usual.length);
 const files = [...(job.artifacts ?? [])].sort((a, b) => rank(a) - rank(b));
-$("#files tbody").innerHTML = files.map((file) => `<tr><td class="mono full wrap-anywhere">${escape(file.name)}</td><td class="full muted">${escape(FILE_USE[file.name] ?? file.format)}</td><td class="n">${exactBytes(file.size_bytes)}</td>
+$("#files tbody").innerHTML = files.map((file) => `<tr><td class="mono full wrap-anywhere">${escape(file.name)}</td><td class="full muted">${escape(FILE_USE[file.name] || formatUse(report.artifacts?.find(({ path }) => path === file.name)) || file.format)}</td><td class="n">${exactBytes(file.size_bytes)}</td>
   <td class="mono muted nowrap"><span title="${file.sha256}">${shortHash(file.sha256)}</span> <button type="button" class="btn quiet mini no-print" data-copy="${file.sha256}" aria-label="Copy SHA-256 of ${escape(file.name)}">Copy</button></td>
   <td class="n full no-print"><a class="btn${file.primary ? " primary" : ""}" href="${escape(file.url)}" download aria-label="Download ${escape(file.name)}">${ICONS.save}Download</a></td></tr>`).join("");
 $("#files").addEventListener("click", async ({ target }) => {
@@ -125,11 +125,12 @@ async function copy(text) {
   area.remove();
 }
 
-const primary = files.find((file) => file.primary) ?? files[0];
-const code = snippets({ file: primary?.name ?? "model.onnx", shape: report.input_shape ?? [], preprocessing: report.preprocessing });
-const showCode = (language) => setText($("#snippet"), code[language]);
-showCode("python");
+const code = report.snippets ?? [];
+const showCode = (language) => setText($("#snippet"), codeIn(code, language));
+$("#language").innerHTML = languageButtons(code);
+showCode(code[0]?.name);
 segmented($("#language"), showCode);
+$("#snippets").hidden = code.length === 0;
 
 /* ----- how ----- */
 const spent = (report.stages ?? []).reduce((sum, stage) => sum + (stage.seconds ?? 0), 0);
