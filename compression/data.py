@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from compression.types import Shape
 
-_SYNTHETIC_VALUES = 50_000_000
+_SYNTHETIC_VALUES, _MOST_SYNTHETIC = 50_000_000, 3000
 _ANY_LAYOUT = "N*"
 _UNLABELLED = "The data has no labels: accuracy is agreement with the original model."
 
@@ -167,18 +167,43 @@ def load_data(
     return replace(dataset, sha256=file_sha256(path))
 
 
-def synthetic_data(input_shape: Shape, n_classes: int, *, seed: int) -> Dataset:
-    """Smooth random inputs, for a model that came without data; there are no labels."""
-    size = int(np.prod(input_shape))
-    count = int(np.clip(_SYNTHETIC_VALUES // size, 200, 3000))
+def synthetic_count(input_shape: Shape, most: int = _MOST_SYNTHETIC) -> int:
+    """How many inputs of that shape are made up: what fits 200 MB, at least 200."""
+    return int(max(200, min(most, _SYNTHETIC_VALUES // int(np.prod(input_shape)))))
+
+
+def smooth_noise(input_shape: Shape, count: int, *, seed: int) -> NDArray[np.float32]:
+    """Smooth random inputs of unit variance, ``[count, *input_shape]``."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((count, *input_shape), dtype=np.float32)
     for axis in range(2, x.ndim):
         # Neighbours in an image or a series are alike; white noise would hide what a layer does.
         x = x + np.roll(x, 1, axis) + np.roll(x, 2, axis)
-    x = (x / x.std()).astype(np.float32)
+    x /= x.std()
+    return x
+
+
+def synthetic_data(
+    input_shape: Shape,
+    n_classes: int,
+    *,
+    seed: int,
+    inputs: NDArray[np.float32] | None = None,
+) -> Dataset:
+    """Made-up inputs for a model that came without data; there are no labels.
+
+    Args:
+        input_shape: Of one example.
+        n_classes: Of the model; 0 where it does not classify.
+        seed: Of the noise and of the splits.
+        inputs: Those that were made for the model; left out, smooth noise.
+    """
+    x = inputs
+    if x is None:
+        x = smooth_noise(input_shape, synthetic_count(input_shape), seed=seed)
+    what = "random" if inputs is None else "synthetic"
     note = (
-        "No data was given: everything is measured as agreement with the original on random inputs. "
+        f"No data was given: everything is measured as agreement with the original on {what} inputs. "
         "Give data from the real task before you trust it."
     )
     raw = RawData(parts={"": RawPart(x=x)}, notes=(note,))

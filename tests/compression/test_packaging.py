@@ -247,9 +247,7 @@ def test_page_and_readme_say_what_the_accuracy_is_of(tmp_path, kind, words, show
     facts = report()
     for side in ("baseline", "result"):
         facts[side] = facts[side] | {"accuracy_kind": kind, "accuracy_words": words}
-    write_bundle(
-        tmp_path, facts, {"model.onnx": MODEL}, input_name="x", input_shape=(1, 28, 28)
-    )
+    write_bundle(tmp_path, facts, {"model.onnx": MODEL}, usage=USAGE)
     page, readme = ((tmp_path / name).read_text() for name in ("report.html", "README.md"))
     assert f"{shown}, −0.40 points" in page
     assert f"<td>{shown.capitalize()}</td>" in page
@@ -259,7 +257,5 @@ def test_page_and_readme_say_what_the_accuracy_is_of(tmp_path, kind, words, show
 
 def test_values_are_reported_with_their_relative_error(tmp_path):
     facts = report(relative_error=0.0712)
-    write_bundle(
-        tmp_path, facts, {"model.onnx": MODEL}, input_name="x", input_shape=(1, 28, 28)
-    )
+    write_bundle(tmp_path, facts, {"model.onnx": MODEL}, usage=USAGE)
     assert "relative error 7.12 %" in (tmp_path / "report.html").read_text()
