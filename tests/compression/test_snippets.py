@@ -68,26 +68,22 @@ def test_python_code_answers_as_the_model_does(case, monkeypatch, capsys):
     assert capsys.readouterr().out == (f"{names}\n" if names else "")
 
 
-def cpp_includes():
-    """Where the C++ header of ONNX Runtime lies: ``ONNXRUNTIME_INCLUDE`` or where Debian puts it."""
-    places = [
-        os.environ.get("ONNXRUNTIME_INCLUDE"),
-        "/usr/include/onnxruntime",
-        "/usr/local/include",
-    ]
+def header_folder(header, variable, package):
+    """Where a C++ header lies: the folder that the variable names, or where Debian puts it."""
+    places = [os.environ.get(variable), "/usr/include/onnxruntime", "/usr/include"]
     for place in filter(None, places):
-        if (Path(place) / "onnxruntime_cxx_api.h").is_file():
+        if (Path(place) / header).is_file():
             return place
-    pytest.skip(
-        "no onnxruntime_cxx_api.h: install libonnxruntime-dev or set ONNXRUNTIME_INCLUDE"
-    )
+    pytest.skip(f"no {header}: install {package} or set {variable}")
     return None
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 def test_cpp_code_answers_as_the_model_does(case):
     folder, usage, raw, _, expected = case
-    include = cpp_includes()
+    include = header_folder(
+        "onnxruntime_cxx_api.h", "ONNXRUNTIME_INCLUDE", "libonnxruntime-dev"
+    )
     library = next((Path(ort.__file__).parent / "capi").glob("libonnxruntime.so.*"))
     show = "std::puts(answer(raw).c_str());" if usage.class_names else ""
     main = (
@@ -165,6 +161,27 @@ def test_ncnn_code_feeds_width_height_and_channels():
     assert ".reshape(32, 24, 3)" in text
     assert 'load_param("model.ncnn.param")' in text
     assert 'load_model("model.ncnn.bin")' in text
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+@pytest.mark.parametrize("name", list(CASES))
+def test_ncnn_code_is_valid_cpp(name, tmp_path):
+    include = header_folder("ncnn/net.h", "NCNN_INCLUDE", "libncnn-dev")
+    make, preprocessing, names = CASES[name]
+    usage = Usage.of(import_onnx(make()).profile, preprocessing, names)
+    text = code(usage, "ncnn", ["model.onnx", "model.ncnn.param"])
+    (tmp_path / "main.cpp").write_text(text)
+    command = [
+        "g++",
+        "-std=c++17",
+        "-fsyntax-only",
+        "-Wall",
+        "-Werror",
+        "-I",
+        include,
+        "main.cpp",
+    ]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=200)
 
 
 def test_names_that_do_not_fit_the_outputs_are_left_out():
