@@ -36,13 +36,20 @@ _IN_FLOAT = {"LayerNormalization", "InstanceNormalization", "Softmax", "Where"}
 _IN_INT8 = sorted({*QLinearOpsRegistry, *QDQRegistry} - _IN_FLOAT)
 
 
-def quantised(data: bytes, calibration: np.ndarray, profile: NetworkProfile) -> bytes:
+def quantised(
+    data: bytes,
+    calibration: np.ndarray,
+    profile: NetworkProfile,
+    *,
+    in_float: tuple[str, ...] = (),
+) -> bytes:
     """A float model with quantise and dequantise nodes around what computes in 8 bits.
 
     Args:
         data: the float model, opset at least ``QDQ_OPSET``.
         calibration: inputs ``[n, *input_shape]`` that set the ranges of the activations.
         profile: interface of the model.
+        in_float: names of nodes that stay as they are.
     """
     level = logging.root.level
     with tempfile.TemporaryDirectory() as folder:
@@ -60,6 +67,7 @@ def quantised(data: bytes, calibration: np.ndarray, profile: NetworkProfile) -> 
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 op_types_to_quantize=_IN_INT8,
+                nodes_to_exclude=list(in_float),
             )
         finally:
             logging.root.setLevel(level)

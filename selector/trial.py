@@ -11,8 +11,10 @@ from compression import finetuning
 from compression.augmentation import augmentation_for
 from compression.evaluation import onnx_log_probabilities
 from compression.finetuning import FineTuning
+from compression.int8_fallback import export_int8
 from compression.onnx_export import export_onnx
 from compression.sensitivity import kl_divergence, logits
+from compression.types import Precision
 from selector.loss_estimate import Loss, LossEstimator
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ class TrialRun:
         changed = logits(built.network, self.x)
         kl = kl_divergence(self.original_logits, changed)
         tuned = self._recovered(built.network, steps, report)
-        exported = export_onnx(tuned, job.calibration)
+        exported = self.exported(tuned)
         return Trial(
             network=tuned,
             exported=exported,
@@ -88,6 +90,12 @@ class TrialRun:
             loss=self.loss(exported),
             kl=kl,
         )
+
+    def exported(self, network: Network) -> bytes:
+        """The file as EXPORT would offer it: 8-bit arithmetic only in layers that bear it."""
+        if network.precision is not Precision.INT8:
+            return export_onnx(network)
+        return export_int8(network, self._job.calibration, self.x).data
 
     def _recovered(self, network: Network, steps: int, report: Report) -> Network:
         job = self._job
