@@ -26,7 +26,12 @@ TOLERANCES = {**dict.fromkeys(Precision, 1e-3), Precision.INT8: 0.5}
 """Largest difference to the network, relative to its largest output, by precision."""
 
 
-def export_onnx(network: Network, calibration: np.ndarray | None = None) -> bytes:
+def export_onnx(
+    network: Network,
+    calibration: np.ndarray | None = None,
+    *,
+    in_float: tuple[str, ...] = (),
+) -> bytes:
     """The network as ONNX at its precision; interface names, opset and batch are the upload's.
 
     Small stored forms are unpacked by nodes that ONNX Runtime folds when it loads the file, so it
@@ -38,6 +43,7 @@ def export_onnx(network: Network, calibration: np.ndarray | None = None) -> byte
     Args:
         network: any network of the vocabulary that ``onnx_import`` makes.
         calibration: inputs ``[n, *input_shape]`` that set the ranges for ``INT8``; unused otherwise.
+        in_float: names of layers that ``INT8`` leaves in float, see ``int8_fallback``.
 
     Raises:
         ValueError: ``INT8`` without calibration inputs.
@@ -55,7 +61,7 @@ def export_onnx(network: Network, calibration: np.ndarray | None = None) -> byte
     data = emit(
         module, network.profile, opset=max(opset, QDQ_OPSET), precision=network.precision
     )
-    return quantised(data, calibration, network.profile)
+    return quantised(data, calibration, network.profile, in_float=in_float)
 
 
 def verify_export(

@@ -105,11 +105,20 @@ def stored(values: Weights, precision: Precision) -> StoredWeights:
     if coding is Coding.HALF and not np.isfinite(_halved(values)).all():
         coding = Coding.FLOAT
     dense = _coded(values, coding, zero=False)
-    plain = values if coding is Coding.CODES else dense.values
-    if np.count_nonzero(plain) > _DENSE_SHARE * values.size:
+    if coding is not Coding.CODES:
+        return without_zeros(dense)
+    if np.count_nonzero(values) > _DENSE_SHARE * values.size:
         return dense
-    thinned = _coded(values, coding, zero=True) if coding is Coding.CODES else dense
-    sparse = min((_sparse(thinned, unit) for unit in _units(values)), key=_bytes)
+    sparse = without_zeros(_coded(values, coding, zero=True))
+    return sparse if sparse.is_sparse and _bytes(sparse) < _bytes(dense) else dense
+
+
+def without_zeros(dense: StoredWeights) -> StoredWeights:
+    """The same values with their zeros left out, one by one or by windows, where that is smaller."""
+    if np.count_nonzero(dense.values) > _DENSE_SHARE * dense.values.size:
+        return dense
+    units = _units(dense.values.shape)
+    sparse = min((replace(dense, is_sparse=True, unit=unit) for unit in units), key=_bytes)
     return sparse if _bytes(sparse) < _bytes(dense) else dense
 
 
@@ -190,13 +199,9 @@ def _halved(values: Weights) -> NDArray[np.float16]:
         return values.astype(np.float16)
 
 
-def _sparse(dense: StoredWeights, unit: int) -> StoredWeights:
-    return replace(dense, is_sparse=True, unit=unit)
-
-
-def _units(values: Weights) -> tuple[int, ...]:
+def _units(shape: tuple[int, ...]) -> tuple[int, ...]:
     """What may be dropped as a whole: single weights, or the window of a kernel."""
-    window = math.prod(values.shape[2:])
+    window = math.prod(shape[2:])
     return (1, window) if window > 1 else (1,)
 
 

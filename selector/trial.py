@@ -11,9 +11,11 @@ from compression import finetuning
 from compression.augmentation import augmentation_for
 from compression.evaluation import onnx_log_probabilities
 from compression.finetuning import FineTuning
+from compression.int8_fallback import export_int8
 from compression.onnx_export import export_onnx
 from compression.outputs import AnswerKind
 from compression.sensitivity import logits
+from compression.types import Precision
 from selector.loss_estimate import Loss, LossEstimator, loss_of_agreement
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ class TrialRun:
         changed = logits(built.network, self.x)
         kl = job.form.divergence(self.original_logits, changed)
         tuned = self._recovered(built.network, steps, report)
-        exported = export_onnx(tuned, job.calibration)
+        exported = self.exported(tuned)
         return Trial(
             network=tuned,
             exported=exported,
@@ -93,6 +95,12 @@ class TrialRun:
             loss=self.loss(exported),
             kl=kl,
         )
+
+    def exported(self, network: Network) -> bytes:
+        """The file as EXPORT would offer it: 8-bit arithmetic only in layers that bear it."""
+        if network.precision is not Precision.INT8:
+            return export_onnx(network)
+        return export_int8(network, self._job.calibration, self.x).data
 
     def _recovered(self, network: Network, steps: int, report: Report) -> Network:
         job = self._job

@@ -122,12 +122,23 @@ def _facts(job: Job) -> dict[str, Any]:
         "search": _search(job, recovered),
         "class_names": job.dataset.class_names,
         "preprocessing": job.dataset.preprocessing.to_json(),
-        "notes": (*job.network.notes, *job.dataset.notes, *filter(None, [job.form.note()])),
+        "notes": (
+            *job.network.notes,
+            *job.dataset.notes,
+            *filter(None, [job.form.note()]),
+            *_export_notes(job),
+        ),
         "status": "infeasible" if recovered["infeasible"] else None,
         "stopped_by": "time"
         if job.reporter.stopped_by_time or recovered["stopped_by"]
         else None,
     }
+
+
+def _export_notes(job: Job) -> list[str]:
+    """What was said about the files that are offered."""
+    files = job.folder.read_json(Stage.EXPORT, "export.json")["files"]
+    return [row["note"] for row in files if row.get("note")]
 
 
 def _layers(
@@ -176,6 +187,7 @@ def _artifacts(job: Job, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "sha256": hashlib.sha256(data).hexdigest(),
                 "verified": True,
                 "primary": row["primary"],
+                "in_float": row.get("in_float", []),
             }
         )
     return rows

@@ -151,3 +151,18 @@ def test_export_is_deterministic():
     for density in (1.0, 0.1):
         network = network_of("resnet", Precision.CODEBOOK, density)
         assert export_onnx(network) == export_onnx(network)
+
+
+# --- 8-bit arithmetic -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_sparse_weights_of_8_bit_arithmetic_stay_on_integer_kernels(windows, tmp_path):
+    dense = network_of("lenet", Precision.INT8)
+    sparse = thinned(dense, 0.2, windows=windows)
+    data = export_onnx(sparse, inputs(sparse, 32))
+    assert verify_export(data, sparse, inputs(sparse, 32)) <= 0.1
+    kernels = loaded_ops(export_onnx(dense, inputs(dense, 32)), tmp_path)
+    assert loaded_ops(data, tmp_path) == kernels
+    assert kernels["QLinearConv"] == 2
+    assert len(export_onnx(dense, inputs(dense))) > 2.2 * len(data)
