@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from compression import finetuning
 from compression.augmentation import augmentation_for
 from compression.evaluation import onnx_log_probabilities
-from compression.finetuning import FineTuning
+from compression.finetuning import FineTuning, Supplies
 from compression.onnx_export import export_onnx
 from compression.sensitivity import kl_divergence, logits
 from selector.loss_estimate import Loss, LossEstimator
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from compression.data import Split
@@ -72,13 +74,20 @@ class TrialRun:
         """What a file loses against the original, judged on the search split."""
         return self._estimator.loss(onnx_log_probabilities(exported, self.x))
 
-    def run(self, recipe: Recipe, steps: int, report: Report) -> Trial:
-        """Build, fine-tune for that many steps, export, score."""
+    def run(
+        self, recipe: Recipe, steps: int, report: Report, checkpoint: Path | None = None
+    ) -> Trial:
+        """Build, fine-tune for that many steps, export, score.
+
+        With a ``checkpoint`` an interrupted fine-tuning of the same recipe goes on from there.
+        """
         job = self._job
         built = job.workbench.build(recipe)
         changed = logits(built.network, self.x)
         kl = kl_divergence(self.original_logits, changed)
-        tuned = self._recovered(built.network, steps, report)
+        tuned = self._recovered(built.network, steps, report, checkpoint)
+        for note in tuned.notes[len(job.network.notes) :]:
+            job.reporter.log(note, "warning")
         exported = export_onnx(tuned, job.calibration)
         return Trial(
             network=tuned,
@@ -89,16 +98,23 @@ class TrialRun:
             kl=kl,
         )
 
-    def _recovered(self, network: Network, steps: int, report: Report) -> Network:
+    def _recovered(
+        self, network: Network, steps: int, report: Report, checkpoint: Path | None
+    ) -> Network:
         job = self._job
         training = job.dataset.training
         settings = FineTuning(
             steps=steps,
             batch_size=job.effort.batch_size,
             seed=job.request.seed,
-            augmentation=augmentation_for(job.network.profile.input_shape),
+            augmentation=augmentation_for(
+                job.network.profile.input_shape, raw_kind=training.raw.dtype.kind
+            ),
         )
         validation = (self.x, self._split.y)
+        supplies = Supplies(
+            unlabelled=job.calibration, calibration=job.calibration, checkpoint=checkpoint
+        )
         return finetuning.distill(
-            network, job.network, training.x, training.y, settings, validation, report
+            network, job.network, training.x, training.y, settings, validation, report, supplies
         )

@@ -112,7 +112,7 @@ def _facts(job: Job) -> dict[str, Any]:
         "search": _search(job, recovered),
         "class_names": job.dataset.class_names,
         "preprocessing": job.dataset.preprocessing.to_json(),
-        "notes": (*job.network.notes, *job.dataset.notes),
+        "notes": (*job.network.notes, *recovered["notes"], *job.dataset.notes),
         "status": "infeasible" if recovered["infeasible"] else None,
         "stopped_by": "time"
         if job.reporter.stopped_by_time or recovered["stopped_by"]
