@@ -22,18 +22,28 @@ class Augmentation(StrEnum):
     NONE = "none"
     IMAGE = "image"
     SIGNAL = "signal"
+    SPECTROGRAM = "spectrogram"
 
 
-def augmentation_for(input_shape: Shape, passes: float = math.inf) -> Augmentation:
+def augmentation_for(
+    input_shape: Shape, passes: float = math.inf, *, raw_kind: str = "u"
+) -> Augmentation:
     """What suits samples of that shape: maps are images, series are signals, vectors neither.
+
+    A single map of fractions that is not square is a spectrogram, with time along its last axis. If
+    it is none, nothing is done to it that an image would not bear.
 
     Args:
         input_shape: Without the batch.
+        raw_kind: NumPy's letter for the kind of numbers that were uploaded (``f``: fractions).
         passes: How often training will see each sample. Seen only a few times, samples do better as
             they are (measured on digits: 0.1 points).
     """
     if passes < _WORTH_PASSES:
         return Augmentation.NONE
+    if len(input_shape) == 3 and input_shape[0] == 1 and raw_kind == "f":
+        height, width = input_shape[1:]
+        return Augmentation.IMAGE if height == width else Augmentation.SPECTROGRAM
     return {3: Augmentation.IMAGE, 2: Augmentation.SIGNAL}.get(
         len(input_shape), Augmentation.NONE
     )
@@ -42,12 +52,17 @@ def augmentation_for(input_shape: Shape, passes: float = math.inf) -> Augmentati
 def augmented(x: Tensor, kind: Augmentation, generator: torch.Generator) -> Tensor:
     """A changed copy of the samples ``[samples, channels, ...]``.
 
-    Images move by up to two pixels (one in sixteen of the size, at most), edges repeated. Signals
-    move in time by up to one in sixteen of the window, are scaled by 0.9 to 1.1 and get noise of
-    5 % of their spread.
+    Images move by up to two pixels (one in twelve of the size, at most), edges repeated; nothing is
+    mirrored or turned, as that makes other digits. Signals move in time by up to one in sixteen of the
+    window, are scaled by 0.9 to 1.1 and get noise of 5 % of their spread. Spectrograms move in time, but
+    never in pitch, and lose one band of up to an eighth of the pitches and one of the time
+    (SpecAugment: Park et al., Interspeech 2019).
     """
     if kind is Augmentation.IMAGE:
         return _moved(x, min(2, min(x.shape[2:]) // 12), generator)
+    if kind is Augmentation.SPECTROGRAM:
+        moved = _moved(x, x.shape[3] // 16, generator, axes=(3,))
+        return _without_band(_without_band(moved, 2, generator), 3, generator)
     if kind is Augmentation.SIGNAL:
         size = (len(x), 1, 1)
         gain = 1.0 + 0.1 * (2.0 * torch.rand(size, generator=generator) - 1.0)
@@ -56,10 +71,24 @@ def augmented(x: Tensor, kind: Augmentation, generator: torch.Generator) -> Tens
     return x
 
 
-def _moved(x: Tensor, reach: int, generator: torch.Generator) -> Tensor:
-    """Each sample moved on its own, along each axis behind the channels."""
+def _without_band(x: Tensor, axis: int, generator: torch.Generator) -> Tensor:
+    """Each sample with one band across an axis set to the sample's mean."""
+    size = x.shape[axis]
+    lengths = torch.randint(0, size // 8 + 1, (len(x), 1), generator=generator)
+    starts = (torch.rand((len(x), 1), generator=generator) * (size - lengths + 1)).long()
+    places = torch.arange(size)[None]
+    gone = (places >= starts) & (places < starts + lengths)
+    shape = [len(x)] + [1] * (x.ndim - 1)
+    shape[axis] = size
+    return torch.where(gone.reshape(shape), x.mean((1, 2, 3), keepdim=True), x)
+
+
+def _moved(
+    x: Tensor, reach: int, generator: torch.Generator, axes: tuple[int, ...] = ()
+) -> Tensor:
+    """Each sample moved on its own, along the axes (default: each behind the channels)."""
     result = x
-    for axis in range(2, x.ndim):
+    for axis in axes or range(2, x.ndim):
         steps = torch.randint(-reach, reach + 1, (len(x), 1), generator=generator)
         size = x.shape[axis]
         where = (torch.arange(size)[None] + steps).clamp(0, size - 1)

@@ -65,7 +65,8 @@ class Workbench:
                 except TechniqueRefusedError as refusal:
                     skipped.append((step, str(refusal)))
             if fit and network is not before and scope in _FITTED_SCOPES:
-                network = fitted(network, self.reference)
+                ours = network.module is not before.module  # made by a technique just now
+                network = fitted(network, self.reference, owned=ours)
         skipped.sort(key=lambda pair: recipe.index(pair[0]))
         return BuildResult(network=network, applied=tuple(applied), skipped=tuple(skipped))
 

@@ -95,9 +95,9 @@ def reconstruct(network: Network, original: Network, x: np.ndarray) -> Network:
     return fitted(network, reference_of(original, x))
 
 
-def fitted(network: Network, reference: Reference) -> Network:
-    """``reconstruct`` with the original's answers at hand."""
-    module = network.copied_module()
+def fitted(network: Network, reference: Reference, *, owned: bool = False) -> Network:
+    """``reconstruct`` with the original's answers at hand; a network that is ``owned`` may change."""
+    module = network.module if owned else network.copied_module()
     with torch.inference_mode():
         fitter = _Fitter(module, network.outputs_of, reference)
         fitter.run(reference.prefix.x, initial_env=reference.prefix.values_for(module))

@@ -43,6 +43,8 @@ def insert_norms(module: fx.GraphModule, x: Tensor) -> dict[str, str]:
         recorder.run(x)
     inserted = {}
     for node in nodes:
+        if not all(bool(values.isfinite().all()) for values in recorder.found[node][:2]):
+            continue  # an extreme calibration sample
         norm = _identity(*recorder.found[node])
         name = f"{node.name}_norm"
         module.add_module(name, norm)

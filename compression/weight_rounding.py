@@ -67,8 +67,11 @@ class RoundedActivation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The rounded values; while observing, widens the range and changes nothing."""
         if self.observing:
-            self.low = torch.minimum(self.low, x.detach().min())
-            self.high = torch.maximum(self.high, x.detach().max())
+            seen = x.detach().nan_to_num(
+                0.0, 0.0, 0.0
+            )  # an extreme sample must not set the range
+            self.low = torch.minimum(self.low, seen.min())
+            self.high = torch.maximum(self.high, seen.max())
             return x
         scale = ((self.high - self.low) / _LEVELS).clamp_min(1e-12)
         zero = (-self.low / scale).round().clamp(0, _LEVELS).to(torch.int32)

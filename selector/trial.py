@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from compression import finetuning
 from compression.augmentation import augmentation_for
 from compression.evaluation import onnx_log_probabilities
-from compression.finetuning import FineTuning
+from compression.finetuning import FineTuning, Supplies
 from compression.int8_fallback import export_int8
 from compression.onnx_export import export_onnx
 from compression.outputs import AnswerKind
@@ -19,6 +19,8 @@ from compression.types import Precision
 from selector.loss_estimate import Loss, LossEstimator, loss_of_agreement
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from compression.data import Split
@@ -79,13 +81,20 @@ class TrialRun:
         wanted, answers = form.answers(self.original_logits), form.answers(rows)
         return loss_of_agreement(form.same(wanted, answers))
 
-    def run(self, recipe: Recipe, steps: int, report: Report) -> Trial:
-        """Build, fine-tune for that many steps, export, score."""
+    def run(
+        self, recipe: Recipe, steps: int, report: Report, checkpoint: Path | None = None
+    ) -> Trial:
+        """Build, fine-tune for that many steps, export, score.
+
+        With a ``checkpoint`` an interrupted fine-tuning of the same recipe goes on from there.
+        """
         job = self._job
         built = job.workbench.build(recipe)
         changed = logits(built.network, self.x)
         kl = job.form.divergence(self.original_logits, changed)
-        tuned = self._recovered(built.network, steps, report)
+        tuned = self._recovered(built.network, steps, report, checkpoint)
+        for note in tuned.notes[len(job.network.notes) :]:
+            job.reporter.log(note, "warning")
         exported = self.exported(tuned)
         return Trial(
             network=tuned,
@@ -102,16 +111,30 @@ class TrialRun:
             return export_onnx(network)
         return export_int8(network, self._job.calibration, self.x).data
 
-    def _recovered(self, network: Network, steps: int, report: Report) -> Network:
+    def _recovered(
+        self, network: Network, steps: int, report: Report, checkpoint: Path | None
+    ) -> Network:
         job = self._job
         training = job.dataset.training
         settings = FineTuning(
             steps=steps,
             batch_size=job.effort.batch_size,
             seed=job.request.seed,
-            augmentation=augmentation_for(job.network.profile.input_shape),
+            augmentation=augmentation_for(
+                job.network.profile.input_shape, raw_kind=training.raw.dtype.kind
+            ),
         )
         validation = (self.x, self._split.y)
+        supplies = Supplies(
+            unlabelled=job.calibration, calibration=job.calibration, checkpoint=checkpoint
+        )
         return finetuning.distill(
-            network, job.network, training.samples, training.y, settings, validation, report
+            network,
+            job.network,
+            training.samples,
+            training.y,
+            settings,
+            validation,
+            report,
+            supplies,
         )

@@ -124,6 +124,7 @@ def _facts(job: Job) -> dict[str, Any]:
         "preprocessing": job.dataset.preprocessing.to_json(),
         "notes": (
             *job.network.notes,
+            *recovered["notes"],
             *job.dataset.notes,
             *filter(None, [job.form.note()]),
             *_export_notes(job),
