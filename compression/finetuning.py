@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from compression.augmentation import Augmentation, augmented
 from compression.sensitivity import ends_in_softmax, kl_divergence, logits
+from compression.sparsity import zero_again
 
 if TYPE_CHECKING:
     from compression.graph import Network
@@ -146,6 +147,7 @@ class _Learner:
         loss.backward()
         nn.utils.clip_grad_norm_(self._weights, 5.0)
         self._optimizer.step()
+        zero_again(self._student)
         return rate, float(loss.detach())
 
     def plain(self) -> fx.GraphModule:
