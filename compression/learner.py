@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from compression.answer_losses import UNLABELLED
 from compression.augmentation import Augmentation, augmented
+from compression.sparsity import zero_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -121,7 +122,7 @@ class Learner:
         loss.backward()
         nn.utils.clip_grad_norm_(self._weights, 5.0)
         self._optimizer.step()
-        # Whatever has to hold for the weights after every update belongs here.
+        zero_again(self._student.module)
         return rate, float(loss.detach())
 
     def state(self) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from compression.least_squares import (
     output_rows,
 )
 from compression.prefix_cache import PrefixCache
+from compression.sparsity import mask_of, set_weight
 from compression.surgery import FITS, INHERITED, Fits, Inherited, layer_of
 
 if TYPE_CHECKING:
@@ -186,22 +187,23 @@ class _Fitter(fx.Interpreter):
         if INHERITED in node.meta:
             with self._keeping_inherited(node):
                 self._split_again(node, layer, x, drifted=drifted)
-            return True, None
-        fits = self._fits(node, layer)
+            if FITS not in node.meta:
+                return True, None
+        fits, thinned = self._fits(node, layer), mask_of(layer) is not None
         if fits is None:
-            return drifted, None
+            return drifted or thinned, None
         target = self._reference.targets[fits.layer]
         channels = self._channels(fits)
         narrowed = layer.weight[0].numel() != target.inputs
         mixing = isinstance(layer, nn.Linear) or layer.groups == 1
         outputs = None
-        if mixing and (FITS in node.meta or narrowed):
+        if mixing and (FITS in node.meta or narrowed or thinned):
             with self._keeping_inherited(node):
                 _fit_weights(layer, x, target, channels)
-        elif drifted:
+        elif drifted or thinned:
             with self._keeping_inherited(node):
                 outputs = _match_spread(layer, x, target, channels)
-        return drifted or narrowed or FITS in node.meta, outputs
+        return drifted or narrowed or thinned or FITS in node.meta, outputs
 
     @contextmanager
     def _keeping_inherited(self, node: fx.Node) -> Iterator[None]:
@@ -234,7 +236,8 @@ class _Fitter(fx.Interpreter):
         """Splits the old layer's weights by data; what it read has drifted: fits them first."""
         inherited: Inherited = node.meta[INHERITED]
         nodes = {n.name: n for n in node.graph.nodes}
-        original = nodes[inherited.partners[-1]].meta[FITS].layer
+        last = nodes[(node.name, *inherited.partners)[-1]]
+        original = last.meta[FITS].layer
         target = self._reference.targets[original]
         weight, rows = (
             inherited.old.weight.detach(),
@@ -244,23 +247,30 @@ class _Fitter(fx.Interpreter):
             raise Unsolvable("what the layer reads is not finite")
         if drifted:
             wanted = target.rows[:, self._channels(Fits(original, 0, len(weight)))]
-            goal, _ = fitted_weights(rows, wanted, weight.flatten(1))
+            mask = mask_of(inherited.old)
+            support = None if mask is None else mask.flatten(1)
+            goal, _ = fitted_weights(rows, wanted, weight.flatten(1), support=support)
             weight = goal.reshape(weight.shape)
         first, *rest = inherited.split(weight, rows)
         if not all(bool(part.isfinite().all()) for part in (first, *rest)):
             raise Unsolvable("a factor holds values that are not finite")
-        layer.weight.data.copy_(first)
+        set_weight(layer, first)
+        if inherited.bias is not None and layer.bias is not None:
+            layer.bias.data.copy_(inherited.bias(first, rows))
         for name, values in zip(inherited.partners, rest, strict=True):
             partner = self.module.get_submodule(name)
-            if isinstance(partner, _Linear):
-                partner.weight.data.copy_(values)
+            set_weight(partner, values)
 
 
 def _fit_weights(layer: _Linear, x: Tensor, target: Target, channels: Tensor) -> None:
     rows = layer_rows(layer, x, target.positions)
-    start = layer.weight.flatten(1)
+    start, mask = layer.weight.flatten(1), mask_of(layer)
     weight, bias = fitted_weights(
-        rows, target.rows[:, channels], start, with_bias=layer.bias is not None
+        rows,
+        target.rows[:, channels],
+        start,
+        with_bias=layer.bias is not None,
+        support=None if mask is None else mask.flatten(1),
     )
     layer.weight.data.copy_(weight.reshape(layer.weight.shape))
     if layer.bias is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, fx, nn
@@ -13,6 +14,7 @@ from compression.channel_rules import constant_entries
 from compression.constant_modules import ConstantOperand
 from compression.graph import LayerOutput, Network, profiled
 from compression.shape_modules import Expanded, Reshape
+from compression.sparsity import narrow_mask, thin_out
 from compression.types import LayerKind, LayerProfile, NetworkProfile
 
 if TYPE_CHECKING:
@@ -51,12 +53,14 @@ class Inherited:
 
     ``split`` takes weights of the ``old`` layer and what it sees (``None``: no data) and returns
     the weights of the first new layer and of its ``partners``, the nodes behind it, the last of
-    which fits outputs of the old layer.
+    which fits outputs of the old layer. Without partners the layer itself is that one. ``bias``
+    makes the bias of the first, from its weights and what it sees, where it has one.
     """
 
     old: nn.Linear | nn.Conv1d | nn.Conv2d
     split: Split
     partners: tuple[str, ...]
+    bias: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 class Surgeon:
@@ -90,17 +94,21 @@ class Surgeon:
         node.meta[STANDS_FOR] = self.old.meta.get(STANDS_FOR, self.old.name)
         return node
 
-    def replace_by_chain(self, stages: Mapping[str, ConvGeometry], split: Split) -> Network:
+    def replace_by_chain(
+        self, stages: Mapping[str, ConvGeometry], split: Split, *, sparse: bool = False
+    ) -> Network:
         """The network in which convolutions one behind the other stand for the convolution.
 
         ``split`` makes their weights from the old ones; the last has the bias and is fitted to what
-        the old layer put out.
+        the old layer put out. Where the last is ``sparse``, what is zero in it stays zero.
         """
         old, last = self.convolution, len(stages) - 1
         nodes: list[fx.Node] = []
         weights = split(old.weight.detach(), None)
         for i, ((name, stage), weight) in enumerate(zip(stages.items(), weights, strict=True)):
             layer = convolution(stage, weight, old.bias if i == last else None)
+            if sparse and i == last:
+                thin_out(layer, weight != 0)
             nodes.append(self.insert(f"{self.old.name}_{name}", layer, *nodes[-1:]))
         partners = tuple(node.name for node in nodes[1:])
         nodes[0].meta[INHERITED] = Inherited(old, split, partners)
@@ -189,6 +197,47 @@ def node_of(module: fx.GraphModule, name: str) -> fx.Node:
 def layer_of(module: nn.Module, node: fx.Node) -> nn.Module | None:
     """The module that a node calls, if it calls one."""
     return module.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def weights_of(network: Network, layer: str) -> Tensor:
+    """The weights of a convolution or dense layer, ``[outputs, inputs, *kernel]``."""
+    found = layer_of(network.module, node_of(network.module, layer))
+    if not isinstance(found, nn.Linear | nn.Conv1d | nn.Conv2d):
+        raise TypeError(type(found).__name__)
+    return found.weight.detach()
+
+
+def thinned(network: Network, layer: str, mask: Tensor, choose: Split | None = None) -> Network:
+    """The network in which the weights of a layer outside the mask are zero, and stay zero.
+
+    What a split made of weights that are thinned now is not split again: zeros would be lost.
+
+    Args:
+        network: Any network; it stays as it was.
+        layer: Name of a convolution or dense layer.
+        mask: Shaped like its weights, ``True`` where they stay.
+        choose: Makes the thinned weights anew from data, for reconstruction (see ``Inherited``).
+    """
+    module = network.copied_module()
+    at = node_of(module, layer)
+    changed = module.get_submodule(str(at.target))
+    for node in module.graph.nodes:
+        inherited: Inherited | None = node.meta.get(INHERITED)
+        if inherited is not None and layer in (node.name, *inherited.partners):
+            del node.meta[INHERITED]
+    original = original_layer(network, layer)
+    if choose is not None and original is not None and _mixes_all(changed):
+        at.meta.setdefault(FITS, Fits(original, 0, len(mask)))
+        at.meta[INHERITED] = Inherited(copy.deepcopy(changed), choose, ())
+    thin_out(changed, mask)
+    return replace(network, module=module)
+
+
+def _mixes_all(layer: nn.Module) -> TypeGuard[nn.Linear | nn.Conv1d | nn.Conv2d]:
+    """Whether each output of a layer depends on all inputs."""
+    if isinstance(layer, nn.Conv1d | nn.Conv2d):
+        return layer.groups == 1
+    return isinstance(layer, nn.Linear)
 
 
 def parts_of(network: Network, layer: str) -> tuple[str, ...]:
@@ -284,6 +333,7 @@ def _spread(channels: Tensor, multiplier: int) -> Tensor:
 
 def _narrow_inputs(layer: nn.Module, features: Tensor) -> None:
     layer.weight = _part(layer.weight, features, 1)
+    narrow_mask(layer, features, 1)
     if isinstance(layer, nn.Linear):
         layer.in_features = len(features)
     else:
@@ -292,6 +342,7 @@ def _narrow_inputs(layer: nn.Module, features: Tensor) -> None:
 
 def _narrow_outputs(layer: nn.Module, kept: Tensor) -> None:
     layer.weight = _part(layer.weight, kept, 0)
+    narrow_mask(layer, kept, 0)
     if layer.bias is not None:
         layer.bias = _part(layer.bias, kept, 0)
     if isinstance(layer, nn.Linear):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from compression.errors import TechniqueRefusedError
-from compression.op_costs import totals
+from compression.op_costs import stored_weights, totals
 from compression.types import (
     Applicability,
     LayerKind,
@@ -88,8 +88,8 @@ class Parameter:
 class Technique(ABC):
     """One way to make a layer (a channel group, the head, the whole network) smaller.
 
-    A technique never changes the network it is given, draws no random numbers, and refuses with a
-    sentence for the user where it cannot help. Weights are inherited in closed form; fitting them to
+    A technique never changes the network it is given, draws random numbers only from a seed that the
+    layer's name fixes, and refuses with a sentence for the user where it cannot help. Weights are inherited in closed form; fitting them to
     data is the business of ``compression.reconstruction``.
 
     Attributes:
@@ -165,9 +165,14 @@ class Technique(ABC):
         return op
 
     def saves(self, layer: LayerProfile, params: Params) -> bool:
-        """Whether what replaces the layer has fewer weights and fewer multiply-adds."""
-        macs, weights = totals(self.cost(layer, params))
-        return weights < layer.params and macs < layer.macs
+        """Whether what replaces the layer stores fewer weights and does fewer multiply-adds.
+
+        Stored are the weights that are not zero. Where some are zero, more multiply-adds are allowed,
+        since bytes are then what is to be saved; time is predicted from all of them as ever.
+        """
+        ops = self.cost(layer, params)
+        is_sparse = any(op.density < 1.0 for op in ops)
+        return stored_weights(ops) < layer.params and (is_sparse or totals(ops)[0] < layer.macs)
 
     def check(self, network: Network, layer: str, params: Params) -> LayerProfile:
         """The profile of the layer, once the technique is known to be able to treat it.

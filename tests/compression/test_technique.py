@@ -11,7 +11,8 @@ from tests.networks import ZOO, lenet, resnet
 def test_the_folder_is_the_registry():
     assert names() == (
         *("cp", "depthwise_separable", "filter_pruning", "fire", "global_average_pooling"),
-        *("int8", "svd", "tucker"),
+        *("int8", "magnitude_pruning", "micro_mlp", "random_sparse", "sparse_coding"),
+        *("sparse_decomposition", "svd", "tucker"),
     )
     assert all(get(name).name == name for name in names())
 
