@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx, nn
 
+from compression.layer_paths import pool_behind
 from compression.least_squares import (
     fitted_weights,
     layer_rows,
     output_positions,
     output_rows,
 )
-from compression.surgery import FITS, INHERITED, Fits, Inherited, layer_of
+from compression.pooled_outputs import pooled_outputs
+from compression.surgery import FITS, INHERITED, SHIFTED, Fits, Inherited, layer_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +55,8 @@ class Reference:
 
     x: Tensor
     targets: Mapping[str, Target]
+    pooled: Mapping[str, Target]
+    """Of convolutions whose pool can go: what they have to put out without it."""
 
 
 def reference_of(original: Network, x: np.ndarray) -> Reference:
@@ -63,10 +67,10 @@ def reference_of(original: Network, x: np.ndarray) -> Reference:
         x: Calibration samples, float32, ``[samples, *input_shape]``; 256 to 512 are enough.
     """
     samples = torch.from_numpy(x)
-    recorder = _Recorder(original.module, len(samples))
+    recorder = _Recorder(original, len(samples))
     with torch.inference_mode():
         recorder.run(samples)
-    return Reference(samples, recorder.targets)
+    return Reference(samples, recorder.targets, recorder.pooled)
 
 
 def reconstruct(network: Network, original: Network, x: np.ndarray) -> Network:
@@ -83,16 +87,25 @@ def fitted(network: Network, reference: Reference) -> Network:
 
 
 class _Recorder(fx.Interpreter):
-    def __init__(self, module: fx.GraphModule, samples: int) -> None:
-        super().__init__(module, garbage_collect_values=True)
+    def __init__(self, network: Network, samples: int) -> None:
+        super().__init__(network.module, garbage_collect_values=True)
         self._samples = samples
+        paths = {row.name: pool_behind(row, network.profile) for row in network.profile.layers}
+        self._paths = {name: path for name, path in paths.items() if path}
         self.targets: dict[str, Target] = {}
+        self.pooled: dict[str, Target] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         layer = layer_of(self.module, n) if n.op == "call_module" else None
         if isinstance(layer, _Linear):
             self.targets[n.name] = _target(layer, result, self._samples)
+            if n.name in self._paths:
+                *between, pool = (
+                    self.module.get_submodule(row.name) for row in self._paths[n.name]
+                )
+                outputs = pooled_outputs(result, between, pool)
+                self.pooled[n.name] = _target(layer, outputs, self._samples)
         return result
 
 
@@ -128,7 +141,7 @@ class _Fitter(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         layer = layer_of(self.module, n) if n.op == "call_module" else None
-        drifted = any(source in self._drifted for source in n.all_input_nodes)
+        drifted = SHIFTED in n.meta or any(s in self._drifted for s in n.all_input_nodes)
         if isinstance(layer, _Linear):
             drifted = self._fit(n, layer, self.env[n.all_input_nodes[0]], drifted=drifted)
         elif drifted and isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -145,11 +158,11 @@ class _Fitter(fx.Interpreter):
         fits = self._fits(node, layer)
         if fits is None:
             return drifted
-        target = self._reference.targets[fits.layer]
+        target = self._target(fits.layer)
         channels = self._channels(fits)
         narrowed = layer.weight[0].numel() != target.inputs
         mixing = isinstance(layer, nn.Linear) or layer.groups == 1
-        if mixing and (FITS in node.meta or narrowed):
+        if FITS in node.meta or (mixing and narrowed):
             _fit_weights(layer, x, target, channels)
         elif drifted:
             _match_spread(layer, x, target, channels)
@@ -164,6 +177,11 @@ class _Fitter(fx.Interpreter):
             return None
         return Fits(name, 0, len(layer.weight))
 
+    def _target(self, layer: str) -> Target:
+        """What is wanted of an original layer now."""
+        pooled = self._outputs[layer].pooled
+        return self._reference.pooled[layer] if pooled else self._reference.targets[layer]
+
     def _channels(self, fits: Fits) -> Tensor:
         """Which outputs of the original layer the node computes."""
         kept = self._outputs[fits.layer].kept
@@ -176,7 +194,7 @@ class _Fitter(fx.Interpreter):
         inherited: Inherited = node.meta[INHERITED]
         nodes = {n.name: n for n in node.graph.nodes}
         original = nodes[inherited.partners[-1]].meta[FITS].layer
-        target = self._reference.targets[original]
+        target = self._target(original)
         weight, rows = (
             inherited.old.weight.detach(),
             layer_rows(inherited.old, x, target.positions),
@@ -194,14 +212,21 @@ class _Fitter(fx.Interpreter):
 
 
 def _fit_weights(layer: _Linear, x: Tensor, target: Target, channels: Tensor) -> None:
+    """Least squares; the groups of a grouped convolution one by one."""
     rows = layer_rows(layer, x, target.positions)
-    start = layer.weight.flatten(1)
-    weight, bias = fitted_weights(
-        rows, target.rows[:, channels], start, with_bias=layer.bias is not None
-    )
-    layer.weight.data.copy_(weight.reshape(layer.weight.shape))
-    if layer.bias is not None:
-        layer.bias.data.copy_(bias)
+    groups = 1 if isinstance(layer, nn.Linear) else layer.groups
+    inputs, outputs = rows.shape[1] // groups, len(layer.weight) // groups
+    for group in range(groups):
+        part = slice(group * outputs, (group + 1) * outputs)
+        weight, bias = fitted_weights(
+            rows[:, group * inputs : (group + 1) * inputs],
+            target.rows[:, channels[part]],
+            layer.weight[part].flatten(1),
+            with_bias=layer.bias is not None,
+        )
+        layer.weight.data[part] = weight.reshape(layer.weight[part].shape).float()
+        if layer.bias is not None:
+            layer.bias.data[part] = bias.float()
 
 
 def _match_spread(layer: _Linear, x: Tensor, target: Target, channels: Tensor) -> None:

@@ -29,6 +29,9 @@ FITS = "fits"
 STANDS_FOR = "stands_for"
 """Key of ``node.meta``: name of the layer, as it was before any technique, that the node is part of."""
 
+SHIFTED = "shifted"
+"""Key of ``node.meta``: what the node reads, or has to put out, is no longer what it was at first."""
+
 INHERITED = "inherited"
 """Key of ``node.meta``: how its weights and its partners' came about (``Inherited``)."""
 
@@ -88,6 +91,8 @@ class Surgeon:
                 "call_module", name, (source or self.old.all_input_nodes[0],), {}, name=name
             )
         node.meta[STANDS_FOR] = self.old.meta.get(STANDS_FOR, self.old.name)
+        if SHIFTED in self.old.meta:
+            node.meta[SHIFTED] = True
         return node
 
     def replace_by_chain(self, stages: Mapping[str, ConvGeometry], split: Split) -> Network:

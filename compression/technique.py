@@ -131,9 +131,19 @@ class Technique(ABC):
         found: dict[object, Params] = {}
         for params in self.levels():
             if not self.refusal(layer, network, params):
-                key = params if self.scope is Scope.NETWORK else self.cost(layer, params)
+                key: object = params
+                if self.scope is not Scope.NETWORK:
+                    key = self.cost(self.treated(layer, network), params)
                 found.setdefault(repr(key), params)
         return tuple(found.values())
+
+    def treated(self, layer: LayerProfile, network: NetworkProfile) -> LayerProfile:
+        """The layer as ``cost`` wants to see it, for techniques that look beyond it.
+
+        ``layer`` may be ``resized``; what else it depends on is taken from the network.
+        """
+        del network
+        return layer
 
     def removes(self, layer: LayerProfile, network: NetworkProfile) -> tuple[str, ...]:
         """Names of the *other* rows of the layer table that are gone when this layer is treated."""
@@ -182,9 +192,9 @@ class Technique(ABC):
     def cost(self, layer: LayerProfile, params: Params) -> tuple[OpSpec, ...]:
         """The operations that stand where the layer stood, at batch 1.
 
-        ``layer`` may be ``resized``: the cost follows its input and output channels. For a technique
-        of scope ``WIDTH`` it is the layer itself with fewer output channels; one of scope ``HEAD``
-        takes the layer resized to as many output channels as the network has outputs.
+        ``layer`` is one that ``treated`` gave, and may be ``resized``: the cost follows its input and
+        output channels. For a technique of scope ``WIDTH`` it is the layer itself with fewer output
+        channels.
         """
 
 

@@ -262,14 +262,9 @@ def _operations_at(layout: Layout, cell: Cell) -> tuple[OpSpec, ...]:
     if name == KEEP.technique:
         return technique.identity_cost(narrowed)
     method = technique.get(name)
-    if method.scope is Scope.HEAD:
-        out_channels = technique.head_rows(layout.profile)[-1].out_channels
-        return method.cost(
-            row.resized(in_channels=in_channels, out_channels=out_channels), params
-        )
-    if method.refusal(narrowed, layout.profile, params):
+    if method.scope is not Scope.HEAD and method.refusal(narrowed, layout.profile, params):
         return technique.identity_cost(narrowed)  # too narrow for it: the step would be skipped
-    return method.cost(narrowed, params)
+    return method.cost(method.treated(narrowed, layout.profile), params)
 
 
 def _width(layout: Layout, group: int, step: int) -> int:

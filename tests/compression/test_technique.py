@@ -10,8 +10,8 @@ from tests.networks import ZOO, lenet, resnet
 
 def test_the_folder_is_the_registry():
     assert names() == (
-        *("cp", "depthwise_separable", "filter_pruning", "fire", "global_average_pooling"),
-        *("int8", "svd", "tucker"),
+        *("cp", "depthwise_separable", "filter_pruning", "fire"),
+        *("global_average_pooling", "int8", "pool_to_stride", "svd", "tucker"),
     )
     assert all(get(name).name == name for name in names())
 
