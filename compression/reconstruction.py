@@ -35,6 +35,9 @@ _MOST_ROWS = 16_384
 _MOST_VALUES = 8_000_000
 """Rows times columns of one regression: 64 MB in float64."""
 
+_ROWS_A_WEIGHT = 2
+"""Rows for each weight of an output below which a fit repeats the samples instead of learning."""
+
 _Linear = nn.Linear | nn.Conv1d | nn.Conv2d
 
 
@@ -136,7 +139,11 @@ class _Fitter(fx.Interpreter):
         super().__init__(module, garbage_collect_values=True)
         self._reference = reference
         self._outputs = outputs
-        self._layer_at = {output.node: layer for layer, output in outputs.items()}
+        self._layer_at = {
+            output.node: layer
+            for layer, output in outputs.items()
+            if layer in reference.targets
+        }
         self._drifted: set[fx.Node] = set()
 
     def run_node(self, n: fx.Node) -> Any:
@@ -162,7 +169,8 @@ class _Fitter(fx.Interpreter):
         channels = self._channels(fits)
         narrowed = layer.weight[0].numel() != target.inputs
         mixing = isinstance(layer, nn.Linear) or layer.groups == 1
-        if FITS in node.meta or (mixing and narrowed):
+        shifted = SHIFTED in node.meta and len(target.rows) >= _ROWS_A_WEIGHT * target.inputs
+        if FITS in node.meta or (mixing and (narrowed or shifted)):
             _fit_weights(layer, x, target, channels)
         elif drifted:
             _match_spread(layer, x, target, channels)

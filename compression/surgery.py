@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from compression.op_costs import ConvGeometry
     from compression.types import Shape
 
+_WEIGHTED = nn.Linear | nn.Conv1d | nn.Conv2d
 _Layer = TypeVar("_Layer", bound=nn.Module)
 
 FITS = "fits"
@@ -124,6 +125,16 @@ class Surgeon:
         original = original_layer(self.network, self.old.name)
         if original is not None:
             node.meta[FITS] = Fits(original, start, stop)
+
+    def fit_behind(self) -> None:
+        """Notes on all up to the nearest layers with weights that what they read will change."""
+        open_ = list(self.old.users)
+        while open_:
+            node = open_.pop()
+            layer = layer_of(self.module, node)
+            if SHIFTED not in node.meta and not isinstance(layer, _WEIGHTED):
+                open_ += node.users
+            node.meta[SHIFTED] = True
 
     def replace_by(self, new: fx.Node) -> Network:
         """The network in which the new node stands for the old; what nobody reads is gone."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torch import fx, nn
-
 from compression.layer_paths import ancestors, only_reader, readers_of
-from compression.surgery import FITS, SHIFTED, Fits, Surgeon, layer_of, node_of, original_layer
+from compression.surgery import Surgeon, node_of
 from compression.technique import Scope, Technique
 from compression.types import LayerKind
 
@@ -79,13 +77,7 @@ class BlockRemoval(Technique):
         if block is None:
             raise ValueError(layer)
         surgeon = Surgeon(network, _repeated(block, network.profile) or block.sum)
-        for reader in list(surgeon.old.users):
-            reader.meta[SHIFTED] = True
-        for reader in _nearest_layers(surgeon):
-            original = original_layer(network, reader.name)
-            if original is not None and FITS not in reader.meta:
-                width = network.profile.layer(reader.name).out_channels
-                reader.meta[FITS] = Fits(original, 0, width)
+        surgeon.fit_behind()
         return surgeon.replace_by(node_of(surgeon.module, block.kept))
 
 
@@ -159,17 +151,3 @@ def _why_no_block(layer: str, network: NetworkProfile) -> str:
             return f"the skip path of “{row.name}” holds {max(words)}: the block changes the shape."
         return f"more than the sum “{row.name}” reads what the block computes."
     return "it is not part of a residual block."
-
-
-def _nearest_layers(surgeon: Surgeon) -> Iterator[fx.Node]:
-    """The first layers with weights on each way behind the node."""
-    open_, seen = list(surgeon.old.users), set()
-    while open_:
-        node = open_.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if isinstance(layer_of(surgeon.module, node), nn.Linear | nn.Conv1d | nn.Conv2d):
-            yield node
-        else:
-            open_ += node.users

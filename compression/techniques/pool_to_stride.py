@@ -81,7 +81,8 @@ class PoolToStride(Technique):
         """Gives the convolution longer steps; its weights stay until reconstruction fits them."""
         row = self.check(network, layer, params)
         original = original_layer(network, layer)
-        surgeon = Surgeon(network, pool_behind(row, network.profile)[-1].name)
+        *between, pool = pool_behind(row, network.profile)
+        surgeon = Surgeon(network, pool.name)
         old = surgeon.module.get_submodule(layer)
         geometry = ConvGeometry.of(strided(row, network.profile))
         surgeon.module.add_module(layer, convolution(geometry, old.weight, old.bias))  # type: ignore[arg-type]
@@ -89,9 +90,13 @@ class PoolToStride(Technique):
         node.meta[SHIFTED] = True
         if original is not None:
             node.meta[FITS] = Fits(original, 0, row.out_channels)
+        surgeon.fit_behind()
         changed = surgeon.replace_by(surgeon.old.all_input_nodes[0])
+        sparser = {layer, *(row.name for row in between)}
         outputs = {
-            name: replace(output, pooled=True) if output.node == layer else output
+            name: replace(output, pooled=True)
+            if network.outputs_of[name].node in sparser
+            else output
             for name, output in changed.outputs_of.items()
         }
         return replace(changed, outputs_of=outputs)

@@ -136,3 +136,19 @@ def test_step_on_a_layer_that_went_is_skipped_with_a_reason():
     result = Workbench.of(network, x).build((svd, step("layer1_0_conv1")))
     assert [s.technique for s in result.applied] == ["block_removal"]
     assert "no layer called “layer1_0_conv2”" in result.skipped[0][1]
+
+
+def test_layer_that_skipped_the_block_is_still_fitted_when_narrowed():
+    b = OnnxBuilder(4, 8, 8)
+    x = b.relu(b.conv("x", "stem", 4, 16, 3, pads=[1] * 4))
+    x = b.conv(x, "bottleneck", 16, 16, 1)
+    y = b.conv(b.relu(b.conv(x, "expand", 16, 32, 1)), "project", 32, 16, 1)
+    x = b.op("Flatten", b.op("GlobalAveragePool", b.relu(b.op("Add", y, x))))
+    network = import_onnx(b.build(b.dense(x, "fc", 16, 3), 3))
+    bench = Workbench.of(network, samples(network, 192))
+    recipe = (step("expand"), step("stem", "filter_pruning", pruning_ratio=0.5))
+    weights = [
+        bench.build(recipe, fit=fit).network.module.get_submodule("bottleneck").weight
+        for fit in (True, False)
+    ]
+    assert not torch.allclose(*weights)

@@ -50,7 +50,10 @@ def test_pools_of_a_lenet_become_strides_and_the_layers_keep_their_names():
     assert not [row for row in rows.values() if row.op == "max_pool"]
     assert rows["conv1"].out_shape == (6, 14, 14)
     assert rows["conv2"].out_shape == (16, 5, 5)
-    assert changed.outputs_of["conv1"].pooled
+    found = {name: (output.node, output.pooled) for name, output in changed.outputs_of.items()}
+    assert found["conv1"] == ("conv1", True)
+    assert found["relu_4"] == ("relu_4", True)
+    assert found["maxpool_5"] == ("relu_4", False)
     assert METHOD.removes(network.profile.layer("conv2"), network.profile) == ("maxpool_10",)
 
 
