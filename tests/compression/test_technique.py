@@ -10,7 +10,14 @@ from tests.networks import ZOO, lenet, resnet
 
 def test_the_folder_is_the_registry():
     assert names() == (
-        *("block_removal", "cp", "depthwise_separable", "filter_pruning", "fire"),
+        *(
+            "block_removal",
+            "block_sparsity",
+            "cp",
+            "depthwise_separable",
+            "filter_pruning",
+            "fire",
+        ),
         *("global_average_pooling", "int8", "merge_linear", "pool_to_stride", "svd", "tucker"),
     )
     assert all(get(name).name == name for name in names())
