@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from compression.op_costs import ConvGeometry
     from compression.types import Shape
 
+_WEIGHTED = nn.Linear | nn.Conv1d | nn.Conv2d
 _Layer = TypeVar("_Layer", bound=nn.Module)
 
 FITS = "fits"
@@ -30,6 +31,9 @@ FITS = "fits"
 
 STANDS_FOR = "stands_for"
 """Key of ``node.meta``: name of the layer, as it was before any technique, that the node is part of."""
+
+SHIFTED = "shifted"
+"""Key of ``node.meta``: what the node reads, or has to put out, is no longer what it was at first."""
 
 INHERITED = "inherited"
 """Key of ``node.meta``: how its weights and its partners' came about (``Inherited``)."""
@@ -92,6 +96,8 @@ class Surgeon:
                 "call_module", name, (source or self.old.all_input_nodes[0],), {}, name=name
             )
         node.meta[STANDS_FOR] = self.old.meta.get(STANDS_FOR, self.old.name)
+        if SHIFTED in self.old.meta:
+            node.meta[SHIFTED] = True
         return node
 
     def replace_by_chain(
@@ -127,6 +133,16 @@ class Surgeon:
         original = original_layer(self.network, self.old.name)
         if original is not None:
             node.meta[FITS] = Fits(original, start, stop)
+
+    def fit_behind(self) -> None:
+        """Notes on all up to the nearest layers with weights that what they read will change."""
+        open_ = list(self.old.users)
+        while open_:
+            node = open_.pop()
+            layer = layer_of(self.module, node)
+            if SHIFTED not in node.meta and not isinstance(layer, _WEIGHTED):
+                open_ += node.users
+            node.meta[SHIFTED] = True
 
     def replace_by(self, new: fx.Node) -> Network:
         """The network in which the new node stands for the old; what nobody reads is gone."""

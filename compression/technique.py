@@ -206,9 +206,9 @@ class Technique(ABC):
     def cost(self, layer: LayerProfile, params: Params) -> tuple[OpSpec, ...]:
         """The operations that stand where the layer stood, at batch 1.
 
-        ``layer`` may be ``resized``: the cost follows its input and output channels. For a technique
-        of scope ``WIDTH`` it is the layer itself with fewer output channels; one of scope ``HEAD``
-        takes the layer resized to as many output channels as the network has outputs.
+        ``layer`` is one that ``treated`` gave, and may be ``resized``: the cost follows its input and
+        output channels. For a technique of scope ``WIDTH`` it is the layer itself with fewer output
+        channels.
         """
 
 

@@ -45,20 +45,16 @@ class GlobalAveragePooling(Technique):
         return ""
 
     def treated(self, layer: LayerProfile, network: NetworkProfile) -> LayerProfile:
-        """The row with as many outputs as the head has."""
-        head = head_rows(network)
-        return layer.resized(in_channels=layer.in_channels, out_channels=head[-1].out_channels)
+        """The layer with as many output channels as the network has outputs."""
+        outputs = head_rows(network)[-1].out_channels
+        return layer.resized(in_channels=layer.in_channels, out_channels=outputs)
 
     def removes(self, layer: LayerProfile, network: NetworkProfile) -> tuple[str, ...]:
         """The rest of the head."""
         return tuple(row.name for row in head_rows(network) if row.name != layer.name)
 
     def cost(self, layer: LayerProfile, params: Params) -> tuple[OpSpec, ...]:
-        """The mean and one dense layer.
-
-        ``layer`` has to be resized to as many output channels as the network has outputs; the later
-        rows of the head cost nothing then.
-        """
+        """The mean and one dense layer; the later rows of the head cost nothing then."""
         del params
         channels = layer.in_channels
         pooled = OpSpec(
