@@ -39,6 +39,7 @@ class PoolToStride(Technique):
         "what the pool made of the layer's outputs."
     )
     scope = Scope.STRUCTURE
+    precedes_others = True
 
     def refusal(self, layer: LayerProfile, network: NetworkProfile, params: Params) -> str:
         """Only convolutions with a pool behind them whose positions a stride can reproduce."""
