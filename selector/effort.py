@@ -12,7 +12,8 @@ class Effort:
     """Counts that follow from the network's size and the time limit, never from a clock.
 
     ``*_samples`` are examples, ``search_rounds`` are of the DQN's training, ``*_steps`` are optimiser
-    steps of ``batch_size`` examples; ``synthetic_inputs`` are made where there is no data; ``timed_networks`` are whole networks timed during PROBE,
+    steps of ``batch_size`` examples; ``synthetic_inputs`` are made where there is no data; ``probes`` are
+    the most single changes that PROBE tries, ``timed_networks`` whole networks that it times,
     ``candidates`` are recipes built for real during VALIDATE and ``recoveries`` how often RECOVER may
     build one and look again.
     """
@@ -22,6 +23,7 @@ class Effort:
     synthetic_inputs: int
     calibration_samples: int
     probe_samples: int
+    probes: int
     timed_networks: int
     search_samples: int
     search_rounds: int
@@ -43,6 +45,7 @@ def effort_for(macs: int, time_limit_s: float, threads: int) -> Effort:
         synthetic_inputs=_clipped(1.2e12 * share / (60 * max(macs, 1)), 256, 3000),
         calibration_samples=_clipped(1e10 / max(macs, 1), 128, 512),
         probe_samples=_clipped(2.5e9 / max(macs, 1), 256, 1000),
+        probes=_clipped(3.5e10 * share / max(macs, 1), 120, 1000),
         timed_networks=_clipped(6e8 / max(macs, 1), 8, 16),
         search_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
         search_rounds=_clipped(150 * share, 15, 150),

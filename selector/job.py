@@ -138,7 +138,7 @@ class Job:
     @cached_property
     def layout(self) -> Layout:
         """The decisions the network offers under those techniques."""
-        return lay_out(self.network.profile, self.techniques)
+        return lay_out(self.network.profile, self.techniques, self.effort.probes)
 
     @cached_property
     def effort(self) -> Effort:

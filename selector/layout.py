@@ -29,6 +29,9 @@ _BUILDING = (Scope.BLOCK, Scope.STRUCTURE, Scope.HEAD)
 
 Choices = tuple[Structure, ...]
 
+_STRUCTURES_A_THINNING = 4
+"""So many ways to build a row are worth one way to thin its weights, where not all can be probed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
@@ -74,10 +77,23 @@ class Probe:
         )
 
 
-def lay_out(profile: NetworkProfile, techniques: tuple[str, ...]) -> Layout:
-    """The rows, structures and widths of a network under those techniques."""
+def lay_out(
+    profile: NetworkProfile, techniques: tuple[str, ...], most_probes: int | None = None
+) -> Layout:
+    """The rows, structures and widths of a network under those techniques.
+
+    Where all of that would be more changes than ``most_probes``, each row is offered fewer levels: a
+    change that nobody probes could not be chosen anyway.
+    """
     rows = tuple(row for row in profile.layers if technique.identity_cost(row))
     structures = tuple((KEEP, *_structures(row, profile, techniques)) for row in rows)
+    thinnings = tuple((KEEP, *_thinnings(row, profile, techniques)) for row in rows)
+    open_widths = tuple(
+        _open_widths(i, profile, techniques) for i in range(len(profile.groups))
+    )
+    if most_probes is not None:
+        left = most_probes - sum(sum(row[1:]) for row in open_widths)
+        structures, thinnings = _fitting(structures, thinnings, left)
     names = [row.name for row in rows]
     widths = tuple(
         tuple(kept_width(g.channels, ratio) for ratio in WIDTH_STEPS) for g in profile.groups
@@ -91,7 +107,7 @@ def lay_out(profile: NetworkProfile, techniques: tuple[str, ...]) -> Layout:
         profile=profile,
         rows=rows,
         structures=structures,
-        thinnings=tuple((KEEP, *_thinnings(row, profile, techniques)) for row in rows),
+        thinnings=thinnings,
         removes=removes,
         fixes_width=tuple(
             tuple(
@@ -101,7 +117,7 @@ def lay_out(profile: NetworkProfile, techniques: tuple[str, ...]) -> Layout:
             for i in range(len(rows))
         ),
         widths=widths,
-        open_widths=tuple(_open_widths(i, profile, techniques) for i in range(len(widths))),
+        open_widths=open_widths,
         leader_rows=tuple(
             names.index(g.leader) if g.prunable and g.leader in names else -1
             for g in profile.groups
@@ -166,6 +182,41 @@ def _thinnings(
     for method in _methods(techniques, Scope.WEIGHTS):
         for params in _levels(method, row, profile):
             yield (Treatment(method.name, params),)
+
+
+def _fitting(
+    structures: tuple[Choices, ...], thinnings: tuple[Choices, ...], most: int
+) -> tuple[tuple[Choices, ...], tuple[Choices, ...]]:
+    """As many levels a row as make at most so many changes in all; at least one of each kind."""
+    for count in range(max(map(len, (*structures, *thinnings))), 0, -1):
+        built = tuple(_foremost(row, count) for row in structures)
+        thinned = tuple(
+            _foremost(row, -(-count // _STRUCTURES_A_THINNING)) for row in thinnings
+        )
+        if sum(len(row) - 1 for row in (*built, *thinned)) <= most:
+            break
+    return built, thinned
+
+
+def _foremost(choices: Choices, count: int) -> Choices:
+    """The first ``count`` changes: of each technique in turn its middle level, then the outer ones.
+
+    Techniques that save time come before those that only save bytes.
+    """
+    levels: dict[tuple[str, ...], list[int]] = {}
+    for number, treatments in enumerate(choices[1:], start=1):
+        levels.setdefault(tuple(name for name, _ in treatments), []).append(number)
+    ranked = sorted(
+        (abs(place - (len(numbers) - 1) // 2), _only_bytes(names), number)
+        for names, numbers in levels.items()
+        for place, number in enumerate(numbers)
+    )
+    kept = sorted(number for *_, number in ranked[:count])
+    return (KEEP, *(choices[number] for number in kept))
+
+
+def _only_bytes(names: tuple[str, ...]) -> bool:
+    return any(technique.get(name).note for name in names)
 
 
 def _methods(techniques: tuple[str, ...], *scopes: Scope) -> list[Technique]:

@@ -17,6 +17,7 @@ class HalfPrecision(PrecisionTechnique):
     title = "Half precision"
     letter = "H"
     token = "tech-int8"  # noqa: S105
+    note = "Saves bytes, not time: the network still computes in single precision."
     paper = (
         "P. Micikevicius et al., ICLR 2018, who also compute in half precision. Here only storage is "
         "halved: processors without half-precision units gain nothing from computing so."

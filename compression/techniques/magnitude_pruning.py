@@ -36,6 +36,7 @@ class MagnitudePruning(Technique):
     title = "Weight pruning"
     letter = "M"
     token = "tech-sparse"  # noqa: S105
+    note = "Saves bytes, not time: a dense runtime multiplies zeros too."
     paper = (
         "S. Han et al., Learning both Weights and Connections, NIPS 2015; weights are chosen by their "
         "effect as in Y. LeCun et al., Optimal Brain Damage, NIPS 1989, and not by their size."

@@ -31,6 +31,7 @@ class SparseDecomposition(Technique):
     title = "Sparse decomposition"
     letter = "X"
     token = "tech-bases"  # noqa: S105
+    note = "The sparse part saves bytes, not time: a dense runtime multiplies zeros too."
     paper = (
         "B. Liu et al., Sparse Convolutional Neural Networks, CVPR 2015. Transform, filters and "
         "mixing are found in closed form, weighted by what the layer reads."

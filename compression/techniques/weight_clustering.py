@@ -23,6 +23,7 @@ class WeightClustering(PrecisionTechnique):
     title = "Weight clustering"
     letter = "W"
     token = "tech-int8"  # noqa: S105
+    note = "Saves bytes, not time: the network still computes in single precision."
     paper = (
         "S. Han et al., Deep Compression, ICLR 2016, section 3. Here each output has a factor of its own, "
         "small layers stay in 8 bits, and centroids are fitted once, at export."

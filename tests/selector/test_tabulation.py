@@ -2,8 +2,8 @@ import pytest
 
 from compression import technique
 from compression.onnx_import import import_onnx
-from compression.types import Precision
-from selector.layout import lay_out
+from compression.types import NETWORK, Precision
+from selector.layout import lay_out, probes
 from selector.tabulation import LOOKUP_PRECISIONS, Measurements, operations, tabulate
 from tests import networks
 
@@ -55,3 +55,20 @@ def test_a_structure_too_wide_for_a_narrowed_layer_costs_what_the_plain_layer_do
 
 def test_precisions_are_timed_in_the_order_of_the_table():
     assert LOOKUP_PRECISIONS == (Precision.FP32, Precision.INT8)
+
+
+@pytest.mark.parametrize("most", [25, 40, 60])
+def test_fewer_probes_mean_fewer_levels_and_techniques_that_save_time_first(most):
+    profile = LAYOUT.profile
+    everything = lay_out(profile, technique.names())
+    fitted = lay_out(profile, technique.names(), most)
+    count = len([p for p in probes(fitted) if p.layer != NETWORK])
+    assert count <= most < len(probes(everything))
+    for few, all_ in zip(fitted.structures, everything.structures, strict=True):
+        assert few[0] == ()
+        assert (len(few) > 1) == (len(all_) > 1)
+        assert set(map(repr, few)) <= set(map(repr, all_))
+        named = {name for treatments in few for name, _ in treatments}
+        if named and any(technique.get(name).note for name in named):
+            quick = {n for ways in all_ for n, _ in ways if not technique.get(n).note}
+            assert quick <= named
