@@ -72,7 +72,9 @@ class RoundedActivation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The rounded values; while observing, widens the range and changes nothing."""
         if self.observing:
-            seen = x.detach().nan_to_num(0.0, 0.0, 0.0)  # an extreme sample must not set the range
+            seen = x.detach().nan_to_num(
+                0.0, 0.0, 0.0
+            )  # an extreme sample must not set the range
             self.low = torch.minimum(self.low, seen.min())
             self.high = torch.maximum(self.high, seen.max())
             return x
