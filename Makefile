@@ -15,6 +15,7 @@ JS_TESTS = $(wildcard tests/js/*.test.js)
 QUIET_HOME := ADADEEP_HOME=$(CURDIR)/.adadeep OMP_NUM_THREADS=1
 
 .PHONY: setup setup-dev run test test-slow lint check format bench browser clean
+.PHONY: extra-ncnn extra-litert extra-executorch
 .DEFAULT_GOAL := run
 
 setup: $(VENV)/.stamp-run
@@ -50,6 +51,15 @@ bench: setup-dev
 	$(BIN)/python -m benchmarks.selector_gap
 	$(BIN)/python -m benchmarks.ratios_cifar_nets
 
+# Other formats: each converter has an environment of its own, beside .venv, because it fits no other.
+extra-ncnn extra-litert extra-executorch: extra-%: .venv-%/.stamp-extra
+
+.venv-%/.stamp-extra: requirements-%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install $(TORCH_WHEEL)
+	.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-$*.txt
+	@touch $@
+
 # Browser tests skip themselves, and say so, where there is no Chromium.
 browser:
 	@command -v chromium >/dev/null && exit 0; \
@@ -61,7 +71,7 @@ browser:
 	fi
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache staticfiles
+	rm -rf $(VENV) .venv-ncnn .venv-litert .venv-executorch .mypy_cache .ruff_cache .pytest_cache .import_linter_cache staticfiles
 
 $(VENV)/.stamp-venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

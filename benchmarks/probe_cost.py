@@ -21,7 +21,7 @@ from compression.prefix_cache import PrefixCache
 from compression.sensitivity import SharedLogits, kl_divergence, logits
 from compression.types import NETWORK
 from selector.effort import effort_for
-from selector.tabulation import lay_out, probes
+from selector.layout import lay_out, probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,19 +29,21 @@ if TYPE_CHECKING:
     import numpy as np
 
     from compression.graph import Network
-    from compression.types import RecipeStep
+    from compression.types import Recipe
 
 
 def _probed(
-    steps: list[RecipeStep],
+    recipes: list[Recipe],
     bench: Workbench,
     answers: np.ndarray,
     answered: Callable[[Network], np.ndarray],
 ) -> tuple[list[float], float]:
     """The divergence of each change, and processor seconds for each."""
     started = time.process_time()
-    found = [kl_divergence(answers, answered(bench.build((step,)).network)) for step in steps]
-    return found, (time.process_time() - started) / len(steps)
+    found = [
+        kl_divergence(answers, answered(bench.build(recipe).network)) for recipe in recipes
+    ]
+    return found, (time.process_time() - started) / len(recipes)
 
 
 def main(name: str, every: int) -> None:
@@ -50,20 +52,18 @@ def main(name: str, every: int) -> None:
     network = base.network
     effort = effort_for(network.profile.macs, 600.0, 1)
     layout = lay_out(network.profile, technique.names())
-    order = {row.name: i for i, row in enumerate(layout.rows)}
-    steps = [probe.step for probe in probes(layout) if probe.step.layer != NETWORK]
-    steps = sorted(steps, key=lambda step: order[step.layer])[::every]
+    recipes = [probe.recipe for probe in probes(layout) if probe.layer != NETWORK][::every]
     bench = Workbench.of(network, base.calibration[: effort.calibration_samples])
     nothing = PrefixCache(network.module, bench.reference.prefix.x, most_bytes=0)
     naive = replace(bench, reference=replace(bench.reference, prefix=nothing))
     x = base.search[0][: effort.probe_samples]
     answers, shared = logits(network, x), SharedLogits(network, x)
-    naive.build(tuple(steps[:1]))  # what is loaded on first use
-    alone, alone_s = _probed(steps, naive, answers, lambda changed: logits(changed, x))
-    together, together_s = _probed(steps, bench, answers, shared.of)
+    naive.build(recipes[0])  # what is loaded on first use
+    alone, alone_s = _probed(recipes, naive, answers, lambda changed: logits(changed, x))
+    together, together_s = _probed(recipes, bench, answers, shared.of)
     row = {
         "base": name,
-        "probes": len(steps),
+        "probes": len(recipes),
         "naive_cpu_s_each": round(alone_s, 4),
         "shared_cpu_s_each": round(together_s, 4),
         "share": round(together_s / alone_s, 3),

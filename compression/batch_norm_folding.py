@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
+STATISTICS = "norm_statistics"
+"""Key of ``node.meta``: mean and standard deviation of each output channel on the training data, as the batch
+norm that was folded in has set them (its shift and the size of its scale)."""
+
 Carrier = nn.Conv1d | nn.Conv2d | nn.Linear | Norm
 
 
@@ -24,10 +28,19 @@ def fold_batch_norms(module: fx.GraphModule) -> None:
         layer = layers.get(str(before.target)) if before.op == "call_module" else None
         if isinstance(layer, Carrier) and len(before.users) == 1:
             carry(layer, norm)
+            before.meta[STATISTICS] = norm_statistics(norm)
             node.replace_all_uses_with(before)
             module.graph.erase_node(node)
     module.delete_all_unused_submodules()
     module.recompile()
+
+
+def norm_statistics(norm: Norm) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel that a batch norm puts out on its training data."""
+    ones = torch.ones(norm.num_features)
+    if not norm.affine:
+        return 0 * ones, ones
+    return norm.bias.detach().clone(), norm.weight.detach().abs()
 
 
 def carry(layer: Carrier, norm: Norm) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compression.evaluation import Z95
+from compression.outputs import AnswerKind
 
 if TYPE_CHECKING:
     from compression.data import Split
@@ -41,7 +42,12 @@ class ClassChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two files on the same examples. ``drop_points`` are percentage points; positive is a loss."""
+    """Two files on the same examples. ``drop_points`` are percentage points; positive is a loss.
+
+    ``n_lost`` and ``n_gained`` count positions where an example has several; classes are compared and
+    single answers are told only where an example has one. ``relative_error`` is the root mean square
+    error of values as a share of their spread.
+    """
 
     drop_points: float
     drop_ci_points: tuple[float, float]
@@ -50,6 +56,7 @@ class Comparison:
     agreement: float
     per_class: tuple[ClassChange, ...]
     flips: tuple[Flip, ...]
+    relative_error: float | None = None
 
 
 def compare(
@@ -61,8 +68,10 @@ def compare(
     """
     lost = before.correct & ~after.correct
     gained = after.correct & ~before.correct
-    n = len(lost)
-    low, high = paired_interval(int(lost.sum()), int(gained.sum()), n)
+    n, positions = len(lost), before.form.positions
+    # Positions of one example are alike: the interval counts examples.
+    shares = float(lost.sum()) / positions, float(gained.sum()) / positions
+    ends = paired_interval(*shares, n // positions)
     sure = np.maximum(before.confidences, after.confidences)
     kinds = [
         rows[np.argsort(-sure[rows], kind="stable")]
@@ -70,20 +79,27 @@ def compare(
     ]
     room = [max(flips // 2, flips - len(other)) for other in reversed(kinds)]
     rows = np.concatenate([kind[:most] for kind, most in zip(kinds, room, strict=True)])
+    single = before.form.kind is AnswerKind.CLASS
+    values = before.form.kind is AnswerKind.VALUES
     return Comparison(
         drop_points=100 * (int(lost.sum()) - int(gained.sum())) / n,
-        drop_ci_points=(100 * low, 100 * high),
+        drop_ci_points=(100 * ends[0], 100 * ends[1]),
         n_lost=int(lost.sum()),
         n_gained=int(gained.sum()),
-        agreement=float((before.answers == after.answers).mean()),
+        agreement=float(before.form.same(before.answers, after.answers).mean()),
         per_class=tuple(
             _class_change(before, after, int(label)) for label in np.unique(before.wanted)
-        ),
-        flips=tuple(_flip(before, after, split, int(row)) for row in rows),
+        )
+        if single
+        else (),
+        flips=tuple(_flip(before, after, split, int(row)) for row in rows) if single else (),
+        relative_error=before.form.relative_error(before.answers, after.answers)
+        if values
+        else None,
     )
 
 
-def paired_interval(lost: int, gained: int, total: int) -> tuple[float, float]:
+def paired_interval(lost: float, gained: float, total: int) -> tuple[float, float]:
     """The 95 % interval of the loss of accuracy between two files on the same examples.
 
     Adjusted Wald (Bonett and Price 2012): one imagined loss and one gain keep it honest when

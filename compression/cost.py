@@ -153,7 +153,8 @@ def mac_type(op: OpSpec) -> str:
 def latency_coefficients(device: DeviceProfile, precision: Precision) -> Array:
     """Milliseconds per unit of each feature.
 
-    Weights kept in 8 bits but computed in float cost what fp32 costs. Eight-bit dense layers
+    Weights stored small but computed in float cost what fp32 costs: they are unpacked once, when the
+    file is loaded. Eight-bit dense layers
     stream a quarter of the weight bytes, and streaming is what bounds them.
 
     Raises:
@@ -187,6 +188,7 @@ def energy_mj(
 ) -> Array:
     """Millijoules above idle: power times time, and the weights fetched from memory once.
 
+    Only 8-bit arithmetic fetches fewer bytes; weights that are merely stored small are floats by then.
     Activations are left out of the memory term: most fit the caches of these devices, and on a
     processor the term is one or two per cent.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -25,9 +25,19 @@ if TYPE_CHECKING:
 
     from compression.types import Shape
 
-_SYNTHETIC_VALUES = 50_000_000
+_SYNTHETIC_VALUES, _MOST_SYNTHETIC = 50_000_000, 3000
 _ANY_LAYOUT = "N*"
 _UNLABELLED = "The data has no labels: accuracy is agreement with the original model."
+
+
+class Samples(Protocol):
+    """Model-ready examples by position: an array, or ``Prepared`` ones."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, positions: Any, /) -> Any:
+        """Those examples, float32, ``[n, *input_shape]``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,6 +63,11 @@ class Split:
         """All examples, model-ready; made anew at each access, so keep it or use ``batches``."""
         return self.x_at(np.arange(len(self)))
 
+    @property
+    def samples(self) -> Samples:
+        """All examples, each prepared when it is asked for: large data never stand in memory as floats."""
+        return Prepared(self)
+
     def x_at(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """The examples at some positions of this split, ``[n, *input_shape]``."""
         return self.preprocessing.apply(self.raw[self.indices[positions]], self.input_shape)
@@ -76,6 +91,20 @@ class Split:
         picked = np.sort(order[spaced])
         labels = None if self.y is None else self.y[picked]
         return replace(self, indices=self.indices[picked], y=labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """The examples of a split, indexed as the array of all of them would be."""
+
+    split: Split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, positions: Any, /) -> NDArray[np.float32]:
+        """Examples at an array of positions or in a slice, ``[n, *input_shape]``."""
+        return self.split.x_at(np.arange(len(self.split))[positions])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,18 +167,43 @@ def load_data(
     return replace(dataset, sha256=file_sha256(path))
 
 
-def synthetic_data(input_shape: Shape, n_classes: int, *, seed: int) -> Dataset:
-    """Smooth random inputs, for a model that came without data; there are no labels."""
-    size = int(np.prod(input_shape))
-    count = int(np.clip(_SYNTHETIC_VALUES // size, 200, 3000))
+def synthetic_count(input_shape: Shape, most: int = _MOST_SYNTHETIC) -> int:
+    """How many inputs of that shape are made up: what fits 200 MB, at least 200."""
+    return int(max(200, min(most, _SYNTHETIC_VALUES // int(np.prod(input_shape)))))
+
+
+def smooth_noise(input_shape: Shape, count: int, *, seed: int) -> NDArray[np.float32]:
+    """Smooth random inputs of unit variance, ``[count, *input_shape]``."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((count, *input_shape), dtype=np.float32)
     for axis in range(2, x.ndim):
         # Neighbours in an image or a series are alike; white noise would hide what a layer does.
         x = x + np.roll(x, 1, axis) + np.roll(x, 2, axis)
-    x = (x / x.std()).astype(np.float32)
+    x /= x.std()
+    return x
+
+
+def synthetic_data(
+    input_shape: Shape,
+    n_classes: int,
+    *,
+    seed: int,
+    inputs: NDArray[np.float32] | None = None,
+) -> Dataset:
+    """Made-up inputs for a model that came without data; there are no labels.
+
+    Args:
+        input_shape: Of one example.
+        n_classes: Of the model; 0 where it does not classify.
+        seed: Of the noise and of the splits.
+        inputs: Those that were made for the model; left out, smooth noise.
+    """
+    x = inputs
+    if x is None:
+        x = smooth_noise(input_shape, synthetic_count(input_shape), seed=seed)
+    what = "random" if inputs is None else "synthetic"
     note = (
-        "No data was given: everything is measured as agreement with the original on random inputs. "
+        f"No data was given: everything is measured as agreement with the original on {what} inputs. "
         "Give data from the real task before you trust it."
     )
     raw = RawData(parts={"": RawPart(x=x)}, notes=(note,))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, fx
-from torch.nn import functional
 
+from compression.answer_losses import distillation_loss, label_loss
+from compression.outputs import form_of
 from compression.sensitivity import ends_in_softmax
 from compression.student import tap
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from compression.graph import Network
 
 MOST_FEATURES = 3
-UNLABELLED = -1
-"""The class number of a sample without a label, in a batch where others have one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +94,7 @@ class Loss:
 
     def __init__(self, original: Network, weighing: Weighing) -> None:
         self._softmax = ends_in_softmax(original)
+        self._form = form_of(original.profile)
         self._weighing = weighing
 
     def of(
@@ -103,9 +103,9 @@ class Loss:
         """The loss of a batch: outputs and features of student and original, and class numbers."""
         weighing = self._weighing
         answers, right = self._logits(given[0]), self._logits(wanted[0])
-        loss = _soft(answers, right, weighing.temperature)
+        loss = distillation_loss(self._form, answers, right, weighing.temperature)
         if labels is not None and weighing.alpha < 1.0:
-            hard = _labelled(answers, labels)
+            hard = label_loss(self._form, answers, labels)
             loss = weighing.alpha * loss + (1.0 - weighing.alpha) * hard
         errors = [_relative_error(*pair) for pair in zip(given[1:], wanted[1:], strict=True)]
         return loss + weighing.feature_weight * sum(errors, torch.zeros_like(loss)) / max(
@@ -114,22 +114,6 @@ class Loss:
 
     def _logits(self, outputs: Tensor) -> Tensor:
         return outputs.clamp_min(1e-12).log() if self._softmax else outputs
-
-
-def _soft(given: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-    divergence = functional.kl_div(
-        functional.log_softmax(given / temperature, 1),
-        functional.log_softmax(wanted / temperature, 1),
-        reduction="batchmean",
-        log_target=True,
-    )
-    return temperature * temperature * divergence
-
-
-def _labelled(given: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy of the samples that have a label, as a mean over the whole batch."""
-    total = functional.cross_entropy(given, labels, ignore_index=UNLABELLED, reduction="sum")
-    return total / len(labels)
 
 
 def _relative_error(given: Tensor, wanted: Tensor) -> Tensor:

@@ -19,3 +19,7 @@ class TechniqueRefusedError(CompressionError):
 
 class VerificationError(CompressionError):
     """An exported file does not compute what the network it was made from computes."""
+
+
+class FormatError(CompressionError):
+    """A converter to another runtime's format failed, or its file computes something else."""

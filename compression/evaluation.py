@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from compression.outputs import AnswerKind, output_form
 from compression.runtime import quiet_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from compression.data import Split
+    from compression.outputs import OutputForm
     from compression.types import NetworkProfile
 
 ACCURACY, AGREEMENT = "accuracy", "agreement"
+SYNTHETIC_AGREEMENT = "agreement_on_synthetic_inputs"
 
 Z95 = 1.959964
 _SUM_TOLERANCE = 1e-3
@@ -31,9 +34,12 @@ _BATCH_VALUES, _LARGEST_BATCH = 2**22, 256
 class Evaluation:
     """What a file scores on a split.
 
-    ``accuracy`` is a share of 1 with its Wilson 95 % interval; its ``kind`` is ``accuracy`` or
-    ``agreement`` (share of answers equal to the original's). ``zip_bytes`` is the file deflated.
-    ``answers`` and ``confidences`` are the top class of each example and its probability.
+    ``accuracy`` is a share of 1 with its Wilson 95 % interval; its ``kind`` is ``accuracy``,
+    ``agreement`` (share of answers equal to the original's) or the same on synthetic inputs. What an
+    answer is says ``form``: there is one for each position of each example, and positions of one
+    example are alike, so the interval counts examples. ``zip_bytes`` is the file deflated.
+    ``answers`` and ``confidences`` are the top class of each position and its probability; for values
+    they are the values, and nothing is known of the confidence (0).
     """
 
     accuracy: float
@@ -44,14 +50,23 @@ class Evaluation:
     zip_bytes: int
     macs: int
     params: int
-    answers: NDArray[np.int64] = field(repr=False)
+    form: OutputForm
+    answers: NDArray[Any] = field(repr=False)
     confidences: NDArray[np.float32] = field(repr=False)
-    wanted: NDArray[np.int64] = field(repr=False)
+    wanted: NDArray[Any] = field(repr=False)
 
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Which answers are as wanted."""
-        return np.asarray(self.answers == self.wanted)
+        return self.form.same(self.wanted, self.answers)
+
+    @property
+    def words(self) -> str:
+        """What ``accuracy`` is, in words."""
+        if self.kind == ACCURACY:
+            return ACCURACY
+        where = " on synthetic inputs" if self.kind == SYNTHETIC_AGREEMENT else ""
+        return self.form.words() + where
 
     def to_json(self) -> dict[str, Any]:
         """The keys of a report's ``baseline`` and ``result``."""
@@ -59,6 +74,8 @@ class Evaluation:
             "accuracy": round(self.accuracy, 6),
             "accuracy_ci": [round(end, 6) for end in self.accuracy_ci],
             "accuracy_kind": self.kind,
+            "accuracy_words": self.words,
+            "answer_kind": self.form.kind.value,
             "n_test": self.n_test,
             "size_bytes": self.size_bytes,
             "zip_bytes": self.zip_bytes,
@@ -77,13 +94,20 @@ class OnnxAnswers:
         self._fixed = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else 0
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The first output ``[n, classes]`` for model-ready inputs ``[n, ...]``."""
+        """The first output for model-ready inputs ``[n, ...]`` as rows, see ``OutputForm.rows``."""
         size = self._fixed or int(
             np.clip(_BATCH_VALUES // max(1, x[:1].size), 1, _LARGEST_BATCH)
         )
-        parts = [self._answer(x[start : start + size]) for start in range(0, len(x), size)]
-        flat: NDArray[np.float32] = np.concatenate(parts).reshape(len(x), -1)
-        return flat
+        parts = [self._rows(x[start : start + size]) for start in range(0, len(x), size)]
+        return np.concatenate(parts)
+
+    def form(self, x: NDArray[np.float32]) -> OutputForm:
+        """How the output is read, told from that of some inputs ``[n, ...]``."""
+        return output_form(x.shape[1:], self._answer(x[: self._fixed or 1]).shape[1:])
+
+    def _rows(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
+        found = self._answer(part)
+        return output_form(part.shape[1:], found.shape[1:]).rows(found)
 
     def _answer(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
         missing = max(0, self._fixed - len(part))
@@ -94,14 +118,21 @@ class OnnxAnswers:
 
 
 def onnx_logits(data: bytes, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a file answers to model-ready inputs ``[n, ...]``: its first output, ``[n, classes]``."""
+    """What a file answers to model-ready inputs ``[n, ...]``: ``[n * positions, channels]``."""
     return OnnxAnswers(data)(x)
 
 
 def onnx_log_probabilities(data: bytes, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log-probabilities ``[n, classes]`` of a file's answers, whatever it ends in."""
+    """Log-probabilities ``[n * positions, classes]`` of a file's answers, whatever it ends in.
+
+    Values have no probabilities: they are given as they are.
+    """
+    answer = OnnxAnswers(data)
+    rows = answer(x)
+    if answer.form(x).kind is AnswerKind.VALUES:
+        return rows
     floor = np.float32(1e-12)
-    ready: NDArray[np.float32] = np.log(np.maximum(probabilities(onnx_logits(data, x)), floor))
+    ready: NDArray[np.float32] = np.log(np.maximum(probabilities(rows), floor))
     return ready
 
 
@@ -109,8 +140,9 @@ def evaluate_onnx(
     data: bytes,
     split: Split,
     *,
-    reference: NDArray[np.int64] | None = None,
+    reference: NDArray[Any] | None = None,
     profile: NetworkProfile | None = None,
+    synthetic: bool = False,
 ) -> Evaluation:
     """Score a file on a split: accuracy when it has labels, else agreement with ``reference``.
 
@@ -119,28 +151,38 @@ def evaluate_onnx(
         split: examples, prepared as the model reads them.
         reference: the original's answers on the split; left out, the file is the original.
         profile: where MACs and parameters are taken from.
+        synthetic: the examples were made up.
     """
     answer = OnnxAnswers(data)
-    logits = np.concatenate([answer(x) for x, _ in split.batches(_ROWS_AT_ONCE)])
-    answers = logits.argmax(axis=1).astype(np.int64)
+    rows = np.concatenate([answer(x) for x, _ in split.batches(_ROWS_AT_ONCE)])
+    form = answer.form(split.x_at(np.arange(1)))
+    answers = form.answers(rows)
     wanted = split.y if split.y is not None else answers if reference is None else reference
-    correct = int((answers == wanted).sum())
+    share = float(form.same(wanted, answers).mean())
+    agreement = SYNTHETIC_AGREEMENT if synthetic else AGREEMENT
     return Evaluation(
-        accuracy=correct / len(answers),
-        accuracy_ci=wilson_interval(correct, len(answers)),
-        kind=ACCURACY if split.y is not None else AGREEMENT,
-        n_test=len(answers),
+        accuracy=share,
+        accuracy_ci=wilson_interval(share * len(split), len(split)),
+        kind=ACCURACY if split.y is not None else agreement,
+        form=form,
+        n_test=len(split),
         size_bytes=len(data),
         zip_bytes=zip_bytes(data),
         macs=profile.macs if profile else 0,
         params=profile.params if profile else 0,
         answers=answers,
-        confidences=probabilities(logits).max(axis=1),
+        confidences=_confidences(form, rows),
         wanted=wanted,
     )
 
 
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+def _confidences(form: OutputForm, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    if form.kind is AnswerKind.VALUES:
+        return np.zeros(len(rows), np.float32)
+    return np.asarray(probabilities(rows).max(axis=1))
+
+
+def wilson_interval(correct: float, total: int) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927): sound at shares near 0 and 1."""
     share, z2 = correct / total, Z95**2
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)

@@ -24,6 +24,8 @@ from compression.least_squares import covariance_of, fitted_weights
 Factors = tuple[Tensor, ...]
 
 _SWEEPS = 3
+_MARGIN = 0.1
+"""Above zero, in standard deviations: other data reach a little farther than these."""
 
 
 def low_rank_factors(
@@ -46,11 +48,11 @@ def low_rank_factors(
     m = matrix.double()
     c = torch.eye(m.shape[-2], dtype=m.dtype) if covariance is None else covariance.double()
     if m.shape[-1] <= m.shape[-2]:
-        top = _top_eigenvectors(m.mT @ c @ m, rank)
+        top = top_eigenvectors(m.mT @ c @ m, rank)
         first, second = m @ top, top.mT
     else:
         root, inverse = _square_roots(c)
-        top = _top_eigenvectors(root @ m @ m.mT @ root, rank)
+        top = top_eigenvectors(root @ m @ m.mT @ root, rank)
         first, second = inverse @ top, top.mT @ root @ m
     return _balanced(first, second)
 
@@ -62,6 +64,25 @@ def thin_and_wide(rank: int, weight: Tensor, rows: Tensor | None) -> Factors:
     first, second = low_rank_factors(weight.reshape(outputs, -1).T, rank, covariance)
     ones = (1,) * len(kernel)
     return first.T.reshape(rank, inputs, *kernel), second.T.reshape(outputs, rank, *ones)
+
+
+def hidden_and_mixing(units: int, weight: Tensor, rows: Tensor | None) -> Factors:
+    """A hidden layer for a ReLU to follow, and a 1x1 mixing of what that lets through.
+
+    Without data the units come in pairs of opposite sign, whose difference the ReLU leaves as it is:
+    half as many directions, no bias needed. With data each unit is a direction of its own, and
+    ``hidden_bias`` lifts it above zero.
+    """
+    if rows is not None:
+        return thin_and_wide(units, weight, rows)
+    thin, wide = thin_and_wide(units // 2, weight, None)
+    return torch.cat([thin, -thin]), torch.cat([wide, -wide], 1)
+
+
+def hidden_bias(weight: Tensor, rows: Tensor) -> Tensor:
+    """A bias ``[units]`` with which a hidden layer puts out no negative value for these rows."""
+    values = rows.double() @ weight.double().flatten(1).T
+    return _MARGIN * values.std(0, correction=0) - values.amin(0)
 
 
 def columns_and_rows(rank: int, weight: Tensor, rows: Tensor | None) -> Factors:
@@ -133,7 +154,7 @@ def reading_core_and_mixing(
     """
     outputs, inputs, *kernel = weight.shape
     inner, outer = ranks
-    root, inverse = _channel_roots(weight, rows)
+    root, inverse = channel_roots(weight, rows)
     white = torch.einsum("oit,ij->ojt", weight.double().flatten(2), root)
     basis = _input_basis(white, inner, outer)
     reading, wide = basis.T @ inverse, torch.einsum("oit,im->omt", white, basis).flatten(1)
@@ -166,7 +187,7 @@ def _behind(
 def reading_filters_and_mixing(rank: int, weight: Tensor, rows: Tensor | None) -> Factors:
     """A 1x1 layer to ``rank`` channels, one filter for each of these, a 1x1 layer to the outputs."""
     outputs, inputs, *kernel = weight.shape
-    root, inverse = _channel_roots(weight, rows)
+    root, inverse = channel_roots(weight, rows)
     white = torch.einsum("oit,ij->ojt", weight.double().flatten(2), root)
     reading, filters, mixing = _leading_terms(white, rank)
     reading, filters, mixing = sweep_terms(reading, filters, mixing, white)
@@ -192,7 +213,7 @@ def _leading_terms(weight: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
     What each principal mixture of the inputs feeds is a matrix, outputs by taps, and falls into
     terms that do not overlap; the largest of all of them are taken.
     """
-    basis = _top_eigenvectors(torch.einsum("oit,ojt->ij", weight, weight), weight.shape[1])
+    basis = top_eigenvectors(torch.einsum("oit,ojt->ij", weight, weight), weight.shape[1])
     fed = torch.einsum("oit,ij->jot", weight, basis)
     values, vectors = torch.linalg.eigh(fed.mT @ fed)
     order = values.flatten().sort(descending=True, stable=True).indices[:rank]
@@ -208,15 +229,15 @@ def _input_basis(weight: Tensor, inner: int, outer: int) -> Tensor:
     Each sweep looks at the weights through the best output mixtures for the present basis, and the
     other way round (De Lathauwer et al., SIAM J. Matrix Anal. Appl. 2000, algorithm 4.2).
     """
-    basis = _top_eigenvectors(torch.einsum("oit,ojt->ij", weight, weight), inner)
+    basis = top_eigenvectors(torch.einsum("oit,ojt->ij", weight, weight), inner)
     for _ in range(_SWEEPS):
         read = torch.einsum("oit,im->omt", weight, basis).flatten(1)
-        mixed = torch.einsum("oit,or->rit", weight, _top_eigenvectors(read @ read.T, outer))
-        basis = _top_eigenvectors(torch.einsum("rit,rjt->ij", mixed, mixed), inner)
+        mixed = torch.einsum("oit,or->rit", weight, top_eigenvectors(read @ read.T, outer))
+        basis = top_eigenvectors(torch.einsum("rit,rjt->ij", mixed, mixed), inner)
     return basis
 
 
-def _channel_roots(weight: Tensor, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+def channel_roots(weight: Tensor, rows: Tensor | None) -> tuple[Tensor, Tensor]:
     """Square root, and its inverse, of the covariance of the input channels over all taps."""
     inputs = weight.shape[1]
     if rows is None:
@@ -233,7 +254,8 @@ def _balanced(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     return first * balance[..., None, :], second / balance[..., :, None]
 
 
-def _top_eigenvectors(symmetric: Tensor, count: int) -> Tensor:
+def top_eigenvectors(symmetric: Tensor, count: int) -> Tensor:
+    """``[size, count]``: the eigenvectors of the largest eigenvalues, the largest first."""
     vectors: Tensor = torch.linalg.eigh(symmetric).eigenvectors
     return vectors.flip(-1)[..., :count]
 

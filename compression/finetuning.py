@@ -13,8 +13,9 @@ import torch
 
 from compression.augmentation import Augmentation
 from compression.distillation import Loss, Teacher, Weighing, matched_layers
-from compression.learner import Learner, Pace, Samples, batches
-from compression.sensitivity import ends_in_softmax, kl_divergence, logits
+from compression.learner import Curriculum, Learner, Pace, batches
+from compression.outputs import form_of
+from compression.sensitivity import ends_in_softmax, logits
 from compression.student import Student, TrainingForm, training_device
 from compression.training_checkpoint import Checkpoint, fingerprint
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from torch import fx
 
+    from compression.data import Samples
     from compression.graph import Network
 
 Report = Callable[[int, int, dict[str, float]], bool]
@@ -30,6 +32,9 @@ Report = Callable[[int, int, dict[str, float]], bool]
 
 Labelled = tuple[np.ndarray, np.ndarray | None]
 """Samples ``[samples, *input_shape]`` (float32) and class numbers, or ``None`` without labels."""
+
+Training = tuple["Samples", np.ndarray | None]
+"""The same, with samples that may be prepared when they are asked for."""
 
 _BREAKDOWNS = 2
 """How often a training that broke down goes on from its last good weights."""
@@ -112,7 +117,7 @@ class Supplies:
 def distill(
     network: Network,
     original: Network,
-    x: np.ndarray,
+    x: Samples,
     y: np.ndarray | None,
     settings: FineTuning,
     validation: Labelled,
@@ -171,7 +176,7 @@ class _Training:
         self,
         network: Network,
         original: Network,
-        training: Labelled,
+        training: Training,
         settings: FineTuning,
         validation: Labelled,
         supplies: Supplies,
@@ -182,7 +187,7 @@ class _Training:
         calibration = x[:_CALIBRATION] if known is None or not len(known) else known
         self._network, self._settings = network, settings
         self._path = supplies.checkpoint
-        self._samples = Samples(x, y, more)
+        self._samples = Curriculum(x, y, more)
         self._student, self._learner = _student_and_learner(
             network, original, settings, self._samples, calibration
         )
@@ -280,7 +285,7 @@ def _student_and_learner(
     network: Network,
     original: Network,
     settings: FineTuning,
-    samples: Samples,
+    samples: Curriculum,
     calibration: np.ndarray,
 ) -> tuple[Student, Learner]:
     device = training_device(network, settings.device)
@@ -329,12 +334,13 @@ class _Judge:
         self._temperature = temperature
         self._softmax = ends_in_softmax(network)
         self._wanted = logits(original, self._x)
-        self._labels = self._wanted.argmax(1) if labels is None else labels
+        self._form = form_of(original.profile)
+        self._labels = self._form.answers(self._wanted) if labels is None else labels
 
     def divergence(self, student: Student) -> tuple[float, float]:
         """Softened divergence, and accuracy (agreement without labels)."""
-        outputs = torch.cat(list(student.outputs(self._x))).flatten(1)
+        outputs = torch.cat(list(student.outputs(self._x)))
         found = outputs.clamp_min(1e-12).log() if self._softmax else outputs
-        given, t = found.numpy(), self._temperature
-        accuracy = float((given.argmax(1) == self._labels).mean())
-        return kl_divergence(self._wanted / t, given / t), accuracy
+        given = self._form.rows(found.numpy())
+        accuracy = float(self._form.same(self._labels, self._form.answers(given)).mean())
+        return self._form.divergence(self._wanted, given, self._temperature), accuracy

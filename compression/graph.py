@@ -21,11 +21,12 @@ class LayerOutput:
     """Where the output of an original layer is found in a changed network.
 
     ``node`` names the fx node that now computes it; ``kept`` lists which original channels it still
-    holds (``None``: all of them, in order).
+    holds (``None``: all of them, in order). ``pooled``: it is what the pool behind the layer made of it.
     """
 
     node: str
     kept: tuple[int, ...] | None = None
+    pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,8 @@ _Files = dict[str, dict[str, list["zipfile.ZipInfo"]]]
 def read_image_folders(archive: zipfile.ZipFile, input_shape: Shape, n_classes: int) -> RawData:
     """Images as uint8, channels last, scaled to the model's height and width.
 
-    Folders are classes in the order of their names; folders that are numbers are those classes.
+    Folders are classes in the order of their names; folders that are numbers are those classes. For a
+    model that does not answer with one class (``n_classes`` 0), folders only hold the images.
     ``train``, ``val`` and ``test`` folders above the classes are kept as the given split.
 
     Raises:
@@ -65,6 +67,8 @@ def read_image_folders(archive: zipfile.ZipFile, input_shape: Shape, n_classes: 
         name: _read_part(archive, classes, numbers, input_shape)
         for name, classes in files.items()
     }
+    if not n_classes:
+        return RawData(parts={name: replace(part, y=None) for name, part in parts.items()})
     names = tuple(sorted(numbers, key=lambda name: numbers[name]))
     return RawData(parts=parts, class_names=names if len(names) == n_classes else ())
 
@@ -97,6 +101,8 @@ def _is_image(name: str) -> bool:
 
 def _class_numbers(folders: list[str], n_classes: int) -> dict[str, int]:
     """The model's output for each folder."""
+    if not n_classes:
+        return dict.fromkeys(folders, 0)
     if all(name.isdecimal() for name in folders):
         return {name: int(name) for name in folders}
     if len(folders) != n_classes:

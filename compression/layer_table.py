@@ -163,6 +163,7 @@ def _row(
         "out_group": _single_group(writes),
         "in_axis": reads.axis - 1,
         "out_axis": writes.axis - 1,
+        "reads": tuple(source.name for source in node.all_input_nodes),
         "untouched": _untouched(layer if layer is not None else node.target),
         "params": sum(p.numel() for p in layer.parameters()) if layer is not None else 0,
     }

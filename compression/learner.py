@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from compression.answer_losses import UNLABELLED
 from compression.augmentation import Augmentation, augmented
-from compression.distillation import UNLABELLED
+from compression.sparsity import zero_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from compression.data import Samples
     from compression.distillation import Loss, Teacher
     from compression.student import Student
 
@@ -44,7 +46,7 @@ class Pace:
         return self.learning_rate * short * warm_up * falling
 
 
-class Samples:
+class Curriculum:
     """Labelled and unlabelled samples as one set, without copying either.
 
     Args:
@@ -53,7 +55,7 @@ class Samples:
         unlabelled: More samples that nobody labelled; may be empty.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray | None, unlabelled: np.ndarray) -> None:
+    def __init__(self, x: Samples, y: np.ndarray | None, unlabelled: Samples) -> None:
         self._parts = x, unlabelled
         self._y = y
 
@@ -64,12 +66,12 @@ class Samples:
         """The samples at some places, and their class numbers (``UNLABELLED`` where there is none)."""
         rows, count = chosen.numpy(), len(self._parts[0])
         known = rows < count
-        x = np.empty((len(rows), *self._parts[0].shape[1:]), np.float32)
-        x[known] = self._parts[0][rows[known]]
-        x[~known] = self._parts[1][rows[~known] - count]
+        first, more = self._parts[0][rows[known]], self._parts[1][rows[~known] - count]
+        x = np.empty((len(rows), *first.shape[1:]), np.float32)
+        x[known], x[~known] = first, more
         if self._y is None:
             return torch.from_numpy(x), None
-        labels = np.full(len(rows), UNLABELLED, np.int64)
+        labels = np.full((len(rows), *self._y.shape[1:]), UNLABELLED, np.int64)
         labels[known] = self._y[rows[known]]
         return torch.from_numpy(x), torch.from_numpy(labels)
 
@@ -94,7 +96,7 @@ class Learner:
     """
 
     def __init__(
-        self, student: Student, teacher: Teacher, loss: Loss, samples: Samples, pace: Pace
+        self, student: Student, teacher: Teacher, loss: Loss, samples: Curriculum, pace: Pace
     ) -> None:
         self.share = 1.0
         self._student, self._teacher, self._loss = student, teacher, loss
@@ -120,7 +122,7 @@ class Learner:
         loss.backward()
         nn.utils.clip_grad_norm_(self._weights, 5.0)
         self._optimizer.step()
-        # Whatever has to hold for the weights after every update belongs here.
+        zero_again(self._student.module)
         return rate, float(loss.detach())
 
     def state(self) -> dict[str, Tensor]:

@@ -69,6 +69,11 @@ def _read_part(
     x, y = arrays["x"], arrays["y"]
     if x is None:
         raise DataRefusedError(f"The array {_array_name('x', part)!r} is missing.")
+    if y is not None and not n_classes:
+        raise DataRefusedError(
+            f"The array {_array_name('y', part)!r} holds labels, but the model does not answer with one "
+            "class for each example. Leave the labels out: agreement with the original is measured."
+        )
     labels = labels_from(y, _array_name("y", part), n_classes) if y is not None else None
     return RawPart(x=x, y=labels, group=arrays["group"])
 

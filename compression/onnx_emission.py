@@ -12,21 +12,24 @@ from compression.onnx_emitters import EMITTERS
 from compression.onnx_writer import OnnxWriter
 
 if TYPE_CHECKING:
-    from compression.types import NetworkProfile
+    from compression.types import NetworkProfile, Precision
 
 PADS = (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d)
 
 
-def emit(module: fx.GraphModule, profile: NetworkProfile, *, opset: int, int8: bool) -> bytes:
+def emit(
+    module: fx.GraphModule, profile: NetworkProfile, *, opset: int, precision: Precision
+) -> bytes:
     """The network as a serialised ONNX model of that opset.
 
     Args:
         module: the network, batch norms folded as far as possible.
         profile: names, input shape and batch of the interface.
-        opset: version of the standard operators, at least 7.
-        int8: store weights of convolutions and dense layers in 8 bits where that saves bytes.
+        opset: version of the standard operators, at least 7; raised where stored weights need it.
+        precision: how weights of convolutions and dense layers are stored; ``INT8`` leaves them
+            as dense floats for the quantiser.
     """
-    writer = OnnxWriter(module, profile, opset=opset, int8=int8)
+    writer = OnnxWriter(module, profile, opset=opset, precision=precision)
     for node in module.graph.nodes:
         _visit(writer, node)
     return writer.serialised()

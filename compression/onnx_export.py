@@ -11,31 +11,39 @@ from torch import fx, nn
 from compression.batch_norm_folding import fold_batch_norms
 from compression.errors import ModelRefusedError, VerificationError
 from compression.onnx_emission import emit
-from compression.onnx_writer import pays_in_int8, rounded_to_int8
 from compression.op_models import single_op_onnx
 from compression.quantization import QDQ_OPSET, quantised
 from compression.runtime import quiet_session
 from compression.types import Precision
+from compression.weight_storage import rounded
 
 if TYPE_CHECKING:
     from compression.graph import Network
 
 __all__ = ["export_onnx", "single_op_onnx", "verify_export"]
 
-TOLERANCES = {Precision.FP32: 1e-3, Precision.INT8_WEIGHTS: 1e-3, Precision.INT8: 0.5}
+TOLERANCES = {**dict.fromkeys(Precision, 1e-3), Precision.INT8: 0.5}
 """Largest difference to the network, relative to its largest output, by precision."""
 
 
-def export_onnx(network: Network, calibration: np.ndarray | None = None) -> bytes:
+def export_onnx(
+    network: Network,
+    calibration: np.ndarray | None = None,
+    *,
+    in_float: tuple[str, ...] = (),
+) -> bytes:
     """The network as ONNX at its precision; interface names, opset and batch are the upload's.
 
-    ``INT8_WEIGHTS`` stores weights as ``int8 -> Cast -> Mul(scale)``: ONNX Runtime folds that when
-    it loads the file, so it runs at the speed of float. (``DequantizeLinear`` is not folded: it
-    nearly halved the speed of LeNet-5.) ``INT8`` raises the opset to 13 where it is older.
+    Small stored forms are unpacked by nodes that ONNX Runtime folds when it loads the file, so it
+    runs at the speed of float: ``FP16_WEIGHTS`` as ``half -> Cast``, ``INT8_WEIGHTS`` as ``int8 ->
+    Cast -> Mul(scale)``, ``CODEBOOK`` and tensors with enough exact zeros as in
+    ``onnx_weight_streams``. (``DequantizeLinear`` is not folded: it nearly halved the speed of
+    LeNet-5.) The opset is raised where it is older than the form: to 11, for ``INT8`` to 13.
 
     Args:
         network: any network of the vocabulary that ``onnx_import`` makes.
         calibration: inputs ``[n, *input_shape]`` that set the ranges for ``INT8``; unused otherwise.
+        in_float: names of layers that ``INT8`` leaves in float, see ``int8_fallback``.
 
     Raises:
         ValueError: ``INT8`` without calibration inputs.
@@ -44,15 +52,16 @@ def export_onnx(network: Network, calibration: np.ndarray | None = None) -> byte
     fold_batch_norms(module)
     opset = network.profile.opset
     if network.precision is not Precision.INT8:
-        int8_weights = network.precision is Precision.INT8_WEIGHTS
-        return emit(module, network.profile, opset=opset, int8=int8_weights)
+        return emit(module, network.profile, opset=opset, precision=network.precision)
     batch = network.profile.batch
     if calibration is None or len(calibration) < (batch if isinstance(batch, int) else 1):
         raise ValueError(
             "8-bit computation needs calibration inputs, at least one batch of them"
         )
-    data = emit(module, network.profile, opset=max(opset, QDQ_OPSET), int8=False)
-    return quantised(data, calibration, network.profile)
+    data = emit(
+        module, network.profile, opset=max(opset, QDQ_OPSET), precision=network.precision
+    )
+    return quantised(data, calibration, network.profile, in_float=in_float)
 
 
 def verify_export(
@@ -62,7 +71,7 @@ def verify_export(
 
     Args:
         data: the exported file.
-        network: what it was exported from; weights stored in 8 bits are compared as rounded.
+        network: what it was exported from; weights stored small are compared as rounded.
         inputs: ``[n, *input_shape]``, n at least 1; of a fixed-batch model as many are compared as
             fill whole batches, repeated where they do not fill one.
         tolerance: largest allowed relative difference; by precision when left out.
@@ -114,17 +123,15 @@ def _batches(network: Network, n: int) -> list[slice]:
 def _expected(network: Network, inputs: np.ndarray) -> np.ndarray:
     module = network.copied_module().eval()
     fold_batch_norms(module)
-    if network.precision is Precision.INT8_WEIGHTS:
-        _round_weights(module)
+    if network.precision is not Precision.INT8:
+        _round_weights(module, network.precision)
     with torch.no_grad():
         outputs: np.ndarray = module(torch.from_numpy(inputs.astype(np.float32))).numpy()
     return outputs
 
 
-def _round_weights(module: fx.GraphModule) -> None:
+def _round_weights(module: fx.GraphModule, precision: Precision) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
-            values = layer.weight.detach().numpy()
-            if pays_in_int8(values):
-                stored, scales = rounded_to_int8(values)
-                layer.weight = nn.Parameter(torch.from_numpy(stored * scales))
+            values = rounded(layer.weight.detach().numpy(), precision)
+            layer.weight = nn.Parameter(torch.from_numpy(values))

@@ -1,52 +1,54 @@
-"""An ONNX model in the making: nodes, initializers stored once, short names, 8-bit weights."""
+"""An ONNX model in the making: nodes, initializers stored once, short names, weights stored small."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import count
-from string import ascii_letters
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
-from torch import fx
+from onnx import TensorProto, helper
+from torch import fx, nn
 
 from compression.layer_table import node_shapes
+from compression.onnx_nodes import OnnxNodes
+from compression.onnx_weight_streams import STREAM_OPSET, WeightStreams, is_streamed
+from compression.types import Precision
+from compression.weight_storage import Coding, StoredWeights, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from compression.types import NetworkProfile, Shape
 
-INT8_OVERHEAD_BYTES = 70
-"""What the two nodes and the names of a weight stored in 8 bits cost."""
 
+class OnnxWriter(OnnxNodes):
+    """A network's graph; weights are stored as ``precision`` wants, the opset raised where that must be.
 
-class OnnxWriter:
-    """Collects nodes and initializers; hands out short tensor names."""
+    For ``INT8`` they stay dense floats: the quantiser takes it from there.
+    """
 
     def __init__(
-        self, module: fx.GraphModule, profile: NetworkProfile, *, opset: int, int8: bool
+        self,
+        module: fx.GraphModule,
+        profile: NetworkProfile,
+        *,
+        opset: int,
+        precision: Precision,
     ) -> None:
+        self._stored = _stored_weights(module, precision)
+        streamed = any(is_streamed(weights) for weights in self._stored.values())
+        super().__init__(
+            opset=max(opset, STREAM_OPSET) if streamed else opset,
+            taken={profile.input_name, *profile.output_names},
+        )
         self.module = module
         self.profile = profile
-        self.opset = opset
-        self.int8 = int8
         self.shapes = node_shapes(module, profile.input_shape)
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[onnx.TensorProto] = []
         self.tensors: dict[str, str] = {}
         self.output_shape: Shape = ()
-        self._shared: dict[tuple[str, bytes, Shape], str] = {}
-        self._names = short_names({profile.input_name, *profile.output_names})
-
-    def add(self, op: str, inputs: Sequence[str], out: str = "", **attributes: Any) -> str:
-        """Append an ONNX node and return the name of its output."""
-        out = out or self.name()
-        self.nodes.append(helper.make_node(op, list(inputs), [out], **attributes))
-        return out
+        self._streams = WeightStreams()
 
     def add_as_is(
         self, node: onnx.NodeProto, inputs: Sequence[str], outputs: Sequence[str]
@@ -58,38 +60,25 @@ class OnnxWriter:
         copy.output.extend(outputs)
         self.nodes.append(copy)
 
-    def constant(self, value: np.ndarray) -> str:
-        """The name of an initializer; equal ones are stored once."""
-        key = (value.dtype.str, value.tobytes(), value.shape)
-        if key not in self._shared:
-            self._shared[key] = self.name()
-            self.initializers.append(
-                numpy_helper.from_array(np.array(value, order="C"), self._shared[key])
-            )
-        return self._shared[key]
-
     def floats(self, tensor: torch.Tensor | Sequence[float] | float) -> str:
         """A float initializer."""
         return self.constant(_array(tensor))
 
-    def integers(self, values: Sequence[int]) -> str:
-        """An int64 initializer."""
-        return self.constant(np.array(values, np.int64))
-
     def weight(self, weight: torch.Tensor, *, transposed: bool = False) -> str:
-        """A weight matrix or kernel, one output a row, in 8 bits where that saves bytes."""
-        values = _array(weight)
-        if self.int8 and pays_in_int8(values):
-            stored, scales = rounded_to_int8(values)
-            if transposed:
-                stored, scales = stored.T, scales.T
-            cast = self.add("Cast", [self.constant(stored)], to=TensorProto.FLOAT)
-            return self.add("Mul", [cast, self.constant(scales)])
-        return self.constant(values.T if transposed else values)
-
-    def name(self) -> str:
-        """A tensor name that is not in use."""
-        return next(self._names)
+        """The weights of a convolution or dense layer, one output a row, in their smallest form."""
+        weights = self._stored.get(id(weight)) or _as_it_is(weight)
+        weights = weights.transposed() if transposed else weights
+        if is_streamed(weights):
+            out = self.name()
+            self._streams.take(weights, out)
+            return out
+        stored = self.constant(weights.values)
+        if weights.coding is Coding.FLOAT:
+            return stored
+        cast = self.add("Cast", [stored], to=TensorProto.FLOAT)
+        if weights.scales is None:
+            return cast
+        return self.add("Mul", [cast, self.constant(weights.scales)])
 
     def source(self, node: fx.Node) -> str:
         """The tensor that a node reads first."""
@@ -101,6 +90,9 @@ class OnnxWriter:
 
     def serialised(self) -> bytes:
         """The model; weights inside, nothing but what a runtime needs."""
+        layers, self.nodes = self.nodes, []
+        self._streams.write(self)  # what decodes weights comes before what reads them
+        self.nodes += layers
         batch = self.profile.batch
         value = helper.make_tensor_value_info
         graph = helper.make_graph(
@@ -142,37 +134,22 @@ def simple(op: str, attributes: Callable[[Any], dict[str, Any]] = lambda _: {}) 
     return emit_one
 
 
-def pays_in_int8(values: np.ndarray) -> bool:
-    """Whether storing a weight in 8 bits with a scale per output saves bytes."""
-    return values.size * 3 > INT8_OVERHEAD_BYTES + 4 * len(values)
-
-
-def rounded_to_int8(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights as int8 and a float scale for each output (first axis), symmetric around zero.
-
-    Returns:
-        ``stored`` of the same shape, and ``scales`` that broadcast against it;
-        ``stored * scales`` differs from ``values`` by at most half a scale.
-    """
-    axes = tuple(range(1, values.ndim))
-    largest = np.abs(values).max(axis=axes, keepdims=True)
-    scales = np.where(largest > 0, largest / 127.0, 1.0).astype(np.float32)
-    return np.clip(np.rint(values / scales), -127, 127).astype(np.int8), scales
-
-
 def _array(tensor: torch.Tensor | Sequence[float] | float) -> np.ndarray:
     if isinstance(tensor, torch.Tensor):
         return tensor.detach().numpy().astype(np.float32)
     return np.array(tensor, np.float32)
 
 
-def short_names(taken: set[str]) -> Iterator[str]:
-    """``a b ... Z a1 b1 ...`` without the names of the interface."""
-    for number in count():
-        for letter in ascii_letters:
-            name = f"{letter}{number or ''}"
-            if name not in taken:
-                yield name
+def _stored_weights(module: fx.GraphModule, precision: Precision) -> dict[int, StoredWeights]:
+    """What the precision makes of each weight tensor, by its identity."""
+    if precision is Precision.INT8:
+        return {}
+    layers = (m for m in module.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Linear))
+    return {id(m.weight): stored(_array(m.weight), precision) for m in layers}
+
+
+def _as_it_is(weight: torch.Tensor) -> StoredWeights:
+    return StoredWeights(coding=Coding.FLOAT, values=_array(weight))
 
 
 def _ir_version(opset: int) -> int:

@@ -99,6 +99,11 @@ def totals(ops: Sequence[OpSpec]) -> tuple[int, int]:
     return sum(op.macs for op in ops), sum(op.params for op in ops)
 
 
+def stored_weights(ops: Sequence[OpSpec]) -> float:
+    """Parameters of all the operations that are not zero, as their densities tell."""
+    return sum(op.params * op.density for op in ops)
+
+
 def _dilation(layer: LayerProfile) -> Shape:
     """Worked out from the shapes, the smallest that fits; 1 along axes where the kernel is 1."""
     axes = zip(

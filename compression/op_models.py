@@ -23,8 +23,8 @@ def single_op_onnx(op: OpSpec, precision: Precision) -> bytes:
 
     Its input ``x`` is ``[1, *op.in_shape]`` and its output ``y`` is ``[1, *op.out_shape]``. For
     ``INT8`` both are uint8 and the operation stands between dequantise and quantise nodes, so that
-    ONNX Runtime runs its 8-bit kernel and nothing else; ``INT8_WEIGHTS`` is the float model (stored
-    weights do not change its speed).
+    ONNX Runtime runs its 8-bit kernel and nothing else; every other precision is the float model
+    (how weights are stored does not change its speed).
 
     Raises:
         ValueError: an operation of unknown kind.

@@ -8,15 +8,20 @@ import json
 import os
 import tempfile
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compression.report_html import report_html
+from compression.report_numbers import accuracy_words
+from compression.snippets import snippets
+from compression.usage import CLASSES_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from compression.types import Shape
+    from compression.snippets import Snippet
+    from compression.usage import Usage
 
 BUNDLE = "bundle.zip"
 CHECKSUMS = "SHA256SUMS"
@@ -29,21 +34,19 @@ def write_bundle(
     report: Mapping[str, Any],
     models: Mapping[str, bytes],
     *,
-    input_name: str,
-    input_shape: Shape,
+    usage: Usage,
 ) -> dict[str, Any]:
     """Write all files of a finished build; each appears whole or not at all.
 
-    Files: the models, ``recipe.json``, ``preprocessing.json``, ``README.md``, ``report.json``,
-    ``report.html``, ``SHA256SUMS`` and ``bundle.zip``, which holds all the others. The same input
-    makes the same bytes.
+    Files: the models, ``recipe.json``, ``preprocessing.json``, ``classes.txt`` where classes have
+    names, ``README.md``, ``report.json``, ``report.html``, ``SHA256SUMS`` and ``bundle.zip``, which
+    holds all the others. The same input makes the same bytes.
 
     Args:
         folder: where to; it exists.
         report: as its schema wants it; ``artifacts`` lists at least the models.
-        models: ONNX bytes by file name, each reloaded and compared before.
-        input_name: of the model.
-        input_shape: without the batch.
+        models: bytes by file name, ONNX and other formats, each reloaded and compared before.
+        usage: how the models are fed and read.
 
     Returns:
         The report as written, with every artifact in it but the report itself and the bundle, which
@@ -52,21 +55,23 @@ def write_bundle(
     primary = next(
         (a["path"] for a in report["artifacts"] if a.get("primary")), next(iter(models))
     )
-    snippet = load_snippet(primary, input_name, input_shape)
+    code = snippets(usage, primary, models)
     files = {
         **models,
         "recipe.json": _recipe(report),
         "preprocessing.json": _json(report.get("preprocessing", {})),
-        "README.md": _readme(report, primary, snippet, input_shape).encode(),
+        **_classes(usage),
+        "README.md": _readme(report, primary, code, usage).encode(),
     }
     final = {
         **report,
-        "input_name": input_name,
-        "input_shape": list(input_shape),
+        "input_name": usage.input_name,
+        "input_shape": list(usage.input_shape),
+        "snippets": [asdict(snippet) for snippet in code],
         "artifacts": _artifacts(report, files),
     }
     files["report.json"] = _json(final)
-    files["report.html"] = report_html(final, snippet).encode()
+    files["report.html"] = report_html(final).encode()
     files[CHECKSUMS] = _checksums(files).encode()
     for name, content in files.items():
         _write(folder / name, content)
@@ -85,14 +90,9 @@ def bundle_name(report: Mapping[str, Any]) -> str:
     return f"{name}@{report['target']}@{latency:.2g}ms@{100 * report['result']['accuracy']:.1f}"
 
 
-def load_snippet(model: str, input_name: str, input_shape: Shape) -> str:
-    """Three lines of Python that run the model."""
-    shape = ", ".join(["n", *map(str, input_shape)])
-    return (
-        "import onnxruntime as ort\n"
-        f'session = ort.InferenceSession("{model}")\n'
-        f'outputs = session.run(None, {{"{input_name}": x}})[0]  # x: float32 [{shape}]'
-    )
+def _classes(usage: Usage) -> dict[str, bytes]:
+    names = "".join(f"{' '.join(name.splitlines())}\n" for name in usage.class_names)
+    return {CLASSES_FILE: names.encode()} if names else {}
 
 
 def _recipe(report: Mapping[str, Any]) -> bytes:
@@ -116,27 +116,29 @@ def _artifacts(report: Mapping[str, Any], files: Mapping[str, bytes]) -> list[di
     ]
 
 
-def _readme(report: Mapping[str, Any], primary: str, snippet: str, input_shape: Shape) -> str:
-    result, preprocessing = report["result"], report.get("preprocessing", {})
-    channels = len(input_shape) > 1
-    order = "channels first" if channels else "flat"
+def _readme(
+    report: Mapping[str, Any], primary: str, code: Sequence[Snippet], usage: Usage
+) -> str:
+    result = report["result"]
+    blocks = "\n".join(
+        f"### {snippet.title}\n\n```{snippet.syntax}\n{snippet.code}\n```\n" for snippet in code
+    )
     return f"""# {bundle_name(report)}
 
-```python
-{snippet}
-```
-
-`{primary}` expects float32 inputs of shape {list(input_shape)} with the batch in front, {order}, prepared as
-`(x / {preprocessing.get("divide", 1)} - {preprocessing.get("mean", [0])}) / {preprocessing.get("std", [1])}`.
-
-- {result["accuracy_kind"]}: {100 * result["accuracy"]:.2f} % on {result["n_test"]:,} examples (measured)
+- {accuracy_words(result)}: {100 * result["accuracy"]:.2f} % on {result["n_test"]:,} examples (measured)
 - file: {result["size_bytes"]:,} bytes, {report["ratios"]["size"]:.1f} times smaller than the original
 - time of one call where it was built: {result["host_latency_ms"]["p50"]:.3g} ms (measured, one thread)
 
 `report.html` says how each number is known, `recipe.json` repeats the compression:
 `python -m selector apply ORIGINAL.onnx recipe.json --data DATA --out FOLDER`. `SHA256SUMS` checks the files:
 `sha256sum -c SHA256SUMS`.
-"""
+
+## Run it
+
+`{primary}` reads float32 `{usage.input_name}` of shape {list(usage.input_shape)} with the batch in front.
+The code prepares raw samples of {usage.raw_words}: `(x / divide - mean) / std`, as `preprocessing.json` says.
+
+{blocks}"""
 
 
 def _checksums(files: Mapping[str, bytes]) -> str:

@@ -17,7 +17,9 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-from compression.onnx_writer import short_names
+from compression.onnx_nodes import OnnxNodes, short_names
+from compression.onnx_weight_streams import WeightStreams
+from compression.weight_storage import Coding, StoredWeights, without_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,13 +36,20 @@ _IN_FLOAT = {"LayerNormalization", "InstanceNormalization", "Softmax", "Where"}
 _IN_INT8 = sorted({*QLinearOpsRegistry, *QDQRegistry} - _IN_FLOAT)
 
 
-def quantised(data: bytes, calibration: np.ndarray, profile: NetworkProfile) -> bytes:
+def quantised(
+    data: bytes,
+    calibration: np.ndarray,
+    profile: NetworkProfile,
+    *,
+    in_float: tuple[str, ...] = (),
+) -> bytes:
     """A float model with quantise and dequantise nodes around what computes in 8 bits.
 
     Args:
         data: the float model, opset at least ``QDQ_OPSET``.
         calibration: inputs ``[n, *input_shape]`` that set the ranges of the activations.
         profile: interface of the model.
+        in_float: names of nodes that stay as they are.
     """
     level = logging.root.level
     with tempfile.TemporaryDirectory() as folder:
@@ -58,10 +67,36 @@ def quantised(data: bytes, calibration: np.ndarray, profile: NetworkProfile) -> 
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 op_types_to_quantize=_IN_INT8,
+                nodes_to_exclude=list(in_float),
             )
         finally:
             logging.root.setLevel(level)
-        return _compacted(onnx.load(target))
+        return _compacted(_without_zeros(onnx.load(target)))
+
+
+def _without_zeros(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same model with sparse weights packed; ONNX Runtime unpacks them before it fuses."""
+    graph, streams, dense = model.graph, WeightStreams(), []
+    for tensor in graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        is_weight = values.dtype == np.int8 and values.ndim > 1
+        weights = StoredWeights(coding=Coding.INT8, values=values)
+        if is_weight and (weights := without_zeros(weights)).is_sparse:
+            streams.take(weights, tensor.name)
+        else:
+            dense.append(tensor)
+    if not streams:
+        return model
+    names = {n for node in graph.node for n in (*node.input, *node.output)}
+    opset = next(o.version for o in model.opset_import if not o.domain)
+    nodes = OnnxNodes(opset=opset, taken=names | {t.name for t in graph.initializer})
+    streams.write(nodes)
+    nodes.nodes += graph.node
+    graph.ClearField("node")
+    graph.node.extend(nodes.nodes)
+    graph.ClearField("initializer")
+    graph.initializer.extend([*dense, *nodes.initializers])
+    return model
 
 
 def _compacted(model: onnx.ModelProto) -> bytes:

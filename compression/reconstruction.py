@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx, nn
 
+from compression.layer_paths import pool_behind
 from compression.least_squares import (
     Unsolvable,
     fitted_weights,
@@ -21,8 +22,10 @@ from compression.least_squares import (
     output_positions,
     output_rows,
 )
+from compression.pooled_outputs import pooled_outputs
 from compression.prefix_cache import PrefixCache
-from compression.surgery import FITS, INHERITED, Fits, Inherited, layer_of
+from compression.sparsity import mask_of, set_weight
+from compression.surgery import FITS, INHERITED, SHIFTED, Fits, Inherited, layer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,6 +38,9 @@ _LEAST_ROWS = 8192
 _MOST_ROWS = 16_384
 _MOST_VALUES = 8_000_000
 """Rows times columns of one regression: 64 MB in float64."""
+
+_ROWS_A_WEIGHT = 2
+"""Rows for each weight of an output below which a fit repeats the samples instead of learning."""
 
 _Linear = nn.Linear | nn.Conv1d | nn.Conv2d
 
@@ -73,6 +79,8 @@ class Reference:
 
     prefix: PrefixCache
     targets: Mapping[str, Target]
+    pooled: Mapping[str, Target]
+    """Of convolutions whose pool can go: what they have to put out without it."""
     rows: _LatestRows = field(default_factory=_LatestRows)
 
 
@@ -84,10 +92,10 @@ def reference_of(original: Network, x: np.ndarray) -> Reference:
         x: Calibration samples, float32, ``[samples, *input_shape]``; 256 to 512 are enough.
     """
     samples = torch.from_numpy(x)
-    recorder = _Recorder(original.module, len(samples))
+    recorder = _Recorder(original, len(samples))
     with torch.inference_mode():
         recorder.run(samples)
-    return Reference(PrefixCache(original.module, samples), recorder.targets)
+    return Reference(PrefixCache(original.module, samples), recorder.targets, recorder.pooled)
 
 
 def reconstruct(network: Network, original: Network, x: np.ndarray) -> Network:
@@ -105,16 +113,25 @@ def fitted(network: Network, reference: Reference, *, owned: bool = False) -> Ne
 
 
 class _Recorder(fx.Interpreter):
-    def __init__(self, module: fx.GraphModule, samples: int) -> None:
-        super().__init__(module, garbage_collect_values=True)
+    def __init__(self, network: Network, samples: int) -> None:
+        super().__init__(network.module, garbage_collect_values=True)
         self._samples = samples
+        paths = {row.name: pool_behind(row, network.profile) for row in network.profile.layers}
+        self._paths = {name: path for name, path in paths.items() if path}
         self.targets: dict[str, Target] = {}
+        self.pooled: dict[str, Target] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         layer = layer_of(self.module, n) if n.op == "call_module" else None
         if isinstance(layer, _Linear):
             self.targets[n.name] = _target(layer, result, self._samples)
+            if n.name in self._paths:
+                *between, pool = (
+                    self.module.get_submodule(row.name) for row in self._paths[n.name]
+                )
+                outputs = pooled_outputs(result, between, pool)
+                self.pooled[n.name] = _target(layer, outputs, self._samples)
         return result
 
 
@@ -161,13 +178,17 @@ class _Fitter(fx.Interpreter):
         super().__init__(module, garbage_collect_values=True)
         self._reference = reference
         self._outputs = outputs
-        self._layer_at = {output.node: layer for layer, output in outputs.items()}
+        self._layer_at = {
+            output.node: layer
+            for layer, output in outputs.items()
+            if layer in reference.targets
+        }
         self._drifted: set[fx.Node] = set()
         self.notes: list[str] = []
 
     def run_node(self, n: fx.Node) -> Any:
         layer = layer_of(self.module, n) if n.op == "call_module" else None
-        drifted = any(source in self._drifted for source in n.all_input_nodes)
+        drifted = SHIFTED in n.meta or any(s in self._drifted for s in n.all_input_nodes)
         outputs: Tensor | None = None
         if isinstance(layer, _Linear):
             x = self.env[n.all_input_nodes[0]]
@@ -186,22 +207,24 @@ class _Fitter(fx.Interpreter):
         if INHERITED in node.meta:
             with self._keeping_inherited(node):
                 self._split_again(node, layer, x, drifted=drifted)
-            return True, None
-        fits = self._fits(node, layer)
+            if FITS not in node.meta:
+                return True, None
+        fits, thinned = self._fits(node, layer), mask_of(layer) is not None
         if fits is None:
-            return drifted, None
-        target = self._reference.targets[fits.layer]
+            return drifted or thinned, None
+        target = self._target(fits.layer)
         channels = self._channels(fits)
         narrowed = layer.weight[0].numel() != target.inputs
         mixing = isinstance(layer, nn.Linear) or layer.groups == 1
+        shifted = SHIFTED in node.meta and len(target.rows) >= _ROWS_A_WEIGHT * target.inputs
         outputs = None
-        if mixing and (FITS in node.meta or narrowed):
+        if FITS in node.meta or (mixing and (narrowed or thinned or shifted)):
             with self._keeping_inherited(node):
                 _fit_weights(layer, x, target, channels)
-        elif drifted:
+        elif drifted or thinned:
             with self._keeping_inherited(node):
                 outputs = _match_spread(layer, x, target, channels)
-        return drifted or narrowed or FITS in node.meta, outputs
+        return drifted or narrowed or thinned or FITS in node.meta, outputs
 
     @contextmanager
     def _keeping_inherited(self, node: fx.Node) -> Iterator[None]:
@@ -223,6 +246,11 @@ class _Fitter(fx.Interpreter):
             return None
         return Fits(name, 0, len(layer.weight))
 
+    def _target(self, layer: str) -> Target:
+        """What is wanted of an original layer now."""
+        pooled = self._outputs[layer].pooled
+        return self._reference.pooled[layer] if pooled else self._reference.targets[layer]
+
     def _channels(self, fits: Fits) -> Tensor:
         """Which outputs of the original layer the node computes."""
         kept = self._outputs[fits.layer].kept
@@ -234,8 +262,9 @@ class _Fitter(fx.Interpreter):
         """Splits the old layer's weights by data; what it read has drifted: fits them first."""
         inherited: Inherited = node.meta[INHERITED]
         nodes = {n.name: n for n in node.graph.nodes}
-        original = nodes[inherited.partners[-1]].meta[FITS].layer
-        target = self._reference.targets[original]
+        last = nodes[(node.name, *inherited.partners)[-1]]
+        original = last.meta[FITS].layer
+        target = self._target(original)
         weight, rows = (
             inherited.old.weight.detach(),
             self._reference.rows.of(inherited.old, x, target.positions),
@@ -244,27 +273,39 @@ class _Fitter(fx.Interpreter):
             raise Unsolvable("what the layer reads is not finite")
         if drifted:
             wanted = target.rows[:, self._channels(Fits(original, 0, len(weight)))]
-            goal, _ = fitted_weights(rows, wanted, weight.flatten(1))
+            mask = mask_of(inherited.old)
+            support = None if mask is None else mask.flatten(1)
+            goal, _ = fitted_weights(rows, wanted, weight.flatten(1), support=support)
             weight = goal.reshape(weight.shape)
         first, *rest = inherited.split(weight, rows)
         if not all(bool(part.isfinite().all()) for part in (first, *rest)):
             raise Unsolvable("a factor holds values that are not finite")
-        layer.weight.data.copy_(first)
+        set_weight(layer, first)
+        if inherited.bias is not None and layer.bias is not None:
+            layer.bias.data.copy_(inherited.bias(first, rows))
         for name, values in zip(inherited.partners, rest, strict=True):
             partner = self.module.get_submodule(name)
-            if isinstance(partner, _Linear):
-                partner.weight.data.copy_(values)
+            set_weight(partner, values)
 
 
 def _fit_weights(layer: _Linear, x: Tensor, target: Target, channels: Tensor) -> None:
+    """Least squares; the groups of a grouped convolution one by one."""
     rows = layer_rows(layer, x, target.positions)
-    start = layer.weight.flatten(1)
-    weight, bias = fitted_weights(
-        rows, target.rows[:, channels], start, with_bias=layer.bias is not None
-    )
-    layer.weight.data.copy_(weight.reshape(layer.weight.shape))
-    if layer.bias is not None:
-        layer.bias.data.copy_(bias)
+    groups = 1 if isinstance(layer, nn.Linear) else layer.groups
+    inputs, outputs = rows.shape[1] // groups, len(layer.weight) // groups
+    mask = mask_of(layer)
+    for group in range(groups):
+        part = slice(group * outputs, (group + 1) * outputs)
+        weight, bias = fitted_weights(
+            rows[:, group * inputs : (group + 1) * inputs],
+            target.rows[:, channels[part]],
+            layer.weight[part].flatten(1),
+            with_bias=layer.bias is not None,
+            support=None if mask is None else mask[part].flatten(1),
+        )
+        layer.weight.data[part] = weight.reshape(layer.weight[part].shape).float()
+        if layer.bias is not None:
+            layer.bias.data[part] = bias.float()
 
 
 def _match_spread(layer: _Linear, x: Tensor, target: Target, channels: Tensor) -> Tensor:

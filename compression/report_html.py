@@ -6,8 +6,17 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compression.report_numbers import digits, percent, points, ratio, size
-from compression.report_sections import bars, charts, comparison, facts, flips, recipe, section
+from compression.report_numbers import accuracy_words, digits, percent, points, ratio, size
+from compression.report_sections import (
+    bars,
+    charts,
+    code,
+    comparison,
+    facts,
+    flips,
+    recipe,
+    section,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +31,11 @@ _VERDICTS = {
     "cancelled": ("warn", "Cancelled, best so far"),
     "failed": ("bad", "Failed"),
 }
+_EXAMPLES = {
+    "accuracy": "test examples",
+    "agreement": "unlabelled inputs",
+    "agreement_on_synthetic_inputs": "synthetic inputs",
+}
 _LIMITS: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "max_accuracy_drop": ("accuracy lost", lambda v: f"{digits(v, 3)} points"),
     "max_latency_ms": ("latency", lambda v: f"{digits(v, 3)} ms"),
@@ -30,18 +44,17 @@ _LIMITS: Mapping[str, tuple[str, Callable[[float], str]]] = {
 }
 
 
-def report_html(report: Report, snippet: str) -> str:
-    """The page for a report that its schema accepts; ``snippet`` shows how to load the model."""
+def report_html(report: Report) -> str:
+    """The page for a report that its schema accepts."""
     title = f"{report.get('model_name', 'Model')} for {report.get('target_title', report['target'])}"
     sections = [
         _head(report, title),
         _headline(report),
         section("Measured and predicted", comparison(report) + bars(report)),
         charts(report),
-        flips(report),
         recipe(report),
-        section("Load it in three lines", f"<pre><code>{escape(snippet)}</code></pre>"),
-        section("How this was measured", facts(report)),
+        f'<div class="sheet">{flips(report)}{section("How this was measured", facts(report))}</div>',
+        code(report),
     ]
     style = _STYLE.read_text(encoding="utf-8")
     return (
@@ -56,7 +69,7 @@ def _head(report: Report, title: str) -> str:
     tone, words = _VERDICTS[report["status"]]
     if report["status"] == "met" and not report.get("limits"):
         words = "Done"
-    kind = "test examples" if report["result"]["accuracy_kind"] == "accuracy" else "inputs"
+    kind = _EXAMPLES[report["result"]["accuracy_kind"]]
     data = f" of {report['data_name']}" if report.get("data_name") else ""
     line = f"{report['result']['n_test']:,} {kind}{data} · {report.get('created', '')[:10]}"
     notes = [_limit_sentence(limit) for limit in report.get("limits", []) if not limit["met"]]
@@ -80,9 +93,7 @@ def _limit_sentence(limit: Mapping[str, Any]) -> str:
 
 def _headline(report: Report) -> str:
     ratios, result = report["ratios"], report["result"]
-    kind = (
-        "accuracy" if result["accuracy_kind"] == "accuracy" else "agreement with the original"
-    )
+    kind = accuracy_words(result)
     energy = ratio(ratios["target_energy"], "less", "more")
     cells = (
         (percent(result["accuracy"]), f"{kind}, {points(-report['accuracy_drop_points'])}"),

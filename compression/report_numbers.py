@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
@@ -48,6 +52,12 @@ def points(change: float) -> str:
     """A signed change in percentage points."""
     text = f"{change:+.2f}"
     return f"{'0.00' if float(text) == 0 else text.replace('-', '−')} points"
+
+
+def accuracy_words(result: Mapping[str, Any]) -> str:
+    """What the ``accuracy`` of a report's side is: of the labels, or agreement, and on what."""
+    words: str = result.get("accuracy_words") or result["accuracy_kind"].replace("_", " ")
+    return words.replace("agreement", "agreement with the original", 1)
 
 
 def ratio(value: float, gain: str, loss: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compression.report_charts import class_changes, layer_bars, ratio_bars
 from compression.report_numbers import (
+    accuracy_words,
     count,
     digits,
     measured,
@@ -52,12 +53,14 @@ def comparison(report: Report) -> str:
 def _accuracy_row(report: Report) -> Row:
     before, after = report["baseline"], report["result"]
     low, high = after["accuracy_ci"]
+    error = report.get("relative_error")
+    relative = f", relative error {percent(error)}" if error is not None else ""
     return (
-        after["accuracy_kind"].capitalize(),
+        accuracy_words(after).capitalize(),
         percent(before["accuracy"]),
         percent(after["accuracy"]),
         points(-report["accuracy_drop_points"]),
-        f"measured, 95 % interval {percent(low)} to {percent(high)}",
+        f"measured, 95 % interval {percent(low)} to {percent(high)}{relative}",
     )
 
 
@@ -106,7 +109,7 @@ def bars(report: Report) -> str:
         share = 1 / max(ratios[key], 1e-9)
         rows.append((title, share, f"{digits(100 * share, 2)} % left", is_measured))
     note = '<p class="muted">What is left of the original. Solid: measured or counted. Hatched: predicted.</p>'
-    return f'<div style="margin-top:16px">{ratio_bars(rows)}</div>{note}'
+    return f'<div class="bars">{ratio_bars(rows)}</div>{note}'
 
 
 def charts(report: Report) -> str:
@@ -144,8 +147,8 @@ def flips(report: Report) -> str:
         for flip in flipped["examples"][:_MOST_FLIPS]
     ]
     title = f"Answers that flipped: {flipped['gained']:,} fixed, {flipped['lost']:,} broken"
-    head = ("Row of the data", "Truth", "Answer", "Confidence", "")
-    return section(title, _table(head, rows, numeric=(0,)))
+    head = ("Data row", "Truth", "Answer", "Confidence", "")
+    return section(title, _table(head, rows, css="tight"))
 
 
 def recipe(report: Report) -> str:
@@ -160,7 +163,7 @@ def recipe(report: Report) -> str:
         for step in report["recipe"]
     ]
     body = (
-        _table(("Layer", "Technique", "Level", "Why"), rows)
+        _table(("Layer", "Technique", "Level", "Why"), rows, css="steps")
         if rows
         else "<p>Nothing was changed: no technique paid within these limits.</p>"
     )
@@ -171,6 +174,16 @@ def recipe(report: Report) -> str:
     if skipped:
         body += f'<p class="muted">Not applied: {escape("; ".join(skipped))}.</p>'
     return section("Recipe", body)
+
+
+def code(report: Report) -> str:
+    """How to run the model; paper shows none of it, for nobody types it from there."""
+    blocks = "".join(
+        f"<details{' open' if i == 0 else ''}><summary>{escape(snippet['title'])}</summary>"
+        f"<pre><code>{escape(snippet['code'])}</code></pre></details>"
+        for i, snippet in enumerate(report.get("snippets", []))
+    )
+    return f'<div class="screen">{section("Run it", blocks)}</div>' if blocks else ""
 
 
 def facts(report: Report) -> str:
@@ -199,11 +212,24 @@ def facts(report: Report) -> str:
             for a in report["artifacts"]
             if a["format"] == "onnx"
         ),
+        *_other_formats(report),
     ]
     items = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts if text
     )
     return f"<dl>{items}</dl>"
+
+
+def _other_formats(report: Report) -> list[tuple[str, str]]:
+    """Which runtime ran which files, and how far its answers were off."""
+    runs: dict[str, list[str]] = {}
+    for row in report["artifacts"]:
+        if row.get("runtime"):
+            off = f"{row['difference']:.0e} of the largest output"
+            runs.setdefault(f"ran in {row['runtime']}, differs by {off}", []).append(
+                row["path"]
+            )
+    return [("Also as", f"{', '.join(paths)}: {words}") for words, paths in runs.items()]
 
 
 def _listed(*texts: str | None) -> str:
@@ -216,7 +242,10 @@ def section(title: str, body: str) -> str:
 
 
 def _table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[int] = ()
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    numeric: Sequence[int] = (),
+    css: str = "",
 ) -> str:
     def cells(tag: str, values: Sequence[str]) -> str:
         return "".join(
@@ -226,6 +255,6 @@ def _table(
 
     body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     return (
-        f'<div class="scroll"><table><thead><tr>{cells("th", head)}</tr></thead>'
+        f'<div class="scroll {css}"><table><thead><tr>{cells("th", head)}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )

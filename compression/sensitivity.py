@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from compression.outputs import form_of, log_softmax
 from compression.prefix_cache import MOST_BYTES, PrefixCache
 from compression.surgery import layer_of
 
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 
 
 def logits(network: Network, x: np.ndarray, batch: int = 256) -> np.ndarray:
-    """What the network says before any softmax, float32 ``[samples, classes]``.
+    """What the network says before any softmax, float32 ``[samples * positions, channels]``.
 
-    A network that ends in a softmax gives the logarithm of it, which is a logit as good as any.
+    A network that ends in a softmax gives the logarithm of it, which is a logit as good as any. One that
+    gives values gives these; what the rows are says ``outputs.OutputForm``.
 
     Args:
-        network: One that classifies.
+        network: Any network.
         x: Samples, float32, ``[samples, *input_shape]``.
         batch: Samples at a time.
     """
@@ -60,13 +62,13 @@ class SharedLogits:
 
 def kl_divergence(original_logits: np.ndarray, changed_logits: np.ndarray) -> float:
     """Mean over the samples of KL(original || changed), in nats."""
-    p, q = _log_softmax(original_logits), _log_softmax(changed_logits)
+    p, q = log_softmax(original_logits), log_softmax(changed_logits)
     return float((np.exp(p) * (p - q)).sum(1).mean())
 
 
 def kl_to_original(network: Network, original_logits: np.ndarray, x: np.ndarray) -> float:
     """How far the network's answers on ``x`` are from the original's, in nats."""
-    return kl_divergence(original_logits, logits(network, x))
+    return form_of(network.profile).divergence(original_logits, logits(network, x))
 
 
 def ends_in_softmax(network: Network) -> bool:
@@ -80,12 +82,6 @@ def _batches(x: np.ndarray, size: int) -> list[Tensor]:
 
 
 def _joined(network: Network, outputs: list[Tensor]) -> np.ndarray:
-    joined = torch.cat(outputs).flatten(1)
-    found = joined.clamp_min(1e-12).log() if ends_in_softmax(network) else joined
-    return np.asarray(found.numpy())
-
-
-def _log_softmax(values: np.ndarray) -> np.ndarray:
-    shifted = values.astype(np.float64) - values.max(1, keepdims=True)
-    result: np.ndarray = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    return result
+    form, is_softmax = form_of(network.profile), ends_in_softmax(network)
+    found = [y.clamp_min(1e-12).log() if is_softmax else y for y in outputs]
+    return np.concatenate([form.rows(y.numpy()) for y in found])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, fx, nn
@@ -13,6 +14,7 @@ from compression.channel_rules import constant_entries
 from compression.constant_modules import ConstantOperand
 from compression.graph import LayerOutput, Network, profiled
 from compression.shape_modules import Expanded, Reshape
+from compression.sparsity import narrow_mask, thin_out
 from compression.types import LayerKind, LayerProfile, NetworkProfile
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from compression.op_costs import ConvGeometry
     from compression.types import Shape
 
+_WEIGHTED = nn.Linear | nn.Conv1d | nn.Conv2d
 _Layer = TypeVar("_Layer", bound=nn.Module)
 
 FITS = "fits"
@@ -28,6 +31,9 @@ FITS = "fits"
 
 STANDS_FOR = "stands_for"
 """Key of ``node.meta``: name of the layer, as it was before any technique, that the node is part of."""
+
+SHIFTED = "shifted"
+"""Key of ``node.meta``: what the node reads, or has to put out, is no longer what it was at first."""
 
 INHERITED = "inherited"
 """Key of ``node.meta``: how its weights and its partners' came about (``Inherited``)."""
@@ -51,12 +57,14 @@ class Inherited:
 
     ``split`` takes weights of the ``old`` layer and what it sees (``None``: no data) and returns
     the weights of the first new layer and of its ``partners``, the nodes behind it, the last of
-    which fits outputs of the old layer.
+    which fits outputs of the old layer. Without partners the layer itself is that one. ``bias``
+    makes the bias of the first, from its weights and what it sees, where it has one.
     """
 
     old: nn.Linear | nn.Conv1d | nn.Conv2d
     split: Split
     partners: tuple[str, ...]
+    bias: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 class Surgeon:
@@ -88,19 +96,25 @@ class Surgeon:
                 "call_module", name, (source or self.old.all_input_nodes[0],), {}, name=name
             )
         node.meta[STANDS_FOR] = self.old.meta.get(STANDS_FOR, self.old.name)
+        if SHIFTED in self.old.meta:
+            node.meta[SHIFTED] = True
         return node
 
-    def replace_by_chain(self, stages: Mapping[str, ConvGeometry], split: Split) -> Network:
+    def replace_by_chain(
+        self, stages: Mapping[str, ConvGeometry], split: Split, *, sparse: bool = False
+    ) -> Network:
         """The network in which convolutions one behind the other stand for the convolution.
 
         ``split`` makes their weights from the old ones; the last has the bias and is fitted to what
-        the old layer put out.
+        the old layer put out. Where the last is ``sparse``, what is zero in it stays zero.
         """
         old, last = self.convolution, len(stages) - 1
         nodes: list[fx.Node] = []
         weights = split(old.weight.detach(), None)
         for i, ((name, stage), weight) in enumerate(zip(stages.items(), weights, strict=True)):
             layer = convolution(stage, weight, old.bias if i == last else None)
+            if sparse and i == last:
+                thin_out(layer, weight != 0)
             nodes.append(self.insert(f"{self.old.name}_{name}", layer, *nodes[-1:]))
         partners = tuple(node.name for node in nodes[1:])
         nodes[0].meta[INHERITED] = Inherited(old, split, partners)
@@ -119,6 +133,16 @@ class Surgeon:
         original = original_layer(self.network, self.old.name)
         if original is not None:
             node.meta[FITS] = Fits(original, start, stop)
+
+    def fit_behind(self) -> None:
+        """Notes on all up to the nearest layers with weights that what they read will change."""
+        open_ = list(self.old.users)
+        while open_:
+            node = open_.pop()
+            layer = layer_of(self.module, node)
+            if SHIFTED not in node.meta and not isinstance(layer, _WEIGHTED):
+                open_ += node.users
+            node.meta[SHIFTED] = True
 
     def replace_by(self, new: fx.Node) -> Network:
         """The network in which the new node stands for the old; what nobody reads is gone."""
@@ -189,6 +213,47 @@ def node_of(module: fx.GraphModule, name: str) -> fx.Node:
 def layer_of(module: nn.Module, node: fx.Node) -> nn.Module | None:
     """The module that a node calls, if it calls one."""
     return module.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def weights_of(network: Network, layer: str) -> Tensor:
+    """The weights of a convolution or dense layer, ``[outputs, inputs, *kernel]``."""
+    found = layer_of(network.module, node_of(network.module, layer))
+    if not isinstance(found, nn.Linear | nn.Conv1d | nn.Conv2d):
+        raise TypeError(type(found).__name__)
+    return found.weight.detach()
+
+
+def thinned(network: Network, layer: str, mask: Tensor, choose: Split | None = None) -> Network:
+    """The network in which the weights of a layer outside the mask are zero, and stay zero.
+
+    What a split made of weights that are thinned now is not split again: zeros would be lost.
+
+    Args:
+        network: Any network; it stays as it was.
+        layer: Name of a convolution or dense layer.
+        mask: Shaped like its weights, ``True`` where they stay.
+        choose: Makes the thinned weights anew from data, for reconstruction (see ``Inherited``).
+    """
+    module = network.copied_module()
+    at = node_of(module, layer)
+    changed = module.get_submodule(str(at.target))
+    for node in module.graph.nodes:
+        inherited: Inherited | None = node.meta.get(INHERITED)
+        if inherited is not None and layer in (node.name, *inherited.partners):
+            del node.meta[INHERITED]
+    original = original_layer(network, layer)
+    if choose is not None and original is not None and _mixes_all(changed):
+        at.meta.setdefault(FITS, Fits(original, 0, len(mask)))
+        at.meta[INHERITED] = Inherited(copy.deepcopy(changed), choose, ())
+    thin_out(changed, mask)
+    return replace(network, module=module)
+
+
+def _mixes_all(layer: nn.Module) -> TypeGuard[nn.Linear | nn.Conv1d | nn.Conv2d]:
+    """Whether each output of a layer depends on all inputs."""
+    if isinstance(layer, nn.Conv1d | nn.Conv2d):
+        return layer.groups == 1
+    return isinstance(layer, nn.Linear)
 
 
 def parts_of(network: Network, layer: str) -> tuple[str, ...]:
@@ -284,6 +349,7 @@ def _spread(channels: Tensor, multiplier: int) -> Tensor:
 
 def _narrow_inputs(layer: nn.Module, features: Tensor) -> None:
     layer.weight = _part(layer.weight, features, 1)
+    narrow_mask(layer, features, 1)
     if isinstance(layer, nn.Linear):
         layer.in_features = len(features)
     else:
@@ -292,6 +358,7 @@ def _narrow_inputs(layer: nn.Module, features: Tensor) -> None:
 
 def _narrow_outputs(layer: nn.Module, kept: Tensor) -> None:
     layer.weight = _part(layer.weight, kept, 0)
+    narrow_mask(layer, kept, 0)
     if layer.bias is not None:
         layer.bias = _part(layer.bias, kept, 0)
     if isinstance(layer, nn.Linear):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from compression.errors import TechniqueRefusedError
-from compression.op_costs import totals
+from compression.op_costs import stored_weights, totals
 from compression.types import (
     Applicability,
     LayerKind,
@@ -22,6 +22,7 @@ from compression.types import (
     OpSpec,
     Params,
     ParamValue,
+    Precision,
 )
 
 if TYPE_CHECKING:
@@ -87,14 +88,17 @@ class Parameter:
 class Technique(ABC):
     """One way to make a layer (a channel group, the head, the whole network) smaller.
 
-    A technique never changes the network it is given, draws no random numbers, and refuses with a
-    sentence for the user where it cannot help. Weights are inherited in closed form; fitting them to
+    A technique never changes the network it is given, draws random numbers only from a seed that the
+    layer's name fixes, and refuses with a sentence for the user where it cannot help. Weights are inherited in closed form; fitting them to
     data is the business of ``compression.reconstruction``.
 
     Attributes:
         letter: One or two letters for the tile in the recipe strip.
         token: Name of the colour in ``tokens.css``.
         paper: Where the method comes from, and where we differ.
+        note: What a person should know before choosing it; empty for most.
+        precedes_others: Whether other techniques of scope ``STRUCTURE`` may treat the same layer after
+            this one.
     """
 
     title: ClassVar[str]
@@ -103,6 +107,8 @@ class Technique(ABC):
     paper: ClassVar[str]
     scope: ClassVar[Scope]
     parameters: ClassVar[tuple[Parameter, ...]] = ()
+    note: ClassVar[str] = ""
+    precedes_others: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -131,9 +137,22 @@ class Technique(ABC):
         found: dict[object, Params] = {}
         for params in self.levels():
             if not self.refusal(layer, network, params):
-                key = params if self.scope is Scope.NETWORK else self.cost(layer, params)
+                whole = self.scope is Scope.NETWORK
+                key = params if whole else self.cost(self.treated(layer, network), params)
                 found.setdefault(repr(key), params)
         return tuple(found.values())
+
+    def treated(self, layer: LayerProfile, network: NetworkProfile) -> LayerProfile:
+        """The row as ``cost`` wants to see it, and as a technique upon this one would find it.
+
+        ``layer`` may be ``resized``, then it is not in the network.
+        """
+        del network
+        return layer
+
+    def precision(self, params: Params) -> Precision:
+        """How the whole network is stored and computed afterwards; for scope ``NETWORK`` alone."""
+        raise NotImplementedError(self.name, params)
 
     def removes(self, layer: LayerProfile, network: NetworkProfile) -> tuple[str, ...]:
         """Names of the *other* rows of the layer table that are gone when this layer is treated."""
@@ -146,9 +165,14 @@ class Technique(ABC):
         return op
 
     def saves(self, layer: LayerProfile, params: Params) -> bool:
-        """Whether what replaces the layer has fewer weights and fewer multiply-adds."""
-        macs, weights = totals(self.cost(layer, params))
-        return weights < layer.params and macs < layer.macs
+        """Whether what replaces the layer stores fewer weights and does fewer multiply-adds.
+
+        Stored are the weights that are not zero. Where some are zero, more multiply-adds are allowed,
+        since bytes are then what is to be saved; time is predicted from all of them as ever.
+        """
+        ops = self.cost(layer, params)
+        is_sparse = any(op.density < 1.0 for op in ops)
+        return stored_weights(ops) < layer.params and (is_sparse or totals(ops)[0] < layer.macs)
 
     def check(self, network: Network, layer: str, params: Params) -> LayerProfile:
         """The profile of the layer, once the technique is known to be able to treat it.
@@ -182,9 +206,9 @@ class Technique(ABC):
     def cost(self, layer: LayerProfile, params: Params) -> tuple[OpSpec, ...]:
         """The operations that stand where the layer stood, at batch 1.
 
-        ``layer`` may be ``resized``: the cost follows its input and output channels. For a technique
-        of scope ``WIDTH`` it is the layer itself with fewer output channels; one of scope ``HEAD``
-        takes the layer resized to as many output channels as the network has outputs.
+        ``layer`` is one that ``treated`` gave, and may be ``resized``: the cost follows its input and
+        output channels. For a technique of scope ``WIDTH`` it is the layer itself with fewer output
+        channels.
         """
 
 

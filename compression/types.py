@@ -86,7 +86,8 @@ class LayerProfile:
     holds several (a concat, and norms and activations behind one). A convolution's ``kernel`` is
     1-D or 2-D. For a dense layer behind a flatten, ``in_multiplier`` is the number of
     features that one input channel stands for (spatial size); otherwise 1. ``in_axis`` and
-    ``out_axis`` say where the channels lie in the shapes (0, but last in transformers). ``untouched``
+    ``out_axis`` say where the channels lie in the shapes (0, but last in transformers). ``reads`` names
+    the layers that it takes its inputs from, in order (the network's input by its own name). ``untouched``
     is the reason why no technique looks at a layer that does hold weights or cost time; empty
     otherwise.
     """
@@ -110,6 +111,7 @@ class LayerProfile:
     out_group: int = -1
     in_axis: int = 0
     out_axis: int = 0
+    reads: tuple[str, ...] = ()
     untouched: str = ""
 
     def resized(self, *, in_channels: int, out_channels: int) -> LayerProfile:

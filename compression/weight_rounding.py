@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, fx, nn
 
-from compression.onnx_writer import pays_in_int8, rounded_to_int8
 from compression.surgery import layer_of
 from compression.types import Precision
+from compression.weight_storage import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,15 +36,10 @@ def stored_values(weight: Tensor, precision: Precision) -> Tensor:
         weight: Of one convolution or dense layer, ``[outputs, ...]``, float32.
         precision: Of the network; nothing changes for one that rounds no weights.
     """
-    if precision is Precision.FP16_WEIGHTS:
-        return weight.detach().half().float()
-    values = weight.detach().cpu().numpy()
-    if precision is Precision.INT8 or (
-        precision is Precision.INT8_WEIGHTS and pays_in_int8(values)
-    ):
-        stored, scales = rounded_to_int8(values)
-        return torch.from_numpy(stored * scales).to(weight.device)
-    return weight.detach()
+    if precision is Precision.FP32:
+        return weight.detach()
+    values = rounded(weight.detach().cpu().numpy(), precision)
+    return torch.from_numpy(values).to(weight.device)
 
 
 def rounded_weights(module: nn.Module, precision: Precision) -> Mapping[str, Tensor]:

@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from compression.types import (
-    NETWORK,
-    Params,
-    ParamValue,
-    Precision,
-    Recipe,
-    RecipeStep,
-)
+from compression.types import NETWORK, Params, ParamValue, Recipe, RecipeStep
 from selector.errors import BadRequestError
-from selector.tables import GLOBAL_POOLING, PRECISIONS, WIDTH_STEPS, BoolArray, IntArray
+from selector.removal import Removals
+from selector.tables import WIDTH_STEPS, BoolArray, IntArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,41 +19,48 @@ if TYPE_CHECKING:
     from selector.tables import StudyTables
 
 PRUNING = "filter_pruning"
-INT8 = "int8"
-_MODES = {Precision.INT8_WEIGHTS: "weights", Precision.INT8: "full"}
 
 
 class Action(NamedTuple):
-    """One choice: a width step of the layer's group, a structure of the layer, a precision."""
+    """One choice: a width step of the layer's group, a structure, a thinning, a precision."""
 
     width: int = 0
     structure: int = 0
+    thinning: int = 0
     precision: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A layer (or ``*``, then ``row`` is -1) and the choices it has; the first changes nothing."""
+    """A layer (or ``*``, then ``row`` is -1) and the choices it has; the first changes nothing.
+
+    How a layer is built (width and structure) and how its weights are thinned are two decisions.
+    """
 
     layer: str
     row: int
     actions: tuple[Action, ...]
+
+    @property
+    def thins(self) -> bool:
+        """Whether it is about the weights alone."""
+        return self.actions[-1].thinning > 0
 
 
 class ActionSpace:
     """Every decision of a network, in topological order, the precision of the whole last.
 
     A configuration is one action index a decision: an integer array ``[..., D]``; all zeros is the
-    network as it came. ``D`` decisions, ``A`` actions (padded, see ``mask``).
+    network as it came. ``D`` decisions, ``A`` actions (padded, see ``mask``), ``L`` rows.
 
     Attributes:
         decisions: the decisions.
         counts: ``[D]`` how many actions each has.
         mask: ``[D, A]`` which actions there are.
-        widths: ``[D, A]`` width step of each action; likewise ``structures`` and ``precisions``.
-        head: decision where global pooling may replace the head, -1 for none.
-        pools: ``[A]`` which actions of that decision do so.
-        vanishing: ``[D]`` decisions about layers that are gone when the head is pooled.
+        widths: ``[D, A]`` width step of each action; likewise ``structures``, ``thinnings`` and
+            ``precisions``.
+        rows: ``[D]`` the row that each is about, -1 for the whole network.
+        removals: which choices take which rows out.
     """
 
     def __init__(self, tables: StudyTables) -> None:
@@ -68,19 +69,13 @@ class ActionSpace:
         self.counts: IntArray = np.array([len(x.actions) for x in self.decisions])
         shape = (len(self.decisions), int(self.counts.max()))
         self.mask: BoolArray = np.zeros(shape, dtype=np.bool_)
-        self.widths: IntArray = np.zeros(shape, dtype=np.int64)
-        self.structures: IntArray = np.zeros(shape, dtype=np.int64)
-        self.precisions: IntArray = np.zeros(shape, dtype=np.int64)
+        axes: IntArray = np.zeros((len(Action._fields), *shape), dtype=np.int64)
         for d, decision in enumerate(self.decisions):
-            count = len(decision.actions)
-            self.mask[d, :count] = True
-            self.widths[d, :count] = [action.width for action in decision.actions]
-            self.structures[d, :count] = [action.structure for action in decision.actions]
-            self.precisions[d, :count] = [action.precision for action in decision.actions]
+            self.mask[d, : len(decision.actions)] = True
+            axes[:, d, : len(decision.actions)] = np.array(decision.actions).T
+        self.widths, self.structures, self.thinnings, self.precisions = axes
         self.rows: IntArray = np.array([decision.row for decision in self.decisions])
-        later = tables.head_rows & (np.arange(len(tables.layers)) != tables.head_row)
-        self.vanishing: BoolArray = (self.rows >= 0) & later[self.rows]
-        self.head, self.pools = self._head()
+        self.removals = Removals.of(tables.removes, self.rows, self.structures)
 
     @property
     def n_decisions(self) -> int:
@@ -91,23 +86,15 @@ class ActionSpace:
         """``[count, D]`` copies of the configuration that changes nothing."""
         return np.zeros((count, self.n_decisions), dtype=np.int64)
 
-    def pooled(self, configs: IntArray) -> BoolArray:
-        """``[...]`` whether a configuration replaces the head by global pooling."""
-        if self.head < 0:
-            return np.zeros(configs.shape[:-1], dtype=np.bool_)
-        return np.asarray(self.pools[configs[..., self.head]])
-
     def canonical(self, configs: IntArray) -> IntArray:
         """The same recipes with nothing said about layers that are gone."""
-        gone = self.pooled(configs)[..., None] & self.vanishing
-        return np.asarray(np.where(gone, 0, configs))
+        return self.removals.silenced(configs)
 
     def legal(self, configs: IntArray, decision: int, mask: BoolArray) -> BoolArray:
         """``[B, A']`` which of its actions may follow at a decision, given ``configs [B, D]``."""
         own = mask[decision, : self.counts[decision]]
         allowed = np.broadcast_to(own, (len(configs), len(own))).copy()
-        if self.vanishing[decision]:
-            allowed[self.pooled(configs), 1:] = False
+        allowed[self.removals.is_gone(configs, decision), 1:] = False
         return allowed
 
     def is_legal(self, configs: IntArray, mask: BoolArray) -> BoolArray:
@@ -117,13 +104,14 @@ class ActionSpace:
 
     def count(self, mask: BoolArray) -> int:
         """How many distinct recipes a mask allows."""
-        return sum(
-            math.prod(len(choices) for choices in branch) for branch in self._branches(mask)
+        return math.prod(
+            sum(math.prod(len(choices) for choices in branch.values()) for branch in part)
+            for part in self.removals.branches(mask)
         )
 
     def enumerate(self, mask: BoolArray, chunk: int = 65_536) -> Iterator[IntArray]:
         """All distinct recipes that a mask allows, in chunks ``[<= chunk, D]``."""
-        for branch in self._branches(mask):
+        for branch in self.removals.products(mask):
             shape = tuple(len(choices) for choices in branch)
             for start in range(0, math.prod(shape), chunk):
                 flat = np.arange(start, min(start + chunk, math.prod(shape)))
@@ -137,11 +125,17 @@ class ActionSpace:
         return self.canonical(draws)
 
     def decode(self, config: Sequence[int] | IntArray) -> Recipe:
-        """The recipe of one configuration; pruning comes before what restructures a layer."""
+        """The recipe of one configuration, in the order of the decisions."""
         return tuple(
-            RecipeStep(layer=decision.layer, technique=name, params=level)
-            for d, (decision, index) in enumerate(zip(self.decisions, config, strict=True))
-            for name, level in self.techniques(d, int(index)).items()
+            step for d, index in enumerate(config) for step in self.steps(d, int(index))
+        )
+
+    def steps(self, decision: int, index: int) -> Recipe:
+        """What one action adds to a recipe; pruning comes before what restructures a layer."""
+        layer = self.decisions[decision].layer
+        return tuple(
+            RecipeStep(layer=layer, technique=name, params=level)
+            for name, level in self.techniques(decision, index).items()
         )
 
     def encode(self, recipe: Recipe) -> IntArray:
@@ -155,10 +149,14 @@ class ActionSpace:
             wanted.setdefault(step.layer, {})[step.technique] = step.params
         config: IntArray = self.untouched()[0]
         for d, decision in enumerate(self.decisions):
-            steps = wanted.pop(decision.layer, {})
-            config[d] = self._index(d, steps)
-        if wanted:
-            raise BadRequestError(f"There is nothing to choose for layer {min(wanted)}.")
+            of_layer = wanted.get(decision.layer, {})
+            offered = self.offered(d)
+            config[d] = self._index(d, {n: of_layer.pop(n) for n in offered & of_layer.keys()})
+        for layer, left in wanted.items():
+            if left and layer not in {decision.layer for decision in self.decisions}:
+                raise BadRequestError(f"There is nothing to choose for layer {layer}.")
+            if left:
+                raise _cannot_be_built(layer, left)
         return config
 
     def techniques(self, decision: int, index: int) -> dict[str, Params]:
@@ -167,46 +165,24 @@ class ActionSpace:
         found: dict[str, Params] = {}
         if action.width:
             found[PRUNING] = {"pruning_ratio": WIDTH_STEPS[action.width]}
-        if action.structure:
-            name, level = self.tables.structures[row][action.structure]
-            found[name] = level
-        if action.precision:
-            found[INT8] = {"mode": _MODES[PRECISIONS[action.precision]]}
+        found.update(self.tables.structures[row][action.structure] if row >= 0 else ())
+        found.update(self.tables.thinnings[row][action.thinning] if row >= 0 else ())
+        found.update(self.tables.precision_steps[action.precision])
         return found
 
+    def offered(self, decision: int) -> set[str]:
+        """Names of all techniques among the actions of a decision."""
+        count = range(len(self.decisions[decision].actions))
+        return {name for index in count for name in self.techniques(decision, index)}
+
     def _index(self, decision: int, wanted: Mapping[str, Params]) -> int:
-        layer, actions = self.decisions[decision].layer, self.decisions[decision].actions
-        for index in range(len(actions)):
+        for index in range(len(self.decisions[decision].actions)):
             offered = self.techniques(decision, index)
             if offered.keys() == wanted.keys() and all(
                 same_level(offered[name], level) for name, level in wanted.items()
             ):
                 return index
-        names = " and ".join(sorted(wanted))
-        raise BadRequestError(f"Layer {layer} cannot be built with {names} at that level.")
-
-    def _branches(self, mask: BoolArray) -> list[list[IntArray]]:
-        choices = [np.flatnonzero(row) for row in mask]
-        if self.head < 0:
-            return [choices]
-        allowed = choices[self.head]
-        whole, pooled = list(choices), list(choices)
-        whole[self.head] = allowed[~self.pools[allowed]]
-        pooled[self.head] = allowed[self.pools[allowed]]
-        for d in np.flatnonzero(self.vanishing):
-            pooled[d] = choices[d][choices[d] == 0]
-        return [whole, pooled]
-
-    def _head(self) -> tuple[int, BoolArray]:
-        pools = np.zeros(self.mask.shape[1], dtype=np.bool_)
-        found = np.flatnonzero((self.rows == self.tables.head_row) & (self.rows >= 0))
-        if not len(found):
-            return -1, pools
-        head = int(found[0])
-        for index, action in enumerate(self.decisions[head].actions):
-            structure = self.tables.structures[self.tables.head_row][action.structure]
-            pools[index] = structure.technique == GLOBAL_POOLING
-        return head, pools
+        raise _cannot_be_built(self.decisions[decision].layer, wanted)
 
 
 def same_level(offered: Params, wanted: Params) -> bool:
@@ -222,22 +198,32 @@ def _same(offered: ParamValue, wanted: ParamValue) -> bool:
     return math.isclose(offered, wanted, abs_tol=1e-6)
 
 
+def _cannot_be_built(layer: str, wanted: Mapping[str, Params]) -> BadRequestError:
+    names = " and ".join(sorted(wanted))
+    return BadRequestError(f"Layer {layer} cannot be built with {names} at that level.")
+
+
 def _decisions(tables: StudyTables) -> tuple[Decision, ...]:
     found = []
     for row, layer in enumerate(tables.layers):
-        structures = [
-            s for s in range(len(tables.structures[row])) if tables.mask_structure[row, s]
-        ]
-        actions = tuple(
+        structures = np.flatnonzero(tables.mask_structure[row]).tolist()
+        built = tuple(
             Action(width=width, structure=structure)
             for width in _width_steps(tables, row)
             for structure in structures
-            if not width or tables.structures[row][structure].technique != GLOBAL_POOLING
+            if not (width and tables.fixes_width[row, structure])
         )
-        if len(actions) > 1:
-            found.append(Decision(layer=layer, row=row, actions=actions))
-    legal = np.flatnonzero(tables.mask_precision)
-    whole = tuple(Action(precision=int(precision)) for precision in legal)
+        thinned = tuple(
+            Action(thinning=thinning)
+            for thinning in np.flatnonzero(tables.mask_thinning[row]).tolist()
+        )
+        found += [
+            Decision(layer=layer, row=row, actions=actions)
+            for actions in (built, thinned)
+            if len(actions) > 1
+        ]
+    legal = np.flatnonzero(tables.mask_precision).tolist()
+    whole = tuple(Action(precision=precision) for precision in legal)
     return (*found, Decision(layer=NETWORK, row=-1, actions=whole))
 
 

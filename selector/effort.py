@@ -12,13 +12,14 @@ class Effort:
     """Counts that follow from the network's size and the time limit, never from a clock.
 
     ``*_samples`` are examples, ``search_rounds`` are of the DQN's training, ``*_steps`` are optimiser
-    steps of ``batch_size`` examples; ``timed_networks`` are whole networks timed during PROBE,
+    steps of ``batch_size`` examples; ``synthetic_inputs`` are made where there is no data; ``timed_networks`` are whole networks timed during PROBE,
     ``candidates`` are recipes built for real during VALIDATE and ``recoveries`` how often RECOVER may
     build one and look again.
     """
 
     threads: int
     batch_size: int
+    synthetic_inputs: int
     calibration_samples: int
     probe_samples: int
     timed_networks: int
@@ -39,6 +40,7 @@ def effort_for(macs: int, time_limit_s: float, threads: int) -> Effort:
         # Tiny operations gain nothing from a second thread, and lose much where cores are shared.
         threads=1 if macs < 5_000_000 else threads,
         batch_size=batch_size,
+        synthetic_inputs=_clipped(1.2e12 * share / (60 * max(macs, 1)), 256, 3000),
         calibration_samples=_clipped(1e10 / max(macs, 1), 128, 512),
         probe_samples=_clipped(2.5e9 / max(macs, 1), 256, 1000),
         timed_networks=_clipped(6e8 / max(macs, 1), 8, 16),

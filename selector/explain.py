@@ -12,7 +12,7 @@ from selector import reward
 from selector.reward import BUDGET_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from compression.types import Recipe
     from selector.selection import Prepared, Question
@@ -26,7 +26,7 @@ _NO_POINTS = 0.005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One decision explained.
+    """What was decided about one layer, explained.
 
     ``undo_*`` are what changes if this layer alone went back to what it was (positive: more points
     lost, more time, ...); ``undo_breaks`` the budgets that would then be missed.
@@ -43,21 +43,27 @@ class Reason:
 
 
 def explain(question: Question, config: IntArray) -> tuple[Reason, ...]:
-    """A reason for every decision of a configuration ``[D]``, treated or not, in order."""
+    """A reason for every layer that has a choice in a configuration ``[D]``, in order; ``*`` last."""
     prepared = question.prepared()
-    space = prepared.costs.space
-    now = _values(prepared, config[None])
-    undone = np.repeat(config[None], space.n_decisions, axis=0)
-    np.fill_diagonal(undone, 0)
-    then = _values(prepared, undone)
+    deciders = _by_layer(prepared)
+    undone = np.repeat(config[None], len(deciders), axis=0)
+    for row, decisions in zip(undone, deciders.values(), strict=True):
+        row[decisions] = 0
+    now, then = _values(prepared, config[None]), _values(prepared, undone)
     return tuple(
-        _treated(prepared, d, now[0], then[d])
-        if config[d]
-        else Reason(
-            layer=space.decisions[d].layer, why=_left_alone(prepared, config, d, now[0])
-        )
-        for d in range(space.n_decisions)
+        _treated(prepared, layer, now[0], values)
+        if config[decisions].any()
+        else Reason(layer=layer, why=_left_alone(prepared, config, decisions, now[0]))
+        for (layer, decisions), values in zip(deciders.items(), then, strict=True)
     )
+
+
+def _by_layer(prepared: Prepared) -> dict[str, list[int]]:
+    """The decisions about each layer."""
+    found: dict[str, list[int]] = {}
+    for d, decision in enumerate(prepared.costs.space.decisions):
+        found.setdefault(decision.layer, []).append(d)
+    return found
 
 
 def with_reasons(question: Question, selection: Selection) -> Selection:
@@ -75,7 +81,7 @@ def _values(prepared: Prepared, configs: IntArray) -> Array:
     return reward.quantities(prepared.question.surrogate, prepared.costs.totals(configs))
 
 
-def _treated(prepared: Prepared, decision: int, now: Array, then: Array) -> Reason:
+def _treated(prepared: Prepared, layer: str, now: Array, then: Array) -> Reason:
     change = then - now
     wants = prepared.wants
     scores = reward.score(np.stack([now, then])[None], wants)[0]
@@ -87,7 +93,7 @@ def _treated(prepared: Prepared, decision: int, now: Array, then: Array) -> Reas
         names = " and ".join(_spoken(name) for name in breaks)
         why += f"; without it the limit on {names} is missed"
     return Reason(
-        layer=prepared.costs.space.decisions[decision].layer,
+        layer=layer,
         why=why,
         undo_drop_points=float(change[0]),
         undo_latency_ms=float(change[1]),
@@ -98,23 +104,29 @@ def _treated(prepared: Prepared, decision: int, now: Array, then: Array) -> Reas
     )
 
 
-def _left_alone(prepared: Prepared, config: IntArray, decision: int, now: Array) -> str:
+def _left_alone(
+    prepared: Prepared, config: IntArray, decisions: Sequence[int], now: Array
+) -> str:
     """The nearest miss: the change of this layer that would have come closest to paying."""
     space = prepared.costs.space
-    layer = space.decisions[decision].layer
-    if space.vanishing[decision] and bool(space.pooled(config[None])[0]):
-        return "gone: global pooling replaced it"
-    allowed = space.legal(config[None], decision, prepared.mask)[0]
-    others = np.flatnonzero(allowed)
-    others = others[others > 0]
-    if not len(others):
+    if bool(space.removals.is_gone(config[None], decisions[0])[0]):
+        return "gone: what was chosen for a layer before it took it out"
+    others = [
+        (d, int(index))
+        for d in decisions
+        for index in np.flatnonzero(space.legal(config[None], d, prepared.mask)[0])
+        if index
+    ]
+    if not others:
         return "left as it is: locked"
     changed = np.repeat(config[None], len(others), axis=0)
-    changed[:, decision] = others
+    for row, (d, index) in zip(changed, others, strict=True):
+        row[d] = index
     changed = space.canonical(changed)
     best = int(prepared.utility(changed).argmax())
     change = _values(prepared, changed[best : best + 1])[0] - now
-    name = " + ".join(map(_spoken_technique, space.techniques(decision, int(others[best]))))
+    name = " + ".join(map(_spoken_technique, space.techniques(*others[best])))
+    layer = space.decisions[decisions[0]].layer
     what = "the whole network" if layer == NETWORK else "this layer"
     clause = _clause(-change[1:] / prepared.wants.base[0], -change[0], verb="would save")
     return f"left as it is: the best change of {what}, {name}, {clause}"

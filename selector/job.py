@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from compression import technique
 from compression.building import Workbench
 from compression.cost import device_names, load_device
-from compression.data import load_data, synthetic_data
+from compression.data import load_data, smooth_noise, synthetic_count, synthetic_data
+from compression.matched_inputs import Matching, can_match, matched, spectral_noise
 from compression.onnx_import import import_onnx
+from compression.outputs import AnswerKind, form_of
 from compression.preprocessing import Preprocessing
 from compression.types import Stage
 from selector.effort import Effort, effort_for
 from selector.errors import BadRequestError
+from selector.layout import Layout, lay_out
 from selector.tables import StudyTables
-from selector.tabulation import Layout, lay_out
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from compression.cost import DeviceProfile
     from compression.data import Dataset
     from compression.graph import Network
+    from compression.outputs import OutputForm
     from selector.jobfolder import JobFolder
     from selector.reporter import Reporter
     from selector.request import Request
@@ -63,10 +66,15 @@ class Job:
         """The imported original."""
         return import_onnx(self.model_bytes, name=self.request.model.stem)
 
+    @cached_property
+    def form(self) -> OutputForm:
+        """How the output of the network is read."""
+        return form_of(self.network.profile)
+
     @property
     def n_classes(self) -> int:
-        """How many outputs the network has for one example."""
-        return self.network.profile.layers[-1].out_shape[0]
+        """Classes that an example can be labelled with; 0 where its answer is not one class."""
+        return self.form.n_classes if self.form.kind is AnswerKind.CLASS else 0
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -79,13 +87,38 @@ class Job:
         """The four splits under that preprocessing; made up where no data was given."""
         shape, seed = self.network.profile.input_shape, self.request.seed
         if self.request.data is None:
-            return synthetic_data(shape, self.n_classes, seed=seed)
+            return synthetic_data(shape, self.n_classes, seed=seed, inputs=self._made_up())
         try:
             return load_data(self.request.data, shape, self.n_classes, preprocessing, seed=seed)
         except FileNotFoundError as error:
             raise BadRequestError(
                 f"The data {self.request.data.name} does not exist."
             ) from error
+
+    def _made_up(self) -> np.ndarray:
+        """Inputs made for a model without data, once for all stages."""
+        path = self.folder.stage_path(Stage.INSPECT, "inputs.npy")
+        if not path.is_file():
+            inputs = self._matched()
+            self.folder.write_with(Stage.INSPECT, path.name, partial(np.save, arr=inputs))
+        found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return found
+
+    def _matched(self) -> np.ndarray:
+        shape, seed = self.network.profile.input_shape, self.request.seed
+        count = synthetic_count(shape, self.effort.synthetic_inputs)
+        if not can_match(self.network):
+            return smooth_noise(shape, count, seed=seed)
+        start = spectral_noise(count, shape, seed)
+        self.reporter.log(
+            f"No data: {len(start):,} inputs are made that the original answers surely."
+        )
+
+        def keep_on(done: int, total: int) -> bool:
+            self.reporter.progress(done, 10 * total)
+            return not self.reporter.out_of_time()
+
+        return matched(self.network, start, Matching(seed=seed), keep_on)
 
     @cached_property
     def calibration(self) -> np.ndarray:

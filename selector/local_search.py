@@ -47,9 +47,14 @@ def climb(
             break
         configs[better, decision] = best[better]
         totals[better] = ahead[better, best[better]]
-        if decision == space.head:
+        if decision in space.removals.by_decision:
             configs = space.canonical(configs)
+            totals[better] = costs.totals(configs[better], _of(target, better))
     return configs
+
+
+def _of(target: IntArray | int, chosen: BoolArray) -> IntArray | int:
+    return target if isinstance(target, int) else target[chosen]
 
 
 def neighbours(space: ActionSpace, config: IntArray, mask: BoolArray) -> IntArray:

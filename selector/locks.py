@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from compression.types import NETWORK
 from selector.action_space import PRUNING, ActionSpace, same_level
 from selector.errors import BadRequestError
-from selector.tables import KEEP, BoolArray
+from selector.tables import KEPT, BoolArray
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +29,7 @@ def locked_mask(space: ActionSpace, locks: Mapping[str, Lock]) -> BoolArray:
     mask = space.mask.copy()
     for layer, lock in locks.items():
         _apply(space, mask, layer, lock)
-    if space.head >= 0 and not mask[space.vanishing, 0].all():
-        mask[space.head] &= ~space.pools
+    mask = space.removals.respecting(mask)
     for decision, left in zip(space.decisions, mask, strict=True):
         if not left.any():
             raise BadRequestError(
@@ -39,33 +39,30 @@ def locked_mask(space: ActionSpace, locks: Mapping[str, Lock]) -> BoolArray:
 
 
 def _apply(space: ActionSpace, mask: BoolArray, layer: str, lock: Lock) -> None:
-    own = next((d for d, x in enumerate(space.decisions) if x.layer == layer), -1)
-    width = _width_decision(space, layer, own)
-    if own < 0 and width < 0:
-        if lock.technique not in (None, KEEP.technique):
-            raise BadRequestError(f"Layer {layer} cannot be treated with {lock.technique}.")
-        return
+    own = {d for d, decision in enumerate(space.decisions) if decision.layer == layer}
+    concerned = own | _width_decision(space, layer)
+    wanted = None if lock.technique in (None, KEPT) else lock.technique
     fits = False
-    for d in {own, width} - {-1}:
-        allowed = np.array([_allows(space, d, i, lock, d == own) for i in _indices(space, d)])
+    for d in concerned:
+        allowed = np.array([_allows(space, d, i, lock, d in own) for i in _indices(space, d)])
         fits = fits or bool(allowed[1:].any())
         mask[d, : len(allowed)] &= allowed
-    if lock.technique not in (None, KEEP.technique) and not fits:
-        raise BadRequestError(
-            f"Layer {layer} cannot be treated with {lock.technique} at that level."
-        )
+    if wanted and not concerned:
+        raise BadRequestError(f"Layer {layer} cannot be treated with {wanted}.")
+    if wanted and not fits:
+        raise BadRequestError(f"Layer {layer} cannot be treated with {wanted} at that level.")
 
 
-def _width_decision(space: ActionSpace, layer: str, own: int) -> int:
-    """The decision that narrows this layer's output, -1 when it keeps its width."""
-    if own >= 0 and space.decisions[own].row < 0:
-        return -1
+def _width_decision(space: ActionSpace, layer: str) -> set[int]:
+    """The decision that narrows this layer's output; none when it keeps its width."""
+    if layer == NETWORK:
+        return set()
     if layer not in space.tables.layers:
         raise BadRequestError(f"There is no layer called {layer!r} to lock.")
     row = space.tables.layers.index(layer)
     leader = int(space.tables.leader_row[space.tables.out_group[row]])
-    found = np.flatnonzero((space.rows == leader) & (space.rows >= 0))
-    return int(found[0]) if len(found) else -1
+    is_leader = (space.rows == leader) & (space.rows >= 0) & space.widths.any(axis=1)
+    return set(np.flatnonzero(is_leader).tolist())
 
 
 def _indices(space: ActionSpace, decision: int) -> range:
@@ -79,9 +76,9 @@ def _allows(space: ActionSpace, decision: int, index: int, lock: Lock, own: bool
         found = {name: level for name, level in found.items() if name == PRUNING}
     if lock.technique is None:
         return not any(name in lock.exclude for name in found)
-    if lock.technique == KEEP.technique:
+    if lock.technique == KEPT:
         return not found
-    wanted = {lock.technique} if own or lock.technique == PRUNING else set()
-    if set(found) != wanted:
+    judged = space.offered(decision) if own else {PRUNING}
+    if set(found) != {lock.technique} & judged:
         return False
     return all(same_level(level, lock.params) for level in found.values())

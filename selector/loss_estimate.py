@@ -89,6 +89,12 @@ class LossEstimator:
         )
 
 
+def loss_of_agreement(same: NDArray[np.bool_]) -> Loss:
+    """The points lost where every answer that changed counts as a loss; ``same`` says which did not."""
+    points = 100.0 * (1.0 - float(same.mean()))
+    return Loss(measured=points, expected=points, points=points)
+
+
 def _effective(count: int, n_groups: int) -> float:
     """Independent examples that ``count`` grouped ones are worth (Kish's design effect)."""
     if not n_groups:

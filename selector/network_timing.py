@@ -9,9 +9,10 @@ import numpy as np
 
 from compression.latency import paired_latency
 from compression.onnx_export import export_onnx
-from compression.types import Precision, Stage
+from compression.types import Stage
 from selector.host_latency import Timed
 from selector.tables import PRECISIONS
+from selector.tabulation import LOOKUP_PRECISIONS
 
 if TYPE_CHECKING:
     from compression.graph import Network
@@ -55,7 +56,7 @@ def _timed(
 ) -> list[Timed]:
     """The times of one network, in a clock in which the uploaded file takes ``base_ms``."""
     offered = [PRECISIONS[action.precision] for action in space.decisions[-1].actions]
-    timed = [p for p in offered if p is not Precision.INT8_WEIGHTS]  # runs as float does
+    timed = [p for p in offered if p in LOOKUP_PRECISIONS]  # the others run as float does
     files = {"base": job.model_bytes}
     for precision in timed:
         network = replace(network, precision=precision)

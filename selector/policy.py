@@ -173,8 +173,8 @@ def _distinct(configs: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def _best_of_each_kind(question: Prepared, configs: IntArray) -> IntArray:
-    """Rows of the best few of each precision, with and without head: single changes rarely cross over."""
-    kinds = 2 * configs[:, -1] + question.costs.space.pooled(configs)
+    """Rows of the best few of each precision, with and without removals: single changes rarely cross over."""
+    kinds = 2 * configs[:, -1] + question.costs.space.removals.gone(configs).any(axis=1)
     rows, _ = _distinct(configs)
     rows = rows[np.argsort(-question.utility(configs[rows]), kind="stable")]
     kept = [rows[kinds[rows] == kind][:_POLISHED_PER_KIND] for kind in np.unique(kinds)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,11 +24,25 @@ N_COLUMNS = 6
 _STEPS = len(WIDTH_STEPS)
 
 
+class _State(NamedTuple):
+    """What some rows are like in some configurations: each ``[..., R]``.
+
+    ``inputs`` and ``outputs`` are width steps, the former fractional where several groups are read.
+    """
+
+    structures: IntArray
+    thinnings: IntArray
+    inputs: Array
+    outputs: Array | IntArray
+    gone: BoolArray
+
+
 class CostTables:
     """The study's tables priced for one or several targets.
 
     Everything a configuration costs is a sum over rows, each looked up by structure, input width
-    and output width, so that a change is priced by the few rows it touches.
+    and output width, so that a change is priced by the few rows it touches. What thinned weights
+    save is bytes of the file alone, looked up in the same way.
     """
 
     def __init__(
@@ -44,15 +58,14 @@ class CostTables:
         self._cells: Array = np.array(priced).reshape(-1, N_COLUMNS)
         offsets = [[_offset(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
         self._offsets: Array = np.array(offsets).reshape(-1, N_COLUMNS)
+        self._saved = _saved_bytes(tables)
+        self._thinning_damage = np.sqrt(np.maximum(tables.kl_thinning, 0.0))
+        self._thins = tables.kl_thinning.shape[1] > 1
         self._in_share = tables.in_share
         self._fractional = bool(((tables.in_share > 0) & (tables.in_share < 1)).any())
         self._out_group = tables.out_group
-        self._vanishing_rows = tables.head_rows.copy()
-        if tables.head_row >= 0:
-            self._vanishing_rows[tables.head_row] = False
-        owners = [(d, x.row) for d, x in enumerate(space.decisions) if x.row >= 0]
-        self._owner: IntArray = np.full(n_rows, -1)
-        self._owner[[row for _, row in owners]] = [d for d, _ in owners]
+        self._owner = self._deciders(thins=False)
+        self._thinner = self._deciders(thins=True)
         self._group_owner = _group_owners(tables, self._owner)
         self._affected = [self._rows_touched(d) for d in range(space.n_decisions)]
 
@@ -60,9 +73,7 @@ class CostTables:
         """``[B, 6]`` totals of configurations ``[B, D]``, on a target each (index in ``targets``)."""
         rows = np.arange(self._n_rows)
         at = self._block(configs, target, configs[:, -1])
-        found = self._sum(
-            at[:, None], rows, *self._state(configs, rows), self.space.pooled(configs)
-        )
+        found = self._sum(at[:, None], rows, self._state(configs, rows))
         return np.asarray(found + self._offsets[at])
 
     def lookahead(
@@ -72,25 +83,14 @@ class CostTables:
 
         ``totals [B, 6]`` are those of ``configs``.
         """
-        space = self.space
-        if decision == space.n_decisions - 1:
+        if decision == self.space.n_decisions - 1:
             return self._lookahead_precision(configs, target)
-        rows, in_share, writes, owns = self._affected[decision]
+        rows = self._affected[decision][0]
         at = self._block(configs, target, configs[:, -1])
-        structures, inputs, outputs = self._state(configs, rows)
-        gone = self.space.pooled(configs)
-        before = self._sum(at[:, None], rows, structures, inputs, outputs, gone)
-        count = space.counts[decision]
-        widths = space.widths[decision, :count]
-        shift = widths[None, :] - widths[configs[:, decision]][:, None]
-        after = self._sum(
-            at[:, None, None],
-            rows,
-            np.where(owns, space.structures[decision, None, :count, None], structures[:, None]),
-            inputs[:, None] + shift[:, :, None] * in_share,
-            outputs[:, None] + shift[:, :, None] * writes,
-            space.pools[None, :count] if decision == space.head else gone[:, None],
-        )
+        state = self._state(configs, rows)
+        before = self._sum(at[:, None], rows, state)
+        changed = self._changed(configs, decision, state)
+        after = self._sum(at[:, None, None], rows, changed)
         return np.asarray(after + (totals - before)[:, None])
 
     def row_totals(self, config: IntArray, target: int = 0) -> Array:
@@ -98,10 +98,8 @@ class CostTables:
         rows = np.arange(self._n_rows)
         configs = config[None]
         at = self._block(configs, target, configs[:, -1])
-        structures, inputs, outputs = self._state(configs, rows)
-        gone = np.repeat(self.space.pooled(configs), self._n_rows)
-        state = structures[0][:, None], inputs[0][:, None], outputs[0][:, None]
-        return self._sum(at[:, None], rows[:, None], *state, gone)
+        alone = _State(*(values[0][:, None] for values in self._state(configs, rows)))
+        return self._sum(at[:, None], rows[:, None], alone)
 
     def _lookahead_precision(self, configs: IntArray, target: IntArray | int) -> Array:
         count = int(self.space.counts[-1])
@@ -114,45 +112,82 @@ class CostTables:
         precision = self.space.precisions[-1][action]
         return np.asarray(np.asarray(target) * len(PRECISIONS) + precision + 0 * configs[:, 0])
 
-    def _state(self, configs: IntArray, rows: IntArray) -> tuple[IntArray, Array, IntArray]:
-        """Structure, input step and output step of some rows: each ``[B, R]``."""
+    def _state(self, configs: IntArray, rows: IntArray) -> _State:
+        """Some rows as configurations ``[B, D]`` have them: each ``[B, R]``."""
         space = self.space
-        owner = self._owner[rows]
-        chosen = space.structures[owner, configs[:, owner]]
-        structures = np.where(owner >= 0, chosen, 0)
         groups = self._group_owner
         steps = np.where(groups >= 0, space.widths[groups, configs[:, groups]], 0)
-        inputs = steps @ self._in_share[rows].T
-        return structures, inputs, steps[:, self._out_group[rows]]
-
-    def _sum(
-        self,
-        block: IntArray,
-        rows: IntArray,
-        structures: IntArray,
-        inputs: Array,
-        outputs: Array | IntArray,
-        gone: BoolArray,
-    ) -> Array:
-        """Look up rows (last axis of the indices) and add them: ``[..., 6]``."""
-        start = block * self._stride
-        cell = start + rows * self._row_stride + structures * (_STEPS * _STEPS)
-        cell = cell + outputs.astype(np.int64, copy=False)
-        empty = gone[..., None] & self._vanishing_rows[rows]
-        low = (
-            np.rint(inputs).astype(np.int64)
-            if not self._fractional
-            else np.floor(inputs + 1e-9)
+        return _State(
+            structures=_chosen(space.structures, self._owner[rows], configs),
+            thinnings=_chosen(space.thinnings, self._thinner[rows], configs),
+            inputs=steps @ self._in_share[rows].T,
+            outputs=steps[:, self._out_group[rows]],
+            gone=space.removals.gone(configs)[:, rows],
         )
-        index = cell + low.astype(np.int64, copy=False) * _STEPS
-        last = start + self._stride - 1
-        found = self._cells[np.where(empty, last, index)]
-        if not self._fractional:
-            return np.asarray(found.sum(axis=-2))
-        share = np.clip(inputs - low, 0.0, 1.0)[..., None]
-        upper = np.where(low < _STEPS - 1, index + _STEPS, index)
-        beyond = self._cells[np.where(empty, last, upper)]
-        return np.asarray((found + share * (beyond - found)).sum(axis=-2))
+
+    def _changed(self, configs: IntArray, decision: int, state: _State) -> _State:
+        """The same rows, each ``[B, A', R]``, when one decision is each of its actions."""
+        space = self.space
+        rows, in_share, writes, own = self._affected[decision]
+        count = space.counts[decision]
+        widths = space.widths[decision, :count]
+        shift = (widths[None, :] - widths[configs[:, decision]][:, None])[:, :, None]
+        thins = own & space.decisions[decision].thins
+        gone = state.gone[:, None]
+        removes = space.removals.by_decision.get(decision)
+        if removes is not None:
+            without = configs.copy()
+            without[:, decision] = 0
+            others = removes[:count, rows] & ~own
+            gone = space.removals.gone(without)[:, None, rows] | others
+        return _State(
+            structures=np.where(
+                own & ~thins,
+                space.structures[decision, None, :count, None],
+                state.structures[:, None],
+            ),
+            thinnings=np.where(
+                thins, space.thinnings[decision, None, :count, None], state.thinnings[:, None]
+            ),
+            inputs=state.inputs[:, None] + shift * in_share,
+            outputs=state.outputs[:, None] + shift * writes,
+            gone=gone,
+        )
+
+    def _sum(self, block: IntArray, rows: IntArray, state: _State) -> Array:
+        """Look up rows (last axis of the state) and add them: ``[..., 6]``."""
+        cell = state.structures * (_STEPS * _STEPS) + state.outputs.astype(np.int64, copy=False)
+        low = np.rint(state.inputs) if not self._fractional else np.floor(state.inputs + 1e-9)
+        low = low.astype(np.int64, copy=False)
+        found = self._found(block, rows, cell + low * _STEPS, state)
+        if self._fractional:
+            share = np.clip(state.inputs - low, 0.0, 1.0)[..., None]
+            upper = cell + np.minimum(low + 1, _STEPS - 1) * _STEPS
+            found = found + share * (self._found(block, rows, upper, state) - found)
+        return np.asarray(found.sum(axis=-2))
+
+    def _found(self, block: IntArray, rows: IntArray, cell: IntArray, state: _State) -> Array:
+        """``[..., R, 6]`` the columns of rows at cells ``[..., R]`` of their own; zeros if gone."""
+        start = block * self._stride
+        at = np.where(
+            state.gone, start + self._stride - 1, start + rows * self._row_stride + cell
+        )
+        found: Array = self._cells[at]
+        if not self._thins:
+            return found
+        present = ~state.gone
+        saved = self._saved[block % len(PRECISIONS), state.thinnings, rows, cell]
+        found[..., SIZE] -= saved * present
+        found[..., DAMAGE] += self._thinning_damage[rows, state.thinnings] * present
+        return found
+
+    def _deciders(self, *, thins: bool) -> IntArray:
+        """``[L]`` the decision about each row's build, or about its weights; -1 for none."""
+        found: IntArray = np.full(self._n_rows, -1)
+        for d, decision in enumerate(self.space.decisions):
+            if decision.row >= 0 and decision.thins is thins:
+                found[decision.row] = d
+        return found
 
     def _rows_touched(self, decision: int) -> tuple[IntArray, Array, Array, BoolArray]:
         """Rows that a decision changes, the share each reads of it, whether it is its own."""
@@ -166,10 +201,22 @@ class CostTables:
         writes = (self._out_group == group) & decides
         touched = (reads > 0) | writes
         touched[own] = True
-        if decision == self.space.head:
-            touched |= self._vanishing_rows
+        removes = self.space.removals.by_decision.get(decision)
+        if removes is not None:
+            touched |= removes.any(axis=0)
         rows = np.flatnonzero(touched)
         return rows, reads[rows], writes[rows].astype(np.float64), rows == own
+
+
+def _chosen(axis: IntArray, deciders: IntArray, configs: IntArray) -> IntArray:
+    """``[B, R]`` what decisions ``[R]`` (-1: nobody, so 0) chose on an axis ``[D, A]``."""
+    return np.asarray(np.where(deciders >= 0, axis[deciders, configs[:, deciders]], 0))
+
+
+def _saved_bytes(tables: StudyTables) -> Array:
+    """``[P, V, L, S * W * W]`` bytes that each thinning saves of each cell."""
+    saved = tables.weight_bytes[:, :1] - tables.weight_bytes
+    return np.asarray(saved.reshape(*saved.shape[:3], -1))
 
 
 def _group_owners(tables: StudyTables, owner: IntArray) -> IntArray:
@@ -183,7 +230,7 @@ def _priced(tables: StudyTables, target: DeviceProfile, precision: int) -> Array
     kind = PRECISIONS[precision]
     milliseconds = _milliseconds(tables, target, kind)
     weighted = np.array([k is not LayerKind.OTHER for k in tables.kinds])[:, None, None, None]
-    stored = tables.weight_bytes[0 if kind is Precision.FP32 else 1]
+    stored = tables.weight_bytes[precision, 0]
     nodes = tables.op_bytes[0] + (tables.op_bytes[precision] - tables.op_bytes[0]) * weighted
     columns = [
         milliseconds,
@@ -221,7 +268,7 @@ def _offset(tables: StudyTables, target: DeviceProfile, precision: int) -> Array
         offset[LATENCY] = floor
         offset[ENERGY] = energy_mj(floor, np.zeros(9), target, kind)
     base_ops = float(tables.n_ops[:, 0, 0, 0].sum()) * float(tables.op_bytes[0])
-    base_weights = float(tables.weight_bytes[0][:, 0, 0, 0].sum())
+    base_weights = float(tables.weight_bytes[0, 0, :, 0, 0, 0].sum())
     offset[SIZE] = tables.base_file_bytes - base_weights - base_ops
     offset[DAMAGE] = float(np.sqrt(max(0.0, float(tables.kl_precision[precision]))))
     return offset

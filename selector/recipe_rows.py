@@ -9,34 +9,43 @@ import numpy as np
 
 from compression.types import LayerKind, Params, Precision
 from selector.pricing import LATENCY, MACS, PARAMS
-from selector.tables import GLOBAL_POOLING, PRECISIONS
+from selector.tables import KEPT, PRECISIONS, Treatment
 
 if TYPE_CHECKING:
     from compression.cost import DeviceProfile
     from selector.surrogate import Surrogate
-    from selector.tables import Array, IntArray
+    from selector.tables import Array, IntArray, Structure
 
-KEEP = "keep"
+
+_STORED = {
+    Precision.FP32: "fp32",
+    Precision.FP16_WEIGHTS: "fp16",
+    Precision.INT8_WEIGHTS: "8-bit weights",
+    Precision.CODEBOOK: "4-bit weights",
+    Precision.INT8: "int8",
+}
 
 
 def tiles(surrogate: Surrogate, config: IntArray) -> list[dict[str, Any]]:
-    """What happens to each layer: technique (stacked ones joined by ``+``), level, 8 bits or not."""
+    """What happens to each layer: technique (stacked ones joined by ``+``), level, how it is stored."""
     space, tables = surrogate.space, surrogate.tables
-    treated = {
-        decision.layer: space.techniques(number, int(config[number]))
-        for number, decision in enumerate(space.decisions)
-    }
-    pooled = bool(space.pooled(config[None])[0])
-    int8 = PRECISIONS[space.precisions[-1][config[-1]]] is not Precision.FP32
+    treated: dict[str, dict[str, Params]] = {}
+    for number, decision in enumerate(space.decisions):
+        found = space.techniques(number, int(config[number]))
+        treated.setdefault(decision.layer, {}).update(found)
+    for number, removes in space.removals.by_decision.items():
+        remover = space.techniques(number, int(config[number]))
+        for row in np.flatnonzero(removes[config[number]]):
+            if row != space.rows[number]:
+                treated[tables.layers[row]] = {next(reversed(remover)): {}}
+    precision = PRECISIONS[space.precisions[-1][config[-1]]]
     return [
         _tile(
             layer,
-            {GLOBAL_POOLING: {}} if pooled and vanishes else treated.get(layer, {}),
-            int8=int8 and kind is not LayerKind.OTHER,
+            treated.get(layer, {}),
+            precision=precision if kind is not LayerKind.OTHER else Precision.FP32,
         )
-        for layer, kind, vanishes in zip(
-            tables.layers, tables.kinds, tables.head_rows, strict=True
-        )
+        for layer, kind in zip(tables.layers, tables.kinds, strict=True)
     ]
 
 
@@ -51,22 +60,25 @@ def rows(surrogate: Surrogate, config: IntArray, target: DeviceProfile) -> list[
     ]
 
 
-def level_text(technique: str, params: Params) -> str:
-    """The level in a few letters: what is removed, or the share that is kept."""
+def level_text(treatments: Structure) -> str:
+    """The levels in a few letters: what is removed, or the share that is kept."""
+    return " · ".join(filter(None, (_level(name, params) for name, params in treatments)))
+
+
+def _level(technique: str, params: Params) -> str:
     if technique == "filter_pruning":
         return f"−{100 * float(params['pruning_ratio']):.0f} %"
     ratios = [value for value in params.values() if isinstance(value, int | float)]
     return str(Fraction(ratios[0]).limit_denominator(64)) if ratios else ""
 
 
-def _tile(layer: str, found: dict[str, Params], *, int8: bool) -> dict[str, Any]:
-    levels = [level_text(name, params) for name, params in found.items()]
+def _tile(layer: str, found: dict[str, Params], *, precision: Precision) -> dict[str, Any]:
     return {
         "layer": layer,
-        "technique": "+".join(found) or KEEP,
+        "technique": "+".join(found) or KEPT,
         "params": {name: dict(params) for name, params in found.items()},
-        "level": " · ".join(filter(None, levels)),
-        "int8": int8,
+        "level": level_text(tuple(Treatment(*item) for item in found.items())),
+        "stored": _STORED[precision],
     }
 
 

@@ -101,6 +101,7 @@ def build_report(facts: BuildFacts) -> dict[str, Any]:
         "accuracy_drop_points": facts.comparison.drop_points,
         "accuracy_drop_ci_points": list(facts.comparison.drop_ci_points),
         "agreement_with_original": facts.comparison.agreement,
+        "relative_error": facts.comparison.relative_error,
         "ratios": ratios(facts),
         "ratio_ranges": {"host_latency": list(facts.result_timing.ratio_ci)},
         "limits": limits,

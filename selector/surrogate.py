@@ -194,5 +194,6 @@ class Surrogate:
 def _most_points(tables: StudyTables) -> float:
     """What is lost when only guessing is left, in points."""
     base = float(tables.meta.get("accuracy", 1.0))
-    chance = 1.0 / max(2, int(tables.meta.get("n_classes", 2)))
+    classes = int(tables.meta.get("n_classes", 2))
+    chance = 1.0 / classes if classes > 1 else 0.0  # values are not guessed
     return max(1.0, 100.0 * (base - chance))

@@ -23,36 +23,45 @@ BoolArray = NDArray[np.bool_]
 WIDTH_STEPS = (0.0, 0.25, 0.5, 0.75, 0.875)
 """The pruning ratios of the width axis; step 0 is the full width."""
 
-PRECISIONS = (Precision.FP32, Precision.INT8_WEIGHTS, Precision.INT8)
-"""The order of every precision axis."""
-
-GLOBAL_POOLING = "global_average_pooling"
-"""The structure that replaces the head; the later rows of the head vanish with it."""
+PRECISIONS = tuple(Precision)
+"""The order of every precision axis; the first is the network as it came."""
 
 
-class Structure(NamedTuple):
-    """One way to build a layer: a technique with its level, or ``keep``."""
+class Treatment(NamedTuple):
+    """A technique with its level."""
 
     technique: str
     params: Params
 
 
-KEEP = Structure("keep", {})
+Structure = tuple[Treatment, ...]
+"""One way to build a layer: treatments one upon the other."""
+
+KEEP: Structure = ()
+
+KEPT = "keep"
+"""What recipes, locks and tiles call a layer that is left as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StudyTables:
     """Costs and sensitivities of every row (layer that costs anything) under every local change.
 
-    ``L`` rows in topological order, ``S`` structures a row (padded), ``G`` channel groups, ``W``
-    width steps. The cost axes ``[L, S, Wi, Wo]`` are row, structure, width step of the input and of
-    the output; a row that reads several groups has a fractional input step and is interpolated.
+    ``L`` rows in topological order, ``S`` structures a row (padded), ``V`` ways to thin its weights
+    (padded), ``G`` channel groups, ``W`` width steps, ``P`` precisions. The cost axes
+    ``[L, S, Wi, Wo]`` are row, structure, width step of the input and of the output; a row that reads
+    several groups has a fractional input step and is interpolated.
     Padding and combinations that cannot be hold zeros and are masked.
 
     Attributes:
         layers: names of the rows.
         kinds: what each row is.
         structures: per row, index 0 is ``KEEP``; shorter tuples than ``S`` are padded by the mask.
+        thinnings: per row, what may be done to the weights of whatever stands for it; 0 is ``KEEP``.
+        precision_steps: ``[P]`` what a recipe says for each of ``PRECISIONS``; 0 is ``KEEP``.
+        removes: ``[L, S, L]`` which rows are gone when a row takes a structure; its own among them
+            where nothing is left of it.
+        fixes_width: ``[L, S]`` whether a structure leaves no width of the row's own to choose.
         widths: ``[G, W]`` channels kept at each step.
         in_share: ``[L, G]`` share of the row's input channels by group; rows sum to 1.
         out_group: ``[L]`` group of the row's output.
@@ -62,17 +71,16 @@ class StudyTables:
         host_offset_ms: ``[2]`` milliseconds that a whole network takes besides its rows.
         host_band: share by which 9 in 10 predictions of host time are off at the most.
         macs: ``[L, S, Wi, Wo]``; likewise ``params`` and ``n_ops`` (nodes of the exported file).
-        weight_bytes: ``[2, L, S, Wi, Wo]`` bytes of the weights in fp32, and in int8 with scales.
+        weight_bytes: ``[P, V, L, S, Wi, Wo]`` bytes of the weights, with scales, books and indices.
         base_file_bytes: size of the base as we export it in fp32.
-        op_bytes: ``[3]`` bytes of the file that one weighted op takes besides its weights, by
-            precision (8-bit nodes bring scales' names and (de)quantising nodes with them).
+        op_bytes: ``[P]`` bytes of the file that one weighted op takes besides its weights
+            (8-bit nodes bring scales' names and (de)quantising nodes with them).
         kl_structure: ``[L, S]`` KL to the original in nats after that one change, reconstructed.
         kl_width: ``[G, W]`` the same for narrowing a group.
-        kl_precision: ``[3]`` the same for the precision of the whole network.
+        kl_thinning: ``[L, V]`` the same for thinning the row as it came.
+        kl_precision: ``[P]`` the same for the precision of the whole network.
         mask_structure: ``[L, S]`` whether the change may be chosen; index 0 always may.
-        mask_width: ``[G, W]``; mask_precision: ``[3]``.
-        head_row: first dense row of the head, where ``GLOBAL_POOLING`` is offered; -1 for none.
-        head_rows: ``[L]`` the *later* rows that vanish when it is chosen.
+        mask_thinning: ``[L, V]``; mask_width: ``[G, W]``; mask_precision: ``[P]``.
         meta: JSON-able facts about the base; ``accuracy`` (0..1) and ``n_classes`` at least, and
             ``host_latency_ms`` with its ``p50`` once the base was timed.
     """
@@ -80,6 +88,10 @@ class StudyTables:
     layers: tuple[str, ...]
     kinds: tuple[LayerKind, ...]
     structures: tuple[tuple[Structure, ...], ...]
+    thinnings: tuple[tuple[Structure, ...], ...]
+    precision_steps: tuple[Structure, ...]
+    removes: BoolArray
+    fixes_width: BoolArray
     widths: IntArray
     in_share: Array
     out_group: IntArray
@@ -95,12 +107,12 @@ class StudyTables:
     op_bytes: Array
     kl_structure: Array
     kl_width: Array
+    kl_thinning: Array
     kl_precision: Array
     mask_structure: BoolArray
+    mask_thinning: BoolArray
     mask_width: BoolArray
     mask_precision: BoolArray
-    head_row: int
-    head_rows: BoolArray
     host_band: float
     meta: Mapping[str, Any] = field(default_factory=dict)
 
@@ -118,14 +130,18 @@ class StudyTables:
         for name in _ARRAYS:
             if not np.all(np.isfinite(getattr(self, name))):
                 raise ValueError(f"{name} holds values that are not finite")
-        if any(not row or row[0].technique != KEEP.technique for row in self.structures):
-            raise ValueError("structures: the first one of every row must be 'keep'")
-        if not (self.mask_structure[:, 0].all() and self.mask_precision[0]):
+        choices = (*self.structures, *self.thinnings, self.precision_steps)
+        if any(not row or row[0] != KEEP for row in choices):
+            raise ValueError("the first choice everywhere must be to leave things as they are")
+        free = self.mask_structure[:, 0].all() and self.mask_thinning[:, 0].all()
+        if not (free and self.mask_precision[0]):
             raise ValueError("the masks forbid leaving the network as it is")
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         n_rows, n_groups, n_widths = len(self.layers), len(self.leader_row), len(WIDTH_STEPS)
         n_structures = max(len(row) for row in self.structures)
+        n_thinnings = max(len(row) for row in self.thinnings)
+        n_precisions = len(PRECISIONS)
         cost = (n_rows, n_structures, n_widths, n_widths)
         return {
             "kinds": (n_rows,),
@@ -138,15 +154,18 @@ class StudyTables:
             "macs": cost,
             "params": cost,
             "n_ops": cost,
-            "weight_bytes": (2, *cost),
-            "op_bytes": (len(PRECISIONS),),
+            "weight_bytes": (n_precisions, n_thinnings, *cost),
+            "op_bytes": (n_precisions,),
             "kl_structure": cost[:2],
+            "kl_thinning": (n_rows, n_thinnings),
             "kl_width": (n_groups, n_widths),
-            "kl_precision": (len(PRECISIONS),),
+            "kl_precision": (n_precisions,),
             "mask_structure": cost[:2],
+            "mask_thinning": (n_rows, n_thinnings),
             "mask_width": (n_groups, n_widths),
-            "mask_precision": (len(PRECISIONS),),
-            "head_rows": (n_rows,),
+            "mask_precision": (n_precisions,),
+            "removes": (*cost[:2], n_rows),
+            "fixes_width": cost[:2],
         }
 
     def save(self, path: Path) -> None:
@@ -154,11 +173,10 @@ class StudyTables:
         facts = {
             "layers": list(self.layers),
             "kinds": [kind.value for kind in self.kinds],
-            "structures": [
-                [[s.technique, dict(s.params)] for s in row] for row in self.structures
-            ],
+            "structures": [_plain(row) for row in self.structures],
+            "thinnings": [_plain(row) for row in self.thinnings],
+            "precision_steps": _plain(self.precision_steps),
             "base_file_bytes": self.base_file_bytes,
-            "head_row": self.head_row,
             "host_band": self.host_band,
             "meta": dict(self.meta),
         }
@@ -176,20 +194,26 @@ class StudyTables:
         return cls(
             layers=tuple(facts["layers"]),
             kinds=tuple(LayerKind(kind) for kind in facts["kinds"]),
-            structures=tuple(
-                tuple(Structure(technique, params) for technique, params in row)
-                for row in facts["structures"]
-            ),
+            structures=tuple(_structures(row) for row in facts["structures"]),
+            thinnings=tuple(_structures(row) for row in facts["thinnings"]),
+            precision_steps=_structures(facts["precision_steps"]),
             base_file_bytes=int(facts["base_file_bytes"]),
-            head_row=int(facts["head_row"]),
             host_band=float(facts["host_band"]),
             meta=facts["meta"],
             **arrays,
         )
 
 
+def _plain(structures: tuple[Structure, ...]) -> list[list[list[Any]]]:
+    return [[[t.technique, dict(t.params)] for t in structure] for structure in structures]
+
+
+def _structures(plain: list[list[list[Any]]]) -> tuple[Structure, ...]:
+    return tuple(tuple(Treatment(*treatment) for treatment in row) for row in plain)
+
+
 _NOT_ARRAYS = {
-    *("layers", "kinds", "structures", "base_file_bytes"),
-    *("head_row", "host_band", "meta"),
+    *("layers", "kinds", "structures", "thinnings", "precision_steps"),
+    *("base_file_bytes", "host_band", "meta"),
 }
 _ARRAYS = tuple(f.name for f in fields(StudyTables) if f.name not in _NOT_ARRAYS)

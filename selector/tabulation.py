@@ -1,29 +1,19 @@
-"""From a network's layer table to the study's tables: what to probe, what to time, how to fill."""
+"""From a network's layout to the study's tables: what to time, how to fill."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from compression import technique
 from compression.cost import FEATURES, op_features
-from compression.technique import Scope
-from compression.types import (
-    NETWORK,
-    LayerKind,
-    LayerProfile,
-    NetworkProfile,
-    OpSpec,
-    Params,
-    Precision,
-    RecipeStep,
-    kept_width,
-)
+from compression.types import LayerKind, LayerProfile, OpSpec, Precision
+from compression.weight_storage import stored_bytes
+from selector.layout import probes
 from selector.tables import (
-    KEEP,
     PRECISIONS,
     WIDTH_STEPS,
     Array,
@@ -33,51 +23,19 @@ from selector.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-PRUNING, POOLING, QUANTISING = "filter_pruning", "global_average_pooling", "int8"
-INT8_MODES = {Precision.INT8_WEIGHTS: "weights", Precision.INT8: "full"}
+    from selector.layout import Layout
+
 WEIGHTED_OPS = frozenset({"conv", "dense"})
 
 LOOKUP_PRECISIONS = (Precision.FP32, Precision.INT8)
-"""The order of the first axis of ``host_ms`` and ``weight_bytes``."""
+"""The order of the first axis of ``host_ms``: the arithmetics that differ in time."""
 
 UNCALIBRATED_BAND = 0.5
 """Share by which sums of operations timed alone may be off, before whole networks were timed."""
 
 Cell = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """The decisions a network offers, before anything was measured.
-
-    ``refusals`` holds, for every layer and technique, ``True`` or the reason why not.
-    """
-
-    profile: NetworkProfile
-    rows: tuple[LayerProfile, ...]
-    structures: tuple[tuple[Structure, ...], ...]
-    widths: tuple[tuple[int, ...], ...]
-    open_widths: tuple[tuple[bool, ...], ...]
-    leader_rows: tuple[int, ...]
-    head_row: int
-    head_rows: tuple[bool, ...]
-    precisions: tuple[bool, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """One change to one layer whose damage is measured; ``index`` is its cell in a KL array."""
-
-    array: str
-    index: tuple[int, ...]
-    step: RecipeStep
-
-    @property
-    def key(self) -> str:
-        """A text that names the cell."""
-        return f"{self.array}:{','.join(map(str, self.index))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,65 +49,18 @@ class Measurements:
     kl: Mapping[str, float]
     op_ms: Mapping[tuple[OpSpec, Precision], float]
     floor_ms: float
-    file_bytes: tuple[int, int, int]
+    file_bytes: tuple[int, ...]
     meta: Mapping[str, Any]
-
-
-def lay_out(profile: NetworkProfile, techniques: tuple[str, ...]) -> Layout:
-    """The rows, structures and widths of a network under those techniques."""
-    rows = tuple(row for row in profile.layers if technique.identity_cost(row))
-    structures = tuple((KEEP, *_structures(row, profile, techniques)) for row in rows)
-    head_row = next(
-        (i for i, row in enumerate(structures) if any(s.technique == POOLING for s in row)), -1
-    )
-    dense = [row.kind is LayerKind.DENSE for row in rows]
-    names = [row.name for row in rows]
-    widths = tuple(
-        tuple(kept_width(g.channels, ratio) for ratio in WIDTH_STEPS) for g in profile.groups
-    )
-    return Layout(
-        profile=profile,
-        rows=rows,
-        structures=structures,
-        widths=widths,
-        open_widths=tuple(_open_widths(i, profile, techniques) for i in range(len(widths))),
-        leader_rows=tuple(
-            names.index(g.leader) if g.prunable and g.leader in names else -1
-            for g in profile.groups
-        ),
-        head_row=head_row,
-        head_rows=tuple(head_row >= 0 and i > head_row and dense[i] for i in range(len(rows))),
-        precisions=tuple(p is Precision.FP32 or QUANTISING in techniques for p in PRECISIONS),
-    )
-
-
-def applicability(
-    profile: NetworkProfile, techniques: tuple[str, ...]
-) -> dict[str, dict[str, bool | str]]:
-    """For each layer that holds weights and each technique: true, or the reason why not."""
-    answers: dict[str, dict[str, bool | str]] = {}
-    for row in profile.layers:
-        answers[row.name] = {}
-        for name in techniques:
-            method = technique.get(name)
-            if method.scope is Scope.NETWORK:
-                answers[row.name][name] = (
-                    row.kind is not LayerKind.OTHER or row.untouched or "holds no weights"
-                )
-                continue
-            verdict = method.applies_to(row, profile)
-            answers[row.name][name] = verdict.yes or verdict.reason
-    return answers
-
-
-def probes(layout: Layout) -> list[Probe]:
-    """Every single change the selector may make, in a fixed order."""
-    return [*_structure_probes(layout), *_width_probes(layout), *_precision_probes(layout)]
 
 
 def operations(layout: Layout) -> dict[Cell, tuple[OpSpec, ...]]:
     """The operations of every cell ``(row, structure, input step, output step)`` that can be."""
     return {cell: _operations_at(layout, cell) for cell in _cells(layout)}
+
+
+def timed(op: OpSpec) -> OpSpec:
+    """The operation as it is timed: a dense runtime multiplies zeros too."""
+    return op if op.density == 1.0 else replace(op, density=1.0)
 
 
 def tabulate(layout: Layout, measured: Measurements) -> StudyTables:
@@ -166,6 +77,10 @@ def tabulate(layout: Layout, measured: Measurements) -> StudyTables:
         layers=tuple(row.name for row in layout.rows),
         kinds=tuple(row.kind for row in layout.rows),
         structures=layout.structures,
+        thinnings=layout.thinnings,
+        precision_steps=layout.precision_steps,
+        removes=_removes(layout, size),
+        fixes_width=_padded(layout.fixes_width, size[1]),
         widths=np.array(layout.widths, dtype=np.int64),
         in_share=_in_share(layout),
         out_group=np.array([row.out_group for row in layout.rows], dtype=np.int64),
@@ -174,74 +89,18 @@ def tabulate(layout: Layout, measured: Measurements) -> StudyTables:
         host_offset_ms=np.full(len(LOOKUP_PRECISIONS), measured.floor_ms),
         base_file_bytes=measured.file_bytes[0],
         op_bytes=_op_bytes(
-            costs["weight_bytes"][:, :, 0, 0, 0].sum(axis=1), base_ops, measured
+            costs["weight_bytes"][:, 0, :, 0, 0, 0].sum(axis=1), base_ops, measured
         ),
-        mask_structure=_structure_mask(layout, size),
+        mask_structure=_padded([[True] * len(row) for row in layout.structures], size[1]),
+        mask_thinning=_padded(
+            [[True] * len(row) for row in layout.thinnings], max(map(len, layout.thinnings))
+        ),
         mask_width=np.array(layout.open_widths, dtype=bool),
         mask_precision=np.array(layout.precisions, dtype=bool),
-        head_row=layout.head_row,
-        head_rows=np.array(layout.head_rows, dtype=bool),
         meta=dict(measured.meta),
         **_sensitivities(layout, measured, size),
         **costs,
     )
-
-
-def _structures(
-    row: LayerProfile, profile: NetworkProfile, techniques: tuple[str, ...]
-) -> Iterator[Structure]:
-    for name in techniques:
-        method = technique.get(name)
-        if method.scope not in (Scope.STRUCTURE, Scope.HEAD):
-            continue
-        for params in method.levels():
-            if not method.refusal(row, profile, params):
-                yield Structure(name, params)
-
-
-def _open_widths(
-    group: int, profile: NetworkProfile, techniques: tuple[str, ...]
-) -> tuple[bool, ...]:
-    """Which width steps may be chosen: those that the technique allows and that differ."""
-    facts = profile.groups[group]
-    if PRUNING not in techniques or not facts.prunable:
-        return (True, *(False for _ in WIDTH_STEPS[1:]))
-    method, leader = technique.get(PRUNING), profile.layer(facts.leader)
-    widths = [kept_width(facts.channels, ratio) for ratio in WIDTH_STEPS]
-    return (
-        True,
-        *(
-            widths[i] < widths[i - 1]
-            and not method.refusal(leader, profile, {"pruning_ratio": ratio})
-            for i, ratio in enumerate(WIDTH_STEPS)
-            if i
-        ),
-    )
-
-
-def _structure_probes(layout: Layout) -> Iterator[Probe]:
-    for i, row in enumerate(layout.rows):
-        for s, (name, params) in enumerate(layout.structures[i]):
-            if s:
-                step = RecipeStep(layer=row.name, technique=name, params=params)
-                yield Probe(array="kl_structure", index=(i, s), step=step)
-
-
-def _width_probes(layout: Layout) -> Iterator[Probe]:
-    for g, group in enumerate(layout.profile.groups):
-        for w, ratio in enumerate(WIDTH_STEPS):
-            if w and layout.open_widths[g][w]:
-                params: Params = {"pruning_ratio": ratio}
-                step = RecipeStep(layer=group.leader, technique=PRUNING, params=params)
-                yield Probe(array="kl_width", index=(g, w), step=step)
-
-
-def _precision_probes(layout: Layout) -> Iterator[Probe]:
-    for p, precision in enumerate(PRECISIONS):
-        if p and layout.precisions[p]:
-            params: Params = {"mode": INT8_MODES[precision]}
-            step = RecipeStep(layer=NETWORK, technique=QUANTISING, params=params)
-            yield Probe(array="kl_precision", index=(p,), step=step)
 
 
 def _cells(layout: Layout) -> Iterator[Cell]:
@@ -253,23 +112,24 @@ def _cells(layout: Layout) -> Iterator[Cell]:
 
 def _operations_at(layout: Layout, cell: Cell) -> tuple[OpSpec, ...]:
     i, s, wi, wo = cell
-    row, (name, params) = layout.rows[i], layout.structures[i][s]
+    row = layout.rows[i]
     in_channels = sum(_width(layout, g, wi) for g, _ in row.in_groups) or row.in_channels
     out_channels = _width(layout, row.out_group, wo) if row.out_group >= 0 else row.out_channels
     if row.kind is LayerKind.OTHER or row.is_depthwise:
         out_channels = in_channels
     narrowed = row.resized(in_channels=in_channels, out_channels=out_channels)
-    if name == KEEP.technique:
-        return technique.identity_cost(narrowed)
-    method = technique.get(name)
-    if method.scope is Scope.HEAD:
-        out_channels = technique.head_rows(layout.profile)[-1].out_channels
-        return method.cost(
-            row.resized(in_channels=in_channels, out_channels=out_channels), params
-        )
-    if method.refusal(narrowed, layout.profile, params):
-        return technique.identity_cost(narrowed)  # too narrow for it: the step would be skipped
-    return method.cost(narrowed, params)
+    return _built(narrowed, layout.structures[i][s], layout)
+
+
+def _built(row: LayerProfile, structure: Structure, layout: Layout) -> tuple[OpSpec, ...]:
+    """The operations of a row under treatments; one that refuses is skipped, as building does."""
+    ops = technique.identity_cost(row)
+    for name, params in structure:
+        method = technique.get(name)
+        if not method.refusal(row, layout.profile, params):
+            row = method.treated(row, layout.profile)
+            ops = method.cost(row, params)
+    return ops
 
 
 def _width(layout: Layout, group: int, step: int) -> int:
@@ -283,31 +143,47 @@ def _filled(layout: Layout, measured: Measurements, size: tuple[int, ...]) -> di
     arrays = {name: np.zeros(size) for name in ("macs", "params", "n_ops")}
     arrays["features"] = np.zeros((*size, len(FEATURES)))
     arrays["host_ms"] = np.zeros((len(LOOKUP_PRECISIONS), *size))
-    arrays["weight_bytes"] = np.zeros((len(LOOKUP_PRECISIONS), *size))
+    n_thinnings = max(map(len, layout.thinnings))
+    arrays["weight_bytes"] = np.zeros((len(PRECISIONS), n_thinnings, *size))
+    known: dict[tuple[int, tuple[OpSpec, ...]], Array] = {}
     for cell, ops in operations(layout).items():
         arrays["macs"][cell] = sum(op.macs for op in ops)
         arrays["params"][cell] = sum(op.params for op in ops)
         arrays["n_ops"][cell] = sum(op.op in WEIGHTED_OPS for op in ops)
         arrays["features"][cell] = sum(op_features(op) for op in ops)
-        arrays["weight_bytes"][(0, *cell)] = 4 * sum(op.params for op in ops)
-        arrays["weight_bytes"][(1, *cell)] = sum(_int8_bytes(op) for op in ops)
+        key = cell[0], ops
+        if key not in known:
+            known[key] = _stored(ops, layout.thinnings[cell[0]], n_thinnings)
+        arrays["weight_bytes"][(slice(None), slice(None), *cell)] = known[key]
         for p, precision in enumerate(LOOKUP_PRECISIONS):
-            arrays["host_ms"][(p, *cell)] = sum(measured.op_ms[op, precision] for op in ops)
+            arrays["host_ms"][(p, *cell)] = sum(
+                measured.op_ms[timed(op), precision] for op in ops
+            )
     return arrays
 
 
-def _int8_bytes(op: OpSpec) -> int:
-    """Weights in one byte, a scale and a bias of four bytes an output channel."""
-    if op.op not in WEIGHTED_OPS:
-        return 4 * op.params
-    channels = op.out_shape[0] if op.op == "conv" else op.out_shape[-1]
-    return op.params + 4 * channels + 3 * min(op.params, channels)
+def _stored(
+    ops: tuple[OpSpec, ...], thinnings: tuple[Structure, ...], n_thinnings: int
+) -> Array:
+    """``[P, V]`` bytes that the weights of some operations take in the file."""
+    found = np.zeros((len(PRECISIONS), n_thinnings))
+    for v, thinning in enumerate(thinnings):
+        thinned = [_thinned(op, thinning) for op in ops]
+        for p, precision in enumerate(PRECISIONS):
+            found[p, v] = sum(stored_bytes(op, precision) for op in thinned)
+    return found
+
+
+def _thinned(op: OpSpec, thinning: Structure) -> OpSpec:
+    for name, params in thinning:
+        if op.op in WEIGHTED_OPS:
+            op = technique.get(name).stored(op, params)
+    return op
 
 
 def _op_bytes(weight_bytes: Array, n_ops: float, measured: Measurements) -> Array:
-    """Bytes an operation takes in the file besides its weights, by precision, from real exports."""
-    stored = np.array([weight_bytes[0], weight_bytes[1], weight_bytes[1]])
-    overhead = np.array(measured.file_bytes) - stored
+    """``[P]`` bytes an operation takes in the file besides its weights, from real exports."""
+    overhead = np.array(measured.file_bytes) - weight_bytes
     return np.asarray(np.maximum(overhead / max(1.0, n_ops), 0.0))
 
 
@@ -316,6 +192,7 @@ def _sensitivities(
 ) -> dict[str, Array]:
     arrays = {
         "kl_structure": np.zeros(size[:2]),
+        "kl_thinning": np.zeros((size[0], max(map(len, layout.thinnings)))),
         "kl_width": np.zeros((len(layout.widths), len(WIDTH_STEPS))),
         "kl_precision": np.zeros(len(PRECISIONS)),
     }
@@ -335,8 +212,17 @@ def _in_share(layout: Layout) -> Array:
     return shares / np.where(totals > 0, totals, 1.0)
 
 
-def _structure_mask(layout: Layout, size: tuple[int, ...]) -> BoolArray:
-    mask = np.zeros(size[:2], dtype=bool)
-    for i, structures in enumerate(layout.structures):
-        mask[i, : len(structures)] = True
-    return mask
+def _removes(layout: Layout, size: tuple[int, ...]) -> BoolArray:
+    removes = np.zeros((size[0], size[1], size[0]), dtype=bool)
+    for i, row in enumerate(layout.removes):
+        for s, gone in enumerate(row):
+            removes[i, s, list(gone)] = True
+    return removes
+
+
+def _padded(rows: Sequence[Sequence[bool]], width: int) -> BoolArray:
+    """``[rows, width]``: false behind the end of a row."""
+    found = np.zeros((len(rows), width), dtype=bool)
+    for i, row in enumerate(rows):
+        found[i, : len(row)] = row
+    return found

@@ -11,9 +11,12 @@ from compression import finetuning
 from compression.augmentation import augmentation_for
 from compression.evaluation import onnx_log_probabilities
 from compression.finetuning import FineTuning, Supplies
+from compression.int8_fallback import export_int8
 from compression.onnx_export import export_onnx
-from compression.sensitivity import kl_divergence, logits
-from selector.loss_estimate import Loss, LossEstimator
+from compression.outputs import AnswerKind
+from compression.sensitivity import logits
+from compression.types import Precision
+from selector.loss_estimate import Loss, LossEstimator, loss_of_agreement
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +75,11 @@ class TrialRun:
 
     def loss(self, exported: bytes) -> Loss:
         """What a file loses against the original, judged on the search split."""
-        return self._estimator.loss(onnx_log_probabilities(exported, self.x))
+        rows, form = onnx_log_probabilities(exported, self.x), self._job.form
+        if form.kind is AnswerKind.CLASS:
+            return self._estimator.loss(rows)
+        wanted, answers = form.answers(self.original_logits), form.answers(rows)
+        return loss_of_agreement(form.same(wanted, answers))
 
     def run(
         self, recipe: Recipe, steps: int, report: Report, checkpoint: Path | None = None
@@ -84,11 +91,11 @@ class TrialRun:
         job = self._job
         built = job.workbench.build(recipe)
         changed = logits(built.network, self.x)
-        kl = kl_divergence(self.original_logits, changed)
+        kl = job.form.divergence(self.original_logits, changed)
         tuned = self._recovered(built.network, steps, report, checkpoint)
         for note in tuned.notes[len(job.network.notes) :]:
             job.reporter.log(note, "warning")
-        exported = export_onnx(tuned, job.calibration)
+        exported = self.exported(tuned)
         return Trial(
             network=tuned,
             exported=exported,
@@ -97,6 +104,12 @@ class TrialRun:
             loss=self.loss(exported),
             kl=kl,
         )
+
+    def exported(self, network: Network) -> bytes:
+        """The file as EXPORT would offer it: 8-bit arithmetic only in layers that bear it."""
+        if network.precision is not Precision.INT8:
+            return export_onnx(network)
+        return export_int8(network, self._job.calibration, self.x).data
 
     def _recovered(
         self, network: Network, steps: int, report: Report, checkpoint: Path | None
@@ -116,5 +129,12 @@ class TrialRun:
             unlabelled=job.calibration, calibration=job.calibration, checkpoint=checkpoint
         )
         return finetuning.distill(
-            network, job.network, training.x, training.y, settings, validation, report, supplies
+            network,
+            job.network,
+            training.samples,
+            training.y,
+            settings,
+            validation,
+            report,
+            supplies,
         )

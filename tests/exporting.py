@@ -25,6 +25,19 @@ def seeded(make, *args, seed=0, **settings) -> nn.Module:
     return module
 
 
+def settled(module: nn.Module, x: torch.Tensor) -> nn.Module:
+    """The network with the statistics that those inputs cause in its batch norms, as after training."""
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.reset_running_stats()
+            layer.momentum = None  # the plain mean of the batches seen
+    module.train()
+    with torch.no_grad():
+        for batch in x.split(64):
+            module(batch)
+    return module.eval()
+
+
 def exported(
     module: nn.Module, *shape: int, opset: int = 17, dynamic: bool = True, folded: bool = True
 ) -> bytes:

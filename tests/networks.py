@@ -308,6 +308,17 @@ def channels_last(*, seed: int = 0) -> bytes:
     return b.build(b.dense(x, "dense", 128, 3), 3)
 
 
+def linear_pairs(*, seed: int = 0) -> bytes:
+    """Layers in a row with nothing curved between them, as factored networks have them."""
+    b = OnnxBuilder(2, 9, 9, seed=seed)
+    x = b.conv(b.conv("x", "wide", 2, 16, 1, bias=False), "filters", 16, 8, 3, pads=[1] * 4)
+    x = b.conv(b.relu(x), "rich", 8, 16, 3)
+    x = b.relu(b.conv(x, "mixed", 16, 8, 1, strides=[2, 2]))
+    x = b.op("Flatten", b.conv(x, "spread", 8, 24, 1))
+    x = b.op("Dropout", b.dense(x, "fc1", 384, 64))
+    return b.build(b.dense(x, "fc2", 64, 4), 4)
+
+
 def attention() -> bytes:
     """A small vision transformer: patches, class token, heads, layer norms."""
     return exported(seeded(vit_chunked), 3, 12, 12)
@@ -339,6 +350,7 @@ ZOO: dict[str, Callable[..., bytes]] = {
     "fixed_batch": fixed_batch,
     "old_opset": old_opset,
     "channels_last": channels_last,
+    "linear_pairs": linear_pairs,
     "attention": attention,
     "shuffle": shuffle,
     "unet": unet,

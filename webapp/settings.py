@@ -30,6 +30,8 @@ ENGINE_MEMORY_GIB = env.int("ENGINE_MEMORY_GIB", default=12)
 ENGINE_FILE_GIB = env.int("ENGINE_FILE_GIB", default=4)
 ENGINE_STAGE_HOURS = env.int("ENGINE_STAGE_HOURS", default=6)
 BUILD_TIME_LIMIT_S = env.int("BUILD_TIME_LIMIT_S", default=600)
+# Where the environments of the converters to other formats lie; empty: in the project's folder.
+ADADEEP_EXTRAS = env.str("ADADEEP_EXTRAS", default="")
 
 UPLOAD_LIMIT_BYTES = env.int("UPLOAD_LIMIT_BYTES", default=2 * 1024**3)
 UPLOAD_SPARE_BYTES = env.int("UPLOAD_SPARE_BYTES", default=256 * 1024**2)

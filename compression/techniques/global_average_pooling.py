@@ -39,23 +39,22 @@ class GlobalAveragePooling(Technique):
             return "it is not the first layer of the network's fully connected end."
         if layer.in_multiplier < 2:
             return "it does not read a feature map, so there is nothing to take the mean of."
-        outputs = head[-1].out_channels
-        resized = layer.resized(in_channels=layer.in_channels, out_channels=outputs)
-        _, weights = totals(self.cost(resized, params))
+        _, weights = totals(self.cost(self.treated(layer, network), params))
         if weights >= sum(row.params for row in head):
             return "the mean and its dense layer would not be smaller than the head there is."
         return ""
+
+    def treated(self, layer: LayerProfile, network: NetworkProfile) -> LayerProfile:
+        """The layer with as many output channels as the network has outputs."""
+        outputs = head_rows(network)[-1].out_channels
+        return layer.resized(in_channels=layer.in_channels, out_channels=outputs)
 
     def removes(self, layer: LayerProfile, network: NetworkProfile) -> tuple[str, ...]:
         """The rest of the head."""
         return tuple(row.name for row in head_rows(network) if row.name != layer.name)
 
     def cost(self, layer: LayerProfile, params: Params) -> tuple[OpSpec, ...]:
-        """The mean and one dense layer.
-
-        ``layer`` has to be resized to as many output channels as the network has outputs; the later
-        rows of the head cost nothing then.
-        """
+        """The mean and one dense layer; the later rows of the head cost nothing then."""
         del params
         channels = layer.in_channels
         pooled = OpSpec(

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from compression.errors import TechniqueRefusedError
-from compression.technique import Parameter, Scope, Technique, identity_cost
-from compression.types import NETWORK, LayerKind, Precision
+from compression.precision_technique import PrecisionTechnique
+from compression.technique import Parameter
+from compression.types import Precision
 
 if TYPE_CHECKING:
-    from compression.graph import Network
-    from compression.types import LayerProfile, NetworkProfile, OpSpec, Params
+    from compression.types import Params
 
 _PRECISIONS = {"weights": Precision.INT8_WEIGHTS, "full": Precision.INT8}
 
 
-class Int8(Technique):
+class Int8(PrecisionTechnique):
     """Sets how the whole network is stored and computed; the exporter does the rounding."""
 
     title = "8-bit integers"
@@ -26,7 +24,6 @@ class Int8(Technique):
         "B. Jacob et al., CVPR 2018. Symmetric weights per output channel; activations from "
         "calibration data. Kept only where the measured file is really better."
     )
-    scope = Scope.NETWORK
     parameters = (
         Parameter(
             name="mode",
@@ -37,28 +34,6 @@ class Int8(Technique):
         ),
     )
 
-    def refusal(self, layer: LayerProfile, network: NetworkProfile, params: Params) -> str:
-        """Any convolution or dense layer will do."""
-        del network, params
-        if layer.kind is LayerKind.OTHER:
-            return "it holds no weights."
-        return ""
-
-    def cost(self, layer: LayerProfile, params: Params) -> tuple[OpSpec, ...]:
-        """The layer itself; what the precision saves is for the cost model to say."""
-        del params
-        return identity_cost(layer)
-
-    def apply(self, network: Network, layer: str, params: Params) -> Network:
-        """Marks the network; ``layer`` must be ``*``.
-
-        Raises:
-            TechniqueRefusedError: for a single layer, or a network without any weights.
-        """
-        if layer != NETWORK:
-            raise TechniqueRefusedError(
-                f"{self.title} concerns the whole network: write “{NETWORK}” for “{layer}”."
-            )
-        if all(row.kind is LayerKind.OTHER for row in network.profile.layers):
-            raise TechniqueRefusedError(f"{self.title}: the network holds no weights.")
-        return replace(network, precision=_PRECISIONS[str(params["mode"])])
+    def precision(self, params: Params) -> Precision:
+        """Weights alone or everything in 8 bits."""
+        return _PRECISIONS[str(params["mode"])]

@@ -23,7 +23,9 @@ class Svd(Technique):
     """Dense: two dense layers. 2-D kernel: a column of it, then a row. 1-D and 1x1: fewer channels.
 
     The rank is rounded as widths are. Without data the factors are those of plain SVD;
-    ``reconstruction`` computes them again, weighted by what the layer reads.
+    ``reconstruction`` computes them again, weighted by what the layer reads. AdaDeep's defaults are
+    1/12 for a dense layer (``k = n/12``) and ``K = N/12`` columns for a convolution: 1/36 of the full
+    rank of a 3x3 kernel, the nearest level for larger ones.
     """
 
     title = "Low-rank (SVD)"
@@ -38,7 +40,7 @@ class Svd(Technique):
         Parameter(
             name="rank_ratio",
             unit="share of the full rank",
-            levels=(1 / 2, 1 / 4, 1 / 8),
+            levels=(1 / 2, 1 / 4, 1 / 8, 1 / 12, 1 / 36),
             help="How much of the full rank the two thin layers keep between them.",
         ),
     )
@@ -52,6 +54,8 @@ class Svd(Technique):
             return (
                 "its convolution is grouped, so there is little left to share between channels."
             )
+        if float(params["rank_ratio"]) < 1 / 12 and not _is_spatial(layer):
+            return "so low a rank is meant for the columns and rows of a kernel."
         if not self.saves(layer, params):
             rank = _rank(layer, params)
             return f"two layers of rank {rank} would not be smaller than the one there is."

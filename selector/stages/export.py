@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import load
 
 from compression.errors import VerificationError
+from compression.int8_fallback import export_int8
 from compression.latency import MIN_ROUNDS, paired_latency
 from compression.onnx_export import export_onnx, verify_export
 from compression.types import Precision, Stage
@@ -22,11 +23,7 @@ if TYPE_CHECKING:
 PAYS = 1.03
 """8-bit arithmetic is kept where it is measurably faster: timings repeat to 2 %."""
 
-NAMES = {
-    Precision.FP32: "model.onnx",
-    Precision.INT8_WEIGHTS: "model.onnx",
-    Precision.INT8: "model.int8.onnx",
-}
+NAMES = {**dict.fromkeys(Precision, "model.onnx"), Precision.INT8: "model.int8.onnx"}
 
 
 def export(job: Job) -> None:
@@ -35,10 +32,11 @@ def export(job: Job) -> None:
     trials = TrialRun(job)
     files: dict[Precision, bytes] = {}
     differences: dict[Precision, float] = {}
+    fallbacks: dict[Precision, dict[str, Any]] = {}
     for precision in _precisions(network.precision):
         variant = replace(network, precision=precision)
         try:
-            data = export_onnx(variant, job.calibration)
+            data, fallbacks[precision] = _exported(job, variant, trials)
             differences[precision] = verify_export(data, variant, trials.x[:64])
         except VerificationError as error:
             job.reporter.log(f"{precision.value} is withheld: {error}", "warning")
@@ -59,11 +57,22 @@ def export(job: Job) -> None:
             trials,
             primary=precision is result,
         )
+        | fallbacks[precision]
         for precision, data in offered.items()
     ]
     job.folder.write_json(
         Stage.EXPORT, "export.json", {"files": rows, "precision": result.value}
     )
+
+
+def _exported(job: Job, network: Network, trials: TrialRun) -> tuple[bytes, dict[str, Any]]:
+    """A file, and which layers compute in float though the network computes in 8 bits, in words too."""
+    if network.precision is not Precision.INT8:
+        return export_onnx(network), {}
+    found = export_int8(network, job.calibration, trials.x)
+    if found.sentence:
+        job.reporter.log(found.sentence, "info" if found.holds else "warning")
+    return found.data, {"in_float": list(found.in_float), "note": found.sentence}
 
 
 def recovered_network(job: Job) -> Network:
@@ -88,7 +97,7 @@ def _timings(job: Job, files: dict[Precision, bytes]) -> dict[Precision, Timing]
     if not files:
         raise VerificationError(
             "No exported file computes what the network computes, so none is offered. "
-            "Exclude int8, or build another recipe."
+            "Exclude int8, half_precision and weight_clustering, or build another recipe."
         )
     named = {"base": job.model_bytes, **{p.value: data for p, data in files.items()}}
     timed = paired_latency(named, job.calibration[:1], MIN_ROUNDS)

@@ -12,7 +12,7 @@ from compression.evaluation import evaluate_onnx, is_chance, onnx_logits
 from compression.latency import MIN_ROUNDS, paired_latency
 from compression.preprocessing_trial import try_preprocessing
 from compression.types import Stage
-from selector import tabulation
+from selector.layout import applicability, probes
 
 if TYPE_CHECKING:
     from compression.data import Dataset
@@ -30,9 +30,12 @@ def inspect(job: Job) -> None:
     dataset = _prepared(job)
     job.folder.write_json(Stage.INSPECT, "preprocessing.json", dataset.preprocessing.to_json())
     job.reporter.progress(2, 4)
-    baseline = evaluate_onnx(job.model_bytes, dataset.test, profile=profile)
+    baseline = evaluate_onnx(
+        job.model_bytes, dataset.test, profile=profile, synthetic=dataset.synthetic
+    )
     job.reporter.log(
-        f"The original scores {100 * baseline.accuracy:.2f} % on {baseline.n_test:,} test examples"
+        f"The original scores {100 * baseline.accuracy:.2f} % {baseline.words} "
+        f"on {baseline.n_test:,} test examples"
     )
     facts = _baseline(job, dataset, baseline)
     job.folder.write_json(Stage.INSPECT, "baseline.json", facts)
@@ -41,14 +44,14 @@ def inspect(job: Job) -> None:
     job.folder.write_json(
         Stage.INSPECT,
         "inspect.json",
-        {**describe(job), "warnings": _warnings(dataset, baseline)},
+        {**describe(job), "warnings": _warnings(job, dataset, baseline)},
     )
 
 
 def describe(job: Job) -> dict[str, Any]:
     """The model as plain values: its layers, and which technique can treat which of them."""
     profile = job.network.profile
-    verdicts = tabulation.applicability(profile, job.techniques)
+    verdicts = applicability(profile, job.techniques)
     return {
         "name": profile.name,
         "params": profile.params,
@@ -71,6 +74,8 @@ def _facts(name: str) -> dict[str, Any]:
         "letter": method.letter,
         "token": method.token,
         "paper": method.paper,
+        "scope": method.scope.value,
+        "note": method.note,
         "parameters": [asdict(parameter) for parameter in method.parameters],
     }
 
@@ -93,7 +98,7 @@ def _baseline(job: Job, dataset: Dataset, baseline: Evaluation) -> dict[str, Any
     return {
         **baseline.to_json(),
         "host_latency_ms": timing.to_json(),
-        "n_classes": dataset.n_classes,
+        "n_classes": job.form.n_classes,
         "class_names": list(dataset.class_names),
         "data_sha256": dataset.sha256,
         "model_sha256": job.model_sha256,
@@ -110,14 +115,14 @@ def _baseline(job: Job, dataset: Dataset, baseline: Evaluation) -> dict[str, Any
 def _plan(job: Job) -> dict[str, Any]:
     """How many work items the stages that take parts have."""
     return {
-        Stage.PROBE.value: len(tabulation.probes(job.layout)),
+        Stage.PROBE.value: len(probes(job.layout)),
         Stage.VALIDATE.value: job.effort.candidates,
         Stage.RECOVER.value: 1,
     }
 
 
-def _warnings(dataset: Dataset, baseline: Evaluation) -> list[str]:
-    warnings = list(dataset.notes)
+def _warnings(job: Job, dataset: Dataset, baseline: Evaluation) -> list[str]:
+    warnings = [*dataset.notes, *filter(None, [job.form.note()])]
     labels = dataset.test.y
     if labels is not None and is_chance(baseline.accuracy_ci, labels):
         warnings.append(

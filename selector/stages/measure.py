@@ -41,10 +41,19 @@ def measure(job: Job) -> None:
     primary = next(row for row in exported["files"] if row["primary"])
     data = job.folder.stage_path(Stage.EXPORT, primary["name"]).read_bytes()
     test = job.dataset.test
-    before = evaluate_onnx(job.model_bytes, test, profile=job.network.profile)
+    synthetic = job.dataset.synthetic
+    before = evaluate_onnx(
+        job.model_bytes, test, profile=job.network.profile, synthetic=synthetic
+    )
     job.reporter.progress(1, 4)
     network = recovered_network(job)
-    after = evaluate_onnx(data, test, reference=before.answers, profile=network.profile)
+    after = evaluate_onnx(
+        data,
+        test,
+        reference=before.answers,
+        profile=network.profile,
+        synthetic=synthetic,
+    )
     job.reporter.progress(2, 4)
 
     def keep_on(done: int, rounds: int) -> bool:
@@ -54,7 +63,8 @@ def measure(job: Job) -> None:
     files = {"baseline": job.model_bytes, "result": data}
     timings = paired_latency(files, test.take(1).x, ROUNDS, keep_on=keep_on)
     job.reporter.log(
-        f"Measured on {after.n_test:,} test examples: {100 * after.accuracy:.2f} %, "
+        f"Measured on {after.n_test:,} test examples: {100 * after.accuracy:.2f} % "
+        f"{after.words}, "
         f"{timings['result'].ratio:.2f}× as fast, {before.size_bytes / after.size_bytes:.1f}× smaller"
     )
     report = build_report(
@@ -112,12 +122,24 @@ def _facts(job: Job) -> dict[str, Any]:
         "search": _search(job, recovered),
         "class_names": job.dataset.class_names,
         "preprocessing": job.dataset.preprocessing.to_json(),
-        "notes": (*job.network.notes, *recovered["notes"], *job.dataset.notes),
+        "notes": (
+            *job.network.notes,
+            *recovered["notes"],
+            *job.dataset.notes,
+            *filter(None, [job.form.note()]),
+            *_export_notes(job),
+        ),
         "status": "infeasible" if recovered["infeasible"] else None,
         "stopped_by": "time"
         if job.reporter.stopped_by_time or recovered["stopped_by"]
         else None,
     }
+
+
+def _export_notes(job: Job) -> list[str]:
+    """What was said about the files that are offered."""
+    files = job.folder.read_json(Stage.EXPORT, "export.json")["files"]
+    return [row["note"] for row in files if row.get("note")]
 
 
 def _layers(
@@ -166,6 +188,7 @@ def _artifacts(job: Job, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "sha256": hashlib.sha256(data).hexdigest(),
                 "verified": True,
                 "primary": row["primary"],
+                "in_float": row.get("in_float", []),
             }
         )
     return rows

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compression.errors import CompressionError
+from compression.evaluation import onnx_logits
+from compression.other_formats import converted, installed_formats
 from compression.packaging import write_bundle
-from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
+from compression.types import BUILD_STAGES, STUDY_STAGES, Precision, Stage
+from compression.usage import Usage
 from selector.report import check_report
 
 if TYPE_CHECKING:
+    from compression.other_formats import Format, FormatFiles
     from selector.job import Job
+
+COMPARED_SAMPLES = 16
+"""Calibration examples on which a file of another format must answer as the ONNX file does."""
 
 
 def package(job: Job) -> None:
@@ -21,16 +31,66 @@ def package(job: Job) -> None:
         row["path"]: job.folder.stage_path(Stage.EXPORT, row["path"]).read_bytes()
         for row in report["artifacts"]
     }
+    models |= _other_formats(job, report, models)
     final = write_bundle(
         job.folder.stage_path(Stage.PACKAGE, "report.json").parent,
         report,
         models,
-        input_name=job.network.profile.input_name,
-        input_shape=job.network.profile.input_shape,
+        usage=Usage.of(job.network.profile, job.dataset.preprocessing, job.dataset.class_names),
     )
     check_report(final)
     job.folder.write_root("report.json", final)
     job.folder.write_json(Stage.PACKAGE, "package.json", {"status": final["status"]})
+
+
+def _other_formats(
+    job: Job, report: dict[str, Any], models: dict[str, bytes]
+) -> dict[str, bytes]:
+    """Files for the runtimes whose converters are installed; rows and notes go to the report."""
+    files: dict[str, bytes] = {}
+    formats = installed_formats()
+    for done, form in enumerate(formats):
+        job.reporter.progress(done, len(formats) + 1)
+        source = _float_file(report)
+        try:
+            made = _converted(job, form, models, source)
+        except CompressionError as error:
+            report.setdefault("notes", []).append(str(error))
+            job.reporter.log(str(error), "warning")
+            continue
+        files |= made.files
+        report["artifacts"] += _rows(made, source)
+    return files
+
+
+def _float_file(report: dict[str, Any]) -> str:
+    """The file to convert: the measured one, or its companion where that computes in 8 bits."""
+    rows = sorted(report["artifacts"], key=lambda row: not row.get("primary"))
+    floats = [row["path"] for row in rows if row.get("precision") != Precision.INT8]
+    return str(next(iter(floats), rows[0]["path"]))
+
+
+def _converted(job: Job, form: Format, models: dict[str, bytes], source: str) -> FormatFiles:
+    inputs = job.calibration[:COMPARED_SAMPLES]
+    expected = onnx_logits(models[source], inputs)
+    return converted(form, models[source], inputs, expected, stem=Path(source).stem)
+
+
+def _rows(made: FormatFiles, source: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": name,
+            "format": made.format.name,
+            "size_bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "verified": True,
+            "made_from": source,
+            "runtime": made.runtime,
+            "difference": made.difference,
+            "agreement": made.agreement,
+        }
+        for name, content in made.files.items()
+    ]
 
 
 def _stages(job: Job) -> list[dict[str, Any]]:

@@ -11,25 +11,27 @@ import numpy as np
 from compression.evaluation import onnx_log_probabilities
 from compression.latency import LatencyLookup
 from compression.onnx_export import export_onnx
-from compression.sensitivity import SharedLogits, kl_divergence
+from compression.sensitivity import SharedLogits
 from compression.types import NETWORK, OpSpec, Precision, Stage
 from selector import tabulation
 from selector.action_space import ActionSpace
 from selector.host_latency import Timed, recalibrated
+from selector.layout import probes
 from selector.network_timing import drawn, time_networks
+from selector.recipe_rows import level_text
 from selector.tables import PRECISIONS
 from selector.tabulation import LOOKUP_PRECISIONS, Measurements
 
 if TYPE_CHECKING:
     from selector.job import Job
     from selector.jobfolder import Part
+    from selector.layout import Probe
     from selector.tables import StudyTables
-    from selector.tabulation import Probe
 
 
 def probe_part(job: Job, part: Part) -> None:
     """Measure this part's share of the probes; the first part also times the operations."""
-    items = part.take(_in_order_of_layers(job))
+    items = part.take(probes(job.layout))
     total = len(items) + 10
     result: dict[str, Any] = {"kl": {}}
     if part.index == 1:
@@ -43,18 +45,15 @@ def probe_part(job: Job, part: Part) -> None:
                 "Time is up: changes that were not probed are left out.", "warning"
             )
             break
-        changed = job.workbench.build((probe.step,)).network
-        if probe.step.layer == NETWORK:
+        changed = job.workbench.build(probe.recipe).network
+        if probe.layer == NETWORK:
             exported = export_onnx(changed, job.calibration)
-            damage = kl_divergence(original, onnx_log_probabilities(exported, x))
+            damage = job.form.divergence(original, onnx_log_probabilities(exported, x))
         else:
-            damage = kl_divergence(original, shared.of(changed))
+            damage = job.form.divergence(original, shared.of(changed))
         result["kl"][probe.key] = damage
         job.reporter.metric(
-            layer=probe.step.layer,
-            technique=probe.step.technique,
-            params=dict(probe.step.params),
-            kl=damage,
+            layer=probe.layer, level=level_text(probe.treatments), kl=damage, **_last(probe)
         )
         job.reporter.log(f"{_title(probe)} alone moves the answers by {damage:.4f} nats")
         job.reporter.progress(done, total)
@@ -87,13 +86,6 @@ def _tabulated(job: Job, timings: dict[str, Any], damage: dict[str, float]) -> S
     return tabulation.tabulate(job.layout, measured)
 
 
-def _in_order_of_layers(job: Job) -> list[Probe]:
-    """Changes of the same layer together: they share what the original computes before it."""
-    position = {row.name: i for i, row in enumerate(job.layout.rows)}
-    last = len(position)
-    return sorted(tabulation.probes(job.layout), key=lambda p: position.get(p.step.layer, last))
-
-
 def _host_timings(job: Job, total: int) -> dict[str, Any]:
     """Times of all operations alone, and of a few whole networks made of them."""
 
@@ -121,11 +113,17 @@ def _host_timings(job: Job, total: int) -> dict[str, Any]:
 def _specs(job: Job) -> list[tuple[OpSpec, Precision]]:
     """Every operation of every cell, once, in a fixed order."""
     cells = tabulation.operations(job.layout).values()
-    distinct = dict.fromkeys(op for ops in cells for op in ops)
+    distinct = dict.fromkeys(tabulation.timed(op) for ops in cells for op in ops)
     return [(op, precision) for precision in LOOKUP_PRECISIONS for op in distinct]
 
 
 def _title(probe: Probe) -> str:
-    level = ", ".join(str(value) for value in probe.step.params.values())
-    where = "the whole network" if probe.step.layer == NETWORK else probe.step.layer
-    return f"{probe.step.technique} {level} on {where}".replace("  ", " ")
+    names = " + ".join(name for name, _ in probe.treatments)
+    where = "the whole network" if probe.layer == NETWORK else probe.layer
+    return f"{names} {level_text(probe.treatments)} on {where}".replace("  ", " ")
+
+
+def _last(probe: Probe) -> dict[str, Any]:
+    """A stack goes by its last technique."""
+    name, params = probe.treatments[-1]
+    return {"technique": name, "params": dict(params)}

@@ -191,3 +191,13 @@ def test_no_broken_byte_gets_past_the_refusals(name, tmp_path):
         path.write_bytes(content)
         with contextlib.suppress(DataRefusedError):
             load(path)
+
+
+def test_samples_are_prepared_only_where_they_are_asked_for(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(60) % 3)
+    training = load_data(tmp_path / "data.npz", (3, 8, 8), 3, seed=0).training
+    samples, whole = training.samples, training.x
+    assert len(samples) == len(whole)
+    np.testing.assert_array_equal(samples[np.array([5, 0, 5])], whole[[5, 0, 5]])
+    np.testing.assert_array_equal(samples[2:7], whole[2:7])

@@ -3,15 +3,22 @@ import json
 import zipfile
 from html.parser import HTMLParser
 
-import numpy as np
-import onnxruntime as ort
 import pytest
 
 from compression.packaging import BUNDLE, bundle_name, write_bundle
+from compression.preprocessing import Preprocessing
 from compression.report_numbers import count, digits, points, predicted, ratio, size
+from compression.usage import Usage
 from tests import networks
 
-MODEL = networks.small_lenet()
+MODEL = networks.lenet()
+USAGE = Usage(
+    input_name="x",
+    input_shape=(1, 28, 28),
+    output_name="logits",
+    preprocessing=Preprocessing(layout="NHW", divide=255.0, mean=(0.13,), std=(0.3,)),
+    class_names=tuple("0123456789"),
+)
 
 
 def report(**changes):
@@ -89,9 +96,7 @@ def report(**changes):
 @pytest.fixture
 def bundle(tmp_path):
     models = {"model.onnx": MODEL}
-    final = write_bundle(
-        tmp_path, report(), models, input_name="input", input_shape=(1, 28, 28)
-    )
+    final = write_bundle(tmp_path, report(), models, usage=USAGE)
     return tmp_path, final
 
 
@@ -99,7 +104,7 @@ def test_bundle_holds_every_file_once_and_nothing_is_left_half_written(bundle):
     folder, _ = bundle
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        *{"model.onnx", "recipe.json", "preprocessing.json", "README.md"},
+        *{"model.onnx", "recipe.json", "preprocessing.json", "classes.txt", "README.md"},
         *{"report.json", "report.html", "SHA256SUMS", BUNDLE},
     }
     with zipfile.ZipFile(folder / BUNDLE) as archive:
@@ -124,21 +129,35 @@ def test_same_build_makes_the_same_bytes(bundle, tmp_path_factory):
     folder, _ = bundle
     other = tmp_path_factory.mktemp("again")
     models = {"model.onnx": MODEL}
-    write_bundle(other, report(), models, input_name="input", input_shape=(1, 28, 28))
+    write_bundle(other, report(), models, usage=USAGE)
     assert (other / BUNDLE).read_bytes() == (folder / BUNDLE).read_bytes()
 
 
-def test_snippet_of_the_readme_runs_the_model(bundle, monkeypatch):
-    folder, _ = bundle
-    monkeypatch.chdir(folder)
-    name = ort.InferenceSession("model.onnx").get_inputs()[0].name
-    text = (folder / "README.md").read_text().replace('"input"', f'"{name}"')
-    code = text.partition("```python\n")[2].partition("\n```")[0]
-    assert len(code.splitlines()) == 3
-    shape = ort.InferenceSession("model.onnx").get_inputs()[0].shape[1:]
-    scope = {"x": np.zeros((2, *shape), np.float32)}
-    exec(code, scope)
-    assert len(scope["outputs"]) == 2
+def test_readme_report_and_page_show_the_same_code(bundle):
+    folder, final = bundle
+    readme = (folder / "README.md").read_text()
+    page = "".join(Page((folder / "report.html").read_text()).texts)
+    assert [snippet["title"] for snippet in final["snippets"]] == ["Python", "Android", "C++"]
+    for snippet in final["snippets"]:
+        assert f"```{snippet['syntax']}\n{snippet['code']}\n```" in readme
+        assert snippet["code"] in page
+
+
+def test_other_formats_get_code_and_say_how_they_were_run(tmp_path):
+    row = {
+        "path": "model.tflite",
+        "format": "litert",
+        "runtime": "LiteRT 2.3.0",
+        "difference": 4e-8,
+    }
+    listed = report(artifacts=[*report()["artifacts"], row])
+    models = {"model.onnx": MODEL, "model.tflite": b"abc"}
+    final = write_bundle(tmp_path, listed, models, usage=USAGE)
+    assert [snippet["name"] for snippet in final["snippets"]][3:] == ["litert"]
+    assert hashlib.sha256(b"abc").hexdigest() in (tmp_path / "SHA256SUMS").read_text()
+    texts = Page((tmp_path / "report.html").read_text()).texts
+    said = "model.tflite: ran in LiteRT 2.3.0, differs by 4e-08 of the largest output"
+    assert said in texts
 
 
 def test_bundle_is_called_after_model_device_latency_and_accuracy():
@@ -189,9 +208,10 @@ def test_page_keeps_measured_and_predicted_apart(bundle):
 def test_page_of_a_build_without_labels_or_layers_stands(tmp_path):
     side = report()["result"] | {"accuracy_kind": "agreement"}
     bare = report(result=side, baseline=side, layers=[], per_class=[], flipped={}, recipe=[])
-    write_bundle(tmp_path, bare, {"model.onnx": MODEL}, input_name="x", input_shape=(784,))
+    usage = Usage(input_name="x", input_shape=(784,), output_name="y")
+    write_bundle(tmp_path, bare, {"model.onnx": MODEL}, usage=usage)
     texts = Page((tmp_path / "report.html").read_text()).texts
-    assert "Agreement" in texts
+    assert "Agreement with the original" in texts
     assert "Nothing was changed: no technique paid within these limits." in texts
 
 
@@ -209,3 +229,33 @@ def test_numbers_are_short_and_signed():
     assert size(1_840_000) == "1.84 MB"
     assert count(416_520) == "417 k"
     assert count(120) == "120"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "shown"),
+    [
+        ("accuracy", "accuracy", "accuracy"),
+        ("agreement", "agreement of positions", "agreement with the original of positions"),
+        (
+            "agreement_on_synthetic_inputs",
+            "agreement on synthetic inputs",
+            "agreement with the original on synthetic inputs",
+        ),
+    ],
+)
+def test_page_and_readme_say_what_the_accuracy_is_of(tmp_path, kind, words, shown):
+    facts = report()
+    for side in ("baseline", "result"):
+        facts[side] = facts[side] | {"accuracy_kind": kind, "accuracy_words": words}
+    write_bundle(tmp_path, facts, {"model.onnx": MODEL}, usage=USAGE)
+    page, readme = ((tmp_path / name).read_text() for name in ("report.html", "README.md"))
+    assert f"{shown}, −0.40 points" in page
+    assert f"<td>{shown.capitalize()}</td>" in page
+    assert f"- {shown}: 98.70 %" in readme
+    assert ("synthetic inputs" in page) == (kind == "agreement_on_synthetic_inputs")
+
+
+def test_values_are_reported_with_their_relative_error(tmp_path):
+    facts = report(relative_error=0.0712)
+    write_bundle(tmp_path, facts, {"model.onnx": MODEL}, usage=USAGE)
+    assert "relative error 7.12 %" in (tmp_path / "report.html").read_text()

@@ -8,7 +8,7 @@ from compression.onnx_import import import_onnx
 from compression.prefix_cache import PrefixCache
 from compression.sensitivity import SharedLogits, kl_divergence, logits
 from compression.types import NETWORK
-from selector.tabulation import lay_out, probes
+from selector.layout import lay_out, probes
 from tests.networks import ZOO, densenet, lenet, resnet
 
 torch.set_num_threads(1)
@@ -20,8 +20,8 @@ def samples(network, n=48):
 
 
 def single_changes(network, most=24):
-    found = [p.step for p in probes(lay_out(network.profile, technique.names()))]
-    layers = [step for step in found if step.layer != NETWORK]
+    found = probes(lay_out(network.profile, technique.names()))
+    layers = [probe.recipe for probe in found if probe.layer != NETWORK]
     return layers[:: max(1, len(layers) // most)]
 
 
@@ -31,9 +31,9 @@ def test_shared_prefix_changes_no_divergence(name):
     x = samples(network)
     answers, bench = logits(network, x), Workbench.of(network, x)
     shared = SharedLogits(network, x, batch=20)
-    for step in single_changes(network):
-        alone = Workbench.of(network, x).build((step,)).network
-        together = bench.build((step,)).network
+    for recipe in single_changes(network):
+        alone = Workbench.of(network, x).build(recipe).network
+        together = bench.build(recipe).network
         wanted = kl_divergence(answers, logits(alone, x))
         assert kl_divergence(answers, shared.of(together)) == pytest.approx(wanted, abs=1e-6)
 

@@ -10,8 +10,10 @@ from tests.networks import ZOO, lenet, resnet
 
 def test_the_folder_is_the_registry():
     assert names() == (
-        *("cp", "depthwise_separable", "filter_pruning", "fire", "global_average_pooling"),
-        *("int8", "svd", "tucker"),
+        *("block_removal", "block_sparsity", "cp", "depthwise_separable", "filter_pruning"),
+        *("fire", "global_average_pooling", "half_precision", "int8", "magnitude_pruning"),
+        *("merge_linear", "micro_mlp", "pool_to_stride", "random_sparse", "sparse_coding"),
+        *("sparse_decomposition", "svd", "tucker", "weight_clustering"),
     )
     assert all(get(name).name == name for name in names())
 

@@ -27,6 +27,7 @@ def test_main_path_by_keyboard_alone(page: Page):
     page.keyboard.press("ArrowRight")
     assert steps.slider(page, "Storage").input_value() == "11" != before
 
+    _map_tells_why_not(page)
     steps.build_button(page).focus()
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/jobs/"))
@@ -39,6 +40,20 @@ def test_main_path_by_keyboard_alone(page: Page):
     expect(page.locator("#job-pill")).to_contain_text(
         re.compile("cancel", re.IGNORECASE), timeout=60_000
     )
+
+
+def _map_tells_why_not(page: Page) -> None:
+    """Which techniques fit which layers: one Tab stop, arrow keys inside, words below."""
+    _tab_to(page, "What fits where")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    reasons = []
+    for _ in range(30):
+        words = page.locator("#fit-card [role=status]").inner_text()
+        reasons.append(words)
+        page.keyboard.press("ArrowRight")
+    assert any(re.fullmatch(r".+ fits conv\d\.", words) for words in reasons)
+    assert any(re.fullmatch(r".+ on conv\d: .+\.", words) for words in reasons)
 
 
 def _tab_to(page: Page, name: str) -> None:

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gradeOf } from "../../static/js/components/gauge.js";
+import { isAgreement } from "../../static/js/lib/accuracy-kind.js";
 import { gauges, headlineRows, mixedFlips, verdict } from "../../static/js/lib/report.js";
-import { snippets } from "../../static/js/lib/snippets.js";
+import { codeIn, formatUse, languageButtons } from "../../static/js/lib/snippets.js";
 import { legend, setTechniques, tile, titleOf } from "../../static/js/lib/techniques.js";
 import { withReasons } from "../../static/js/lib/why.js";
 
@@ -54,18 +55,26 @@ test("gauges are shares of the best attainable", () => {
   assert.deepEqual([gradeOf(49)[1], gradeOf(50)[1], gradeOf(90)[1]], ["low", "fair", "high"]);
 });
 
-test("snippets have exactly three lines", () => {
-  for (const code of Object.values(snippets({ file: "model.onnx", shape: [1, 28, 28], preprocessing: { divide: 255 } }))) {
-    assert.equal(code.split("\n").length, 3);
-  }
+test("the page shows the code that the report carries, and nothing for a report without", () => {
+  const code = [{ name: "python", title: "Python", code: "a\nb" }, { name: "cpp", title: "C++ <17>", code: "c" }];
+  assert.equal(codeIn(code, "python"), "a\nb");
+  assert.equal(codeIn(code, "cpp"), "c");
+  assert.equal(codeIn([], undefined), "");
+  assert.equal(languageButtons(code), '<button type="button" value="python" aria-pressed="true">Python</button><button type="button" value="cpp" aria-pressed="false">C++ &lt;17&gt;</button>');
+});
+
+test("a file of another format says where it ran", () => {
+  assert.equal(formatUse({ path: "model.tflite", runtime: "LiteRT 2.3.0", difference: 4.2e-7 }), "ran in LiteRT 2.3.0, differs by 4e-7 of the largest output");
+  assert.equal(formatUse({ path: "model.onnx" }), "");
+  assert.equal(formatUse(undefined), "");
 });
 
 test("stacked techniques show both letters and names", () => {
   setTechniques({ filter_pruning: { title: "Filter pruning", letter: "P", token: "tech-prune" }, svd: { title: "Low rank", letter: "S", token: "tech-svd" } });
   assert.equal(titleOf("filter_pruning+svd"), "Filter pruning + Low rank");
-  assert.match(tile("filter_pruning+svd", true), /class="tech int8 two"/);
+  assert.match(tile("filter_pruning+svd", "8-bit weights"), /class="tech small-weights two"/);
   assert.match(tile("svd"), /--tech:var\(--tech-svd\)/);
-  assert.match(legend(["svd", "keep"], true), /also int8/);
+  assert.match(legend(["svd", "keep"], ["fp32", "4-bit weights", "4-bit weights"]), /4-bit weights<\/li>$/);
 });
 
 test("an unknown technique keeps a name and never breaks the page", () => {
@@ -98,4 +107,14 @@ test("flips show both kinds where there are both", () => {
 test("a reason that stacked techniques share is said once", () => {
   const [row] = withReasons([{ layer: "a", why: "saves 18% of the latency; saves 18% of the latency" }]);
   assert.equal(row.why, "Saves 18 % of the latency");
+});
+
+test("agreement never goes by the name of accuracy", () => {
+  const side = (kind, words) => ({ ...report, result: { ...report.result, accuracy_kind: kind, accuracy_words: words } });
+  const titled = (kind, words) => headlineRows(side(kind, words)).find((found) => /accuracy|agreement/i.test(found.goal)).goal;
+  assert.equal(titled("accuracy", "accuracy"), "Accuracy");
+  assert.equal(titled("agreement", "agreement"), "Agreement with the original");
+  assert.equal(titled("agreement_on_synthetic_inputs", "agreement of positions on synthetic inputs"), "Agreement with the original of positions on synthetic inputs");
+  assert.equal(titled("agreement_on_synthetic_inputs", undefined), "Agreement with the original on synthetic inputs");
+  assert.deepEqual(["accuracy", "agreement", "agreement_on_synthetic_inputs", undefined].map(isAgreement), [false, true, true, false]);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bestOf, wishesText } from "../../static/js/lib/best-so-far.js";
+import { columnsOf, fitSummary, fitWords } from "../../static/js/lib/fit.js";
 import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../../static/js/lib/layer-locks.js";
 import { PolicyAnswers } from "../../static/js/lib/policy-answers.js";
 import { reachedText } from "../../static/js/lib/reached.js";
@@ -109,4 +110,23 @@ test("a study is ready when the policy answers, and studied until it is finished
   assert.ok(!isReady(studio("running", false)) && !isStudying(studio("failed", false)));
   assert.ok(!isReady({ ...studio("ready", true), candidates: [] }));
   assert.ok(hasMoved({ state: "ready", stages: [] }, studio("running", false)));
+});
+
+test("the map has a column for what concerns single layers", () => {
+  const techniques = { svd: { scope: "structure" }, int8: { scope: "network" }, fire: { scope: "structure" } };
+  assert.deepEqual(columnsOf(techniques), ["svd", "fire"]);
+});
+
+test("a cell of the map says why or why not", () => {
+  assert.equal(fitWords("conv1", "Fire module", true), "Fire module fits conv1.");
+  assert.equal(fitWords("fc1", "Fire module", "only convolutions can be squeezed."), "Fire module on fc1: only convolutions can be squeezed.");
+});
+
+test("the map in one sentence counts layers with weights", () => {
+  const layers = [
+    { kind: "conv", applicable: { svd: true, fire: "too narrow." } },
+    { kind: "dense", applicable: { svd: "too narrow.", fire: "no convolution." } },
+    { kind: "other", applicable: { svd: "no weights.", fire: "no convolution." } },
+  ];
+  assert.equal(fitSummary(layers, ["svd", "fire"]), "1 of 2 layers with weights can be treated.");
 });

@@ -43,20 +43,72 @@ def test_every_distinct_recipe_is_enumerated_once():
     assert space.is_legal(configs, space.mask).all()
 
 
+def decision_of(space, layer, *, thins=False):
+    return next(
+        d for d, x in enumerate(space.decisions) if x.layer == layer and x.thins is thins
+    )
+
+
+def action_with(space, decision, technique):
+    count = space.counts[decision]
+    return next(i for i in range(count) if technique in space.techniques(decision, i))
+
+
 def test_nothing_is_said_about_layers_that_are_gone():
     space = ActionSpace(lenet_tables())
+    head, behind = decision_of(space, "fc1"), decision_of(space, "fc2")
     config = space.untouched()
-    config[0, space.head] = np.flatnonzero(space.pools)[0]
-    config[0, space.vanishing] = 1
+    config[0, head] = action_with(space, head, "global_average_pooling")
+    config[0, [behind, decision_of(space, "fc2", thins=True)]] = 1
     assert not space.is_legal(config, space.mask)[0]
-    assert not space.canonical(config)[0, space.vanishing].any()
-    later = int(np.flatnonzero(space.vanishing)[0])
-    assert space.legal(config, later, space.mask)[0].tolist().count(True) == 1
+    assert space.canonical(config)[0].nonzero()[0].tolist() == [head]
+    assert space.legal(config, behind, space.mask)[0].tolist().count(True) == 1
 
 
-def test_pooled_head_is_never_narrowed():
+def test_removed_block_leaves_nothing_to_say_about_itself():
+    space = ActionSpace(residual_tables())
+    first, second = decision_of(space, "stage1_1_a"), decision_of(space, "stage1_1_b")
+    config = space.untouched()
+    config[0, first] = action_with(space, first, "block_removal")
+    config[0, second] = 2
+    assert space.canonical(config)[0].nonzero()[0].tolist() == [first]
+    gone = space.removals.gone(space.canonical(config))[0]
+    names = {name for name, out in zip(space.tables.layers, gone, strict=True) if out}
+    assert names == {"stage1_1_b", "stage1_1_add"}
+
+
+def test_what_takes_layers_out_is_not_narrowed_as_well():
     space = ActionSpace(lenet_tables())
-    assert not space.widths[space.head][space.pools].any()
+    head = decision_of(space, "fc1")
+    for index in range(space.counts[head]):
+        found = space.techniques(head, index)
+        assert not {"global_average_pooling", "filter_pruning"} <= found.keys()
+
+
+def test_thinned_weights_are_a_decision_of_their_own():
+    space = ActionSpace(lenet_tables())
+    config = space.untouched()[0]
+    config[decision_of(space, "conv2")] = 1
+    config[decision_of(space, "conv2", thins=True)] = 2
+    assert [s.technique for s in space.decode(config)] == ["svd", "magnitude_pruning"]
+    assert np.array_equal(space.encode(space.decode(config)), config)
+
+
+def test_count_of_many_blocks_is_the_number_of_canonical_recipes():
+    space = ActionSpace(residual_tables(blocks=3))
+    free = space.mask.copy()
+    free[:, 1:] = False
+    blocks = [
+        d
+        for d, x in enumerate(space.decisions)
+        if x.row >= 0 and d in space.removals.by_decision
+    ]
+    for d in blocks:
+        free[d, space.counts[d] - 1] = True
+        free[d + 1, 1] = True
+    found = np.concatenate(list(space.enumerate(free)))
+    assert len(found) == space.count(free) == len(np.unique(found, axis=0))
+    assert space.is_legal(found, free).all()
 
 
 def test_steps_that_do_not_narrow_a_small_layer_are_left_out():

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from selector.jobfolder import JobFolder, Part
 from selector.report import check_report
 from selector.reporter import CancelledError, Reporter
 from tests import networks
+from tests.pretend_converter import ANSWERING, make_environment
 
 CLASSES, EXAMPLES = 10, 600
 
@@ -73,6 +75,30 @@ def test_the_reported_size_and_accuracy_are_those_of_the_file(finished):
     model = (job.path / primary["path"]).read_bytes()
     assert len(model) == report["result"]["size_bytes"] == primary["size_bytes"]
     ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+def test_installed_formats_join_the_bundle_and_one_that_fails_only_leaves_a_note(
+    finished, tmp_path, monkeypatch
+):
+    shutil.copytree(finished[0].path, tmp_path / "job")
+    monkeypatch.setenv("ADADEEP_EXTRAS", str(tmp_path))
+    make_environment(tmp_path, "litert", ANSWERING)
+    make_environment(tmp_path, "ncnn", "sys.exit('Lowering not found: erf')")
+    job = JobFolder(tmp_path / "job")
+    (job.path / "PACKAGE" / "package.json").unlink()
+    engine.run_stage(Stage.PACKAGE, job, Reporter(stream=io.StringIO()), None)
+    report = json.loads((job.path / "report.json").read_text())
+    check_report(report)
+    row = next(row for row in report["artifacts"] if row["path"] == "model.bin")
+    assert (row["format"], row["runtime"], row["size_bytes"]) == ("litert", "pretend 1.0", 3)
+    assert row["verified"]
+    assert row["made_from"] == "model.onnx"
+    assert row["difference"] < 1e-5
+    assert report["notes"][-1] == (
+        "The converter to ncnn stopped with status 1: Lowering not found: erf"
+    )
+    with zipfile.ZipFile(job.path / "PACKAGE" / "bundle.zip") as bundle:
+        assert any(name.endswith("/model.bin") for name in bundle.namelist())
 
 
 def test_every_stage_begins_and_ends_in_order(finished):
@@ -151,7 +177,7 @@ def test_without_data_agreement_is_measured(tmp_path):
     job = engine.prepare(request, tmp_path / "out")
     engine.run_stage(Stage.INSPECT, job, Reporter(stream=io.StringIO()), None)
     baseline = job.read_json(Stage.INSPECT, "baseline.json")
-    assert baseline["accuracy_kind"] == "agreement"
+    assert baseline["accuracy_kind"] == "agreement_on_synthetic_inputs"
     assert job.read_json(Stage.INSPECT, "inspect.json")["warnings"]
 
 

@@ -47,8 +47,26 @@ def test_pooled_head_costs_nothing_behind_it():
     costs = CostTables(tables, ActionSpace(tables), TARGETS)
     space = costs.space
     config = space.untouched()
-    config[0, space.head] = np.flatnonzero(space.pools)[0]
+    head = next(d for d, decision in enumerate(space.decisions) if decision.layer == "fc1")
+    count = space.counts[head]
+    config[0, head] = next(
+        i for i in range(count) if "global_average_pooling" in space.techniques(head, i)
+    )
     assert costs.totals(config)[0, PARAMS] == 156 + 2416 + 16 * 10 + 10
+
+
+def test_thinned_weights_save_bytes_and_nothing_else():
+    tables = lenet_tables()
+    costs = CostTables(tables, ActionSpace(tables), TARGETS)
+    space = costs.space
+    config = space.untouched()
+    thinner = next(d for d, x in enumerate(space.decisions) if x.layer == "fc1" and x.thins)
+    config[0, thinner] = 2
+    change = (costs.totals(config) - costs.totals(space.untouched()))[0]
+    saved = tables.weight_bytes[0, 0, 4, 0, 0, 0] - tables.weight_bytes[0, 2, 4, 0, 0, 0]
+    assert change[SIZE] == pytest.approx(-saved)
+    assert change[DAMAGE] == pytest.approx(np.sqrt(tables.kl_thinning[4, 2]))
+    assert np.delete(change, [SIZE, DAMAGE]) == pytest.approx(np.zeros(4))
 
 
 def test_concat_interpolates_between_the_widths_of_its_groups():

@@ -10,6 +10,7 @@ from compression.comparison import compare
 from compression.cost import load_device
 from compression.evaluation import Evaluation, wilson_interval
 from compression.latency import Timing
+from compression.outputs import output_form
 from compression.types import RecipeStep
 from selector.errors import SelectorError
 from selector.report import (
@@ -42,6 +43,7 @@ def evaluation(n_wrong, *, size_bytes):
         accuracy=correct / N,
         accuracy_ci=wilson_interval(correct, N),
         kind="accuracy",
+        form=output_form((1,), (4,)),
         n_test=N,
         size_bytes=size_bytes,
         zip_bytes=size_bytes - 100,

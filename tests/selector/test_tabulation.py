@@ -3,13 +3,8 @@ import pytest
 from compression import technique
 from compression.onnx_import import import_onnx
 from compression.types import Precision
-from selector.tabulation import (
-    LOOKUP_PRECISIONS,
-    Measurements,
-    lay_out,
-    operations,
-    tabulate,
-)
+from selector.layout import lay_out
+from selector.tabulation import LOOKUP_PRECISIONS, Measurements, operations, tabulate
 from tests import networks
 
 LAYOUT = lay_out(import_onnx(networks.small_lenet()).profile, ("filter_pruning", "svd"))
@@ -21,7 +16,7 @@ def tables():
         kl={},
         op_ms={(op, p): 1e-6 * (op.macs + 1000) for op in ops for p in LOOKUP_PRECISIONS},
         floor_ms=0.004,
-        file_bytes=(50_000, 15_000, 15_000),
+        file_bytes=(50_000, 25_000, 15_000, 10_000, 15_000),
         meta={},
     )
     return tabulate(LAYOUT, measured)
@@ -43,10 +38,10 @@ def test_a_structure_too_wide_for_a_narrowed_layer_costs_what_the_plain_layer_do
     profile = LAYOUT.profile
     cells, refused = operations(LAYOUT), 0
     for (i, s, wi, wo), found in cells.items():
-        name, params = LAYOUT.structures[i][s]
         row, steps = LAYOUT.rows[i], (wi, wo)
-        if name != "svd" or not all(steps):
+        if not s or not all(steps):
             continue
+        ((name, params),) = LAYOUT.structures[i][s]
         plain = cells[i, 0, wi, wo]
         narrow = row.resized(
             in_channels=plain[0].in_shape[0] // row.in_multiplier,

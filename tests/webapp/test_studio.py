@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from selector.recipe_rows import level_text
+from selector.tables import Treatment
 from tests.webapp import making
 from tests.webapp.sockets import Watcher
 from webapp.jobs.models import Job, JobKind, JobState
@@ -228,6 +229,7 @@ def studio_pause():
 async def test_of_many_moves_the_newest_is_answered(project):
     page = Watcher(f"/ws/projects/{project.id}/")
     await page.connect()
+    started = time.perf_counter()
     for number in range(200):
         await page.send({"kind": "goals", "n": number, "goals": GOALS})
     numbers = []
@@ -235,7 +237,8 @@ async def test_of_many_moves_the_newest_is_answered(project):
         (answer,) = await page.received("answer")
         numbers.append(answer["n"])
     assert numbers == sorted(numbers)
-    assert len(numbers) < 50
+    most = (time.perf_counter() - started) / studio_pause() + 2
+    assert len(numbers) <= most
     await page.leave()
 
 
@@ -261,7 +264,12 @@ async def test_nonsense_from_the_browser_is_answered_with_a_sentence(project):
     ],
 )
 def test_level_is_short_enough_for_a_tile(technique, params, text):
-    assert level_text(technique, params) == text
+    assert level_text((Treatment(technique, params),)) == text
+
+
+def test_levels_of_stacked_techniques_stand_side_by_side():
+    narrowed = Treatment("filter_pruning", {"pruning_ratio": 0.5})
+    assert level_text((narrowed, Treatment("svd", {"rank_ratio": 0.25}))) == "−50 % · 1/4"
 
 
 def test_deep_networks_send_fewer_candidates(client, project, monkeypatch):

@@ -96,10 +96,13 @@ def validated(job: Job) -> list[dict[str, Any]]:
 
 
 def techniques_json(inspected: dict[str, Any]) -> dict[str, Any]:
-    """Title, letter and colour token of each technique."""
+    """What pages say of each technique; a study of an older version knows no scopes and notes."""
     known = inspected["techniques"]
     return {
-        name: {key: facts[key] for key in ("title", "letter", "token")}
+        name: {
+            **{key: facts[key] for key in ("title", "letter", "token")},
+            **{key: facts.get(key, "") for key in ("scope", "note")},
+        }
         for name, facts in known.items()
     }
 

@@ -77,6 +77,7 @@ def environment(scratch: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(settings.BASE_DIR),
         "PYTHONUNBUFFERED": "1",
+        "ADADEEP_EXTRAS": settings.ADADEEP_EXTRAS,
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,

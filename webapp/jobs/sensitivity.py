@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from selector.recipe_rows import level_text
-from selector.tables import WIDTH_STEPS
+from selector.tables import WIDTH_STEPS, Treatment
 from webapp.jobs.figure_parts import base_layout
 from webapp.jobs.ticks import log_range
 
@@ -29,17 +29,22 @@ X_TITLE = "Answers moved, nats of KL (log) · lower is better"
 def probe_rows(tables: StudyTables) -> list[Json]:
     """What PROBE found, by layer: technique, level and KL to the original in nats."""
     rows = [
-        _row(layer, structure.technique, structure.params, tables.kl_structure[i, j])
+        _row(layer, treatments[-1].technique, level_text(treatments), kl[i, j])
+        for choices, mask, kl in (
+            (tables.structures, tables.mask_structure, tables.kl_structure),
+            (tables.thinnings, tables.mask_thinning, tables.kl_thinning),
+        )
         for i, layer in enumerate(tables.layers)
-        for j, structure in enumerate(tables.structures[i])
-        if j and tables.mask_structure[i, j]
+        for j, treatments in enumerate(choices[i])
+        if j and mask[i, j]
     ]
     for group, leader in enumerate(tables.leader_row.tolist()):
         steps = np.flatnonzero(tables.mask_width[group])[1:] if leader >= 0 else ()
         for step in steps:
-            params = {"pruning_ratio": WIDTH_STEPS[step]}
-            kl = tables.kl_width[group, step]
-            rows.append(_row(tables.layers[leader], "filter_pruning", params, kl))
+            narrowed = Treatment("filter_pruning", {"pruning_ratio": WIDTH_STEPS[step]})
+            kl_width = tables.kl_width[group, step]
+            level = level_text((narrowed,))
+            rows.append(_row(tables.layers[leader], narrowed.technique, level, kl_width))
     return rows
 
 
@@ -47,10 +52,16 @@ def probe_events(events: Iterable[Row]) -> list[Json]:
     """The same from the metric events of PROBE, while it is at work."""
     found = [e["data"] for e in events if e["kind"] == "metric" and e["stage"] == "PROBE"]
     return [
-        _row(data["layer"], data["technique"], data.get("params") or {}, data["kl"])
+        _row(data["layer"], data["technique"], _level(data), data["kl"])
         for data in found
         if {"layer", "technique", "kl"} <= data.keys()
     ]
+
+
+def _level(data: Row) -> str:
+    """As the event says it; earlier studies noted one technique with its params alone."""
+    alone = (Treatment(data["technique"], data.get("params") or {}),)
+    return str(data.get("level", level_text(alone)))
 
 
 def sensitivity_data(rows: Sequence[Row], layers: Sequence[str], looks: Row) -> Json:
@@ -109,6 +120,5 @@ def _series(series: Json) -> Json:
     }
 
 
-def _row(layer: str, technique: str, params: Row, kl: float) -> Json:
-    level = level_text(technique, dict(params)) if params else ""
+def _row(layer: str, technique: str, level: str, kl: float) -> Json:
     return {"layer": layer, "technique": technique, "level": level, "kl": float(kl)}

@@ -70,6 +70,7 @@ def model_json(inspected: dict[str, Any]) -> dict[str, Any]:
         "size_bytes": inspected["size_bytes"],
         "n_layers": sum(layer["kind"] != "other" for layer in inspected["layers"]),
         **{name: baseline[name] for name in facts},
+        "accuracy_words": baseline.get("accuracy_words", baseline["accuracy_kind"]),
         "latency_ms": _host_latency(baseline["host_latency_ms"]),
         "preprocessing": inspected["preprocessing"],
         "warnings": inspected["warnings"],

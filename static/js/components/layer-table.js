@@ -56,11 +56,11 @@ export class LayerTable {
     const name = escape(row.layer);
     const lock = this.locks[row.layer];
     const excluded = lock === "keep";
-    const level = [row.level, row.int8 ? "int8" : "fp32"].filter(Boolean).join(", ");
+    const level = [row.level, row.stored].filter(Boolean).join(", ");
     const numbers = (quantity, show) => (row[`${quantity}_after`] === undefined ? `<span class="muted">${show(fact[quantity])}</span>` : beforeAfter(row[`${quantity}_before`] ?? fact[quantity], row[`${quantity}_after`], show));
     const press = (kind, on, icon, label) => `<button type="button" class="btn icon quiet" data-action="${kind}" data-key="${kind}:${name}" aria-pressed="${on}" title="${label}" aria-label="${label}: ${name}">${ICONS[icon]}</button>`;
     return `<tr data-layer="${name}"><td class="col-layer"><span class="mono">${name}</span><br><span class="tiny muted">${escape(fact.text ?? "")}</span></td>
-      <td class="technique col-technique"><div>${tile(row.technique, row.int8)}<span>${escape(titleOf(row.technique))}<br><span class="tiny muted">${escape(level)}</span></span></div></td>
+      <td class="technique col-technique"><div>${tile(row.technique, row.stored)}<span>${escape(titleOf(row.technique))}<br><span class="tiny muted">${escape(level)}</span></span></div></td>
       <td class="n wide-only">${numbers("params", count)}</td><td class="n wide-only">${numbers("macs", count)}</td><td class="n col-ms">${numbers("ms", this.showTime)}</td>
       <td class="why">${escape(row.why ?? "")}</td>
       <td class="nowrap col-control">${press("lock", Boolean(lock) && !excluded, "lock", "Lock this choice")}${press("exclude", excluded, "ban", "Leave untouched")}${this.opener(row, name)}</td></tr>`;
@@ -80,19 +80,20 @@ export class LayerTable {
     return `<tr class="detail-row" data-layer="${escape(row.layer)}"><td colspan="7" class="full"><div class="stack close"><ul class="options">${options.join("")}</ul>${undo}${free}</div></td></tr>`;
   }
 
-  /* Techniques that a layer may be asked to take or to leave; int8 concerns the whole network. */
+  /* Techniques that a layer may be asked to take or to leave, not those of the whole network. */
   get offered() {
-    return this.techniques.filter((name) => name !== "int8" && name !== "keep");
+    return this.techniques.filter((name) => name !== "keep" && lookOf(name).scope !== "network");
   }
 
   option(row, name, applicable, lock) {
-    const { title } = lookOf(name);
+    const { title, note } = lookOf(name);
     const press = (action, on, word) =>
       `<button type="button" class="btn mini" data-action="${action}" data-technique="${name}" data-key="${action}:${escape(row.layer)}:${name}" aria-pressed="${on}" aria-label="${word} ${escape(title)} on ${escape(row.layer)}">${word} here</button>`;
     const actions = applicable === true
       ? `<span class="row tight">${press("use", requires(lock, name), "Require")}${press("forbid", forbids(lock, name), "Forbid")}</span>`
       : `<span class="muted">${escape(typeof applicable === "string" && applicable ? `Not here: ${applicable}` : "Not on this layer")}</span>`;
-    return `<li>${tile(name)}<span>${escape(title)}</span>${actions}</li>`;
+    const said = note && applicable === true ? `<br><span class="tiny muted">${escape(note)}</span>` : "";
+    return `<li>${tile(name)}<span>${escape(title)}${said}</span>${actions}</li>`;
   }
 
   sorted(button) {

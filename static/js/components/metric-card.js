@@ -1,4 +1,5 @@
 // One headline number: arrow, ratio, absolute before → after with its band, badge. Never colour alone.
+import { isAgreement } from "../lib/accuracy-kind.js";
 import { setText } from "../lib/dom.js";
 import { evidenceText, tierOf } from "../lib/evidence.js";
 import { bytes, bytesRange, measured, measuredRatio, percent, predicted, ratio, range, signed } from "../lib/format.js";
@@ -77,7 +78,7 @@ export function accuracyView(baseAccuracy, drop, kind = "accuracy") {
   const lost = drop.value > 0.05;
   return {
     number: signed(-drop.value),
-    unit: kind === "agreement" ? "points of agreement" : "points",
+    unit: isAgreement(kind) ? "points of agreement" : "points",
     from: `${(baseAccuracy * 100).toFixed(1)} → `,
     to: percent(after(drop.value)),
     band: half > 0 ? `(${(after(drop.high) * 100).toFixed(1)}–${Math.min(100, after(drop.low) * 100).toFixed(1)})` : "",

@@ -2,7 +2,7 @@
 // Emits "layer-hover" and "layer-open" with the layer's name.
 import { escape, setText } from "../lib/dom.js";
 import { predicted } from "../lib/format.js";
-import { fillOf, isStacked, lettersOf, titleOf } from "../lib/techniques.js";
+import { fillOf, isSmall, isStacked, lettersOf, titleOf } from "../lib/techniques.js";
 
 const ROOM_FOR_LEVEL_PX = 18;
 const PX_PER_LETTER = 5.6;
@@ -40,7 +40,7 @@ class RecipeStrip extends HTMLElement {
   }
 
   /**
-   * tiles: [{layer, technique, level, int8, ms}]; totalMs: after, on this target; locks: layers held.
+   * tiles: [{layer, technique, level, stored, ms}]; totalMs: after, on this target; locks: layers held.
    * Only blocks that changed are written.
    */
   paint(tiles, totalMs, locks = {}) {
@@ -62,19 +62,19 @@ class RecipeStrip extends HTMLElement {
 
   paintBlock(block, tile, fixed, timed) {
     const ms = tile.ms ?? null;
-    const key = `${tile.technique}|${tile.level}|${tile.int8}|${fixed}|${this.wide}|${ms}|${timed}`;
+    const key = `${tile.technique}|${tile.level}|${tile.stored}|${fixed}|${this.wide}|${ms}|${timed}`;
     if (block.key === key) return;
     block.key = key;
     const { button, letter, level, after } = block;
     const fill = fillOf(tile.technique);
     const share = button.style.getPropertyValue("--share");
     button.style.cssText = `--share:${share};${fill}`;
-    button.className = [tile.int8 && "int8", isStacked(tile.technique) && "two", fixed && "fixed", tile.unsupported && "unknown"].filter(Boolean).join(" ");
+    button.className = [isSmall(tile.stored) && "small-weights", isStacked(tile.technique) && "two", fixed && "fixed", tile.unsupported && "unknown"].filter(Boolean).join(" ");
     letter.textContent = lettersOf(tile.technique).join(" ");
     const words = tile.level ?? "";
     const room = ((this.wide ?? 900) * Number(share)) / this.sum >= ROOM_FOR_LEVEL_PX + PX_PER_LETTER * words.length;
     level.textContent = room ? words : "";
-    button.setAttribute("aria-label", [tile.layer, titleOf(tile.technique), tile.level, tile.int8 && "int8", fixed && "locked"].filter(Boolean).join(", "));
+    button.setAttribute("aria-label", [tile.layer, titleOf(tile.technique), tile.level, isSmall(tile.stored) && tile.stored, fixed && "locked"].filter(Boolean).join(", "));
     after.className = isStacked(tile.technique) ? "two" : "";
     after.style.cssText = `${fill};--share:${ms === null || !timed ? share : Math.max(0.01, (100 * ms) / timed).toFixed(4)}`;
   }

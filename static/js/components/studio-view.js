@@ -2,6 +2,7 @@
 import "./device-picker.js";
 import "./recipe-strip.js";
 import "./trade-off-chart.js";
+import { FitMap } from "./fit-map.js";
 import { LayerTable } from "./layer-table.js";
 import { WAITING, metricView } from "./metric-card.js";
 import { allowBuild } from "./study-facts.js";
@@ -26,6 +27,7 @@ export class StudioView {
     this.chart = $("#tradeoff");
     this.strip = $("#strip");
     this.table = new LayerTable($("#layers"));
+    this.fitMap = new FitMap($("#fit-card"));
     this.msAfter = new Map();
     $("#metrics").innerHTML = METRICS.map(([name, label]) => `<metric-card data-metric="${name}" label="${label}"></metric-card>`).join("");
     this.cards = Object.fromEntries($$("#metrics metric-card").map((card) => [card.dataset.metric, card]));
@@ -39,6 +41,7 @@ export class StudioView {
     const totalMs = studio.baseline?.latency_ms ?? null;
     this.strip.setLayers(rows, totalMs);
     this.table.setFacts(rows, Object.keys(studio.techniques ?? {}), totalMs);
+    this.fitMap.show(rows, studio.techniques ?? {});
     this.untreated = new Set(rows.filter((layer) => !fits(layer)).map((layer) => layer.name));
     this.unsupported = new Set(rows.filter((layer) => layer.kind !== "other" && !fits(layer)).map((layer) => layer.name));
     if (studio.candidates.length) return;
@@ -82,7 +85,7 @@ export class StudioView {
     const { studio, panel } = this;
     const rows = withReasons(rowsOf(choice), (layer) => !this.untreated.has(layer));
     this.table.show(rows, locks);
-    $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.some((row) => row.int8));
+    $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.map((row) => row.stored));
     const needed = choice.within ? {} : loosening(studio.candidates, choice.budgets);
     panel.showNote({ within: choice.within, total: studio.candidates.length, met: choice.feasible, locked: Object.keys(locks).length > 0, needed: Object.keys(needed).length ? needed : (choice.answer?.nearest ?? {}) });
     setText($("#star-text"), this.starText(choice));
@@ -112,10 +115,10 @@ export class StudioView {
   paintStrip(choice, locks) {
     const { msAfter, unsupported, studio } = this;
     const tiles = rowsOf(choice).map((row) => {
-      const key = `${studio.target.name}|${row.layer}|${row.technique}|${row.level}|${row.int8}`;
+      const key = `${studio.target.name}|${row.layer}|${row.technique}|${row.level}|${row.stored}`;
       if (row.ms_after !== undefined) msAfter.set(key, row.ms_after);
       const ms = row.ms_after ?? row.ms ?? msAfter.get(key) ?? null;
-      return { layer: row.layer, technique: row.technique, level: row.level, int8: row.int8, ms, unsupported: unsupported.has(row.layer) };
+      return { layer: row.layer, technique: row.technique, level: row.level, stored: row.stored, ms, unsupported: unsupported.has(row.layer) };
     });
     const known = tiles.every((tile) => tile.ms !== null);
     this.strip.paint(known ? tiles : tiles.map((tile) => ({ ...tile, ms: null })), choice.prediction.latency_ms.value, locks);

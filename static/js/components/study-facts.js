@@ -1,4 +1,5 @@
 // What the model is, and how far its study has come: the head of the studio page.
+import { accuracyTitle, isAgreement } from "../lib/accuracy-kind.js";
 import { $$, escape } from "../lib/dom.js";
 import { bytes, count, measured, percent, whole } from "../lib/format.js";
 import { badge, note } from "../lib/markup.js";
@@ -10,7 +11,7 @@ const ghost = '<span class="ghost" aria-label="not known yet"></span>';
 export function factsMarkup(model, layers) {
   const kinds = (kind) => layers.filter((layer) => layer.kind === kind).length;
   const shape = layers.length ? [kinds("conv") && `${kinds("conv")} conv`, kinds("dense") && `${kinds("dense")} dense`].filter(Boolean).join(", ") || `${model?.n_layers ?? layers.length}` : null;
-  const label = model?.accuracy_kind === "agreement" ? "Agreement with itself" : "Accuracy";
+  const label = isAgreement(model?.accuracy_kind) ? `${accuracyTitle(model)}` : "Accuracy";
   const [low, high] = model?.accuracy_ci ?? [];
   const items = [
     ["Parameters", model && count(model.params)],

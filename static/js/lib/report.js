@@ -1,4 +1,5 @@
 // What the result page reads off a report: rows of "measured against predicted", verdict, gauges.
+import { accuracyTitle } from "./accuracy-kind.js";
 import { bytes, bytesRange, measured, measuredRatio, percent, predicted, range, ratio, signed } from "./format.js";
 import { bandText, evidenceText } from "./evidence.js";
 import { limitText } from "./limits.js";
@@ -100,9 +101,8 @@ function accuracyRow(report) {
   const [low, high] = report.result.accuracy_ci ?? [];
   const base = report.baseline.accuracy;
   const at = (points) => (base * 100 - points).toFixed(1);
-  const agreement = report.result.accuracy_kind === "agreement";
   return {
-    goal: agreement ? "Agreement with the original" : "Accuracy",
+    goal: accuracyTitle(report.result),
     before: percent(base),
     after: percent(report.result.accuracy),
     way: drop > 0.05 ? "down" : drop < -0.05 ? "up" : "same",

@@ -1,13 +1,13 @@
-// Exactly three lines that load the file, in three languages.
-const quote = (text) => JSON.stringify(text);
+// The code that runs the model: the engine wrote it, so that pages and files show the same.
+import { escape } from "./dom.js";
 
-/** {python, android, cpp} for a file, its input and how its inputs are prepared. */
-export function snippets({ file, input = "input", shape = [], preprocessing = null }) {
-  const ready = preprocessing?.divide && preprocessing.divide !== 1 ? `values divided by ${preprocessing.divide}` : "model-ready values";
-  const size = ["n", ...shape].join(" × ");
-  return {
-    python: `import onnxruntime as ort\nsession = ort.InferenceSession(${quote(file)})\noutput, = session.run(None, {session.get_inputs()[0].name: x})   # float32${shape.length ? `, ${size}` : ""}, ${ready}`,
-    android: `val session = OrtEnvironment.getEnvironment().createSession(assets.open(${quote(file)}).readBytes())\nval x = OnnxTensor.createTensor(OrtEnvironment.getEnvironment(), buffer, longArrayOf(1${shape.map((n) => `, ${n}`).join("")}))\nval output = session.run(mapOf(session.inputNames.first() to x))`,
-    cpp: `Ort::Env env; Ort::Session session(env, ${quote(file)}, Ort::SessionOptions{});\nconst char* in[] = {${quote(input)}}; const char* out[] = {"output"};   // names: session.GetInputNames()\nauto output = session.Run({}, in, &x, 1, out, 1);`,
-  };
+/** Buttons of the languages, the first one pressed. */
+export const languageButtons = (snippets) => snippets.map(({ name, title }, i) => `<button type="button" value="${escape(name)}" aria-pressed="${i === 0}">${escape(title)}</button>`).join("");
+
+/** The code in a language; empty where a report has none. */
+export const codeIn = (snippets, language) => snippets.find(({ name }) => name === language)?.code ?? "";
+
+/** What a file of another format is good for, from its row in the report. */
+export function formatUse({ runtime, difference } = {}) {
+  return runtime ? `ran in ${runtime}, differs by ${Number(difference).toExponential(0)} of the largest output` : "";
 }

@@ -29,17 +29,23 @@ export function fillOf(technique) {
 
 export const isStacked = (technique) => partsOf(technique).length > 1;
 
+/** How a layer's weights are stored when nothing was done about it. */
+const PLAIN = "fp32";
+
+export const isSmall = (stored) => Boolean(stored) && stored !== PLAIN;
+
 /** A small tile, decoration beside the technique's name. */
-export function tile(technique, int8 = false) {
-  const classes = ["tech", int8 && "int8", isStacked(technique) && "two"].filter(Boolean).join(" ");
+export function tile(technique, stored = PLAIN) {
+  const classes = ["tech", isSmall(stored) && "small-weights", isStacked(technique) && "two"].filter(Boolean).join(" ");
   const letters = lettersOf(technique).map((letter) => `<span>${escape(letter)}</span>`).join("");
   return `<span class="${classes}" style="${fillOf(technique)}" aria-hidden="true">${letters}</span>`;
 }
 
-/** Legend entries for the techniques in use. */
-export function legend(techniques, int8) {
+/** Legend entries for the techniques in use, and for each way in which weights are stored small. */
+export function legend(techniques, stored = []) {
   const names = [...new Set(techniques.flatMap(partsOf))];
   const items = names.map((name) => `<li>${tile(name)}${escape(lookOf(name).title)}</li>`);
-  if (int8) items.push('<li><span class="tech int8" aria-hidden="true">8</span>also int8</li>');
+  const ways = [...new Set(stored.filter(isSmall))];
+  items.push(...ways.map((way) => `<li><span class="tech small-weights" aria-hidden="true"></span>${escape(way)}</li>`));
   return items.join("");
 }

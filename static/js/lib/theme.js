@@ -2,7 +2,9 @@
 
 const NAMES = ["surface", "line", "line-strong", "ink", "ink-2", "ink-3", "accent", "bad", "good", "dot", "dot-out", "font", "mark-bad",
   "tech-ink", "tech-keep", "tech-prune", "tech-svd", "tech-sparse", "tech-depthwise", "tech-fire", "tech-gap", "tech-drop",
-  "tech-tucker", "tech-cp"];
+  "tech-tucker", "tech-cp",
+  "tech-random", "tech-coding", "tech-bases", "tech-mlp",
+  "tech-stride", "tech-merge", "tech-blocks"];
 
 /** The tokens that charts use, as plain colours for the current theme. */
 export function readTokens(node = document.documentElement) {

@@ -2,6 +2,7 @@
 import "../components/plot-figure.js";
 import { gauge } from "../components/gauge.js";
 import { inputPicture } from "../components/input-picture.js";
+import { isAgreement } from "../lib/accuracy-kind.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
 import { $, escape, pageData, segmented, setText } from "../lib/dom.js";
 import { count, duration, exactBytes, percent, predicted, shortHash, whole } from "../lib/format.js";
@@ -10,16 +11,16 @@ import { STATE_LOOK } from "../lib/limits.js";
 import { badge, beforeAfter, note } from "../lib/markup.js";
 import { gauges, headlineRows, mixedFlips, targetTitle, verdict } from "../lib/report.js";
 import { GOALS } from "../lib/score.js";
-import { snippets } from "../lib/snippets.js";
+import { codeIn, formatUse, languageButtons } from "../lib/snippets.js";
 import { withReasons } from "../lib/why.js";
-import { legend, setTechniques, tile, titleOf } from "../lib/techniques.js";
+import { legend, setTechniques, tile, titleOf, lookOf } from "../lib/techniques.js";
 
 const MICRO_BELOW_MS = 0.2; // below, layers are told in microseconds
 const { job, report, figures = {}, techniques = {}, best_log2: bestLog2 = null } = pageData();
 const layers = withReasons(report.layers ?? []);
 const micro = layers.length > 0 && report.predicted.latency_ms.baseline < MICRO_BELOW_MS;
 const showTime = micro ? (ms) => predicted(1000 * ms) : predicted;
-const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "bundle.zip": "everything, with recipe and seed", "report.html": "this page as one file", "report.json": "all numbers on this page", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "README.md": "three lines to load it", SHA256SUMS: "checksums of all files" };
+const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "bundle.zip": "everything, with recipe and seed", "report.html": "this page as one file", "report.json": "all numbers on this page", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "README.md": "how to run it", "classes.txt": "names of the outputs", SHA256SUMS: "checksums of all files" };
 
 setTechniques(techniques);
 
@@ -59,7 +60,7 @@ function showLayers(name) {
 $("#layers").reason = "This report has no numbers per layer.";
 showLayers("layers");
 segmented($("#layer-metric"), showLayers);
-$("#classes").reason = report.result.accuracy_kind === "agreement" ? "No labels were given, so there are no classes to compare." : "This report has no numbers per class.";
+$("#classes").reason = isAgreement(report.result.accuracy_kind) ? "No labels were given, so there are no classes to compare." : "This report has no numbers per class.";
 $("#classes").figure = figures.classes ?? null;
 $("#layers-card").hidden = !figures.layers && !layers.length;
 
@@ -86,14 +87,14 @@ function showRecipe() {
   const rows = layers.length ? layers.map(layerRow) : (report.recipe ?? []).map(stepRow);
   $("#recipe thead").innerHTML = layers.length ? `<tr><th>Layer</th><th>Technique</th><th class="n">Parameters</th><th class="n">MACs</th><th class="n">${micro ? "µs" : "ms"}</th><th>Why</th></tr>` : "<tr><th>Layer</th><th>Technique</th><th>Level</th><th>Why</th></tr>";
   $("#recipe tbody").innerHTML = rows.join("") || '<tr><td colspan="4" class="muted">Nothing was changed: no technique paid within your limits.</td></tr>';
-  const used = layers.length ? layers.map((row) => row.technique) : (report.recipe ?? []).map((step) => step.technique).filter((name) => name !== "int8");
-  $("#tech-legend").innerHTML = legend(used.length ? used : ["keep"], layers.some((row) => row.int8));
+  const used = layers.length ? layers.map((row) => row.technique) : (report.recipe ?? []).map((step) => step.technique).filter((name) => lookOf(name).scope !== "network");
+  $("#tech-legend").innerHTML = legend(used.length ? used : ["keep"], layers.map((row) => row.stored));
   const skipped = (report.skipped ?? []).map((step) => `${step.layer}: ${step.reason.replace(/\.$/, "")}`);
   if (skipped.length) $("#recipe").insertAdjacentHTML("afterend", `<p class="small muted" style="padding:12px 16px">Not applied: ${escape(skipped.join("; "))}.</p>`);
 }
 const paramsText = (params) => Object.entries(params ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? predicted(value) : value}`).join(", ");
-const stepRow = (step) => `<tr><td class="mono full">${step.layer === "*" ? "whole network" : escape(step.layer)}</td><td class="full nowrap">${tile(step.technique, step.technique === "int8")}${escape(titleOf(step.technique))}</td><td>${escape(paramsText(step.params))}</td><td class="full why">${escape(step.why ?? "")}</td></tr>`;
-const layerRow = (row) => `<tr><td class="full"><span class="mono">${escape(row.layer)}</span></td><td class="full technique"><div>${tile(row.technique, row.int8)}<span>${escape(titleOf(row.technique))} <span class="muted">${escape([row.level, row.int8 ? "int8" : "fp32"].filter(Boolean).join(", "))}</span></span></div></td>
+const stepRow = (step) => `<tr><td class="mono full">${step.layer === "*" ? "whole network" : escape(step.layer)}</td><td class="full nowrap">${tile(step.technique)}${escape(titleOf(step.technique))}</td><td>${escape(paramsText(step.params))}</td><td class="full why">${escape(step.why ?? "")}</td></tr>`;
+const layerRow = (row) => `<tr><td class="full"><span class="mono">${escape(row.layer)}</span></td><td class="full technique"><div>${tile(row.technique, row.stored)}<span>${escape(titleOf(row.technique))} <span class="muted">${escape([row.level, row.stored].filter(Boolean).join(", "))}</span></span></div></td>
   <td class="n phone-hide">${beforeAfter(row.params_before, row.params_after, count)}</td><td class="n phone-hide">${beforeAfter(row.macs_before, row.macs_after, count)}</td><td class="n" data-label="${micro ? "µs" : "ms"}">${beforeAfter(row.ms_before, row.ms_after, showTime)}</td><td class="full why">${escape(row.why ?? "")}</td></tr>`;
 showRecipe();
 
@@ -101,7 +102,7 @@ showRecipe();
 const usual = Object.keys(FILE_USE);
 const rank = ({ name, primary }) => (primary ? -1 : usual.includes(name) ? usual.indexOf(name) : usual.length);
 const files = [...(job.artifacts ?? [])].sort((a, b) => rank(a) - rank(b));
-$("#files tbody").innerHTML = files.map((file) => `<tr><td class="mono full wrap-anywhere">${escape(file.name)}</td><td class="full muted">${escape(FILE_USE[file.name] ?? file.format)}</td><td class="n">${exactBytes(file.size_bytes)}</td>
+$("#files tbody").innerHTML = files.map((file) => `<tr><td class="mono full wrap-anywhere">${escape(file.name)}</td><td class="full muted">${escape(FILE_USE[file.name] || formatUse(report.artifacts?.find(({ path }) => path === file.name)) || file.format)}</td><td class="n">${exactBytes(file.size_bytes)}</td>
   <td class="mono muted nowrap"><span title="${file.sha256}">${shortHash(file.sha256)}</span> <button type="button" class="btn quiet mini no-print" data-copy="${file.sha256}" aria-label="Copy SHA-256 of ${escape(file.name)}">Copy</button></td>
   <td class="n full no-print"><a class="btn${file.primary ? " primary" : ""}" href="${escape(file.url)}" download aria-label="Download ${escape(file.name)}">${ICONS.save}Download</a></td></tr>`).join("");
 $("#files").addEventListener("click", async ({ target }) => {
@@ -124,11 +125,12 @@ async function copy(text) {
   area.remove();
 }
 
-const primary = files.find((file) => file.primary) ?? files[0];
-const code = snippets({ file: primary?.name ?? "model.onnx", shape: report.input_shape ?? [], preprocessing: report.preprocessing });
-const showCode = (language) => setText($("#snippet"), code[language]);
-showCode("python");
+const code = report.snippets ?? [];
+const showCode = (language) => setText($("#snippet"), codeIn(code, language));
+$("#language").innerHTML = languageButtons(code);
+showCode(code[0]?.name);
 segmented($("#language"), showCode);
+$("#snippets").hidden = code.length === 0;
 
 /* ----- how ----- */
 const spent = (report.stages ?? []).reduce((sum, stage) => sum + (stage.seconds ?? 0), 0);

@@ -14,12 +14,14 @@ from compression.graph import Network
 from compression.onnx_export import export_onnx, verify_export
 from compression.onnx_import import import_onnx
 from compression.op_costs import totals
-from compression.technique import Scope, Technique, get, head_rows, names
+from compression.surgery import parts_of, weights_of
+from compression.technique import Scope, Technique, get, names
 from compression.types import NETWORK, LayerKind, LayerProfile, Params, RecipeStep
 from tests.networks import ZOO
 
 torch.set_num_threads(1)
 
+LAYERS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)
 STATIC = Path(__file__).resolve().parents[3] / "static"
 
 EVERYWHERE = pytest.mark.parametrize(
@@ -66,9 +68,21 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 def nonzeros(network: Network) -> int:
     """How many weights of convolutions and dense layers have to be stored."""
-    layers = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)
-    found = [m.weight for m in network.module.modules() if isinstance(m, layers)]
+    found = [m.weight for m in network.module.modules() if isinstance(m, LAYERS)]
     return sum(int(torch.count_nonzero(weight)) for weight in found)
+
+
+def is_sparse(technique: Technique, network: Network, layer: str, params: Params) -> bool:
+    """Whether weights that are zero, and not fewer multiply-adds, are what is saved."""
+    if technique.scope is not Scope.STRUCTURE:
+        return False
+    return any(op.density < 1 for op in technique.cost(network.profile.layer(layer), params))
+
+
+def densities(network: Network, layer: str) -> list[float]:
+    """Share of the weights that are not zero, of each part that stands for the layer."""
+    weights = [weights_of(network, part) for part in held(network, layer)]
+    return [int(torch.count_nonzero(w)) / w.numel() for w in weights]
 
 
 def run(network: Network, x: np.ndarray) -> torch.Tensor:
@@ -93,10 +107,7 @@ def predicted(technique: Technique, network: Network, layer: str, params: Params
         ]
         return sum(r.macs for r in rows), sum(r.params for r in rows)
     gone = (row, *(profile.layer(name) for name in technique.removes(row, profile)))
-    if technique.scope is Scope.HEAD:
-        outputs = head_rows(profile)[-1].out_channels
-        row = row.resized(in_channels=row.in_channels, out_channels=outputs)
-    macs, params_ = totals(technique.cost(row, params))
+    macs, params_ = totals(technique.cost(technique.treated(row, profile), params))
     return (
         profile.macs - sum(r.macs for r in gone) + macs,
         profile.params - sum(r.params for r in gone) + params_,
@@ -141,13 +152,42 @@ def test_predicted_cost_is_the_counted_cost(technique, network):
 def test_what_it_does_is_smaller(technique, network):
     original, method = imported(network), get(technique)
     for layer, params in applicable(method, original):
-        if method.scope is Scope.WEIGHTS:
+        if method.scope is Scope.WEIGHTS or is_sparse(method, original, layer, params):
             changed = method.apply(original, layer, params)
             assert nonzeros(changed) < nonzeros(original), (layer, params)
         elif method.scope is not Scope.NETWORK:
             changed = method.apply(original, layer, params).profile
-            assert changed.params < original.profile.params, (layer, params)
-            assert changed.macs <= original.profile.macs, (layer, params)
+            before, after = original.profile, changed
+            assert after.params <= before.params, (layer, params)
+            assert after.macs <= before.macs, (layer, params)
+            assert (after.params, after.macs) != (before.params, before.macs), (layer, params)
+
+
+@EVERYWHERE
+def test_predicted_density_is_the_counted_density(technique, network):
+    original, method = imported(network), get(technique)
+    if method.scope not in (Scope.WEIGHTS, Scope.STRUCTURE):
+        return
+    x = samples(original, 48)
+    for layer, params in ends(applicable(method, original)):
+        ops = method.cost(original.profile.layer(layer), params)
+        if all(op.density == 1 for op in ops):
+            continue
+        promised = [op.density for op in ops if op.op in ("conv", "dense")]
+        recipe = (RecipeStep(layer=layer, technique=technique, params=params),)
+        for changed in (
+            method.apply(original, layer, params),
+            build(original, recipe, x).network,
+        ):
+            counted = densities(changed, layer)
+            weights = min(weights_of(changed, p).numel() for p in held(changed, layer))
+            assert counted == pytest.approx(promised, abs=1 / weights), (layer, params)
+
+
+def held(network: Network, layer: str) -> list[str]:
+    """The parts that stand for the layer and hold weights."""
+    parts = parts_of(network, layer)
+    return [p for p in parts if isinstance(network.module.get_submodule(p), LAYERS)]
 
 
 @EVERYWHERE
