@@ -34,7 +34,6 @@ WAYS: dict[str, dict[str, float]] = {
     "float": {"norms": 1, "feature_weight": 1.0},
     "plain": {"norms": 0, "feature_weight": 0.0},
     "norms": {"norms": 1, "feature_weight": 0.0},
-    "features": {"norms": 0, "feature_weight": 1.0},
     "norms, features": {"norms": 1, "feature_weight": 1.0},
 }
 """``float`` trains unrounded weights and lets the exporter round them; ``plain`` distils answers alone."""

@@ -54,6 +54,11 @@ def insert_norms(module: fx.GraphModule, x: Tensor) -> dict[str, str]:
     return inserted
 
 
+def takes_norms(module: fx.GraphModule) -> bool:
+    """Whether ``insert_norms`` would put any."""
+    return any(_takes_norm(module, node) for node in module.graph.nodes)
+
+
 def fold_norms(plain: fx.GraphModule, trained: nn.Module, inserted: Mapping[str, str]) -> None:
     """Lets the layers of the plain module carry the norms of the trained one, in place."""
     for layer, norm in inserted.items():
