@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from compression.graph import Network
 
 WAYS: dict[str, dict[str, float]] = {
-    "float, no norms": {"norms": 0},
-    "no norms": {"norms": 0},
-    "norms": {"norms": 1},
+    "float, plain": {"norms": 0, "feature_weight": 0.0},
+    "float": {"norms": 1, "feature_weight": 1.0},
+    "plain": {"norms": 0, "feature_weight": 0.0},
+    "norms": {"norms": 1, "feature_weight": 0.0},
     "norms, features": {"norms": 1, "feature_weight": 1.0},
-    "features": {"norms": 0, "feature_weight": 1.0},
 }
-"""``float`` trains unrounded weights and lets the exporter round them."""
+"""``float`` trains unrounded weights and lets the exporter round them; ``plain`` distils answers alone."""
 
 PRUNING_RATIO = 0.5
 VALIDATION = 1000

@@ -18,6 +18,7 @@ from compression.outputs import form_of
 from compression.sensitivity import ends_in_softmax, logits
 from compression.student import Student, TrainingForm, training_device
 from compression.training_checkpoint import Checkpoint, fingerprint
+from compression.training_norms import takes_norms
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,9 @@ class FineTuning:
         augmentation: What is done to samples; the original sees the same.
         checks: How many times to look at the validation samples.
         norms: Whether batch norms that were folded at export are put back for the training.
-        feature_weight: Of the squared error of a few layers' outputs against the original's.
+        feature_weight: Of the squared error of a few layers' outputs against the original's, in networks
+            that norms are put back into. Measured at equal steps, 1 against 0: divergence falls by 3 %
+            (ResNet-20) and 5 % (LeNet-5); in a 1-D network it fell for one person and rose for two.
         patience: After so many checks in a row without a better network the training ends.
         device: Where to train; empty: CUDA when present, else the CPU.
     """
@@ -80,7 +83,7 @@ class FineTuning:
     augmentation: Augmentation = Augmentation.NONE
     checks: int = 20
     norms: bool = True
-    feature_weight: float = 0.0
+    feature_weight: float = 1.0
     patience: int = 10
     device: str = ""
 
@@ -268,6 +271,7 @@ class _Training:
         self._good = {n: t for n, t in found.tensors.items() if not n.startswith("best.")}
         self._learner.load(self._good)
         self._learner.share = self._progress.rate_share
+        self._student.refresh()
         if self._progress.improved:
             self._best = self._network.copied_module()
             self._best.load_state_dict(found.part("best"))
@@ -288,11 +292,12 @@ def _student_and_learner(
     calibration: np.ndarray,
 ) -> tuple[Student, Learner]:
     device = training_device(network, settings.device)
-    matched = settings.feature_weight > 0
-    features = matched_layers(network, original, calibration[:2]) if matched else ()
     enough = min(settings.batch_size, len(samples)) >= _LEAST_BATCH
+    norms = settings.norms and enough and takes_norms(network.module)
+    matched = norms and settings.feature_weight > 0
+    features = matched_layers(network, original, calibration[:2]) if matched else ()
     form = TrainingForm(
-        norms=settings.norms and enough,
+        norms=norms,
         features=features,
         calibration=calibration,
         device=device,

@@ -13,7 +13,7 @@ from compression.surgery import node_of
 from compression.training_norms import fold_norms, insert_norms
 from compression.types import Precision
 from compression.untouched import Untouched
-from compression.weight_rounding import round_activations, rounded_weights
+from compression.weight_rounding import round_activations, rounded_weights, rounding_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from compression.graph import Network
 
 _BATCH = 256
+
+_UPDATES_A_ROUNDING = {Precision.CODEBOOK: 10}
+"""How long rounding errors count as the same (elsewhere 1 update): to cluster weights anew each time
+would take longer than the update."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,8 @@ class Student:
         self._network = network
         self._precision = network.precision
         self._calibration = torch.from_numpy(form.calibration)
+        self._offsets: Mapping[str, Tensor] = {}
+        self._updates = 0
         self.device = form.device
         self.module = network.copied_module()
         self.norms = insert_norms(self.module, self._calibration) if form.norms else {}
@@ -62,18 +68,23 @@ class Student:
     def answers(self, x: Tensor) -> tuple[Tensor, ...]:
         """Outputs and wanted features, with a gradient; norms put back go by the batch."""
         self._set_training(training=True)
+        if self._updates % _UPDATES_A_ROUNDING.get(self._precision, 1) == 0:
+            self._round()
+        self._updates += 1
         return self._run(x)
 
     def outputs(self, x: np.ndarray) -> Iterator[Tensor]:
         """What the exported network will answer, a batch at a time, on the CPU."""
         self._set_training(training=False)
+        self._round()
         with torch.no_grad():
             for start in range(0, len(x), _BATCH):
                 batch = torch.from_numpy(x[start : start + _BATCH]).to(self.device)
                 yield self._run(batch)[0].cpu()
 
     def refresh(self) -> None:
-        """Ranges of the activations as the weights stand now."""
+        """Rounding errors and ranges of the activations as the weights stand now."""
+        self._updates = 0
         for layer in self._rounded:
             layer.forget()
             layer.observing = True
@@ -107,9 +118,13 @@ class Student:
         return [m for m in (*rest, *inserted) if any(True for _ in m.parameters(recurse=False))]
 
     def _run(self, x: Tensor) -> tuple[Tensor, ...]:
-        weights = rounded_weights(self.module, self._precision)
-        found = functional_call(self.module, dict(weights), (x,))
+        weights = rounded_weights(self.module, self._offsets)
+        found = functional_call(self.module, weights, (x,))
         return found if isinstance(found, tuple) else (found,)
+
+    def _round(self) -> None:
+        if self._precision is not Precision.FP32:
+            self._offsets = rounding_offsets(self.module, self._precision)
 
     def _set_training(self, *, training: bool) -> None:
         for name in self.norms.values():

@@ -42,14 +42,19 @@ def stored_values(weight: Tensor, precision: Precision) -> Tensor:
     return torch.from_numpy(values).to(weight.device)
 
 
-def rounded_weights(module: nn.Module, precision: Precision) -> Mapping[str, Tensor]:
-    """For ``torch.func.functional_call``: rounded weights by name; gradients reach the real ones."""
+def rounding_offsets(module: nn.Module, precision: Precision) -> Mapping[str, Tensor]:
+    """What rounding adds to each weight, by the name of the weight; no gradient."""
     return {
-        f"{name}.weight": layer.weight
-        + (stored_values(layer.weight, precision) - layer.weight).detach()
+        f"{name}.weight": stored_values(layer.weight, precision) - layer.weight.detach()
         for name, layer in module.named_modules()
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear)
     }
+
+
+def rounded_weights(module: nn.Module, offsets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """For ``torch.func.functional_call``: rounded weights by name; gradients reach the real ones."""
+    weights = dict(module.named_parameters())
+    return {name: weights[name] + offset for name, offset in offsets.items()}
 
 
 class RoundedActivation(nn.Module):

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from compression.answer_losses import UNLABELLED
 from compression.augmentation import Augmentation, augmentation_for, augmented
 from compression.building import build
-from compression.distillation import UNLABELLED, Loss, Teacher, Weighing, matched_layers
+from compression.distillation import Loss, Teacher, Weighing, matched_layers
 from compression.evaluation import onnx_log_probabilities
 from compression.finetuning import FineTuning, Supplies, distill
-from compression.learner import Samples
+from compression.learner import Curriculum
 from compression.onnx_export import export_onnx
 from compression.onnx_import import import_onnx
 from compression.sensitivity import kl_divergence, kl_to_original, logits
@@ -130,7 +131,7 @@ def killed_after(checks):
     return report
 
 
-@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8, Precision.CODEBOOK])
 def test_interrupted_training_ends_as_if_it_had_not_been(case, tmp_path, precision):
     original, changed, x = case
     changed = replace(changed, precision=precision)
@@ -238,7 +239,7 @@ def test_labels_count_only_where_there_are_some():
 
 def test_unlabelled_samples_are_learnt_from_too(case):
     original, changed, x = case
-    samples = Samples(x[:10], np.arange(10) % 4, x[10:14])
+    samples = Curriculum(x[:10], np.arange(10) % 4, x[10:14])
     found, labels = samples.at(torch.tensor([13, 2, 10]))
     assert np.array_equal(found.numpy(), x[[13, 2, 10]])
     assert labels.tolist() == [UNLABELLED, 2, UNLABELLED]

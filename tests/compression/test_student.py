@@ -10,7 +10,7 @@ from compression.onnx_import import import_onnx
 from compression.sensitivity import kl_divergence, logits
 from compression.student import Student, TrainingForm
 from compression.types import Precision
-from compression.weight_rounding import rounded_weights, stored_values
+from compression.weight_rounding import rounded_weights, rounding_offsets, stored_values
 from tests.networks import ZOO, lenet, resnet, small_lenet, vgg
 
 torch.set_num_threads(1)
@@ -69,9 +69,10 @@ def test_trained_norms_are_folded_into_their_layers():
     assert not np.allclose(logits(network, x), logits(plain, x), atol=1e-2)
 
 
+@pytest.mark.parametrize("precision", [Precision.INT8_WEIGHTS, Precision.CODEBOOK])
 @pytest.mark.parametrize("make", [lenet, resnet])
-def test_student_rounds_weights_as_the_file_does(make):
-    network = replace(import_onnx(make()), precision=Precision.INT8_WEIGHTS)
+def test_student_rounds_weights_as_the_file_does(make, precision):
+    network = replace(import_onnx(make()), precision=precision)
     x, student = samples(network), student_of(network)
     file = onnx_log_probabilities(export_onnx(network), x)
     assert kl_divergence(file, answers(student, x)) < 1e-6
@@ -89,7 +90,7 @@ def test_student_rounds_activations_much_as_the_quantised_file_does():
 def test_rounding_lets_gradients_through():
     network = import_onnx(small_lenet())
     module = network.copied_module().requires_grad_(True)
-    weights = rounded_weights(module, Precision.INT8_WEIGHTS)
+    weights = rounded_weights(module, rounding_offsets(module, Precision.INT8_WEIGHTS))
     rounded = weights["conv2.weight"]
     layer = module.get_submodule("conv2")
     assert not torch.equal(rounded, layer.weight)
@@ -98,9 +99,11 @@ def test_rounding_lets_gradients_through():
 
 
 def test_half_precision_and_zeros_are_kept():
-    weight = torch.tensor([[0.0, 0.1, -3.0], [0.0, 0.0, 1.0]])
+    weight = torch.randn(8, 64, generator=torch.Generator().manual_seed(0))
+    weight[:, ::3] = 0.0
     assert torch.equal(stored_values(weight, Precision.FP16_WEIGHTS), weight.half().float())
-    assert (stored_values(weight, Precision.INT8)[weight == 0] == 0).all()
+    for precision in Precision:
+        assert (stored_values(weight, precision)[weight == 0] == 0).all()
     assert torch.equal(stored_values(weight, Precision.FP32), weight)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from compression.learner import Learner
+from compression.training_checkpoint import Checkpoint
 from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
 from selector import engine
 from selector.errors import BadRequestError
@@ -237,3 +239,42 @@ def test_folder_files_appear_whole_or_not_at_all(tmp_path):
 def test_a_part_is_written_one_way(text):
     with pytest.raises(BadRequestError, match="3/8"):
         Part.parse(text)
+
+
+class Killed(Exception):  # noqa: N818
+    pass
+
+
+class ReporterThatDies(Reporter):
+    """As if the worker were killed at one look at the validation examples."""
+
+    def __init__(self, looks):
+        super().__init__(stream=io.StringIO())
+        self.looks = looks
+
+    def metric(self, **values):
+        self.looks -= 1
+        if not self.looks:
+            raise Killed
+        super().metric(**values)
+
+
+def test_killed_recovery_goes_on_where_it_was(finished, tmp_path, monkeypatch):
+    job, _, _ = finished
+    folder = JobFolder(tmp_path / "out")
+    shutil.copytree(job.path, folder.path)
+    shutil.rmtree(folder.path / "RECOVER")
+    with pytest.raises(Killed):
+        engine.run_stage(Stage.RECOVER, folder, ReporterThatDies(8), None)
+    kept = folder.path / "RECOVER" / "attempt-0.safetensors"
+    done = Checkpoint.read(kept).facts["step"]
+    assert done > 0
+    updates = []
+    learn = Learner.learn
+    monkeypatch.setattr(Learner, "learn", lambda *a: updates.append(a[-1]) or learn(*a))
+    engine.run_stage(Stage.RECOVER, folder, Reporter(stream=io.StringIO()), None)
+    assert updates[0] == done + 1
+    curve = folder.read_json(Stage.RECOVER, "recover.json")["curve"]
+    steps = [point["step"] for point in curve if point["attempt"] == 0]
+    assert steps == sorted(set(steps))
+    assert not list((folder.path / "RECOVER").glob("attempt-*"))
