@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from compression.graph import Network
 
 
-def logits(network: Network, x: np.ndarray, batch: int = 256) -> np.ndarray:
+_LARGEST_BATCH, _BATCH_VALUES = 256, 2**24
+"""Samples at a time, and values of the largest activation of them together (64 MB)."""
+
+
+def logits(network: Network, x: np.ndarray, batch: int = 0) -> np.ndarray:
     """What the network says before any softmax, float32 ``[samples * positions, channels]``.
 
     A network that ends in a softmax gives the logarithm of it, which is a logit as good as any. One that
@@ -24,10 +28,13 @@ def logits(network: Network, x: np.ndarray, batch: int = 256) -> np.ndarray:
     Args:
         network: Any network.
         x: Samples, float32, ``[samples, *input_shape]``.
-        batch: Samples at a time.
+        batch: Samples at a time; 0 for as many as memory should hold.
     """
     module, is_softmax = network.module, ends_in_softmax(network)
     form = form_of(network.profile)
+    batch = batch or min(
+        _LARGEST_BATCH, max(1, _BATCH_VALUES // network.profile.largest_output)
+    )
     parts = []
     with torch.inference_mode():
         for start in range(0, len(x), batch):
