@@ -51,8 +51,9 @@ def main(model: Path, data: Path, count: int, steps: int) -> None:
         started = time.monotonic()
         x = _inputs(name, network, dataset, count)
         made = time.monotonic() - started
-        built = build(network, recipe, x[:512]).network
-        tuned = _tuned(built, network, x, steps)
+        held = len(x) // 5  # nothing is fitted to what the best weights are chosen by
+        built = build(network, recipe, x[held:][:512]).network
+        tuned = _tuned(built, network, (x[:held], x[held:]), steps)
         row = {
             "inputs": name,
             "count": len(x),
@@ -81,15 +82,17 @@ def _inputs(name: str, network: Network, dataset: Dataset, count: int) -> np.nda
     return start if name == "spectral noise" else matched(network, start, Matching(), _go_on)
 
 
-def _tuned(built: Network, network: Network, x: np.ndarray, steps: int) -> Network:
-    held = len(x) // 5
+def _tuned(
+    built: Network, network: Network, split: tuple[np.ndarray, np.ndarray], steps: int
+) -> Network:
+    validation, training = split
     settings = FineTuning(
         steps=steps,
         batch_size=64,
         augmentation=augmentation_for(network.profile.input_shape),
         checks=5,
     )
-    return distill(built, network, x[held:], None, settings, (x[:held], None), _go_on)
+    return distill(built, network, training, None, settings, (validation, None), _go_on)
 
 
 def _accuracy(network: Network, x: np.ndarray, y: np.ndarray | None) -> float:

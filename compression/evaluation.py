@@ -27,7 +27,7 @@ Z95 = 1.959964
 _SUM_TOLERANCE = 1e-3
 _ROWS_AT_ONCE = 512
 # Activations of a batch are many times its inputs: large images go in small batches.
-_BATCH_VALUES, _LARGEST_BATCH = 2**22, 256
+_BATCH_VALUES, _LARGEST_BATCH = 2**20, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

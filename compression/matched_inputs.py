@@ -33,6 +33,7 @@ KeepOn = Callable[[int, int], bool]
 
 BATCH = 64
 _SHIFT = 2
+_CONTRAST = 0.3  # standard deviation of the logarithm of an input's contrast
 _TOGETHER = 0.8  # share of the variance that the channels of a picture have in common
 _DEAD = 0.01  # share of the widest channel below which a channel's own width says nothing
 
@@ -71,6 +72,8 @@ def spectral_noise(count: int, shape: Shape, seed: int) -> np.ndarray:
         common = torch.randn(count, 1, *shape[1:], generator=generator)
         x = (1 - _TOGETHER) ** 0.5 * x + _TOGETHER**0.5 * common
         x = _Coefficients(x).inputs(_spectrum(shape[1:]))
+    spread = _CONTRAST * torch.randn(count, *[1] * len(shape), generator=generator)
+    x = x * spread.exp()
     noise: np.ndarray = (x / x.std()).numpy()
     return noise
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from compression.graph import Network
 
 
-def logits(network: Network, x: np.ndarray, batch: int = 256) -> np.ndarray:
+_LARGEST_BATCH, _BATCH_VALUES = 256, 2**24
+"""Samples at a time, and values of the largest activation of them together (64 MB)."""
+
+
+def logits(network: Network, x: np.ndarray, batch: int = 0) -> np.ndarray:
     """What the network says before any softmax, float32 ``[samples * positions, channels]``.
 
     A network that ends in a softmax gives the logarithm of it, which is a logit as good as any. One that
@@ -25,10 +29,11 @@ def logits(network: Network, x: np.ndarray, batch: int = 256) -> np.ndarray:
     Args:
         network: Any network.
         x: Samples, float32, ``[samples, *input_shape]``.
-        batch: Samples at a time.
+        batch: Samples at a time; 0 for as many as memory should hold.
     """
+    size = batch or _batch_for(network)
     with torch.inference_mode():
-        return _joined(network, [network.module(part) for part in _batches(x, batch)])
+        return _joined(network, [network.module(part) for part in _batches(x, size)])
 
 
 class SharedLogits:
@@ -40,11 +45,11 @@ class SharedLogits:
     Args:
         original: The network that all changed ones come from.
         x: Samples, float32, ``[samples, *input_shape]``.
-        batch: Samples at a time.
+        batch: Samples at a time; 0 for as many as memory should hold.
     """
 
-    def __init__(self, original: Network, x: np.ndarray, batch: int = 256) -> None:
-        parts = _batches(x, batch)
+    def __init__(self, original: Network, x: np.ndarray, batch: int = 0) -> None:
+        parts = _batches(x, batch or _batch_for(original))
         most = MOST_BYTES // max(1, len(parts))
         self._prefixes = [PrefixCache(original.module, part, most_bytes=most) for part in parts]
 
@@ -75,6 +80,10 @@ def ends_in_softmax(network: Network) -> bool:
     """Whether the output is a softmax (not its logarithm)."""
     last = [node for node in network.module.graph.nodes if node.op != "output"][-1]
     return isinstance(layer_of(network.module, last), nn.Softmax)
+
+
+def _batch_for(network: Network) -> int:
+    return min(_LARGEST_BATCH, max(1, _BATCH_VALUES // network.profile.largest_output))
 
 
 def _batches(x: np.ndarray, size: int) -> list[Tensor]:

@@ -202,6 +202,16 @@ class NetworkProfile:
     batch: int | str = "batch"
     """What the model calls its batch dimension: a name when dynamic, else the fixed number."""
 
+    @property
+    def largest_output(self) -> int:
+        """Values that the largest output of a layer has for one example."""
+        return max(_product(layer.out_shape) for layer in self.layers)
+
+    @property
+    def outputs_together(self) -> int:
+        """Values of the outputs of all layers for one example: what training keeps."""
+        return sum(_product(layer.out_shape) for layer in self.layers)
+
     def layer(self, name: str) -> LayerProfile:
         """The layer of that name; ``KeyError`` when there is none."""
         for layer in self.layers:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from compression.errors import CompressionError
 from compression.types import Stage
-from selector.errors import BadRequestError, SelectorError
+from selector.errors import BadRequestError, DiskFullError, OutOfMemoryError, SelectorError
 from selector.jobfolder import JobFolder, Part
 from selector.reporter import CancelledError, Reporter
 
@@ -32,6 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
     except CancelledError:
         reporter.error("Stopped on request. What was finished is kept.", "cancelled")
         return CANCELLED
+    except (OutOfMemoryError, DiskFullError) as error:
+        reporter.error(str(error), _code(error))
+        print(error, file=sys.stderr)  # noqa: T201
+        return FAULT
     except (CompressionError, SelectorError) as error:
         reporter.error(str(error), _code(error))
         print(error, file=sys.stderr)  # noqa: T201

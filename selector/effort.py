@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 _REFERENCE_LIMIT_S = 600.0
 
+_TRAINING_VALUES = 2**26
+"""Activations of one training batch: 256 MB, and as much again for their gradients."""
+
+_CALIBRATION_VALUES = 2**25
+"""The largest activation of all calibration examples: 128 MB; three or four stand at a time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
@@ -33,17 +39,35 @@ class Effort:
     recoveries: int
 
 
-def effort_for(macs: int, time_limit_s: float, threads: int) -> Effort:
-    """The work a network of that many MACs gets within that limit, on so many threads at most."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activations:
+    """Values of one example that stand in memory: of the largest layer, and of all together."""
+
+    largest: int = 1
+    together: int = 1
+
+
+def effort_for(
+    macs: int, time_limit_s: float, threads: int, activations: Activations | None = None
+) -> Effort:
+    """The work a network of that many MACs gets within that limit, on so many threads at most.
+
+    Large activations make batches and calibration smaller, so that a job keeps inside its memory.
+    """
+    held = activations or Activations()
     share = min(4.0, max(0.1, time_limit_s / _REFERENCE_LIMIT_S))
     batch_size = 128 if macs < 5_000_000 else 64
+    batch_size = min(batch_size, max(8, _TRAINING_VALUES // held.together))
     macs_a_step = 3 * max(macs, 200_000) * batch_size
     return Effort(
         # Tiny operations gain nothing from a second thread, and lose much where cores are shared.
         threads=1 if macs < 5_000_000 else threads,
         batch_size=batch_size,
         synthetic_inputs=_clipped(1.2e12 * share / (60 * max(macs, 1)), 256, 3000),
-        calibration_samples=_clipped(1e10 / max(macs, 1), 128, 512),
+        calibration_samples=min(
+            _clipped(1e10 / max(macs, 1), 128, 512),
+            max(16, _CALIBRATION_VALUES // held.largest),
+        ),
         probe_samples=_clipped(2.5e9 / max(macs, 1), 256, 1000),
         probes=_clipped(3.5e10 * share / max(macs, 1), 120, 1000),
         timed_networks=_clipped(6e8 / max(macs, 1), 8, 16),

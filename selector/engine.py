@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import torch
 from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
 from selector.choosing import CHOSEN_RECIPE, read_recipe, recipe_json
 from selector.errors import BadRequestError
+from selector.exhaustion import explained
 from selector.job import Job
 from selector.jobfolder import JobFolder, Part
 from selector.reporter import Reporter
@@ -23,7 +25,7 @@ from selector.request import Request, read_request
 from selector.stages import export, inspect, measure, package, probe, recover, search, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 WHOLE: dict[Stage, Callable[[Job], None]] = {
     Stage.INSPECT: inspect.inspect,
@@ -50,6 +52,12 @@ INPUTS = "INPUT"
 def prepare(request: Path, out: Path) -> JobFolder:
     """Make a job folder that holds its request and all it needs, ready for the stages."""
     asked = read_request(request)
+    out.mkdir(parents=True, exist_ok=True)
+    with _limits_explained(Stage.INSPECT, out, asked.model):
+        return _prepared(asked, out)
+
+
+def _prepared(asked: Request, out: Path) -> JobFolder:
     inputs = out / INPUTS
     inputs.mkdir(parents=True, exist_ok=True)
     model, data = inputs / asked.model.name, None
@@ -72,7 +80,7 @@ def run(folder: JobFolder, reporter: Reporter) -> str:
     reporter.deadline = time.monotonic() + job.request.time_limit_s
     for stage in (*STUDY_STAGES, *BUILD_STAGES):
         _do(job, stage, None)
-    return _delivered(folder)
+    return _delivered(job)
 
 
 def run_stage(stage: Stage, folder: JobFolder, reporter: Reporter, part: Part | None) -> str:
@@ -101,7 +109,7 @@ def apply(model: Path, recipe: Path, data: Path, out: Path, reporter: Reporter) 
     job = job_of(folder, reporter)
     for stage in (Stage.INSPECT, Stage.PROBE, *BUILD_STAGES):
         _do(job, stage, None)
-    return _delivered(folder)
+    return _delivered(job)
 
 
 def describe(model: Path, data: Path | None) -> str:
@@ -123,14 +131,27 @@ def _do(job: Job, stage: Stage, part: Part | None) -> None:
         return
     reporter = job.reporter
     reporter.begin(stage, part or Part())
-    torch.set_num_threads(job.effort.threads)
-    if stage in WHOLE:
-        WHOLE[stage](job)
-    else:
-        _do_parts(job, stage, part)
-    seconds = reporter.done()
-    if part is None:
-        job.folder.write_json(stage, "seconds.json", seconds)
+    with _limits_explained(stage, job.folder.path, job.request.model):
+        torch.set_num_threads(job.effort.threads)
+        if stage in WHOLE:
+            WHOLE[stage](job)
+        else:
+            _do_parts(job, stage, part)
+        seconds = reporter.done()
+        if part is None:
+            job.folder.write_json(stage, "seconds.json", seconds)
+
+
+@contextmanager
+def _limits_explained(stage: Stage, folder: Path, model: Path) -> Iterator[None]:
+    """Say in the user's words when memory or disk run out; every library has an error of its own for it."""
+    try:
+        yield
+    except Exception as error:
+        shown = explained(error, stage, folder, model)
+        if shown is None:
+            raise
+        raise shown from error
 
 
 def _do_parts(job: Job, stage: Stage, part: Part | None) -> None:
@@ -162,11 +183,14 @@ def job_of(folder: JobFolder, reporter: Reporter) -> Job:
     return Job(folder, request, reporter)
 
 
-def _delivered(folder: JobFolder) -> str:
+def _delivered(job: Job) -> str:
     """Offer the packaged files in the job folder itself; the status of the report."""
-    for path in (folder.path / Stage.PACKAGE.value).iterdir():
-        if path.name not in ("package.json", "seconds.json"):
-            _place(path, folder.path / path.name)
+    folder = job.folder
+    packaged = folder.path / Stage.PACKAGE.value
+    with _limits_explained(Stage.PACKAGE, folder.path, job.request.model):
+        for path in packaged.iterdir():
+            if path.name not in ("package.json", "seconds.json"):
+                _place(path, folder.path / path.name)
     return _status(folder)
 
 

@@ -7,3 +7,11 @@ class SelectorError(Exception):
 
 class BadRequestError(SelectorError):
     """A request, a command line or a job folder does not say what it must say."""
+
+
+class OutOfMemoryError(SelectorError):
+    """A stage needed more memory than there is."""
+
+
+class DiskFullError(SelectorError):
+    """A stage could not write what it found."""

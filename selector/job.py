@@ -17,7 +17,7 @@ from compression.onnx_import import import_onnx
 from compression.outputs import AnswerKind, form_of
 from compression.preprocessing import Preprocessing
 from compression.types import Stage
-from selector.effort import Effort, effort_for
+from selector.effort import Activations, Effort, effort_for
 from selector.errors import BadRequestError
 from selector.layout import Layout, lay_out
 from selector.tables import StudyTables
@@ -143,8 +143,9 @@ class Job:
     @cached_property
     def effort(self) -> Effort:
         """How much work each stage may do."""
-        request = self.request
-        return effort_for(self.network.profile.macs, request.time_limit_s, request.threads)
+        request, profile = self.request, self.network.profile
+        held = Activations(largest=profile.largest_output, together=profile.outputs_together)
+        return effort_for(profile.macs, request.time_limit_s, request.threads, held)
 
     @property
     def target(self) -> DeviceProfile:

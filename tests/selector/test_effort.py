@@ -1,0 +1,14 @@
+from selector.effort import Activations, effort_for
+
+
+def test_small_activations_leave_batches_as_they_are():
+    small = Activations(largest=16_384, together=600_000)
+    assert effort_for(41_000_000, 600, 2, small) == effort_for(41_000_000, 600, 2)
+
+
+def test_large_activations_make_batches_and_calibration_smaller():
+    large = Activations(largest=3_211_264, together=15_000_000)
+    found, usual = effort_for(10**10, 600, 2, large), effort_for(10**10, 600, 2)
+    assert (found.batch_size, usual.batch_size) == (8, 64)
+    assert (found.calibration_samples, usual.calibration_samples) == (16, 128)
+    assert found.recovery_steps >= usual.recovery_steps
