@@ -11,6 +11,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compression.errors import VerificationError
+from compression.packed import MOST_BYTES, packed, unpacked
 from compression.report_html import report_html
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 BUNDLE = "bundle.zip"
 CHECKSUMS = "SHA256SUMS"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_FORMATS = {".onnx": "onnx", ".json": "json", ".md": "markdown", ".html": "html"}
+_FORMATS = {".onnx": "onnx", ".xz": "xz", ".json": "json", ".md": "markdown", ".html": "html"}
 
 
 def write_bundle(
@@ -34,7 +36,7 @@ def write_bundle(
 ) -> dict[str, Any]:
     """Write all files of a finished build; each appears whole or not at all.
 
-    Files: the models, ``recipe.json``, ``preprocessing.json``, ``README.md``, ``report.json``,
+    Files: the models, the first of them packed (``packed``), ``recipe.json``, ``preprocessing.json``, ``README.md``, ``report.json``,
     ``report.html``, ``SHA256SUMS`` and ``bundle.zip``, which holds all the others. The same input
     makes the same bytes.
 
@@ -53,11 +55,14 @@ def write_bundle(
         (a["path"] for a in report["artifacts"] if a.get("primary")), next(iter(models))
     )
     snippet = load_snippet(primary, input_name, input_shape)
+    small = _packed_model(primary, models[primary])
+    packed_size = sum(map(len, small.values()))
     files = {
         **models,
+        **small,
         "recipe.json": _recipe(report),
         "preprocessing.json": _json(report.get("preprocessing", {})),
-        "README.md": _readme(report, primary, snippet, input_shape).encode(),
+        "README.md": _readme(report, primary, snippet, input_shape, packed_size).encode(),
     }
     final = {
         **report,
@@ -95,6 +100,16 @@ def load_snippet(model: str, input_name: str, input_shape: Shape) -> str:
     )
 
 
+def _packed_model(name: str, model: bytes) -> dict[str, bytes]:
+    """The model once more in its smallest form, unpacked and compared; none of a very large one."""
+    if len(model) > MOST_BYTES:
+        return {}
+    small = packed(model)
+    if unpacked(small) != model:
+        raise VerificationError(f"{name} does not come out of its packed form as it went in.")
+    return {f"{name}.xz": small}
+
+
 def _recipe(report: Mapping[str, Any]) -> bytes:
     """What ``python -m selector apply`` reads."""
     kept = ("model_sha256", "seed", "recipe")
@@ -116,7 +131,27 @@ def _artifacts(report: Mapping[str, Any], files: Mapping[str, bytes]) -> list[di
     ]
 
 
-def _readme(report: Mapping[str, Any], primary: str, snippet: str, input_shape: Shape) -> str:
+def _unpacking(primary: str, packed_size: int) -> str:
+    """How to get the model out of its packed form; empty where there is none."""
+    if not packed_size:
+        return ""
+    return f"""`{primary}.xz` is the same file in {packed_size:,} bytes. Anything that reads xz unpacks it (`xz -dk {primary}.xz`); in Python:
+
+```python
+import lzma
+model = lzma.open("{primary}.xz").read()  # what InferenceSession takes in place of a path
+```
+
+"""
+
+
+def _readme(
+    report: Mapping[str, Any],
+    primary: str,
+    snippet: str,
+    input_shape: Shape,
+    packed_size: int,
+) -> str:
     result, preprocessing = report["result"], report.get("preprocessing", {})
     channels = len(input_shape) > 1
     order = "channels first" if channels else "flat"
@@ -129,7 +164,7 @@ def _readme(report: Mapping[str, Any], primary: str, snippet: str, input_shape: 
 `{primary}` expects float32 inputs of shape {list(input_shape)} with the batch in front, {order}, prepared as
 `(x / {preprocessing.get("divide", 1)} - {preprocessing.get("mean", [0])}) / {preprocessing.get("std", [1])}`.
 
-- {result["accuracy_kind"]}: {100 * result["accuracy"]:.2f} % on {result["n_test"]:,} examples (measured)
+{_unpacking(primary, packed_size)}- {result["accuracy_kind"]}: {100 * result["accuracy"]:.2f} % on {result["n_test"]:,} examples (measured)
 - file: {result["size_bytes"]:,} bytes, {report["ratios"]["size"]:.1f} times smaller than the original
 - time of one call where it was built: {result["host_latency_ms"]["p50"]:.3g} ms (measured, one thread)
 
