@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from compression.graph import Network
 
 DENSITIES = (1.0, 0.5, 0.2, 0.1)
+GRAPH_BYTES = 800
 CALIBRATION, HELD_OUT, ROUNDS = 256, 1000, 40
 WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 
@@ -54,9 +55,9 @@ def thinned(network: Network, density: float) -> Network:
     return replace(network, module=module)
 
 
-def ideal_bytes(network: Network, overhead: int) -> int:
-    """The least that an order-0 coder with a model for each layer needs; ``overhead`` is the bare graph."""
-    return overhead + round(sum(_layer_bytes(network)))
+def ideal_bytes(network: Network) -> int:
+    """The least that an order-0 coder with a model for each layer needs, with a bare graph around."""
+    return GRAPH_BYTES + round(sum(_layer_bytes(network)))
 
 
 def _layer_bytes(network: Network) -> Iterator[float]:
@@ -101,7 +102,8 @@ def main(model: bytes, data: Path) -> None:
 
 def _row(exported: bytes, network: Network, kl: float) -> str:
     sizes = (len(exported), zip_bytes(exported), len(packed(exported)))
-    ideal = f"{ideal_bytes(network, 800):,}"
+    in_symbols = network.precision not in (Precision.FP32, Precision.FP16_WEIGHTS)
+    ideal = f"{ideal_bytes(network):,}" if in_symbols else "–"
     return " | ".join([*(f"{size:,}" for size in sizes), ideal, f"{kl:.2g}"])
 
 
