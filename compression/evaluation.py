@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compression.outputs import AnswerKind, output_form
+from compression.packed import packed_bytes
 from compression.runtime import quiet_session
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Evaluation:
     ``accuracy`` is a share of 1 with its Wilson 95 % interval; its ``kind`` is ``accuracy``,
     ``agreement`` (share of answers equal to the original's) or the same on synthetic inputs. What an
     answer is says ``form``: there is one for each position of each example, and positions of one
-    example are alike, so the interval counts examples. ``zip_bytes`` is the file deflated.
+    example are alike, so the interval counts examples. ``zip_bytes`` is the file deflated,
+    ``packed_bytes`` entropy-coded (nothing where that would take minutes).
     ``answers`` and ``confidences`` are the top class of each position and its probability; for values
     they are the values, and nothing is known of the confidence (0).
     """
@@ -54,6 +56,7 @@ class Evaluation:
     answers: NDArray[Any] = field(repr=False)
     confidences: NDArray[np.float32] = field(repr=False)
     wanted: NDArray[Any] = field(repr=False)
+    packed_bytes: int | None = None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -79,6 +82,7 @@ class Evaluation:
             "n_test": self.n_test,
             "size_bytes": self.size_bytes,
             "zip_bytes": self.zip_bytes,
+            "packed_bytes": self.packed_bytes,
             "macs": self.macs,
             "params": self.params,
         }
@@ -173,6 +177,7 @@ def evaluate_onnx(
         answers=answers,
         confidences=_confidences(form, rows),
         wanted=wanted,
+        packed_bytes=packed_bytes(data),
     )
 
 

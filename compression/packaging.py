@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compression.errors import VerificationError
+from compression.packed import MOST_BYTES, packed, unpacked
 from compression.report_html import report_html
 from compression.report_numbers import accuracy_words
 from compression.snippets import snippets
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 BUNDLE = "bundle.zip"
 CHECKSUMS = "SHA256SUMS"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_FORMATS = {".onnx": "onnx", ".json": "json", ".md": "markdown", ".html": "html"}
+_FORMATS = {".onnx": "onnx", ".xz": "xz", ".json": "json", ".md": "markdown", ".html": "html"}
 
 
 def write_bundle(
@@ -38,9 +40,9 @@ def write_bundle(
 ) -> dict[str, Any]:
     """Write all files of a finished build; each appears whole or not at all.
 
-    Files: the models, ``recipe.json``, ``preprocessing.json``, ``classes.txt`` where classes have
-    names, ``README.md``, ``report.json``, ``report.html``, ``SHA256SUMS`` and ``bundle.zip``, which
-    holds all the others. The same input makes the same bytes.
+    Files: the models, the first of them packed (``packed``), ``recipe.json``, ``preprocessing.json``,
+    ``classes.txt`` where classes have names, ``README.md``, ``report.json``, ``report.html``,
+    ``SHA256SUMS`` and ``bundle.zip``, which holds all the others. The same input makes the same bytes.
 
     Args:
         folder: where to; it exists.
@@ -56,12 +58,15 @@ def write_bundle(
         (a["path"] for a in report["artifacts"] if a.get("primary")), next(iter(models))
     )
     code = snippets(usage, primary, models)
+    small = _packed_model(primary, models[primary])
+    packed_size = sum(map(len, small.values()))
     files = {
         **models,
+        **small,
         "recipe.json": _recipe(report),
         "preprocessing.json": _json(report.get("preprocessing", {})),
         **_classes(usage),
-        "README.md": _readme(report, primary, code, usage).encode(),
+        "README.md": _readme(report, primary, code, usage, packed_size).encode(),
     }
     final = {
         **report,
@@ -95,6 +100,16 @@ def _classes(usage: Usage) -> dict[str, bytes]:
     return {CLASSES_FILE: names.encode()} if names else {}
 
 
+def _packed_model(name: str, model: bytes) -> dict[str, bytes]:
+    """The model once more in its smallest form, unpacked and compared; none of a very large one."""
+    if len(model) > MOST_BYTES:
+        return {}
+    small = packed(model)
+    if unpacked(small) != model:
+        raise VerificationError(f"{name} does not come out of its packed form as it went in.")
+    return {f"{name}.xz": small}
+
+
 def _recipe(report: Mapping[str, Any]) -> bytes:
     """What ``python -m selector apply`` reads."""
     kept = ("model_sha256", "seed", "recipe")
@@ -116,8 +131,28 @@ def _artifacts(report: Mapping[str, Any], files: Mapping[str, bytes]) -> list[di
     ]
 
 
+def _unpacking(primary: str, packed_size: int) -> str:
+    """How to get the model out of its packed form; empty where there is none."""
+    if not packed_size:
+        return ""
+    return f"""### Smaller still
+
+`{primary}.xz` is the same file in {packed_size:,} bytes. Anything that reads xz unpacks it (`xz -dk {primary}.xz`); in Python:
+
+```python
+import lzma
+model = lzma.open("{primary}.xz").read()  # what InferenceSession takes in place of a path
+```
+
+"""
+
+
 def _readme(
-    report: Mapping[str, Any], primary: str, code: Sequence[Snippet], usage: Usage
+    report: Mapping[str, Any],
+    primary: str,
+    code: Sequence[Snippet],
+    usage: Usage,
+    packed_size: int,
 ) -> str:
     result = report["result"]
     blocks = "\n".join(
@@ -138,7 +173,8 @@ def _readme(
 `{primary}` reads float32 `{usage.input_name}` of shape {list(usage.input_shape)} with the batch in front.
 The code prepares raw samples of {usage.raw_words}: `(x / divide - mean) / std`, as `preprocessing.json` says.
 
-{blocks}"""
+{blocks}
+{_unpacking(primary, packed_size)}"""
 
 
 def _checksums(files: Mapping[str, bytes]) -> str:

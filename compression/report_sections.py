@@ -42,12 +42,20 @@ def comparison(report: Report) -> str:
         _predicted_row(f"Energy on {target}", expected["energy_mj"], "mJ", ("less", "more")),
         _counted_row(report, "File", "size_bytes", size, ("smaller", "larger")),
         _counted_row(report, "Zipped", "zip_bytes", size, ("smaller", "larger")),
+        *_packed_rows(report),
         _counted_row(report, "Multiply–adds", "macs", count, ("fewer", "more")),
         _counted_row(report, "Parameters", "params", count, ("fewer", "more")),
     ]
     return _table(
         ("", "Original", "Compressed", "Change", "How we know"), rows, numeric=(1, 2, 3)
     )
+
+
+def _packed_rows(report: Report) -> list[Row]:
+    """The packed file, where both models were packed."""
+    if not all(report[side].get("packed_bytes") for side in ("baseline", "result")):
+        return []
+    return [_counted_row(report, "Packed (.xz)", "packed_bytes", size, ("smaller", "larger"))]
 
 
 def _accuracy_row(report: Report) -> Row:

@@ -189,10 +189,14 @@ def ratios(facts: BuildFacts) -> dict[str, float]:
     before, after, predicted = facts.baseline, facts.result, facts.predicted
     host = facts.result_timing.ratio
     latency = predicted.baseline_latency_ms / max(predicted.latency_ms.value, 1e-12)
+    packed = {}
+    if before.packed_bytes and after.packed_bytes:
+        packed["packed"] = before.packed_bytes / after.packed_bytes
     return {
         "host_latency": host,
         "size": before.size_bytes / after.size_bytes,
         "zip": before.zip_bytes / after.zip_bytes,
+        **packed,
         "macs": before.macs / max(1, after.macs),
         "target_latency": host if facts.target.measured_here else latency,
         "target_energy": predicted.baseline_energy_mj / max(predicted.energy_mj.value, 1e-12),

@@ -3,9 +3,11 @@ import json
 import zipfile
 from html.parser import HTMLParser
 
+import onnxruntime as ort
 import pytest
 
 from compression.packaging import BUNDLE, bundle_name, write_bundle
+from compression.packed import packed
 from compression.preprocessing import Preprocessing
 from compression.report_numbers import count, digits, points, predicted, ratio, size
 from compression.usage import Usage
@@ -104,7 +106,14 @@ def test_bundle_holds_every_file_once_and_nothing_is_left_half_written(bundle):
     folder, _ = bundle
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        *{"model.onnx", "recipe.json", "preprocessing.json", "classes.txt", "README.md"},
+        *{
+            "model.onnx",
+            "model.onnx.xz",
+            "recipe.json",
+            "preprocessing.json",
+            "classes.txt",
+            "README.md",
+        },
         *{"report.json", "report.html", "SHA256SUMS", BUNDLE},
     }
     with zipfile.ZipFile(folder / BUNDLE) as archive:
@@ -158,6 +167,32 @@ def test_other_formats_get_code_and_say_how_they_were_run(tmp_path):
     texts = Page((tmp_path / "report.html").read_text()).texts
     said = "model.tflite: ran in LiteRT 2.3.0, differs by 4e-08 of the largest output"
     assert said in texts
+
+
+def test_packed_model_is_the_model_and_the_readme_says_how_to_unpack_it(bundle, monkeypatch):
+    folder, final = bundle
+    monkeypatch.chdir(folder)
+    text = (folder / "README.md").read_text()
+    code = text.split("```python\n")[-1].partition("\n```")[0]
+    scope = {}
+    exec(code, scope)
+    assert scope["model"] == MODEL
+    ort.InferenceSession(scope["model"])
+    row = next(a for a in final["artifacts"] if a["path"] == "model.onnx.xz")
+    assert (row["format"], row["size_bytes"]) == ("xz", len(packed(MODEL)))
+    assert f"{row['size_bytes']:,} bytes" in text
+
+
+def test_page_shows_the_packed_size_where_both_models_were_packed(tmp_path):
+    side = report()["result"] | {"packed_bytes": 200_000}
+    both = report(baseline=side, result=side | {"packed_bytes": 10_000})
+    write_bundle(tmp_path, both, {"model.onnx": MODEL}, usage=USAGE)
+    texts = Page((tmp_path / "report.html").read_text()).texts
+    row = texts[texts.index("Packed (.xz)") :]
+    assert {"200 kB", "10.0 kB", "20.0× smaller"} <= set(row[:8])
+    other = report(baseline=side | {"packed_bytes": None}, result=side)
+    write_bundle(tmp_path, other, {"model.onnx": MODEL}, usage=USAGE)
+    assert "Packed (.xz)" not in (tmp_path / "report.html").read_text()
 
 
 def test_bundle_is_called_after_model_device_latency_and_accuracy():

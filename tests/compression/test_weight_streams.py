@@ -13,8 +13,9 @@ from compression.errors import VerificationError
 from compression.graph import Network
 from compression.onnx_export import export_onnx, verify_export
 from compression.onnx_import import import_onnx
-from compression.types import Precision
-from compression.weight_storage import rounded
+from compression.technique import identity_cost
+from compression.types import LayerKind, Precision
+from compression.weight_storage import rounded, stored_bytes
 from tests.networks import ZOO, lenet
 
 STORING = [p for p in Precision if p is not Precision.INT8]
@@ -138,6 +139,23 @@ def test_stored_file_can_be_uploaded_again(name, precision):
 )
 def test_file_is_so_many_times_smaller(precision, density, times):
     assert len(lenet()) / len(export_onnx(network_of("lenet", precision, density))) > times
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+@pytest.mark.parametrize("density", [0.5, 0.15])
+def test_foretold_bytes_are_near_what_a_file_saves(precision, density):
+    network = network_of("lenet", precision)
+    rows = [r for r in network.profile.layers if r.kind is not LayerKind.OTHER]
+    ops = [identity_cost(row)[0] for row in rows]
+    thin = [replace(op, density=density) for op in ops]
+    saved = [
+        stored_bytes(a, precision) - stored_bytes(b, precision)
+        for a, b in zip(ops, thin, strict=True)
+    ]
+    sparse = thinned(network, density)
+    x = inputs(network, 32)
+    real = len(export_onnx(network, x)) - len(export_onnx(sparse, x))
+    assert real == pytest.approx(sum(saved), rel=0.04)
 
 
 def test_sparse_network_without_zeros_left_out_does_not_pass_verification():

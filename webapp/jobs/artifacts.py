@@ -12,7 +12,14 @@ from webapp.jobs.models import Artifact, Job, JobKind
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMATS = {".onnx": "onnx", ".json": "json", ".html": "html", ".zip": "zip", ".md": "text"}
+FORMATS = {
+    ".onnx": "onnx",
+    ".json": "json",
+    ".html": "html",
+    ".zip": "zip",
+    ".xz": "xz",
+    ".md": "text",
+}
 WHOLE = ("bundle.zip", "report.html", "report.json", "SHA256SUMS")
 """What every package has besides the files that its report lists."""
 

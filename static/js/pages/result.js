@@ -20,7 +20,7 @@ const { job, report, figures = {}, techniques = {}, best_log2: bestLog2 = null }
 const layers = withReasons(report.layers ?? []);
 const micro = layers.length > 0 && report.predicted.latency_ms.baseline < MICRO_BELOW_MS;
 const showTime = micro ? (ms) => predicted(1000 * ms) : predicted;
-const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "bundle.zip": "everything, with recipe and seed", "report.html": "this page as one file", "report.json": "all numbers on this page", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "README.md": "how to run it", "classes.txt": "names of the outputs", SHA256SUMS: "checksums of all files" };
+const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "model.onnx.xz": "the measured file packed: xz unpacks it", "model.int8.onnx.xz": "the measured file packed: xz unpacks it", "bundle.zip": "everything, with recipe and seed", "report.html": "this page as one file", "report.json": "all numbers on this page", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "README.md": "how to run it", "classes.txt": "names of the outputs", SHA256SUMS: "checksums of all files" };
 
 setTechniques(techniques);
 
