@@ -184,11 +184,11 @@ class _Fitter(fx.Interpreter):
             inherited.old.weight.detach(),
             layer_rows(inherited.old, x, target.positions),
         )
-        if drifted:
+        if (
+            drifted and inherited.partners
+        ):  # a layer that stays in place is fitted after the split
             wanted = target.rows[:, self._channels(Fits(original, 0, len(weight)))]
-            mask = mask_of(inherited.old)
-            support = None if mask is None else mask.flatten(1)
-            goal, _ = fitted_weights(rows, wanted, weight.flatten(1), support=support)
+            goal, _ = fitted_weights(rows, wanted, weight.flatten(1))
             weight = goal.reshape(weight.shape)
         first, *rest = inherited.split(weight, rows)
         set_weight(layer, first)
