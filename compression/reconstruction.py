@@ -271,11 +271,10 @@ class _Fitter(fx.Interpreter):
         )
         if not rows.isfinite().all():
             raise Unsolvable("what the layer reads is not finite")
-        if drifted:
+        # a layer that stays in place is fitted after the split
+        if drifted and inherited.partners:
             wanted = target.rows[:, self._channels(Fits(original, 0, len(weight)))]
-            mask = mask_of(inherited.old)
-            support = None if mask is None else mask.flatten(1)
-            goal, _ = fitted_weights(rows, wanted, weight.flatten(1), support=support)
+            goal, _ = fitted_weights(rows, wanted, weight.flatten(1))
             weight = goal.reshape(weight.shape)
         first, *rest = inherited.split(weight, rows)
         if not all(bool(part.isfinite().all()) for part in (first, *rest)):
