@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compression.errors import CompressionError
+from compression.errors import CompressionError, FormatError
 from compression.evaluation import onnx_logits
 from compression.other_formats import converted, installed_formats
 from compression.packaging import write_bundle
@@ -51,11 +51,13 @@ def _other_formats(
     formats = installed_formats()
     for done, form in enumerate(formats):
         job.reporter.progress(done, len(formats) + 1)
-        source = _float_file(report)
         try:
+            source = _float_file(report)
             made = _converted(job, form, models, source)
         except CompressionError as error:
-            report.setdefault("notes", []).append(str(error))
+            notes = report.setdefault("notes", [])
+            if str(error) not in notes:
+                notes.append(str(error))
             job.reporter.log(str(error), "warning")
             continue
         files |= made.files
@@ -64,10 +66,19 @@ def _other_formats(
 
 
 def _float_file(report: dict[str, Any]) -> str:
-    """The file to convert: the measured one, or its companion where that computes in 8 bits."""
+    """The file to convert: the measured one, or its companion where that computes in 8 bits.
+
+    Raises:
+        FormatError: when every file computes in 8 bits.
+    """
     rows = sorted(report["artifacts"], key=lambda row: not row.get("primary"))
-    floats = [row["path"] for row in rows if row.get("precision") != Precision.INT8]
-    return str(next(iter(floats), rows[0]["path"]))
+    for row in rows:
+        if row["format"] == "onnx" and row.get("precision") != Precision.INT8:
+            return str(row["path"])
+    raise FormatError(
+        "Only the ONNX file is offered: it computes in 8 bits, and the converters to other "
+        "formats take float. Exclude int8 to get them."
+    )
 
 
 def _converted(job: Job, form: Format, models: dict[str, bytes], source: str) -> FormatFiles:

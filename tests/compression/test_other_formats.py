@@ -180,6 +180,19 @@ def test_compressed_file_runs_in_the_other_runtime(name, suffixes, difference):
     assert any(character.isdigit() for character in found.runtime)
 
 
+@pytest.mark.parametrize("name", list(FORMAT))
+def test_weights_stored_by_their_places_run_in_the_other_runtime(name):
+    form = installed(name)
+    network = import_onnx(networks.small_lenet())
+    module = network.copied_module()
+    for weight in (p.data for p in module.parameters() if p.ndim > 1):
+        weight[weight.abs() < weight.abs().quantile(0.9)] = 0
+    _, x, _ = example()
+    data = export_onnx(replace(network, module=module))
+    assert len(data) < len(networks.small_lenet()) / 2
+    assert converted(form, data, x, onnx_logits(data, x)).agreement == 1.0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(FORMAT))
 def test_resnet_with_shortcuts_without_weights_runs_in_the_other_runtime(name):

@@ -101,6 +101,27 @@ def test_installed_formats_join_the_bundle_and_one_that_fails_only_leaves_a_note
         assert any(name.endswith("/model.bin") for name in bundle.namelist())
 
 
+def test_formats_are_left_out_with_a_note_when_every_file_computes_in_8_bits(
+    finished, tmp_path, monkeypatch
+):
+    shutil.copytree(finished[0].path, tmp_path / "job")
+    monkeypatch.setenv("ADADEEP_EXTRAS", str(tmp_path))
+    make_environment(tmp_path, "litert", ANSWERING)
+    make_environment(tmp_path, "ncnn", ANSWERING)
+    job = JobFolder(tmp_path / "job")
+    measured = job.read_json(Stage.MEASURE, "measure.json")
+    for row in measured["artifacts"]:
+        row["precision"] = "int8"
+    job.write_json(Stage.MEASURE, "measure.json", measured)
+    engine.run_stage(Stage.PACKAGE, job, Reporter(stream=io.StringIO()), None)
+    report = json.loads((job.path / "report.json").read_text())
+    said = [
+        note for note in report["notes"] if "converters to other formats take float" in note
+    ]
+    assert len(said) == 1
+    assert not any(row.get("runtime") for row in report["artifacts"])
+
+
 def test_every_stage_begins_and_ends_in_order(finished):
     _, _, lines = finished
     done = [line["stage"] for line in lines if line["kind"] == "done"]
