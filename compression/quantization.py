@@ -50,7 +50,7 @@ def quantised(data: bytes, calibration: np.ndarray, profile: NetworkProfile) -> 
         )  # it advises a preprocessing that changes nothing here
         try:
             quantize_static(
-                onnx.load_from_string(data),
+                _with_own_biases(onnx.load_from_string(data)),
                 target,
                 _Calibration(calibration, profile),
                 quant_format=QuantFormat.QDQ,
@@ -62,6 +62,22 @@ def quantised(data: bytes, calibration: np.ndarray, profile: NetworkProfile) -> 
         finally:
             logging.root.setLevel(level)
         return _compacted(onnx.load(target))
+
+
+def _with_own_biases(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A bias for each layer: the quantiser's own copies of a shared one may take a tensor's name."""
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    taken = set()
+    for index, node in enumerate(model.graph.node):
+        if node.op_type not in ("Conv", "Gemm") or len(node.input) < 3:
+            continue
+        bias = node.input[2]
+        if bias in taken and bias in stored:
+            node.input[2] = f"{bias}_of_{index}"
+            model.graph.initializer.add().CopyFrom(stored[bias])
+            model.graph.initializer[-1].name = node.input[2]
+        taken.add(bias)
+    return model
 
 
 def _compacted(model: onnx.ModelProto) -> bytes:
