@@ -8,7 +8,14 @@ import numpy as np
 
 from compression.cost import energy_mj, latency_ms
 from compression.types import LayerKind, Precision
-from selector.tables import PRECISIONS, WIDTH_STEPS, Array, BoolArray, IntArray
+from selector.tables import (
+    BYTES_A_WEIGHT,
+    PRECISIONS,
+    WIDTH_STEPS,
+    Array,
+    BoolArray,
+    IntArray,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +51,8 @@ class CostTables:
         self._cells: Array = np.array(priced).reshape(-1, N_COLUMNS)
         offsets = [[_offset(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
         self._offsets: Array = np.array(offsets).reshape(-1, N_COLUMNS)
+        fetches = [[_fetch(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
+        self._fetches: Array = np.array(fetches).reshape(-1, 3)
         self._in_share = tables.in_share
         self._fractional = bool(((tables.in_share > 0) & (tables.in_share < 1)).any())
         self._out_group = tables.out_group
@@ -63,7 +72,7 @@ class CostTables:
         found = self._sum(
             at[:, None], rows, *self._state(configs, rows), self.space.pooled(configs)
         )
-        return np.asarray(found + self._offsets[at])
+        return self._with_fetches(np.asarray(found + self._offsets[at]), at)
 
     def lookahead(
         self, configs: IntArray, decision: int, totals: Array, target: IntArray | int = 0
@@ -91,7 +100,8 @@ class CostTables:
             outputs[:, None] + shift[:, :, None] * writes,
             space.pools[None, :count] if decision == space.head else gone[:, None],
         )
-        return np.asarray(after + (totals - before)[:, None])
+        rest = self._with_fetches(totals, at, sign=-1.0) - before
+        return self._with_fetches(np.asarray(after + rest[:, None]), at[:, None])
 
     def row_totals(self, config: IntArray, target: int = 0) -> Array:
         """``[L, 6]`` what each row adds to the totals of one configuration ``[D]``."""
@@ -102,6 +112,17 @@ class CostTables:
         gone = np.repeat(self.space.pooled(configs), self._n_rows)
         state = structures[0][:, None], inputs[0][:, None], outputs[0][:, None]
         return self._sum(at[:, None], rows[:, None], *state, gone)
+
+    def _with_fetches(self, totals: Array, block: IntArray, sign: float = 1.0) -> Array:
+        """Totals ``[..., 6]`` with the time of fetching what no cache holds; a sign takes it out."""
+        cached, ms_each, watts = np.moveaxis(self._fetches[block], -1, 0)
+        if not ms_each.any():
+            return totals
+        fetch_ms = sign * ms_each * np.maximum(totals[..., PARAMS] - cached, 0.0)
+        found = totals.copy()
+        found[..., LATENCY] += fetch_ms
+        found[..., ENERGY] += fetch_ms * watts
+        return found
 
     def _lookahead_precision(self, configs: IntArray, target: IntArray | int) -> Array:
         count = int(self.space.counts[-1])
@@ -210,6 +231,16 @@ def _damage(tables: StudyTables) -> Array:
     leads = tables.leader_row[tables.out_group] == np.arange(len(tables.layers))
     at_leader = (width * leads[:, None])[:, None, None, :]
     return np.asarray(np.broadcast_to(structure + at_leader, tables.macs.shape))
+
+
+def _fetch(tables: StudyTables, target: DeviceProfile, precision: int) -> tuple[float, ...]:
+    """Weights that the caches hold, ms to fetch each other one, and watts meanwhile."""
+    if not target.measured_here:
+        return 0.0, 0.0, 0.0
+    arithmetic = int(PRECISIONS[precision] is Precision.INT8)
+    cache_bytes, ms_a_byte = tables.host_fetch[arithmetic]
+    each = BYTES_A_WEIGHT[arithmetic]
+    return float(cache_bytes / each), float(ms_a_byte * each), target.power_w
 
 
 def _offset(tables: StudyTables, target: DeviceProfile, precision: int) -> Array:
