@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnxruntime as ort
 
-from compression.op_models import single_op_onnx
+from compression.op_context import Excerpt, alone, in_context
 from compression.runtime import quiet_session
 from compression.types import OpSpec, Precision
 
@@ -43,13 +44,15 @@ SpecKey = tuple[OpSpec, Precision]
 class Timing:
     """Rounds of one file, milliseconds each, and its speed-up over the first file.
 
-    ``ratios`` are of the first file's time to this one's, round by round; ``ratio_ci`` is the
-    5-95 % range of their bootstrapped median.
+    ``ratio`` is the median of the first file's time to this one's, round by round; ``ratio_ci`` is
+    the 5-95 % range of that median, bootstrapped. ``undisturbed_ms`` is the time that one in ten of
+    all calls stays below: on a busy machine longer calls are interrupted more often than not.
     """
 
     rounds_ms: NDArray[np.float64]
     ratio: float
     ratio_ci: tuple[float, float]
+    undisturbed_ms: float
 
     @property
     def p50(self) -> float:
@@ -99,20 +102,20 @@ def paired_latency(
     calls = {name: _call(data, x1) for name, data in files.items()}
     repeats = {name: _repeats(call) for name, call in calls.items()}
     rng, names = np.random.default_rng(seed), list(files)
-    times: dict[str, list[float]] = {name: [] for name in names}
+    calls_ms: dict[str, list[list[float]]] = {name: [] for name in names}
     for done in range(1, rounds + 1):
         for at in rng.permutation(len(names)):
             name = names[at]
             calls[name]()  # bring its weights back into the caches
-            times[name].append(float(np.median(_times_ms(calls[name], repeats[name]))))
+            calls_ms[name].append(_times_ms(calls[name], repeats[name]))
         if keep_on is not None and not keep_on(done, rounds):
             break
-    first = np.array(times[names[0]])
-    return {name: _timing(np.array(times[name]), first, rng) for name in names}
+    first = np.median(calls_ms[names[0]], axis=1)
+    return {name: _timing(np.array(calls_ms[name]), first, rng) for name in names}
 
 
 class LatencyLookup:
-    """Times single operations as one-node files and keeps what it has timed.
+    """Times single operations, each as it runs between others, and keeps what it has timed.
 
     What an empty file takes is subtracted: that much is paid once a network, not once a layer. A
     reference file is timed along; when the machine slows down or speeds up, times follow it.
@@ -120,7 +123,7 @@ class LatencyLookup:
 
     def __init__(self) -> None:
         self._known: dict[SpecKey, float] = {}
-        self._reference = _call_of(_REFERENCE, Precision.FP32)
+        self._reference = _bound(alone(_REFERENCE, Precision.FP32))
         self._reference_ms = 0.0
         self._floor_ms = 0.0
 
@@ -146,7 +149,7 @@ class LatencyLookup:
         missing = [key for key in wanted if key not in self._known]
         if missing and not self._reference_ms:
             self._reference_ms = _typical_ms(self._reference)
-            self._floor_ms = _typical_ms(_call_of(_EMPTY, Precision.FP32))
+            self._floor_ms = _typical_ms(_bound(alone(_EMPTY, Precision.FP32)))
         done, total = 0, _LOOKUP_PASSES * len(missing)
         for batch in _shuffled_batches(missing):
             self._measure_batch(batch)
@@ -157,12 +160,16 @@ class LatencyLookup:
 
     def _measure_batch(self, keys: Sequence[SpecKey]) -> None:
         before = _typical_ms(self._reference)
-        times = [_typical_ms(_call_of(*key)) for key in keys]
+        times = [self._in_context_ms(*key) for key in keys]
         after = _typical_ms(self._reference)
         drift = 0.5 * (before + after) / self._reference_ms
         for key, found in zip(keys, times, strict=True):
             ms = max(_SMALLEST_MS, found / drift - self._floor_ms)
             self._known[key] = min(ms, self._known.get(key, ms))
+
+    def _in_context_ms(self, spec: OpSpec, precision: Precision) -> float:
+        excerpt = in_context(spec, precision)
+        return _typical_ms(_bound(excerpt)) if excerpt else 0.0
 
 
 def _shuffled_batches(keys: Sequence[SpecKey]) -> Iterator[list[SpecKey]]:
@@ -183,14 +190,15 @@ def _call(data: bytes, x1: NDArray[np.float32]) -> Callable[[], object]:
     return lambda: session.run(None, feed)
 
 
-def _call_of(spec: OpSpec, precision: Precision) -> Callable[[], object]:
-    session = quiet_session(single_op_onnx(spec, precision))
-    rng = np.random.default_rng(0)
-    feed = {}
-    for entry in session.get_inputs():
-        values = 100 * rng.random([n if isinstance(n, int) else 1 for n in entry.shape])
-        feed[entry.name] = values.astype(np.uint8 if "uint8" in entry.type else np.float32)
-    return lambda: session.run(None, feed)
+def _bound(excerpt: Excerpt) -> Callable[[], object]:
+    """A call that copies nothing: its input and its output lie in the runtime's own memory."""
+    session, binding = excerpt.session, excerpt.session.io_binding()
+    for name, values in excerpt.feed.items():
+        binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(values))
+    names = [output.name for output in session.get_outputs()]
+    for name, values in zip(names, session.run(names, excerpt.feed), strict=True):
+        binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(values))
+    return lambda: session.run_with_iobinding(binding)
 
 
 def _times_ms(call: Callable[[], object], repeats: int) -> list[float]:
@@ -220,11 +228,16 @@ def _typical_ms(call: Callable[[], object]) -> float:
 
 
 def _timing(
-    rounds_ms: NDArray[np.float64], first_ms: NDArray[np.float64], rng: np.random.Generator
+    calls_ms: NDArray[np.float64], first_ms: NDArray[np.float64], rng: np.random.Generator
 ) -> Timing:
+    """From all calls ``[rounds, calls]`` of a file, and the rounds of the first one."""
+    rounds_ms = np.median(calls_ms, axis=1)
     ratios = first_ms / rounds_ms
     again = np.median(ratios[rng.integers(0, len(ratios), (_BOOTSTRAPS, len(ratios)))], axis=1)
     low, high = np.quantile(again, (0.05, 0.95))
     return Timing(
-        rounds_ms=rounds_ms, ratio=float(np.median(ratios)), ratio_ci=(float(low), float(high))
+        rounds_ms=rounds_ms,
+        ratio=float(np.median(ratios)),
+        ratio_ci=(float(low), float(high)),
+        undisturbed_ms=float(np.quantile(calls_ms, 0.1)),
     )

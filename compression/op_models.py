@@ -13,7 +13,11 @@ from compression.types import OpSpec, Precision, Shape
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+BEFORE, AFTER = "before", "after"
+"""How the names of the convolutions around an operation begin."""
+
 _OPSET = 17
+_AFTER_CHANNELS = 16
 _SCALE = np.float32(1 / 32)
 """Fixed range of the 8-bit models: speed does not depend on it."""
 
@@ -36,13 +40,37 @@ def single_op_onnx(op: OpSpec, precision: Precision) -> bytes:
     return model.serialised()
 
 
+def has_convolutions_around(op: OpSpec) -> bool:
+    """Whether the operation works on feature maps, which convolutions lay out as they like."""
+    return len(op.in_shape) == len(op.out_shape) == _RANK_OF_MAPS and op.op in _ON_MAPS
+
+
+def op_between_convolutions(op: OpSpec, precision: Precision) -> bytes:
+    """The operation between 1x1 convolutions from one channel and to a few, random weights.
+
+    The nodes before it have names that begin with ``BEFORE``, one for each input, and the one
+    behind it is called ``AFTER``. Input ``e`` is ``[1, 1, *op.in_shape[1:]]``.
+
+    Raises:
+        ValueError: an operation that does not work on feature maps.
+    """
+    if not has_convolutions_around(op):
+        raise ValueError(f"'{op.op}' on {op.in_shape} does not stand between convolutions")
+    model = _OpModel(op, int8=precision is Precision.INT8, has_neighbours=True)
+    _BODIES[op.op](model, op)
+    return model.between_convolutions()
+
+
 class _OpModel:
     """Nodes and initializers around one operation, quantised or not."""
 
-    def __init__(self, op: OpSpec, *, int8: bool) -> None:
+    def __init__(self, op: OpSpec, *, int8: bool, has_neighbours: bool = False) -> None:
         self.op = op
         self.in_shape = op.in_shape
         self.int8 = int8
+        self.has_neighbours = has_neighbours
+        self.entry = f"{BEFORE}_x" if has_neighbours else "x"
+        self.before: list[NodeProto] = []
         self.rng = np.random.default_rng(0)
         self.nodes: list[NodeProto] = []
         self.initializers: list[TensorProto] = []
@@ -50,11 +78,13 @@ class _OpModel:
     def add(self, kind: str, inputs: list[str], **attributes: Any) -> None:
         """The operation itself, from the graph's input to its output."""
         if not self.int8:
-            self.nodes.append(helper.make_node(kind, ["x", *inputs], ["y"], **attributes))
+            self.nodes.append(
+                helper.make_node(kind, [self.entry, *inputs], ["y"], **attributes)
+            )
             return
         scale, zero = self._stored(_SCALE), self._stored(np.uint8(128))
         self.nodes += [
-            helper.make_node("DequantizeLinear", ["x", scale, zero], ["xf"]),
+            helper.make_node("DequantizeLinear", [self.entry, scale, zero], ["xf"]),
             helper.make_node(kind, ["xf", *inputs], ["yf"], **attributes),
             helper.make_node("QuantizeLinear", ["yf", scale, zero], ["y"]),
         ]
@@ -93,7 +123,9 @@ class _OpModel:
         self.in_shape = shape
 
     def operand(self, shape: Shape) -> str:
-        """A second operand that the graph already holds."""
+        """A second operand: from a neighbour, or one that the graph already holds."""
+        if self.has_neighbours:
+            return self._from_neighbour(shape)
         if not self.int8:
             return self._stored(self.rng.standard_normal((1, *shape)).astype(np.float32))
         stored = self._stored(self.rng.integers(0, 256, (1, *shape), dtype=np.uint8))
@@ -109,15 +141,58 @@ class _OpModel:
         self.initializers.append(numpy_helper.from_array(np.asarray(values), name))
         return name
 
+    def _from_neighbour(self, shape: Shape) -> str:
+        name = f"{BEFORE}{len(self.before)}"
+        produced = self._convolution(name, "e", (shape[0], 1), len(shape) - 1)
+        self.before += produced
+        if not self.int8:
+            return name
+        scale, zero = self._stored(_SCALE), self._stored(np.uint8(128))
+        return self._dequantised([name, scale, zero])
+
+    def _convolution(
+        self, name: str, entry: str, channels: tuple[int, int], dims: int
+    ) -> list[NodeProto]:
+        """The nodes of a 1x1 convolution; it and its output bear the name."""
+        begun = len(self.nodes)
+        inputs = [self.weight(*channels, *(1,) * dims), self.bias(channels[0])]
+        if self.int8:
+            scale, zero = self._stored(_SCALE), self._stored(np.uint8(128))
+            self.nodes += [
+                helper.make_node("DequantizeLinear", [entry, scale, zero], [f"{name}_xf"]),
+                helper.make_node("Conv", [f"{name}_xf", *inputs], [f"{name}_yf"], name=name),
+                helper.make_node("QuantizeLinear", [f"{name}_yf", scale, zero], [name]),
+            ]
+        else:
+            self.nodes.append(helper.make_node("Conv", [entry, *inputs], [name], name=name))
+        made, self.nodes = self.nodes[begun:], self.nodes[:begun]
+        return made
+
+    def between_convolutions(self) -> bytes:
+        """The model with a neighbour on either side."""
+        dims, out_channels = len(self.in_shape) - 1, self.op.out_shape[0]
+        first = self._convolution(self.entry, "e", (self.in_shape[0], 1), dims)
+        last = self._convolution(AFTER, "y", (_AFTER_CHANNELS, out_channels), dims)
+        nodes = [*first, *self.before, *self.nodes, *last]
+        out_shape = (_AFTER_CHANNELS, *self.op.out_shape[1:])
+        return self._model(nodes, {"e": (1, *self.in_shape[1:])}, {AFTER: out_shape})
+
     def serialised(self) -> bytes:
+        """The model of the operation alone."""
+        return self._model(self.nodes, {"x": self.in_shape}, {"y": self.op.out_shape})
+
+    def _model(
+        self, nodes: list[NodeProto], entry: dict[str, Shape], out: dict[str, Shape]
+    ) -> bytes:
         kind = TensorProto.UINT8 if self.int8 else TensorProto.FLOAT
-        graph = helper.make_graph(
-            self.nodes,
-            self.op.op,
-            [helper.make_tensor_value_info("x", kind, [1, *self.in_shape])],
-            [helper.make_tensor_value_info("y", kind, [1, *self.op.out_shape])],
-            self.initializers,
+        inputs, outputs = (
+            [
+                helper.make_tensor_value_info(name, kind, [1, *shape])
+                for name, shape in ends.items()
+            ]
+            for ends in (entry, out)
         )
+        graph = helper.make_graph(nodes, self.op.op, inputs, outputs, self.initializers)
         opsets = [helper.make_opsetid("", _OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
         return bytes(model.SerializeToString())
@@ -175,16 +250,20 @@ def _dense(model: _OpModel, op: OpSpec) -> None:
 
 def _pool(kind: str) -> Callable[[_OpModel, OpSpec], None]:
     def body(model: _OpModel, op: OpSpec) -> None:
-        if op.kernel:
-            model.add(kind, [], **_window(op))
-        else:
+        if not op.kernel or (op.kernel == op.in_shape[1:] and set(op.out_shape[1:]) == {1}):
             model.add(f"Global{kind}", [])
+        else:
+            model.add(kind, [], **_window(op))
 
     return body
 
 
 def _add(model: _OpModel, op: OpSpec) -> None:
     model.add("Add", [model.operand(op.out_shape)])
+
+
+def _multiply(model: _OpModel, op: OpSpec) -> None:
+    model.add("Mul", [model.operand(op.out_shape)])
 
 
 def _concat(model: _OpModel, op: OpSpec) -> None:
@@ -239,6 +318,7 @@ _BODIES: Mapping[str, Callable[[_OpModel, OpSpec], None]] = {
     "average_pool": _pool("AveragePool"),
     "global_average_pool": _pool("AveragePool"),
     "add": _add,
+    "multiply": _multiply,
     "concat": _concat,
     "transposed_conv": _transposed_conv,
     "matmul": _matmul,
@@ -247,3 +327,7 @@ _BODIES: Mapping[str, Callable[[_OpModel, OpSpec], None]] = {
     "resize": _resize,
     "elementwise": _elementwise,
 }
+
+_RANK_OF_MAPS = 3
+_ON_MAPS = frozenset(_BODIES) - {"dense", "matmul", "softmax", "layer_norm", "elementwise"}
+"""An element-wise operation stands for many that the runtime treats each in its own way."""

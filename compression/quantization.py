@@ -59,7 +59,7 @@ def quantised(
         )  # it advises a preprocessing that changes nothing here
         try:
             quantize_static(
-                onnx.load_from_string(data),
+                _with_own_biases(onnx.load_from_string(data)),
                 target,
                 _Calibration(calibration, profile),
                 quant_format=QuantFormat.QDQ,
@@ -96,6 +96,22 @@ def _without_zeros(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.node.extend(nodes.nodes)
     graph.ClearField("initializer")
     graph.initializer.extend([*dense, *nodes.initializers])
+    return model
+
+
+def _with_own_biases(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A bias for each layer: the quantiser's own copies of a shared one may take a tensor's name."""
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    taken = set()
+    for index, node in enumerate(model.graph.node):
+        if node.op_type not in ("Conv", "Gemm") or len(node.input) < 3:
+            continue
+        bias = node.input[2]
+        if bias in taken and bias in stored:
+            node.input[2] = f"{bias}_of_{index}"
+            model.graph.initializer.add().CopyFrom(stored[bias])
+            model.graph.initializer[-1].name = node.input[2]
+        taken.add(bias)
     return model
 
 

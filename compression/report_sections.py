@@ -79,8 +79,14 @@ def _host_latency_row(report: Report) -> Row:
         measured(before["p50"], "ms"),
         measured(after["p50"], "ms"),
         ratio(report["ratios"]["host_latency"], "faster", "slower"),
-        f"measured, {after.get('rounds', 'many')} rounds in turns",
+        f"measured, {after.get('rounds', 'many')} rounds in turns{_spread(after)}",
     )
+
+
+def _spread(timing: Report) -> str:
+    if "p10" not in timing:
+        return ""
+    return f", 8 in 10 between {digits(timing['p10'], 3)} and {measured(timing['p90'], 'ms')}"
 
 
 def _counted_row(

@@ -40,7 +40,9 @@ _POOLS = {
     "global_max_pool": "max_pool",
 }
 _PRICED_AS = {
-    **dict.fromkeys(("add", "subtract", "multiply"), "add"),
+    "add": "add",
+    "subtract": "multiply",
+    "multiply": "multiply",
     **{op: op for op in ("concat", "matmul", "transposed_conv", "softmax", "layer_norm")},
     "resize": "resize",
 }

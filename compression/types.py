@@ -58,8 +58,8 @@ class Precision(StrEnum):
 class OpSpec:
     """One primitive operation at batch 1: what a cost model prices and a lookup measures.
 
-    ``op`` is ``conv``, ``dense``, ``max_pool``, ``average_pool``, ``add``, ``concat``, ``matmul`` (of two
-    computed tensors), ``transposed_conv``, ``softmax``, ``layer_norm``, ``resize`` or ``elementwise``
+    ``op`` is ``conv``, ``dense``, ``max_pool``, ``average_pool``, ``add``, ``multiply``, ``concat``,
+    ``matmul`` (of two computed tensors), ``transposed_conv``, ``softmax``, ``layer_norm``, ``resize`` or ``elementwise``
     (unfused). Shapes are channels first, without the batch. ``density`` is the share of the weights
     that are not zero; ``params`` and ``macs`` count all of them, because a dense runtime multiplies
     zeros too: only the stored bytes follow ``density``.

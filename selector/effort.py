@@ -70,7 +70,7 @@ def effort_for(
         ),
         probe_samples=_clipped(2.5e9 / max(macs, 1), 256, 1000),
         probes=_clipped(3.5e10 * share / max(macs, 1), 120, 1000),
-        timed_networks=_clipped(6e8 / max(macs, 1), 8, 16),
+        timed_networks=_clipped(3.6e9 / max(macs, 1), 8, 16),
         search_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
         search_rounds=_clipped(150 * share, 15, 150),
         candidates=_clipped(12 * share, 3, 16),

@@ -15,7 +15,8 @@ from selector.tables import PRECISIONS
 from selector.tabulation import LOOKUP_PRECISIONS
 
 if TYPE_CHECKING:
-    from compression.graph import Network
+    from collections.abc import Mapping
+
     from selector.action_space import ActionSpace
     from selector.job import Job
     from selector.tables import IntArray
@@ -26,19 +27,43 @@ _LEAST_CHANGED, _MOST_CHANGED = 0.25, 1.0
 
 
 def time_networks(job: Job, space: ActionSpace, configs: IntArray) -> list[Timed]:
-    """Some recipes ``[N, D]``, each in float and, where allowed, in 8-bit arithmetic.
-
-    Times are taken in turns with the uploaded file and set against its median of INSPECT: one clock
-    for all that is shown, whether or not the machine slows down in between.
-    """
-    inspected = job.folder.read_json(Stage.INSPECT, "baseline.json")["host_latency_ms"]["p50"]
+    """Some recipes ``[N, D]``, each in float and, where allowed, in 8-bit arithmetic."""
     found: list[Timed] = []
     for config in configs:
-        network = job.workbench.build(space.decode(config), fit=False).network
-        found += _timed(job, space, config, network, inspected)
+        found += timed(job, config, network_files(job, space, config))
         if job.reporter.out_of_time():
             break
     return found
+
+
+def network_files(job: Job, space: ActionSpace, config: IntArray) -> dict[int, bytes]:
+    """The network of a recipe as ONNX, by the index of its precision among the choices."""
+    network = job.workbench.build(space.decode(config), fit=False).network
+    offered = [PRECISIONS[action.precision] for action in space.decisions[-1].actions]
+    return {
+        index: export_onnx(replace(network, precision=precision), job.calibration[:_EXAMPLES])
+        for index, precision in enumerate(offered)
+        if precision in LOOKUP_PRECISIONS  # the others run as float does
+    }
+
+
+def timed(job: Job, config: IntArray, files: Mapping[int, bytes]) -> list[Timed]:
+    """The times of a recipe's files, in turns with the upload's and set against its of INSPECT.
+
+    So there is one clock for all that is shown, whether or not the machine slows down in between.
+    What is compared are the undisturbed calls: a fit needs no typical interruptions.
+    """
+    base_ms = job.folder.read_json(Stage.INSPECT, "baseline.json")["host_latency_ms"]["p50"]
+    named = {"base": job.model_bytes} | {str(index): data for index, data in files.items()}
+    timings = paired_latency(named, job.calibration[:1], _ROUNDS)
+    clock = base_ms / timings["base"].undisturbed_ms
+    return [
+        Timed(
+            config=(*config[:-1].tolist(), index),
+            host_ms=clock * timings[str(index)].undisturbed_ms,
+        )
+        for index in files
+    ]
 
 
 def drawn(space: ActionSpace, count: int, seed: int) -> IntArray:
@@ -49,23 +74,3 @@ def drawn(space: ActionSpace, count: int, seed: int) -> IntArray:
     configs = np.where(rng.random(configs.shape) < shares, configs, 0)
     configs[:, -1] = 0
     return space.canonical(configs)
-
-
-def _timed(
-    job: Job, space: ActionSpace, config: IntArray, network: Network, base_ms: float
-) -> list[Timed]:
-    """The times of one network, in a clock in which the uploaded file takes ``base_ms``."""
-    offered = [PRECISIONS[action.precision] for action in space.decisions[-1].actions]
-    timed = [p for p in offered if p in LOOKUP_PRECISIONS]  # the others run as float does
-    files = {"base": job.model_bytes}
-    for precision in timed:
-        network = replace(network, precision=precision)
-        files[precision.value] = export_onnx(network, job.calibration[:_EXAMPLES])
-    timings = paired_latency(files, job.calibration[:1], _ROUNDS)
-    return [
-        Timed(
-            config=(*config[:-1].tolist(), offered.index(precision)),
-            host_ms=base_ms / timings[precision.value].ratio,
-        )
-        for precision in timed
-    ]

@@ -8,7 +8,14 @@ import numpy as np
 
 from compression.cost import energy_mj, latency_ms
 from compression.types import LayerKind, Precision
-from selector.tables import PRECISIONS, WIDTH_STEPS, Array, BoolArray, IntArray
+from selector.tables import (
+    BYTES_A_WEIGHT,
+    PRECISIONS,
+    WIDTH_STEPS,
+    Array,
+    BoolArray,
+    IntArray,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +68,8 @@ class CostTables:
         self._saved = _saved_bytes(tables)
         self._thinning_damage = np.sqrt(np.maximum(tables.kl_thinning, 0.0))
         self._thins = tables.kl_thinning.shape[1] > 1
+        fetches = [[_fetch(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
+        self._fetches: Array = np.array(fetches).reshape(-1, 3)
         self._in_share = tables.in_share
         self._fractional = bool(((tables.in_share > 0) & (tables.in_share < 1)).any())
         self._out_group = tables.out_group
@@ -74,7 +83,7 @@ class CostTables:
         rows = np.arange(self._n_rows)
         at = self._block(configs, target, configs[:, -1])
         found = self._sum(at[:, None], rows, self._state(configs, rows))
-        return np.asarray(found + self._offsets[at])
+        return self._with_fetches(np.asarray(found + self._offsets[at]), at)
 
     def lookahead(
         self, configs: IntArray, decision: int, totals: Array, target: IntArray | int = 0
@@ -91,7 +100,8 @@ class CostTables:
         before = self._sum(at[:, None], rows, state)
         changed = self._changed(configs, decision, state)
         after = self._sum(at[:, None, None], rows, changed)
-        return np.asarray(after + (totals - before)[:, None])
+        rest = self._with_fetches(totals, at, sign=-1.0) - before
+        return self._with_fetches(np.asarray(after + rest[:, None]), at[:, None])
 
     def row_totals(self, config: IntArray, target: int = 0) -> Array:
         """``[L, 6]`` what each row adds to the totals of one configuration ``[D]``."""
@@ -100,6 +110,17 @@ class CostTables:
         at = self._block(configs, target, configs[:, -1])
         alone = _State(*(values[0][:, None] for values in self._state(configs, rows)))
         return self._sum(at[:, None], rows[:, None], alone)
+
+    def _with_fetches(self, totals: Array, block: IntArray, sign: float = 1.0) -> Array:
+        """Totals ``[..., 6]`` with the time of fetching what no cache holds; a sign takes it out."""
+        cached, ms_each, watts = np.moveaxis(self._fetches[block], -1, 0)
+        if not ms_each.any():
+            return totals
+        fetch_ms = sign * ms_each * np.maximum(totals[..., PARAMS] - cached, 0.0)
+        found = totals.copy()
+        found[..., LATENCY] += fetch_ms
+        found[..., ENERGY] += fetch_ms * watts
+        return found
 
     def _lookahead_precision(self, configs: IntArray, target: IntArray | int) -> Array:
         count = int(self.space.counts[-1])
@@ -257,6 +278,16 @@ def _damage(tables: StudyTables) -> Array:
     leads = tables.leader_row[tables.out_group] == np.arange(len(tables.layers))
     at_leader = (width * leads[:, None])[:, None, None, :]
     return np.asarray(np.broadcast_to(structure + at_leader, tables.macs.shape))
+
+
+def _fetch(tables: StudyTables, target: DeviceProfile, precision: int) -> tuple[float, ...]:
+    """Weights that the caches hold, ms to fetch each other one, and watts meanwhile."""
+    if not target.measured_here:
+        return 0.0, 0.0, 0.0
+    arithmetic = int(PRECISIONS[precision] is Precision.INT8)
+    cache_bytes, ms_a_byte = tables.host_fetch[arithmetic]
+    each = BYTES_A_WEIGHT[arithmetic]
+    return float(cache_bytes / each), float(ms_a_byte * each), target.power_w
 
 
 def _offset(tables: StudyTables, target: DeviceProfile, precision: int) -> Array:

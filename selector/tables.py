@@ -26,6 +26,9 @@ WIDTH_STEPS = (0.0, 0.25, 0.5, 0.75, 0.875)
 PRECISIONS = tuple(Precision)
 """The order of every precision axis; the first is the network as it came."""
 
+BYTES_A_WEIGHT = (4.0, 1.0)
+"""Bytes a weight takes in memory, in float and in 8-bit arithmetic."""
+
 
 class Treatment(NamedTuple):
     """A technique with its level."""
@@ -69,6 +72,8 @@ class StudyTables:
         features: ``[L, S, Wi, Wo, 9]``, see ``compression.cost.FEATURES``.
         host_ms: ``[2, L, S, Wi, Wo]`` milliseconds here, in fp32 and in int8.
         host_offset_ms: ``[2]`` milliseconds that a whole network takes besides its rows.
+        host_fetch: ``[2, 2]`` bytes of weights that stay in the caches from call to call, and
+            milliseconds that each byte beyond them takes to fetch, in fp32 and in int8.
         host_band: share by which 9 in 10 predictions of host time are off at the most.
         macs: ``[L, S, Wi, Wo]``; likewise ``params`` and ``n_ops`` (nodes of the exported file).
         weight_bytes: ``[P, V, L, S, Wi, Wo]`` bytes of the weights, with scales, books and indices.
@@ -114,6 +119,7 @@ class StudyTables:
     mask_width: BoolArray
     mask_precision: BoolArray
     host_band: float
+    host_fetch: Array = field(default_factory=lambda: np.zeros((2, 2)))
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -151,6 +157,7 @@ class StudyTables:
             "features": (*cost, len(FEATURES)),
             "host_ms": (2, *cost),
             "host_offset_ms": (2,),
+            "host_fetch": (2, 2),
             "macs": cost,
             "params": cost,
             "n_ops": cost,
@@ -190,7 +197,7 @@ class StudyTables:
         """Read what ``save`` wrote."""
         with np.load(path, allow_pickle=False) as stored:
             facts = json.loads(str(stored["facts"]))
-            arrays = {name: stored[name] for name in _ARRAYS}
+            arrays = {name: stored[name] for name in _ARRAYS if name in stored}
         return cls(
             layers=tuple(facts["layers"]),
             kinds=tuple(LayerKind(kind) for kind in facts["kinds"]),

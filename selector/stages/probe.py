@@ -66,13 +66,22 @@ def merge_probes(job: Job, count: int) -> None:
     parts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     timings = next(part for part in parts if "op_ms" in part)
     damage = {key: value for part in parts for key, value in part["kl"].items()}
-    timed = [Timed(**row) for row in timings["networks"]]
-    tables = recalibrated(_tabulated(job, timings, damage), timed)
+    tables = _calibrated(job, timings, damage)
     job.reporter.log(
-        f"Times of {len(timed)} whole networks fitted: 9 in 10 predictions for this computer "
+        f"Times of {len(timings['networks'])} whole networks fitted: 9 in 10 predictions for this computer "
         f"lie within {100 * tables.host_band:.0f} %"
     )
     job.folder.write_with(Stage.PROBE, "tables.npz", tables.save)
+
+
+def timed_tables(job: Job) -> StudyTables:
+    """Tables that know times alone: what the predictions for this computer rest on."""
+    return _calibrated(job, _host_timings(job, total=10), {})
+
+
+def _calibrated(job: Job, timings: dict[str, Any], damage: dict[str, float]) -> StudyTables:
+    timed = [Timed(**row) for row in timings["networks"]]
+    return recalibrated(_tabulated(job, timings, damage), timed)
 
 
 def _tabulated(job: Job, timings: dict[str, Any], damage: dict[str, float]) -> StudyTables:

@@ -23,6 +23,12 @@ def test_a_file_is_as_fast_as_itself():
     assert times["same"].ratio_ci[0] <= times["same"].ratio <= times["same"].ratio_ci[1]
 
 
+def test_undisturbed_calls_are_among_the_fastest():
+    model = networks.small_lenet()
+    found = paired_latency({"base": model}, example(model), rounds=30)["base"]
+    assert 0 < found.undisturbed_ms <= found.p50
+
+
 def test_rounds_are_summed_up_for_the_report():
     model = networks.small_lenet()
     found = paired_latency({"base": model}, example(model), rounds=30)["base"].to_json()
@@ -66,3 +72,11 @@ def test_lookup_that_is_stopped_gives_what_it_has():
     keys = [(dense(8 * n), Precision.FP32) for n in range(1, 60)]
     found = LatencyLookup().measure(keys, keep_on=lambda _done, _total: False)
     assert 0 < len(found) < len(keys)
+
+
+def test_what_a_neighbour_takes_in_costs_next_to_nothing():
+    shape = (64, 32, 32)
+    add = OpSpec(op="add", in_shape=shape, out_shape=shape)
+    multiply = OpSpec(op="multiply", in_shape=shape, out_shape=shape)
+    found = LatencyLookup().measure([(add, Precision.FP32), (multiply, Precision.FP32)])
+    assert 0 < found[add, Precision.FP32] < found[multiply, Precision.FP32]

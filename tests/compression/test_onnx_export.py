@@ -13,7 +13,7 @@ from compression.graph import Network
 from compression.onnx_export import export_onnx, single_op_onnx, verify_export
 from compression.onnx_import import import_onnx
 from compression.types import OpSpec, Precision
-from tests.networks import ZOO, lenet, resnet, small_lenet
+from tests.networks import ZOO, OnnxBuilder, lenet, resnet, small_lenet
 
 
 def inputs(network: Network, n: int = 8) -> np.ndarray:
@@ -154,6 +154,20 @@ def test_int8_stays_near_the_network(name):
     x = inputs(network, 32)
     data = export_onnx(network, x)
     onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+    assert verify_export(data, network, x) <= 0.1
+
+
+def test_int8_of_many_layers_that_share_a_bias():
+    # more tensors than letters: what a layer writes is called as the quantiser calls a bias' copy
+    b = OnnxBuilder(8, 6, 6)
+    x, bias = "input", b.const(np.zeros(8, np.float32), "shared")
+    for index in range(30):
+        weight = (1 + 0.001 * index) * np.eye(8, dtype=np.float32)[:, :, None, None]
+        x = b.op("Conv", x, b.const(weight, f"w{index}"), bias, name=f"conv{index}")
+        x = x if index else b.relu(x)
+    network = replace(import_onnx(b.build(x, (8, 6, 6))), precision=Precision.INT8)
+    x = inputs(network, 16)
+    data = export_onnx(network, x)
     assert verify_export(data, network, x) <= 0.1
 
 

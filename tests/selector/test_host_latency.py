@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from compression.cost import load_device
+from compression.types import LayerKind, Precision
 from selector.action_space import ActionSpace
 from selector.host_latency import SETTLED, Timed, recalibrated
 from selector.network_timing import drawn
 from selector.pricing import LATENCY, CostTables
+from selector.tables import PRECISIONS
 from tests.selector.synthetic_tables import lenet_tables
 
 TABLES = lenet_tables()
 SPACE = ActionSpace(TABLES)
-FULL_INT8 = 2
+FULL_INT8 = PRECISIONS.index(Precision.INT8)
 
 
 def priced_ms(tables, configs):
@@ -54,6 +56,39 @@ def test_whole_networks_show_what_operations_alone_do_not():
     assert np.quantile(error, 0.9) < 0.05
     before = np.abs(priced_ms(TABLES, others) / priced_ms(truth, others) - 1)
     assert np.median(before) > 0.1
+
+
+def test_a_type_of_operation_that_takes_longer_in_networks_is_found():
+    dense = np.array([kind is LayerKind.DENSE for kind in TABLES.kinds])[:, None, None, None]
+    truth = replace(TABLES, host_ms=TABLES.host_ms * np.where(dense, 1.5, 1.0))
+    found = recalibrated(TABLES, timed(truth, some(16, seed=0), noise=0.01))
+    others = some(40, seed=1)
+    error = np.abs(priced_ms(found, others) / priced_ms(truth, others) - 1)
+    assert np.quantile(error, 0.9) < 0.05
+
+
+def test_weights_that_no_cache_holds_take_time():
+    # as many weights as a network of 12 MB has
+    heavy = replace(TABLES, params=50 * TABLES.params)
+    truth = replace(heavy, host_fetch=np.array([[4e6, 2e-8], [4e6, 0.0]]))
+    found = recalibrated(heavy, timed(truth, some(16, seed=0), noise=0.01))
+    others = some(40, seed=1)
+    error = np.abs(priced_ms(found, others) / priced_ms(truth, others) - 1)
+    assert np.quantile(error, 0.9) < 0.06
+    assert found.host_fetch[0, 1] == pytest.approx(2e-8, rel=0.6)
+
+
+def test_settled_times_keep_the_size_of_the_cache():
+    fetch = np.array([[4e6, 2e-8], [4e6, 0.0]])
+    settled = replace(TABLES, params=50 * TABLES.params, host_fetch=fetch)
+    found = recalibrated(settled, timed(settled, some(4, seed=0)), SETTLED)
+    assert found.host_fetch[:, 0] == pytest.approx(fetch[:, 0])
+    assert found.host_fetch[0, 1] == pytest.approx(2e-8, rel=0.3)
+
+
+def test_few_networks_promise_little():
+    rows = timed(in_a_network(1.1, 0.0, 0.01), some(3, seed=0))
+    assert recalibrated(TABLES, rows).host_band == 0.5
 
 
 def test_the_band_tells_how_far_predictions_are_off():

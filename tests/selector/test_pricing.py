@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from compression.cost import device_names, load_device
 from selector.action_space import ActionSpace
-from selector.pricing import DAMAGE, LATENCY, MACS, PARAMS, SIZE, CostTables
+from selector.pricing import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE, CostTables
 from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
 
 TARGETS = [load_device(name) for name in device_names()]
@@ -30,6 +32,43 @@ def test_lookahead_equals_pricing_each_change(costs):
             assert ahead[:, a] == pytest.approx(
                 costs.totals(changed, target), rel=1e-9, abs=1e-9
             )
+
+
+def test_lookahead_knows_that_what_fits_the_caches_is_not_fetched():
+    fetch = np.array([[100_000.0, 1e-6], [30_000.0, 1e-6]])
+    tables = replace(lenet_tables(), host_fetch=fetch)
+    costs = CostTables(tables, ActionSpace(tables), TARGETS)
+    space, rng = costs.space, np.random.default_rng(1)
+    configs = np.concatenate([space.untouched(), space.sample(space.mask, 40, rng)])
+    host = TARGETS.index(load_device("this-host"))
+    totals = costs.totals(configs, host)
+    for d in range(space.n_decisions):
+        ahead = costs.lookahead(configs, d, totals, host)
+        for a in np.flatnonzero(space.mask[d]):
+            changed = configs.copy()
+            changed[:, d] = a
+            assert ahead[:, a] == pytest.approx(costs.totals(changed, host))
+
+
+def test_weights_beyond_the_caches_take_time_and_energy_here():
+    plain = lenet_tables()
+    fetch = np.array([[100_000.0, 1e-6], [0.0, 0.0]])
+    tables = replace(plain, host_fetch=fetch)
+    space = ActionSpace(tables)
+    host = TARGETS.index(load_device("this-host"))
+    without, found = (
+        CostTables(each, space, TARGETS).totals(space.untouched(), host)[0]
+        for each in (plain, tables)
+    )
+    fetched_ms = (4 * 61_706 - 100_000) * 1e-6
+    assert found[LATENCY] - without[LATENCY] == pytest.approx(fetched_ms)
+    watts = TARGETS[host].power_w
+    assert found[ENERGY] - without[ENERGY] == pytest.approx(fetched_ms * watts)
+    elsewhere = [
+        CostTables(each, space, TARGETS).totals(space.untouched(), 1 - min(host, 1))
+        for each in (plain, tables)
+    ]
+    assert np.array_equal(*elsewhere)
 
 
 def test_untouched_network_costs_what_was_measured():

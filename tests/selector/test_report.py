@@ -56,7 +56,12 @@ def evaluation(n_wrong, *, size_bytes):
 
 
 def timing(ms, ratio):
-    return Timing(rounds_ms=np.full(40, ms), ratio=ratio, ratio_ci=(ratio - 0.1, ratio + 0.1))
+    return Timing(
+        rounds_ms=np.full(40, ms),
+        ratio=ratio,
+        ratio_ci=(ratio - 0.1, ratio + 0.1),
+        undisturbed_ms=ms,
+    )
 
 
 def estimate(value, label="similar chip"):

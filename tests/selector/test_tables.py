@@ -22,6 +22,15 @@ def test_tables_survive_the_disk(make, tmp_path):
         )
 
 
+def test_tables_of_an_earlier_release_fetch_nothing(tmp_path):
+    path = tmp_path / "tables.npz"
+    replace(lenet_tables(), host_fetch=np.ones((2, 2))).save(path)
+    with np.load(path) as stored:
+        rest = {name: stored[name] for name in stored if name != "host_fetch"}
+    np.savez(path, **rest)
+    assert not StudyTables.load(path).host_fetch.any()
+
+
 def test_lenet_has_the_classic_counts():
     tables = lenet_tables()
     assert tables.params[:, 0, 0, 0].sum() == 61_706

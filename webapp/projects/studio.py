@@ -189,6 +189,7 @@ def _measured(
 
 def _host_latency(timing: dict[str, Any]) -> dict[str, Any]:
     return {
+        "p10": timing.get("p10"),
         "p50": timing["p50"],
         "p90": timing["p90"],
         "runs": timing.get("rounds", timing.get("runs")),

@@ -19,9 +19,13 @@ export function factsMarkup(model, layers) {
     ["File size", model && bytes(model.size_bytes)],
     ["Layers", shape],
     [model?.n_test ? `${label}, ${whole(model.n_test)} test inputs` : label, model?.accuracy !== null && model?.accuracy !== undefined && `${percent(model.accuracy)}${low !== undefined ? ` <small>${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)}, 95 % interval</small>` : ""}`],
-    ["Latency on this host", model?.latency_ms && `${measured(model.latency_ms.p50)} ms ${badge("measured", model.latency_ms.runs ? `measured, ${model.latency_ms.runs} runs` : "measured")}`],
+    ["Latency on this host", model?.latency_ms && `${measured(model.latency_ms.p50)} ms${spread(model.latency_ms)} ${badge("measured", model.latency_ms.runs ? `measured, ${model.latency_ms.runs} runs` : "measured")}`],
   ];
   return items.map(([term, value]) => `<div><dt>${escape(term)}</dt><dd>${value || ghost}</dd></div>`).join("");
+}
+
+function spread({ p10, p90 }) {
+  return p10 && p90 ? ` <small>${measured(p10)}–${measured(p90)}, 8 in 10 rounds</small>` : "";
 }
 
 const SENTENCES = {
