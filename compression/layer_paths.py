@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from compression.types import LayerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from compression.types import LayerProfile, NetworkProfile
 
@@ -33,17 +34,14 @@ def only_reader(name: str, network: NetworkProfile) -> LayerProfile | None:
     return readers[0] if len(readers) == 1 else None
 
 
-def ancestors(name: str, network: NetworkProfile) -> frozenset[str]:
-    """All that a layer's answer depends on, by name, the network's input included."""
-    rows = {row.name: row for row in network.layers}
-    found: set[str] = set()
-    open_ = [name]
-    while open_:
-        row = rows.get(open_.pop())
-        new = set(row.reads) - found if row is not None else set()
-        found |= new
-        open_ += new
-    return frozenset(found)
+@lru_cache(maxsize=4)
+def ancestries(network: NetworkProfile) -> Mapping[str, frozenset[str]]:
+    """For each layer all that its answer depends on, by name, the network's input included."""
+    found: dict[str, frozenset[str]] = {}
+    for row in network.layers:
+        before = (found.get(source, frozenset()) for source in row.reads)
+        found[row.name] = frozenset(row.reads).union(*before)
+    return found
 
 
 def path_to(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from compression.layer_paths import ancestors, only_reader, readers_of
+from compression.layer_paths import ancestries, only_reader
 from compression.surgery import Surgeon, node_of
 from compression.technique import Scope, Technique
 from compression.types import LayerKind
@@ -97,18 +98,25 @@ def _block_of(layer: str, network: NetworkProfile) -> _Block | None:
     return min(found, key=lambda block: len(block.branch), default=None)
 
 
-def _blocks(network: NetworkProfile) -> Iterator[_Block]:
+@lru_cache(maxsize=4)
+def _blocks(network: NetworkProfile) -> tuple[_Block, ...]:
+    """All residual branches with weights that nothing but their sum reads; asked for at each layer."""
+    return tuple(_found(network))
+
+
+def _found(network: NetworkProfile) -> Iterator[_Block]:
     rows = {row.name: row for row in network.layers}
+    readers: dict[str, set[str]] = {name: set() for name in rows}
+    for row in network.layers:
+        for source in set(row.reads) & readers.keys():
+            readers[source].add(row.name)
     for row in network.layers:
         if row.op != "add" or len(row.reads) != 2:
             continue
         for kept, end in (row.reads, row.reads[::-1]):
             branch = _branch(kept, end, rows)
             heavy = [n for n in branch if rows[n].kind is not LayerKind.OTHER]
-            alone = all(
-                {reader.name for reader in readers_of(name, network)} <= {*branch, row.name}
-                for name in branch
-            )
+            alone = all(readers[name] <= {*branch, row.name} for name in branch)
             if heavy and alone:
                 yield _Block(kept=kept, branch=branch, first=heavy[0], sum=row.name)
 
@@ -140,10 +148,13 @@ def _repeated(block: _Block, network: NetworkProfile) -> str:
 def _why_no_block(layer: str, network: NetworkProfile) -> str:
     """What the other side of the first sum holds to which the layer contributes on one side only."""
     rows = {row.name: row for row in network.layers}
-    before = ancestors(layer, network)
+    all_before = ancestries(network)
+    before = all_before[layer]
     for row in network.layers:
-        sides = [{side, *ancestors(side, network)} for side in row.reads]
-        if row.op != "add" or len(sides) != 2 or (layer in sides[0]) == (layer in sides[1]):
+        if row.op != "add" or len(row.reads) != 2:
+            continue
+        sides = [all_before.get(side, frozenset()) | {side} for side in row.reads]
+        if (layer in sides[0]) == (layer in sides[1]):
             continue
         beside = sides[0] if layer in sides[1] else sides[1]
         words = [_WORDS[rows[n].kind] for n in rows if n in beside - before]
