@@ -112,8 +112,9 @@ def _packed_model(name: str, model: bytes) -> dict[str, bytes]:
 
 def _recipe(report: Mapping[str, Any]) -> bytes:
     """What ``python -m selector apply`` reads."""
-    kept = ("model_sha256", "seed", "recipe")
-    return _json({"version": 1, **{key: report[key] for key in kept}})
+    settings = ("seed", "threads", "time_limit_s", "preprocessing")
+    kept = ("model_sha256", *settings, "recipe")
+    return _json({"version": 1, **{key: report[key] for key in kept if key in report}})
 
 
 def _artifacts(report: Mapping[str, Any], files: Mapping[str, bytes]) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ def _apply(options: argparse.Namespace, reporter: Reporter) -> int:
         engine.apply(
             Path(options.model),
             Path(options.recipe),
-            Path(options.data),
+            Path(options.data) if options.data else None,
             Path(options.out),
             reporter,
         )
@@ -110,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     apply = commands.add_parser("apply", help="rebuild a network from a recipe")
     apply.add_argument("model")
     apply.add_argument("recipe")
-    apply.add_argument("--data", required=True)
+    apply.add_argument(
+        "--data", help="left out, inputs are made up, as they were for the recipe"
+    )
     apply.add_argument("--out", required=True)
     apply.set_defaults(command=_apply)
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 CHOSEN_RECIPE = "recipe.json"
 """In a job folder, before RECOVER: the recipe that somebody chose."""
 
+REPLAYED = ("seed", "threads", "time_limit_s", "preprocessing")
+"""Settings of a request that a recipe file repeats."""
+
 BUILT = "built candidate"
 """Who answered, when a candidate that VALIDATE built is better than any prediction."""
 
@@ -137,6 +140,17 @@ def read_recipe(path: Path) -> Recipe:
         raise BadRequestError(
             f"{path.name} is not a recipe: a list of steps with layer, technique and params."
         ) from error
+
+
+def replay_settings(path: Path) -> dict[str, object]:
+    """What else a finished run's recipe file says of how it was built, as keys of a request.
+
+    Seed, threads and preprocessing decide which examples the weights are fitted to and in which order sums are
+    taken; the time limit decides how many inputs are made up where there was no data.
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))
+    known = found if isinstance(found, dict) else {}
+    return {key: known[key] for key in REPLAYED if key in known}
 
 
 def recipe_json(recipe: Recipe) -> list[dict[str, object]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
-from selector.choosing import CHOSEN_RECIPE, read_recipe, recipe_json
+from selector.choosing import CHOSEN_RECIPE, read_recipe, recipe_json, replay_settings
 from selector.errors import BadRequestError
 from selector.exhaustion import explained
 from selector.job import Job
@@ -96,11 +96,19 @@ def run_stage(stage: Stage, folder: JobFolder, reporter: Reporter, part: Part | 
     return _status(folder) if stage is Stage.PACKAGE else MET
 
 
-def apply(model: Path, recipe: Path, data: Path, out: Path, reporter: Reporter) -> str:
-    """Rebuild a network from a recipe: no search, only the recipe made real, recovered and measured."""
+def apply(model: Path, recipe: Path, data: Path | None, out: Path, reporter: Reporter) -> str:
+    """Rebuild a network from a recipe: no search, only the recipe made real, recovered and measured.
+
+    Before fine-tuning it is the same network bit for bit, given the same model and data, the same versions
+    of the libraries and the seed and threads that the recipe names.
+    """
     steps = read_recipe(recipe)
     out.mkdir(parents=True, exist_ok=True)
-    request = {"model": str(model.resolve()), "data": str(data.resolve())}
+    request = {
+        **replay_settings(recipe),
+        "model": str(model.resolve()),
+        "data": str(data.resolve()) if data else None,
+    }
     asked = out / "request.json"
     asked.write_text(json.dumps(request), encoding="utf-8")
     folder = prepare(asked, out)

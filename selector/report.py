@@ -247,6 +247,8 @@ def _identity(facts: BuildFacts) -> dict[str, Any]:
         "target_chip": facts.target.chip,
         "target_note": facts.target.note,
         "seed": request.seed,
+        "threads": request.threads,
+        "time_limit_s": request.time_limit_s,
         "goals": asdict(request.goals),
         "budgets": asdict(request.budgets),
         "preprocessing": dict(facts.preprocessing),

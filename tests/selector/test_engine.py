@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
+import torch
 
 from compression.learner import Learner
 from compression.training_checkpoint import Checkpoint
 from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
 from selector import engine
+from selector.choosing import read_recipe
 from selector.errors import BadRequestError
 from selector.jobfolder import JobFolder, Part
 from selector.report import check_report
@@ -167,6 +169,10 @@ def test_the_recipe_of_a_run_rebuilds_the_same_network(finished, tmp_path):
     again = json.loads((tmp_path / "again" / "report.json").read_text())
     assert again["recipe"] == first["recipe"]
     assert again["result"]["params"] == first["result"]["params"]
+    jobs = [engine.job_of(folder, quiet) for folder in (job, JobFolder(tmp_path / "again"))]
+    recipe = read_recipe(job.path / "recipe.json")
+    one, other = (each.workbench.build(recipe).network.module.state_dict() for each in jobs)
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_limit_that_nothing_meets_is_infeasible_and_delivered_all_the_same(tmp_path):
