@@ -1,9 +1,9 @@
 """The smallest form of a model file: entropy-coded as a whole, unpacked by what every system has.
 
 The file is the exported ONNX in an ``.xz`` container, with the coder's contexts chosen for what it
-holds. Codes of our own were measured against it: one byte a symbol with an ideal adaptive order-0 coder
-for each layer comes within 3 % either way on LeNet-5 and ResNet-20 with 8-bit, clustered and sparse
-weights (benchmarks/storage_forms.py), and would need a decoder that nobody has.
+holds. A format of our own was measured against it: one byte a symbol with an ideal order-0 coder for each
+layer would need 0.2 to 3 % more for LeNet-5 and ResNet-20 with 8-bit or clustered weights, dense and
+sparse (benchmarks/storage_forms.py), and a decoder that nobody has.
 """
 
 from __future__ import annotations

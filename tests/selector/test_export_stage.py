@@ -1,0 +1,73 @@
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import onnxruntime as ort
+import torch
+
+from compression.onnx_export import export_onnx
+from compression.onnx_import import import_onnx
+from selector import engine
+from selector.report import check_report
+from selector.reporter import Reporter
+from selector.stages import export
+from tests.networks import small_lenet
+
+
+def uploaded(folder, *, factor: float):
+    """A network, data that it answers by its own lights, and a channel between its dense layers made larger."""
+    network = import_onnx(small_lenet())
+    module = network.copied_module()
+    with torch.no_grad():
+        module.fc1.weight[:4] *= factor
+        module.fc1.bias[:4] *= factor
+        module.fc2.weight[:, :4] /= factor
+        module.fc2.weight *= 6
+    model = export_onnx(replace(network, module=module))
+    (folder / "net.onnx").write_bytes(model)
+    x = np.random.default_rng(0).standard_normal((600, 1, 12, 12)).astype(np.float32)
+    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    y = session.run(None, {session.get_inputs()[0].name: x})[0].argmax(1)
+    np.savez(folder / "data.npz", x=x, y=y)
+
+
+def applied(folder, technique: str, params: dict) -> tuple[dict, list[str]]:
+    """The report and the log of a build of one step on the whole network."""
+    step = {"layer": "*", "technique": technique, "params": params}
+    (folder / "recipe.json").write_text(json.dumps([step]))
+    lines = io.StringIO()
+    engine.apply(
+        folder / "net.onnx",
+        folder / "recipe.json",
+        folder / "data.npz",
+        folder / "out",
+        Reporter(stream=lines),
+    )
+    events = [json.loads(line) for line in lines.getvalue().splitlines()]
+    report = json.loads((folder / "out" / "report.json").read_text())
+    return report, [e["data"]["text"] for e in events if e["kind"] == "log"]
+
+
+def test_layers_left_in_float_stand_in_log_and_report(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "PAYS", 0.0)  # keep 8-bit arithmetic whatever it measures
+    uploaded(tmp_path, factor=200.0)
+    report, log = applied(tmp_path, "int8", {"mode": "full"})
+    check_report(report)
+    primary = next(row for row in report["artifacts"] if row.get("primary"))
+    assert primary["path"] == "model.int8.onnx"
+    assert primary["in_float"]
+    assert set(primary["in_float"]) <= {"fc1", "fc2"}
+    note = next(text for text in log if "stay in float" in text)
+    assert note in report["notes"]
+    assert all(f"“{name}”" in note for name in primary["in_float"])
+    assert report["result"]["accuracy"] > report["baseline"]["accuracy"] - 0.03
+
+
+def test_harmless_arithmetic_needs_no_note(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "PAYS", 0.0)
+    uploaded(tmp_path, factor=1.0)
+    report, log = applied(tmp_path, "int8", {"mode": "full"})
+    primary = next(row for row in report["artifacts"] if row.get("primary"))
+    assert primary["in_float"] == []
+    assert not any("float" in text for text in (*log, *report["notes"]))
