@@ -115,6 +115,7 @@ def test_formats_are_left_out_with_a_note_when_every_file_computes_in_8_bits(
     for row in measured["artifacts"]:
         row["precision"] = "int8"
     job.write_json(Stage.MEASURE, "measure.json", measured)
+    (job.path / "PACKAGE" / "package.json").unlink()
     engine.run_stage(Stage.PACKAGE, job, Reporter(stream=io.StringIO()), None)
     report = json.loads((job.path / "report.json").read_text())
     said = [
