@@ -19,8 +19,8 @@ Unsolvable = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 RIDGE = 1e-2
 """Share of the mean diagonal that is added to a Gram matrix (measured: better than 1e-3 and 1e-4)."""
 
-_MOST_STEPS, _LEAST_STEPS = 60, 4
-_MOST_PRODUCTS = 2e10
+_MOST_STEPS, _LEAST_STEPS = 60, 2
+_MOST_PRODUCTS = 1e11
 """Of conjugate gradients on a support: some seconds where the layer is wide."""
 
 

@@ -20,7 +20,7 @@ _TURNS = 10
 _ROTATIONS = 50
 _MOST_ROTATED = 2e8
 _MOST_PRODUCTS = 4e9
-"""Of one round of fitting a code; beyond it, one turn takes seconds and has to do."""
+"""Of one step of fitting; beyond it rounds and turns take many seconds, and one has to do."""
 
 
 def fewer_weights(count: int, weight: Tensor, rows: Tensor | None) -> Factors:
@@ -97,8 +97,9 @@ def _eliminated(count: int, start: Tensor, gram: Tensor, right: Tensor) -> Tenso
     """Rows ``v`` of which ``count`` entries in all are not zero, with least ``v G v' - 2 v r'``."""
     mask, found, diagonal = start != 0, start, gram.diagonal().clamp_min(1e-30)
     entries = max(count, int(mask.sum()))
-    for step in range(1, _ROUNDS + 1):
-        left = round(entries * (count / max(1, entries)) ** (step / _ROUNDS))
+    rounds = _ROUNDS if start.numel() * len(gram) <= _MOST_PRODUCTS else 1
+    for step in range(1, rounds + 1):
+        left = round(entries * (count / max(1, entries)) ** (step / rounds))
         mask = mask & largest(found.square() * diagonal * mask, left)
         found = solve_on_support(lambda rows: rows @ gram, right, mask, diagonal)
     return found

@@ -27,8 +27,9 @@ class SparseCoding(Technique):
 
     ``k m`` weights and a third of ``k n`` are stored of ``m n``. Each output uses a third of the atoms on
     average, where the source allows each at most a third: shared, the same number of entries came
-    nearer (12 % less error on the first dense layer of a LeNet). Both are fitted to what the layer
-    reads, weighted by its covariance. Dense runtimes multiply the zeros of the code.
+    nearer (7 and 15 % less error on two dense layers of a LeNet). Both are fitted to what the layer
+    reads, weighted by its covariance. Dense runtimes multiply the zeros of the code. There, a plain
+    decomposition of as many weights came nearer still (error 0.061 to 0.077).
     """
 
     title = "Sparse coding"

@@ -24,8 +24,9 @@ class SparseDecomposition(Technique):
     ``W[o, i, t] = sum_mb S[o, mb] Q[m, b, t] P[m, i]`` (Liu et al., eq. 3 to 6): ``M^2 + q M D^2`` weights
     and what is stored of ``q M N``. ``q`` is half of the number ``(D^2 M N - M^2) / (M D^2 + M N)``
     from which on nothing would be saved, AdaDeep's default. ``S`` is thinned by what each entry
-    contributes instead of by an L1 penalty during training. Time falls with the dense counts; zeros
-    of ``S`` make the file smaller only.
+    contributes instead of by an L1 penalty during training. It saves bytes, not time: three layers for
+    one, several filters a channel and zeros that are multiplied made a LeNet run at 0.76 and a
+    ResNet-20 at 0.58 of its speed.
     """
 
     title = "Sparse decomposition"
