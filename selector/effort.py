@@ -70,7 +70,8 @@ def effort_for(
         ),
         probe_samples=_clipped(2.5e9 / max(macs, 1), 256, 1000),
         probes=_clipped(3.5e10 * share / max(macs, 1), 120, 1000),
-        timed_networks=_clipped(3.6e9 / max(macs, 1), 8, 16),
+        # 9 in 10 cannot be told from fewer than 9, nor with one outlier from fewer than 19
+        timed_networks=_clipped(4.5e9 / max(macs, 1), 9, 19),
         search_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
         search_rounds=_clipped(150 * share, 15, 150),
         candidates=_clipped(12 * share, 3, 16),

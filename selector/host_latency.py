@@ -88,7 +88,7 @@ def recalibrated(
     space = ActionSpace(tables)
     sums = _Sums.of(tables, space, configs, np.array([row.host_ms for row in timed]))
     is_int8 = _computes_in_int8(space, configs)
-    found, errors = tables, []
+    found, bands = tables, []
     for p, chosen in enumerate((~is_int8, is_int8)):
         if not chosen.any():
             continue
@@ -96,8 +96,8 @@ def recalibrated(
         fits = [_Ridge(tables, sums.rows(chosen), p, cache, trust) for cache in caches]
         best = min(fits, key=_Ridge.cost)
         found = best.applied_to(found)
-        errors += best.left_out()
-    return replace(found, host_band=_band(np.abs(errors)))
+        bands.append(_band(np.abs(best.left_out()), tables.host_band))
+    return replace(found, host_band=max(bands))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,9 +224,14 @@ def _totals(tables: StudyTables, space: ActionSpace, cells: Array, configs: IntA
     return CostTables(bare, space, (load_device(HOST),)).totals(configs)
 
 
-def _band(errors: Array) -> float:
-    """The error that 9 in 10 of *further* networks stay below (split conformal prediction)."""
+def _band(errors: Array, before: float) -> float:
+    """The error that 9 in 10 of *further* networks stay below (split conformal prediction).
+
+    Too few errors to tell leave the band as it was, unless two of them lie outside.
+    """
     rank = math.ceil(_BAND_SHARE * (len(errors) + 1))
-    if rank > len(errors):
-        return _MOST_BAND
-    return float(np.clip(np.sort(errors)[rank - 1], _LEAST_BAND, _MOST_BAND))
+    ordered = np.sort(errors)
+    if rank <= len(errors):
+        return float(np.clip(ordered[rank - 1], _LEAST_BAND, _MOST_BAND))
+    second = float(ordered[-2]) if len(errors) > 1 else 0.0
+    return min(max(before, second), _MOST_BAND)
