@@ -10,13 +10,14 @@ from torch import Tensor, fx
 
 from compression.answer_losses import distillation_loss, label_loss
 from compression.outputs import form_of
-from compression.sensitivity import ends_in_softmax
+from compression.sensitivity import ends_in_softmax, logits
 from compression.student import tap
 
 if TYPE_CHECKING:
     import numpy as np
 
     from compression.graph import Network
+    from compression.student import Student
 
 MOST_FEATURES = 3
 
@@ -119,3 +120,29 @@ class Loss:
 def _relative_error(given: Tensor, wanted: Tensor) -> Tensor:
     spread = (wanted - wanted.mean()).square().mean().clamp_min(1e-12)
     return (given - wanted).square().mean() / spread
+
+
+class Judge:
+    """Compares softened answers on the validation samples with the original's."""
+
+    def __init__(
+        self,
+        network: Network,
+        original: Network,
+        validation: tuple[np.ndarray, np.ndarray | None],
+        temperature: float,
+    ) -> None:
+        self._x, labels = validation
+        self._temperature = temperature
+        self._softmax = ends_in_softmax(network)
+        self._wanted = logits(original, self._x)
+        self._form = form_of(original.profile)
+        self._labels = self._form.answers(self._wanted) if labels is None else labels
+
+    def divergence(self, student: Student) -> tuple[float, float]:
+        """Softened divergence, and accuracy (agreement without labels)."""
+        outputs = torch.cat(list(student.outputs(self._x)))
+        found = outputs.clamp_min(1e-12).log() if self._softmax else outputs
+        given = self._form.rows(found.numpy())
+        accuracy = float(self._form.same(self._labels, self._form.answers(given)).mean())
+        return self._form.divergence(self._wanted, given, self._temperature), accuracy

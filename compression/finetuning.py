@@ -9,13 +9,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from compression.augmentation import Augmentation
-from compression.distillation import Loss, Teacher, Weighing, matched_layers
+from compression.distillation import Judge, Loss, Teacher, Weighing, matched_layers
 from compression.learner import Curriculum, Learner, Pace, batches
-from compression.outputs import form_of
-from compression.sensitivity import ends_in_softmax, logits
 from compression.student import Student, TrainingForm, training_device
 from compression.training_checkpoint import Checkpoint, fingerprint
 from compression.training_norms import takes_norms
@@ -23,7 +20,7 @@ from compression.training_norms import takes_norms
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import fx
+    from torch import Tensor, fx
 
     from compression.data import Samples
     from compression.graph import Network
@@ -193,7 +190,7 @@ class _Training:
         self._student, self._learner = _student_and_learner(
             network, original, settings, self._samples, calibration
         )
-        self._judge = _Judge(network, original, validation, settings.temperature)
+        self._judge = Judge(network, original, validation, settings.temperature)
         self._progress = _Progress(least=self._judge.divergence(self._student)[0])
         self._best: fx.GraphModule = network.module
         self._good = self._learner.state()
@@ -214,7 +211,7 @@ class _Training:
                 break
         return self._result()
 
-    def _advanced(self, step: int, chosen: torch.Tensor, report: Report) -> bool:
+    def _advanced(self, step: int, chosen: Tensor, report: Report) -> bool:
         """One step; whether to go on."""
         settings = self._settings
         rate, loss = self._learner.learn(chosen, step)
@@ -326,25 +323,3 @@ def _breakdown_note(count: int, *, improved: bool) -> str:
         f"Fine-tuning broke down {times} (values that are not finite) and {end}. "
         "Are there extreme values in the training examples?"
     )
-
-
-class _Judge:
-    """Compares softened answers on the validation samples with the original's."""
-
-    def __init__(
-        self, network: Network, original: Network, validation: Labelled, temperature: float
-    ) -> None:
-        self._x, labels = validation
-        self._temperature = temperature
-        self._softmax = ends_in_softmax(network)
-        self._wanted = logits(original, self._x)
-        self._form = form_of(original.profile)
-        self._labels = self._form.answers(self._wanted) if labels is None else labels
-
-    def divergence(self, student: Student) -> tuple[float, float]:
-        """Softened divergence, and accuracy (agreement without labels)."""
-        outputs = torch.cat(list(student.outputs(self._x)))
-        found = outputs.clamp_min(1e-12).log() if self._softmax else outputs
-        given = self._form.rows(found.numpy())
-        accuracy = float(self._form.same(self._labels, self._form.answers(given)).mean())
-        return self._form.divergence(self._wanted, given, self._temperature), accuracy
