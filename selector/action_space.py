@@ -34,12 +34,23 @@ class Action(NamedTuple):
 class Decision:
     """A layer (or ``*``, then ``row`` is -1) and the choices it has; the first changes nothing.
 
-    How a layer is built (width and structure) and how its weights are thinned are two decisions.
+    What a layer is built as, how wide, and how its weights are thinned are decisions of their own: each is
+    priced exactly given the others, and there are as many prices as choices, not as combinations.
     """
 
     layer: str
     row: int
     actions: tuple[Action, ...]
+
+    @property
+    def builds(self) -> bool:
+        """Whether it is about what stands for the layer."""
+        return self.actions[-1].structure > 0
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it is about the width of the layer's group."""
+        return self.actions[-1].width > 0
 
     @property
     def thins(self) -> bool:
@@ -75,7 +86,9 @@ class ActionSpace:
             axes[:, d, : len(decision.actions)] = np.array(decision.actions).T
         self.widths, self.structures, self.thinnings, self.precisions = axes
         self.rows: IntArray = np.array([decision.row for decision in self.decisions])
-        self.removals = Removals.of(tables.removes, self.rows, self.structures)
+        self.removals = Removals.of(
+            tables.removes, self.rows, self.structures, self._settled_widths()
+        )
 
     @property
     def n_decisions(self) -> int:
@@ -125,13 +138,17 @@ class ActionSpace:
         return self.canonical(draws)
 
     def decode(self, config: Sequence[int] | IntArray) -> Recipe:
-        """The recipe of one configuration, in the order of the decisions."""
-        return tuple(
-            step for d, index in enumerate(config) for step in self.steps(d, int(index))
-        )
+        """The recipe of one configuration, layer by layer; a layer is narrowed before it is rebuilt."""
+        steps = [
+            (self.rows[d], step.technique != PRUNING, d, step)
+            for d, index in enumerate(config)
+            for step in self.steps(d, int(index))
+        ]
+        steps.sort(key=lambda each: (each[0] < 0, *each[:3]))
+        return tuple(step for *_, step in steps)
 
     def steps(self, decision: int, index: int) -> Recipe:
-        """What one action adds to a recipe; pruning comes before what restructures a layer."""
+        """What one action adds to a recipe, in order."""
         layer = self.decisions[decision].layer
         return tuple(
             RecipeStep(layer=layer, technique=name, params=level)
@@ -175,6 +192,19 @@ class ActionSpace:
         count = range(len(self.decisions[decision].actions))
         return {name for index in count for name in self.techniques(decision, index)}
 
+    def _settled_widths(self) -> dict[int, BoolArray]:
+        """``[A, D]`` for decisions what stands for a layer: which of their actions settle its width."""
+        found = {}
+        for d, decision in enumerate(self.decisions):
+            widths = [
+                w for w, x in enumerate(self.decisions) if x.row == decision.row and x.narrows
+            ]
+            settles = self.tables.fixes_width[decision.row][self.structures[d]]
+            if decision.builds and widths and settles.any():
+                found[d] = np.zeros((len(settles), self.n_decisions), dtype=np.bool_)
+                found[d][:, widths[0]] = settles
+        return found
+
     def _index(self, decision: int, wanted: Mapping[str, Params]) -> int:
         for index in range(len(self.decisions[decision].actions)):
             offered = self.techniques(decision, index)
@@ -207,19 +237,15 @@ def _decisions(tables: StudyTables) -> tuple[Decision, ...]:
     found = []
     for row, layer in enumerate(tables.layers):
         structures = np.flatnonzero(tables.mask_structure[row]).tolist()
-        built = tuple(
-            Action(width=width, structure=structure)
-            for width in _width_steps(tables, row)
-            for structure in structures
-            if not (width and tables.fixes_width[row, structure])
-        )
-        thinned = tuple(
-            Action(thinning=thinning)
-            for thinning in np.flatnonzero(tables.mask_thinning[row]).tolist()
+        thinnings = np.flatnonzero(tables.mask_thinning[row]).tolist()
+        choices = (
+            tuple(Action(structure=structure) for structure in structures),
+            tuple(Action(width=width) for width in _width_steps(tables, row)),
+            tuple(Action(thinning=thinning) for thinning in thinnings),
         )
         found += [
             Decision(layer=layer, row=row, actions=actions)
-            for actions in (built, thinned)
+            for actions in choices
             if len(actions) > 1
         ]
     legal = np.flatnonzero(tables.mask_precision).tolist()

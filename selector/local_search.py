@@ -47,7 +47,7 @@ def climb(
             break
         configs[better, decision] = best[better]
         totals[better] = ahead[better, best[better]]
-        if decision in space.removals.by_decision:
+        if space.removals.reaches_beyond(decision):
             configs = space.canonical(configs)
             totals[better] = costs.totals(configs[better], _of(target, better))
     return configs

@@ -61,8 +61,8 @@ def _width_decision(space: ActionSpace, layer: str) -> set[int]:
         raise BadRequestError(f"There is no layer called {layer!r} to lock.")
     row = space.tables.layers.index(layer)
     leader = int(space.tables.leader_row[space.tables.out_group[row]])
-    is_leader = (space.rows == leader) & (space.rows >= 0) & space.widths.any(axis=1)
-    return set(np.flatnonzero(is_leader).tolist())
+    decisions = enumerate(space.decisions)
+    return {d for d, decision in decisions if decision.row == leader >= 0 and decision.narrows}
 
 
 def _indices(space: ActionSpace, decision: int) -> range:

@@ -67,15 +67,18 @@ class CostTables:
         self._offsets: Array = np.array(offsets).reshape(-1, N_COLUMNS)
         self._saved = _saved_bytes(tables)
         self._thinning_damage = np.sqrt(np.maximum(tables.kl_thinning, 0.0))
-        self._thins = tables.kl_thinning.shape[1] > 1
+        self._n_thinnings = tables.kl_thinning.shape[1]
+        self._thins = self._n_thinnings > 1
         fetches = [[_fetch(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
         self._fetches: Array = np.array(fetches).reshape(-1, 3)
         self._in_share = tables.in_share
         self._fractional = bool(((tables.in_share > 0) & (tables.in_share < 1)).any())
         self._out_group = tables.out_group
-        self._owner = self._deciders(thins=False)
-        self._thinner = self._deciders(thins=True)
-        self._group_owner = _group_owners(tables, self._owner)
+        decisions = space.decisions
+        self._builder = self._deciders([x.builds for x in decisions])
+        self._thinner = self._deciders([x.thins for x in decisions])
+        narrower = self._deciders([x.narrows for x in decisions])
+        self._group_owner = _group_owners(tables, narrower)
         self._affected = [self._rows_touched(d) for d in range(space.n_decisions)]
 
     def totals(self, configs: IntArray, target: IntArray | int = 0) -> Array:
@@ -139,7 +142,7 @@ class CostTables:
         groups = self._group_owner
         steps = np.where(groups >= 0, space.widths[groups, configs[:, groups]], 0)
         return _State(
-            structures=_chosen(space.structures, self._owner[rows], configs),
+            structures=_chosen(space.structures, self._builder[rows], configs),
             thinnings=_chosen(space.thinnings, self._thinner[rows], configs),
             inputs=steps @ self._in_share[rows].T,
             outputs=steps[:, self._out_group[rows]],
@@ -153,6 +156,7 @@ class CostTables:
         count = space.counts[decision]
         widths = space.widths[decision, :count]
         shift = (widths[None, :] - widths[configs[:, decision]][:, None])[:, :, None]
+        builds = own & space.decisions[decision].builds
         thins = own & space.decisions[decision].thins
         gone = state.gone[:, None]
         removes = space.removals.by_decision.get(decision)
@@ -163,7 +167,7 @@ class CostTables:
             gone = space.removals.gone(without)[:, None, rows] | others
         return _State(
             structures=np.where(
-                own & ~thins,
+                builds,
                 space.structures[decision, None, :count, None],
                 state.structures[:, None],
             ),
@@ -193,20 +197,22 @@ class CostTables:
         at = np.where(
             state.gone, start + self._stride - 1, start + rows * self._row_stride + cell
         )
-        found: Array = self._cells[at]
+        found: Array = self._cells.take(at, axis=0)
         if not self._thins:
             return found
         present = ~state.gone
-        saved = self._saved[block % len(PRECISIONS), state.thinnings, rows, cell]
+        of_row = rows * self._n_thinnings + state.thinnings
+        form = block % len(PRECISIONS) * (self._n_rows * self._n_thinnings) + of_row
+        saved = self._saved.take(form * self._row_stride + cell)
         found[..., SIZE] -= saved * present
-        found[..., DAMAGE] += self._thinning_damage[rows, state.thinnings] * present
+        found[..., DAMAGE] += self._thinning_damage.take(of_row) * present
         return found
 
-    def _deciders(self, *, thins: bool) -> IntArray:
-        """``[L]`` the decision about each row's build, or about its weights; -1 for none."""
+    def _deciders(self, chosen: Sequence[bool]) -> IntArray:
+        """``[L]`` which of the chosen decisions is about each row; -1 for none."""
         found: IntArray = np.full(self._n_rows, -1)
         for d, decision in enumerate(self.space.decisions):
-            if decision.row >= 0 and decision.thins is thins:
+            if decision.row >= 0 and chosen[d]:
                 found[decision.row] = d
         return found
 
@@ -235,9 +241,9 @@ def _chosen(axis: IntArray, deciders: IntArray, configs: IntArray) -> IntArray:
 
 
 def _saved_bytes(tables: StudyTables) -> Array:
-    """``[P, V, L, S * W * W]`` bytes that each thinning saves of each cell."""
-    saved = tables.weight_bytes[:, :1] - tables.weight_bytes
-    return np.asarray(saved.reshape(*saved.shape[:3], -1))
+    """``[P, L, V, S * W * W]`` bytes that each thinning saves of each cell."""
+    saved = (tables.weight_bytes[:, :1] - tables.weight_bytes).swapaxes(1, 2)
+    return np.ascontiguousarray(saved)
 
 
 def _group_owners(tables: StudyTables, owner: IntArray) -> IntArray:

@@ -1,4 +1,4 @@
-"""Choices that take rows out of a network: what is gone then, and what need not be decided any more."""
+"""Choices that take rows out of a network or settle a width: what need not be decided any more."""
 
 from __future__ import annotations
 
@@ -28,21 +28,33 @@ class Removals:
     Attributes:
         rows: ``[D]`` row of each decision, -1 for the whole network.
         by_decision: ``[A, L]`` for each decision that can remove rows, in order.
+        settles: ``[A, D]`` for decisions that can settle others without removing anything.
         n_rows: how many rows there are.
     """
 
     rows: IntArray
     by_decision: Mapping[int, BoolArray]
+    settles: Mapping[int, BoolArray]
     n_rows: int
 
     @classmethod
-    def of(cls, removes: BoolArray, rows: IntArray, structures: IntArray) -> Removals:
+    def of(
+        cls,
+        removes: BoolArray,
+        rows: IntArray,
+        structures: IntArray,
+        settles: Mapping[int, BoolArray],
+    ) -> Removals:
         """From the tables' ``removes [L, S, L]`` and the decisions' rows and structures ``[D, A]``."""
         found = {
             d: removes[row][structures[d]] for d, row in enumerate(rows.tolist()) if row >= 0
         }
         removers = {d: gone for d, gone in found.items() if gone.any()}
-        return cls(rows=rows, by_decision=removers, n_rows=removes.shape[0])
+        return cls(rows=rows, by_decision=removers, settles=settles, n_rows=removes.shape[0])
+
+    def reaches_beyond(self, decision: int) -> bool:
+        """Whether a decision can take rows out or settle other decisions."""
+        return decision in self.by_decision or decision in self.settles
 
     def gone(self, configs: IntArray) -> BoolArray:
         """``[..., L]`` which rows others have taken out, in configurations ``[..., D]``."""
@@ -97,14 +109,14 @@ class Removals:
 
     @cached_property
     def _silencing(self) -> dict[int, BoolArray]:
-        """``[A, D]`` for each decision that can remove others' rows: whose choices it silences."""
-        found = {}
+        """``[A, D]`` for each decision that can settle others: whose choices it silences."""
+        found = dict(self.settles)
         for d, gone in self.by_decision.items():
             silences = gone[:, self.rows] & (self.rows >= 0)
             silences[:, d] = False
             if silences.any():
-                found[d] = silences
-        return found
+                found[d] = silences | found.get(d, False)
+        return dict(sorted(found.items()))
 
     @cached_property
     def _is_active(self) -> dict[int, BoolArray]:

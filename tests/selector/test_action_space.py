@@ -25,15 +25,16 @@ def test_untouched_network_is_the_empty_recipe(space):
 
 def test_pruning_comes_before_what_restructures_the_layer():
     space = ActionSpace(lenet_tables())
-    both = next(
-        (d, i)
-        for d, decision in enumerate(space.decisions)
-        for i, action in enumerate(decision.actions)
-        if action.width and action.structure
-    )
     config = space.untouched()[0]
-    config[both[0]] = both[1]
-    assert [step.technique for step in space.decode(config)] == ["filter_pruning", "svd"]
+    config[decision_of(space, "conv2")] = 1
+    config[decision_of(space, "conv2", kind="narrows")] = 1
+    config[decision_of(space, "fc1", kind="narrows")] = 1
+    steps = [(step.layer, step.technique) for step in space.decode(config)]
+    assert steps == [
+        ("conv2", "filter_pruning"),
+        ("conv2", "svd"),
+        ("fc1", "filter_pruning"),
+    ]
 
 
 def test_every_distinct_recipe_is_enumerated_once():
@@ -43,9 +44,9 @@ def test_every_distinct_recipe_is_enumerated_once():
     assert space.is_legal(configs, space.mask).all()
 
 
-def decision_of(space, layer, *, thins=False):
+def decision_of(space, layer, *, kind="builds"):
     return next(
-        d for d, x in enumerate(space.decisions) if x.layer == layer and x.thins is thins
+        d for d, x in enumerate(space.decisions) if x.layer == layer and getattr(x, kind)
     )
 
 
@@ -59,7 +60,7 @@ def test_nothing_is_said_about_layers_that_are_gone():
     head, behind = decision_of(space, "fc1"), decision_of(space, "fc2")
     config = space.untouched()
     config[0, head] = action_with(space, head, "global_average_pooling")
-    config[0, [behind, decision_of(space, "fc2", thins=True)]] = 1
+    config[0, [behind, decision_of(space, "fc2", kind="thins")]] = 1
     assert not space.is_legal(config, space.mask)[0]
     assert space.canonical(config)[0].nonzero()[0].tolist() == [head]
     assert space.legal(config, behind, space.mask)[0].tolist().count(True) == 1
@@ -79,17 +80,19 @@ def test_removed_block_leaves_nothing_to_say_about_itself():
 
 def test_what_takes_layers_out_is_not_narrowed_as_well():
     space = ActionSpace(lenet_tables())
-    head = decision_of(space, "fc1")
-    for index in range(space.counts[head]):
-        found = space.techniques(head, index)
-        assert not {"global_average_pooling", "filter_pruning"} <= found.keys()
+    head, width = decision_of(space, "fc1"), decision_of(space, "fc1", kind="narrows")
+    config = space.untouched()
+    config[0, [head, width]] = action_with(space, head, "global_average_pooling"), 1
+    assert space.canonical(config)[0].nonzero()[0].tolist() == [head]
+    config[0, head] = action_with(space, head, "svd")
+    assert space.is_legal(config, space.mask)[0]
 
 
 def test_thinned_weights_are_a_decision_of_their_own():
     space = ActionSpace(lenet_tables())
     config = space.untouched()[0]
     config[decision_of(space, "conv2")] = 1
-    config[decision_of(space, "conv2", thins=True)] = 2
+    config[decision_of(space, "conv2", kind="thins")] = 2
     assert [s.technique for s in space.decode(config)] == ["svd", "magnitude_pruning"]
     assert np.array_equal(space.encode(space.decode(config)), config)
 
@@ -113,7 +116,8 @@ def test_count_of_many_blocks_is_the_number_of_canonical_recipes():
 
 def test_steps_that_do_not_narrow_a_small_layer_are_left_out():
     space = ActionSpace(lenet_tables())
-    assert [action.width for action in space.decisions[0].actions] == [0, 1, 3]
+    narrows = space.decisions[decision_of(space, "conv1", kind="narrows")]
+    assert [action.width for action in narrows.actions] == [0, 1, 3]
 
 
 @pytest.mark.parametrize(

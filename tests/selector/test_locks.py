@@ -15,8 +15,10 @@ def space():
     return ActionSpace(lenet_tables())
 
 
-def allowed(space, locks, layer):
-    d = next(d for d, decision in enumerate(space.decisions) if decision.layer == layer)
+def allowed(space, locks, layer, kind=None):
+    """What the locks leave of a layer's first decision, or of that kind of decision."""
+    decisions = [d for d, decision in enumerate(space.decisions) if decision.layer == layer]
+    d = next(d for d in decisions if kind is None or getattr(space.decisions[d], kind))
     mask = locked_mask(space, locks)
     return [space.techniques(d, int(i)) for i in np.flatnonzero(mask[d])]
 
@@ -32,7 +34,11 @@ def test_technique_with_any_level(space):
 
 def test_technique_at_one_level(space):
     lock = Lock(technique="filter_pruning", params={"pruning_ratio": 0.5})
-    assert allowed(space, {"fc1": lock}, "fc1") == [{"filter_pruning": {"pruning_ratio": 0.5}}]
+    assert allowed(space, {"fc1": lock}, "fc1", "narrows") == [
+        {"filter_pruning": {"pruning_ratio": 0.5}}
+    ]
+    assert allowed(space, {"fc1": lock}, "fc1", "builds") == [{}]
+    assert allowed(space, {"fc1": lock}, "fc1", "thins") == [{}]
 
 
 def test_excluded_technique_is_gone_also_where_it_is_stacked(space):

@@ -112,10 +112,10 @@ def test_concat_interpolates_between_the_widths_of_its_groups():
     tables = toy_tables()
     costs = CostTables(tables, ActionSpace(tables), TARGETS)
     config = costs.space.untouched()
-    config[0, 0] = next(
-        i for i, action in enumerate(costs.space.decisions[0].actions) if action.width == 2
-    )
+    decisions = costs.space.decisions
+    left = next(d for d, x in enumerate(decisions) if x.layer == "left" and x.narrows)
+    config[0, left] = [action.width for action in decisions[left].actions].index(2)
     macs = costs.totals(config)[0, MACS] - costs.totals(costs.space.untouched())[0, MACS]
-    left = 64 * 3 * 9 * (8 - 16)
+    own = 64 * 3 * 9 * (8 - 16)
     join = tables.macs[2, 0, :, 0]
-    assert macs == pytest.approx(left + join[1] + (join[2] - join[1]) / 3 - join[0])
+    assert macs == pytest.approx(own + join[1] + (join[2] - join[1]) / 3 - join[0])
