@@ -32,12 +32,17 @@ def optimised_onnx(data: bytes) -> bytes:
 
     Raises:
         ModelRefusedError: ONNX Runtime cannot load the model.
+        OSError: there is no room for a temporary file of that size.
     """
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "optimised.onnx"
         options = _options(optimised=True)
         options.optimized_model_filepath = str(target)
-        _session(data, options)
+        try:
+            _session(data, options)
+        except ModelRefusedError:
+            target.write_bytes(data)  # where the disk is what refused, this says so
+            raise
         return target.read_bytes()
 
 

@@ -79,6 +79,7 @@ def test_illegal_action_is_refused(env):
     wants = draw_wishes(env.observer.surrogate, TARGETS, 1, np.random.default_rng(0))
     with pytest.raises(ValueError, match="reset the environment"):
         env.step(np.array([0]))
-    seen = env.reset(wants)
+    env.reset(wants)
+    seen, _, _ = env.step(np.array([0]))  # the precision, of which all may be legal
     with pytest.raises(ValueError, match="not legal"):
-        env.step(np.array([int(seen.legal[0].sum())]))
+        env.step(np.array([int(np.flatnonzero(~seen.legal[0])[0])]))
