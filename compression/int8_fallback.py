@@ -99,6 +99,13 @@ def export_int8(network: Network, calibration: np.ndarray, x: np.ndarray) -> Int
     return tried
 
 
+def offered_file(network: Network, calibration: np.ndarray, x: np.ndarray) -> bytes:
+    """The file as it would be offered: 8-bit arithmetic only in layers that bear it, see ``export_int8``."""
+    if network.precision is not Precision.INT8:
+        return export_onnx(network)
+    return export_int8(network, calibration, x).data
+
+
 def layer_errors(network: Network, x: np.ndarray) -> dict[str, float]:
     """What 8 bits do to each convolution and dense layer alone: noise over signal of its outputs.
 

@@ -11,11 +11,9 @@ from compression import finetuning
 from compression.augmentation import augmentation_for
 from compression.evaluation import onnx_log_probabilities
 from compression.finetuning import FineTuning, Supplies
-from compression.int8_fallback import export_int8
-from compression.onnx_export import export_onnx
+from compression.int8_fallback import offered_file
 from compression.outputs import AnswerKind
 from compression.sensitivity import logits
-from compression.types import Precision
 from selector.loss_estimate import Loss, LossEstimator, loss_of_agreement
 
 if TYPE_CHECKING:
@@ -95,21 +93,15 @@ class TrialRun:
         tuned = self._recovered(built.network, steps, report, checkpoint)
         for note in tuned.notes[len(job.network.notes) :]:
             job.reporter.log(note, "warning")
-        exported = self.exported(tuned)
+        file = offered_file(tuned, job.calibration, self.x)
         return Trial(
             network=tuned,
-            exported=exported,
+            exported=file,
             applied=built.applied,
             skipped=built.skipped,
-            loss=self.loss(exported),
+            loss=self.loss(file),
             kl=kl,
         )
-
-    def exported(self, network: Network) -> bytes:
-        """The file as EXPORT would offer it: 8-bit arithmetic only in layers that bear it."""
-        if network.precision is not Precision.INT8:
-            return export_onnx(network)
-        return export_int8(network, self._job.calibration, self.x).data
 
     def _recovered(
         self, network: Network, steps: int, report: Report, checkpoint: Path | None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compression.evaluation import onnx_log_probabilities
+from compression.int8_fallback import offered_file
 from compression.latency import LatencyLookup
 from compression.onnx_export import export_onnx
 from compression.sensitivity import SharedLogits
@@ -47,8 +48,8 @@ def probe_part(job: Job, part: Part) -> None:
             break
         changed = job.workbench.build(probe.recipe).network
         if probe.layer == NETWORK:
-            exported = export_onnx(changed, job.calibration)
-            damage = job.form.divergence(original, onnx_log_probabilities(exported, x))
+            file = offered_file(changed, job.calibration, x)
+            damage = job.form.divergence(original, onnx_log_probabilities(file, x))
         else:
             damage = job.form.divergence(original, shared.of(changed))
         result["kl"][probe.key] = damage
