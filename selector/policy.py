@@ -32,6 +32,7 @@ _TEMPERATURE = 0.03  # of scores: samples differ where the agent is nearly indif
 _SOFTENED, _STRANGERS = 8, 24
 _LEAST_TRUST = 0.0  # of the learned part: where it errs, the exact gains alone do well
 _POLISHED_PER_KIND = 2
+_SWEEPS = 3  # the pool is polished already: of 60 answers none was better after eight
 _FORBIDDEN = -1e9
 
 
@@ -123,7 +124,7 @@ class Policy:
         rolled = self.rollouts(question, _SAMPLES)
         known = question.allowed(self.weights.pool)
         start = np.concatenate([rolled, known, question.start()])
-        found = question.polished(start[_best_of_each_kind(question, start)])
+        found = question.polished(start[_best_of_each_kind(question, start)], _SWEEPS)
         if not question.is_limited:
             return found
         soft = question.softened(start, _SOFTENED, _STRANGERS)

@@ -70,10 +70,16 @@ class CostTables:
         self._n_thinnings = tables.kl_thinning.shape[1]
         self._thins = self._n_thinnings > 1
         fetches = [[_fetch(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
-        self._fetches: Array = np.array(fetches).reshape(-1, 3)
+        self._fetches: Array = np.array(fetches).reshape(-1, 3).T.copy()
+        self._fetches_any = bool(self._fetches[1].any())
         self._in_share = tables.in_share
         self._fractional = bool(((tables.in_share > 0) & (tables.in_share < 1)).any())
         self._out_group = tables.out_group
+        nobody = np.zeros((1, space.mask.shape[1]), dtype=np.int64)
+        axes = (space.widths, space.structures, space.thinnings)
+        self._widths, self._structures, self._thinnings = (
+            np.concatenate([axis, nobody]) for axis in axes
+        )
         decisions = space.decisions
         self._builder = self._deciders([x.builds for x in decisions])
         self._thinner = self._deciders([x.thins for x in decisions])
@@ -99,10 +105,9 @@ class CostTables:
             return self._lookahead_precision(configs, target)
         rows = self._affected[decision][0]
         at = self._block(configs, target, configs[:, -1])
-        state = self._state(configs, rows)
-        before = self._sum(at[:, None], rows, state)
-        changed = self._changed(configs, decision, state)
+        changed = self._changed(configs, decision, self._state(configs, rows))
         after = self._sum(at[:, None, None], rows, changed)
+        before = after[np.arange(len(configs)), configs[:, decision]]
         rest = self._with_fetches(totals, at, sign=-1.0) - before
         return self._with_fetches(np.asarray(after + rest[:, None]), at[:, None])
 
@@ -116,9 +121,9 @@ class CostTables:
 
     def _with_fetches(self, totals: Array, block: IntArray, sign: float = 1.0) -> Array:
         """Totals ``[..., 6]`` with the time of fetching what no cache holds; a sign takes it out."""
-        cached, ms_each, watts = np.moveaxis(self._fetches[block], -1, 0)
-        if not ms_each.any():
+        if not self._fetches_any:
             return totals
+        cached, ms_each, watts = self._fetches[:, block]
         fetch_ms = sign * ms_each * np.maximum(totals[..., PARAMS] - cached, 0.0)
         found = totals.copy()
         found[..., LATENCY] += fetch_ms
@@ -139,11 +144,10 @@ class CostTables:
     def _state(self, configs: IntArray, rows: IntArray) -> _State:
         """Some rows as configurations ``[B, D]`` have them: each ``[B, R]``."""
         space = self.space
-        groups = self._group_owner
-        steps = np.where(groups >= 0, space.widths[groups, configs[:, groups]], 0)
+        steps = _chosen(self._widths, self._group_owner, configs)
         return _State(
-            structures=_chosen(space.structures, self._builder[rows], configs),
-            thinnings=_chosen(space.thinnings, self._thinner[rows], configs),
+            structures=_chosen(self._structures, self._builder[rows], configs),
+            thinnings=_chosen(self._thinnings, self._thinner[rows], configs),
             inputs=steps @ self._in_share[rows].T,
             outputs=steps[:, self._out_group[rows]],
             gone=space.removals.gone(configs)[:, rows],
@@ -236,8 +240,8 @@ class CostTables:
 
 
 def _chosen(axis: IntArray, deciders: IntArray, configs: IntArray) -> IntArray:
-    """``[B, R]`` what decisions ``[R]`` (-1: nobody, so 0) chose on an axis ``[D, A]``."""
-    return np.asarray(np.where(deciders >= 0, axis[deciders, configs[:, deciders]], 0))
+    """``[B, R]`` what decisions ``[R]`` (-1: nobody) chose on an axis ``[D + 1, A]``, zeros the last."""
+    return np.asarray(axis[deciders, configs[:, deciders]])
 
 
 def _saved_bytes(tables: StudyTables) -> Array:
