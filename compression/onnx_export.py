@@ -20,7 +20,7 @@ from compression.weight_storage import rounded
 if TYPE_CHECKING:
     from compression.graph import Network
 
-__all__ = ["export_onnx", "single_op_onnx", "verify_export"]
+__all__ = ["export_dense", "export_onnx", "single_op_onnx", "verify_export"]
 
 TOLERANCES = {**dict.fromkeys(Precision, 1e-3), Precision.INT8: 0.5}
 """Largest difference to the network, relative to its largest output, by precision."""
@@ -48,20 +48,27 @@ def export_onnx(
     Raises:
         ValueError: ``INT8`` without calibration inputs.
     """
-    module = network.copied_module()
-    fold_batch_norms(module)
-    opset = network.profile.opset
     if network.precision is not Precision.INT8:
-        return emit(module, network.profile, opset=opset, precision=network.precision)
+        return _emitted(network, network.precision, network.profile.opset)
     batch = network.profile.batch
     if calibration is None or len(calibration) < (batch if isinstance(batch, int) else 1):
         raise ValueError(
             "8-bit computation needs calibration inputs, at least one batch of them"
         )
-    data = emit(
-        module, network.profile, opset=max(opset, QDQ_OPSET), precision=network.precision
-    )
+    data = _emitted(network, Precision.INT8, max(network.profile.opset, QDQ_OPSET))
     return quantised(data, calibration, network.profile, in_float=in_float)
+
+
+def export_dense(network: Network) -> bytes:
+    """The network in float with every weight written out, zeros too: for readers that fold nothing."""
+    # What a quantiser starts from is that form, whatever arithmetic it ends with.
+    return _emitted(network, Precision.INT8, network.profile.opset)
+
+
+def _emitted(network: Network, precision: Precision, opset: int) -> bytes:
+    module = network.copied_module()
+    fold_batch_norms(module)
+    return emit(module, network.profile, opset=opset, precision=precision)
 
 
 def verify_export(

@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 
 from compression.errors import FormatError
-from compression.onnx_export import export_onnx
+from compression.onnx_export import export_dense
 from compression.plain_network import plain_network, without_slices
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def converted(
     with tempfile.TemporaryDirectory(prefix=f"adadeep-{form.name}-") as name:
         folder = Path(name)
         source = folder / f"{stem}.onnx"
-        source.write_bytes(export_onnx(network))
+        source.write_bytes(export_dense(network))
         np.savez(folder / "inputs.npz", x=inputs.astype(np.float32))
         reply = _reply(form, source, folder, time_limit_s)
         found = _outputs(form, folder)

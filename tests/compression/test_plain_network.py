@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from compression.evaluation import onnx_logits
-from compression.onnx_export import export_onnx
+from compression.onnx_export import export_dense, export_onnx
 from compression.onnx_import import import_onnx
 from compression.plain_network import plain_network, without_slices
 from compression.types import Precision
@@ -51,7 +51,7 @@ def test_fixed_batch_becomes_free():
     data = networks.ZOO["fixed_batch"]()
     shape = import_onnx(data).profile.input_shape
     x = np.random.default_rng(0).standard_normal((5, *shape)).astype(np.float32)
-    plain = export_onnx(plain_network(data))
+    plain = export_dense(plain_network(data))
     assert onnx.load_from_string(plain).graph.input[0].type.tensor_type.shape.dim[0].dim_param
     np.testing.assert_allclose(onnx_logits(plain, x), onnx_logits(data, x), atol=1e-5)
 
@@ -118,7 +118,7 @@ def test_every_network_of_the_zoo_keeps_its_function_and_its_names(name):
 def test_other_stored_forms_become_plain_weights():
     data = stored_dense()
     x = np.random.default_rng(1).standard_normal((3, 16)).astype(np.float32)
-    plain = export_onnx(plain_network(data))
+    plain = export_dense(plain_network(data))
     kinds = {node.op_type for node in onnx.load_from_string(plain).graph.node}
     assert kinds == {"Gemm", "Relu"}
     np.testing.assert_allclose(onnx_logits(plain, x), onnx_logits(data, x), atol=1e-5)
