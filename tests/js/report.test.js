@@ -118,3 +118,10 @@ test("agreement never goes by the name of accuracy", () => {
   assert.equal(titled("agreement_on_synthetic_inputs", undefined), "Agreement with the original on synthetic inputs");
   assert.deepEqual(["accuracy", "agreement", "agreement_on_synthetic_inputs", undefined].map(isAgreement), [false, true, true, false]);
 });
+
+test("a layer that another one's choice took out says what became of it", () => {
+  const gone = (technique) => withReasons([{ layer: "pool1", technique, ms_before: 1, ms_after: 0, params_before: 0, params_after: 0, macs_before: 0, macs_after: 0 }])[0].why;
+  assert.equal(gone("pool_to_stride"), "Left out: the convolution before it takes its steps");
+  assert.equal(gone("global_average_pooling"), "Left out: an average takes its place");
+  assert.equal(gone("something_new"), "Left out with the layer before it");
+});

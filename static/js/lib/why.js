@@ -1,6 +1,14 @@
 // Why a layer is treated as it is: one clause with a figure, from the answer's own numbers.
 import { predicted, ratio } from "./format.js";
 
+/* What became of a layer that a choice made for another one took out. */
+const GONE = {
+  global_average_pooling: "Left out: an average takes its place",
+  pool_to_stride: "Left out: the convolution before it takes its steps",
+  block_removal: "Left out with its residual block",
+  merge_linear: "Left out: merged with the layer before it",
+};
+
 const share = (part, whole) => {
   const percent = whole > 0 ? (100 * part) / whole : 0;
   return percent < 1 ? "under 1 %" : `${Math.round(percent)} %`;
@@ -25,7 +33,7 @@ function sentence(text) {
 function reason(row, totalMs, treatable) {
   const time = `${share(row.ms_before, totalMs)} of the time`;
   if (row.technique === "keep") return kept(row, time, treatable);
-  if (!row.params_after && !row.macs_after) return "Left out: an average takes its place";
+  if (!row.params_after && !row.macs_after) return GONE[row.technique] ?? "Left out with the layer before it";
   const fewer = row.macs_before / Math.max(1, row.macs_after);
   if (fewer >= 1.05) return `${time}; ${ratio(fewer)} fewer multiply–adds`;
   const smaller = row.params_before / Math.max(1, row.params_after);
