@@ -11,14 +11,18 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 import torch
-from torch import nn
+
+from benchmarks.ratios_cifar_nets import chain
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MIB = 2**20
 ALLOWED_MODELS, ALLOWED_BYTES = 3, 1536 * MIB
@@ -101,22 +105,7 @@ class _Watch:
 
 def large_network() -> nn.Sequential:
     """Four convolutions and three wide dense layers: 100 MB of float32 weights."""
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    before = INPUT[0]
-    for i, width in enumerate(WIDTHS):
-        if width:
-            layers[f"conv{i}"] = nn.Conv2d(before, width, 3, padding=1)
-            layers[f"relu{i}"] = nn.ReLU()
-            before = width
-        else:
-            layers[f"pool{i}"] = nn.MaxPool2d(2)
-    features = before * 16
-    layers["flatten"] = nn.Flatten()
-    for i, width in enumerate(DENSE):
-        layers[f"dense{i}"], layers[f"dense_relu{i}"] = nn.Linear(features, width), nn.ReLU()
-        features = width
-    layers["classes"] = nn.Linear(features, CLASSES)
-    return nn.Sequential(layers)
+    return chain(WIDTHS, 16, (*DENSE, CLASSES))
 
 
 def made_up(folder: Path) -> tuple[Path, Path]:

@@ -42,16 +42,24 @@ def alexnet() -> nn.Sequential:
 
 def vgg_16() -> nn.Sequential:
     """Thirteen convolutions and two dense layers: 313 M multiply-adds, 59.9 MB."""
+    return chain(VGG_16, 1, (512, 10))
+
+
+def chain(widths: tuple[int, ...], positions: int, dense: tuple[int, ...]) -> nn.Sequential:
+    """3x3 convolutions of those widths on three channels, a pool for each 0, then dense layers.
+
+    ``positions`` are left of each channel where the dense layers begin.
+    """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     before = 3
-    for i, width in enumerate(VGG_16):
+    for i, width in enumerate(widths):
         if width:
             layers[f"conv{i}"] = nn.Conv2d(before, width, 3, padding=1)
             layers[f"relu{i}"] = nn.ReLU()
             before = width
         else:
             layers[f"pool{i}"] = nn.MaxPool2d(2)
-    return nn.Sequential(layers | _head(before, (512, 10)))
+    return nn.Sequential(layers | _head(before * positions, dense))
 
 
 def _head(features: int, widths: tuple[int, ...]) -> OrderedDict[str, nn.Module]:

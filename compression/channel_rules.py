@@ -52,9 +52,6 @@ PER_POSITION = (
 )
 """Layers that join entries behind axis 1."""
 
-CHANNEL_WISE = (*ELEMENTWISE, *PER_CHANNEL, *PER_POSITION)
-"""Layers whose output channel depends on the same input channel."""
-
 UNARY_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset(
     {
         *(torch.abs, operator.neg, torch.sqrt, torch.exp, torch.log, torch.erf, torch.sin),

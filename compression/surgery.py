@@ -15,7 +15,7 @@ from compression.constant_modules import ConstantOperand
 from compression.graph import LayerOutput, Network, profiled
 from compression.shape_modules import Expanded, Reshape
 from compression.sparsity import narrow_mask, thin_out
-from compression.types import LayerKind, LayerProfile, NetworkProfile
+from compression.types import LayerKind, LayerProfile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -305,11 +305,6 @@ def channels_left(row: LayerProfile, group: int, kept: Sequence[int]) -> Tensor 
         left += [start + i for i in kept] if found == group else range(start, start + width)
         start += width
     return torch.tensor(left)
-
-
-def group_of(profile: NetworkProfile, layer: str) -> int:
-    """Id of the channel group that a layer leads; -1 when it leads none."""
-    return next((group.id for group in profile.groups if group.leader == layer), -1)
 
 
 def _narrowed_outputs(
