@@ -12,7 +12,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from compression.channel_rules import CHANNEL_WISE
+from compression.channel_rules import ELEMENTWISE, PER_CHANNEL, PER_POSITION
 from compression.errors import ModelRefusedError
 from compression.onnx_import import import_onnx
 from compression.onnx_operators import CONVERTERS
@@ -151,7 +151,8 @@ def test_no_layer_of_the_vocabulary_is_unknown_to_the_channel_groups():
         network = import_onnx(make())
         for layer in network.profile.layers:
             if layer.op in ("relu", "max_pool", "batch_norm", "hard_swish"):
-                assert isinstance(network.module.get_submodule(layer.name), CHANNEL_WISE)
+                module = network.module.get_submodule(layer.name)
+                assert isinstance(module, ELEMENTWISE + PER_CHANNEL + PER_POSITION)
 
 
 def test_transpose_before_the_head_is_folded_into_it():
