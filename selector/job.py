@@ -10,7 +10,7 @@ import numpy as np
 
 from compression import technique
 from compression.building import Workbench
-from compression.cost import device_names, load_device
+from compression.cost import load_device
 from compression.data import load_data, smooth_noise, synthetic_count, synthetic_data
 from compression.matched_inputs import Matching, can_match, matched, spectral_noise
 from compression.onnx_import import import_onnx
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from selector.jobfolder import JobFolder
     from selector.reporter import Reporter
     from selector.request import Request
+
+TRAINING_TARGETS = ("this-host", "redmi-3s", "rpi4")
+"""The devices every agent is trained on, whatever the catalogue holds."""
 
 
 class Job:
@@ -154,8 +157,12 @@ class Job:
 
     @property
     def targets(self) -> tuple[DeviceProfile, ...]:
-        """Every device there is: one study serves all."""
-        return tuple(load_device(name) for name in device_names())
+        """What the agent is trained on: some devices that differ, and the one that is asked for.
+
+        It answers for any other too, so that the size of the catalogue costs a study nothing.
+        """
+        names = dict.fromkeys((*TRAINING_TARGETS, self.request.target))
+        return tuple(load_device(name) for name in names)
 
     @cached_property
     def tables(self) -> StudyTables:

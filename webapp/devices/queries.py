@@ -1,12 +1,51 @@
 """The targets as the pages see them."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from compression.cost import band, device_names, load_device
+from compression.device_profiles import FROM_MEMORY
 
 
-def device_json(name: str) -> dict[str, Any]:
-    """A target with what is known about it."""
+class Figure(NamedTuple):
+    """One figure of a profile, in words, and where it comes from."""
+
+    name: str
+    value: str
+    source: str
+
+    @property
+    def from_memory(self) -> bool:
+        return FROM_MEMORY in self.source.lower()
+
+
+UNITS = {
+    "clock_ghz": ("Clock", "GHz"),
+    "ram_mb": ("Memory", "MB"),
+    "flash_kb": ("Flash", "KB"),
+    "battery_mwh": ("Battery", "mWh"),
+    "power_w": ("Power above idle", "W"),
+    "power_relative_sd": ("Doubt about the power, one standard deviation", ""),
+    "dram_pj_per_byte": ("Energy of fetching a byte", "pJ"),
+    "activation_gb_s": ("Activations moved", "GB/s"),
+    "weight_gb_s": ("Weights moved", "GB/s"),
+    "overhead_ms": ("Each operation", "ms"),
+    "int8_dense": ("8-bit over float time, dense", ""),
+    "int8_depthwise": ("8-bit over float time, depthwise", ""),
+    "latency_log_sd": ("Doubt about latency, one standard deviation of its logarithm", ""),
+}
+RATES = {
+    "conv3x3_s1": "3×3 convolutions",
+    "conv_kxk": "Other convolutions",
+    "conv1x1": "1×1 convolutions",
+    "depthwise": "Depthwise convolutions",
+    "group_conv": "Grouped convolutions",
+    "fc": "Dense layers",
+}
+
+
+def device_row(name: str) -> dict[str, Any]:
+    """A target as a list shows it."""
     device = load_device(name)
     latency, energy = band(device), band(device, "energy")
     return {
@@ -20,11 +59,31 @@ def device_json(name: str) -> dict[str, Any]:
         "energy_band": [energy.low, energy.high],
         "runtime": device.runtime,
         "threads": device.threads,
-        "note": device.note,
-        "sources": dict(device.sources),
+        "arithmetic": device.arithmetic,
     }
+
+
+def device_json(name: str) -> dict[str, Any]:
+    """A target with what is known about it."""
+    device = load_device(name)
+    return {**device_row(name), "note": device.note, "sources": dict(device.sources)}
 
 
 def devices_json() -> list[dict[str, Any]]:
     """All targets, this machine first."""
-    return [device_json(name) for name in device_names()]
+    return [device_row(name) for name in device_names()]
+
+
+def device_figures(name: str) -> list[Figure]:
+    """Every figure of a profile that is known, each with its source."""
+    device = load_device(name)
+    found = [
+        Figure(text, f"{getattr(device, key):g} {unit}".strip(), device.sources[key])
+        for key, (text, unit) in UNITS.items()
+        if key in device.sources and getattr(device, key)
+    ]
+    return [*found, *_rates(device.rates, device.sources.get("rate_gmacs", ""))]
+
+
+def _rates(rates: Mapping[str, float], source: str) -> list[Figure]:
+    return [Figure(RATES[kind], f"{rate:g} GMAC/s", source) for kind, rate in rates.items()]

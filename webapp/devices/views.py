@@ -1,15 +1,25 @@
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
-from webapp.devices.queries import devices_json
+from compression.cost import device_names
+from webapp.devices.queries import device_figures, device_json, devices_json
 
 
 @require_GET
 @ensure_csrf_cookie
 def devices_page(request: HttpRequest) -> HttpResponse:
     return render(request, "devices.html", {"page": {"targets": devices_json()}})
+
+
+@require_GET
+@ensure_csrf_cookie
+def device_page(request: HttpRequest, name: str) -> HttpResponse:
+    if name not in device_names():
+        raise Http404(f"There is no device {name}.")
+    page = {"device": device_json(name)}
+    return render(request, "device.html", {"page": page, "figures": device_figures(name)})
 
 
 @require_GET

@@ -1,7 +1,7 @@
 // The target device: a button that shows the choice, a menu with search, families and radios.
 // Escape or a click outside closes; arrows move; Enter picks. Emits "device-change" with the name.
 import { escape } from "../lib/dom.js";
-import { bandText } from "../lib/evidence.js";
+import { FAMILIES, bandText } from "../lib/evidence.js";
 import { badge } from "../lib/markup.js";
 
 const bandWords = (target) => {
@@ -12,7 +12,6 @@ const bandWords = (target) => {
 };
 const targetBadge = (target) => badge(target.label, [target.label, bandWords(target)].filter(Boolean).join(" "));
 
-const FAMILIES = { host: "This machine", computer: "This machine", phone: "Phones", wearable: "Wearables", board: "Boards" };
 
 class DevicePicker extends HTMLElement {
   connectedCallback() {

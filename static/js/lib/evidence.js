@@ -11,11 +11,14 @@ const TIERS = {
 
 export const TIER_MEANING = [
   ["measured", "Measured", "timed on this very device, p10–p90 of the runs"],
-  ["calibrated", "Calibrated", "your own runs correct the model, ±30 %"],
-  ["same", "Same chip", "public runs on this chip, ±30 %"],
-  ["similar", "Similar chip", "public runs on the same core type, ×/÷ 1.7"],
-  ["rough", "Rough", "from specifications only, ×/÷ 2"],
+  ["calibrated", "Calibrated", "your own runs correct the model"],
+  ["same", "Same chip", "public runs on this very chip"],
+  ["similar", "Similar chip", "public runs on the same type of core"],
+  ["rough", "Rough", "from specifications only"],
 ];
+
+/** The families of the catalogue, in its order. */
+export const FAMILIES = { host: "This machine", phone: "Phones", watch: "Watches", board: "Boards", box: "Set-top boxes", microcontroller: "Microcontrollers" };
 
 /** The badge's data-tier for an engine label; an unknown label counts as rough, never as better. */
 export const tierOf = (label) => TIERS[label] ?? "rough";

@@ -1,18 +1,26 @@
-// Devices: the targets with their label, band and source.
+// Devices: the catalogue by family, searchable, with label and band on each.
 import { $, escape, pageData } from "../lib/dom.js";
-import { TIER_MEANING, bandText } from "../lib/evidence.js";
+import { FAMILIES, TIER_MEANING, bandText } from "../lib/evidence.js";
 import { badge } from "../lib/markup.js";
 
 const { targets } = pageData();
 const NAMES = { measured: "measured", calibrated: "calibrated", same: "same chip", similar: "similar chip", rough: "rough" };
-const FAMILIES = { phone: "Phone", board: "Board", host: "This machine", wearable: "Wearable" };
+const body = $("#targets tbody");
+
+const evidence = (label, band) => badge(label, [label, label === "measured" ? "" : bandText(...band)].filter(Boolean).join(" "));
+const row = (target) => `<tr><td class="full"><a class="strong" href="/devices/${escape(target.name)}/">${escape(target.title)}</a><br><span class="small muted">${escape(target.chip)}</span></td>
+  <td class="full small">${escape(target.runtime)}, ${target.threads === 1 ? "one thread" : `${target.threads} threads`}, ${escape(target.arithmetic)}</td>
+  <td data-label="Latency">${evidence(target.label, target.band)}</td><td data-label="Energy">${evidence(target.energy_label, target.energy_band)}</td></tr>`;
+const group = (family, rows) => `<tr class="group"><th colspan="4" scope="colgroup">${escape(FAMILIES[family] ?? family)} <span class="muted">· ${rows.length}</span></th></tr>${rows.map(row).join("")}`;
+
+function show(query) {
+  const hits = targets.filter((t) => `${t.title} ${t.chip} ${t.name} ${t.label} ${FAMILIES[t.family]} ${t.runtime}`.toLowerCase().includes(query));
+  const families = [...new Set(hits.map((target) => target.family))];
+  body.innerHTML = families.map((family) => group(family, hits.filter((target) => target.family === family))).join("")
+    || `<tr><td colspan="4" class="full muted">No device matches “${escape(query)}”.</td></tr>`;
+  $("#count").textContent = hits.length === targets.length ? `· ${targets.length} devices` : `· ${hits.length} of ${targets.length}`;
+}
 
 $("#tiers").innerHTML = TIER_MEANING.map(([tier, title, text]) => `<li>${badge(NAMES[tier], title)}<p class="tiny muted" style="margin-top:4px">${escape(text)}</p></li>`).join("");
-$("#count").textContent = `· ${targets.length} devices`;
-
-const within = (target) => (target.label === "measured" ? "p10–p90 of the runs" : bandText(...(target.band ?? [1, 1])) || "–");
-const sources = (target) => Object.entries(target.sources ?? {}).map(([key, text]) => `<dt>${escape(key.replaceAll("_", " "))}</dt><dd>${escape(text)}</dd>`).join("");
-
-$("#targets tbody").innerHTML = targets.map((target) => `<tr><td class="full"><b class="strong">${escape(target.title)}</b></td><td class="full">${escape(target.chip)}</td>
-  <td>${escape(FAMILIES[target.family] ?? target.family)}</td><td>${badge(target.label, target.label)}</td><td class="n" data-label="9 of 10 within">${within(target)}</td>
-  <td class="full" style="max-width:420px"><p class="small">${escape(target.note ?? "")}</p><details class="fold small"><summary>Sources of ${Object.keys(target.sources ?? {}).length} figures</summary><dl class="kv">${sources(target)}</dl></details></td></tr>`).join("");
+$("#search").addEventListener("input", (event) => show(event.target.value.trim().toLowerCase()));
+show("");

@@ -1,0 +1,1 @@
+"""Fits the device catalogue to public measurements, and judges the fit on what it has not seen."""

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from benchmarks.devices import holdout, tables
+from benchmarks.devices.fit import MARK, Fitter, section
+from benchmarks.devices.microcontrollers import tiny_networks
+from benchmarks.devices.networks import mobilenet_v1, mobilenet_v2
+from compression.device_profiles import DEVICES, load_device
+
+needs_tables = pytest.mark.skipif(
+    not tables.LAYERS.is_file(), reason="the public device tables are not on this machine"
+)
+
+
+def test_missing_tables_are_said_with_what_to_do(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(tables, "LAYERS", tmp_path / "none.json")
+    assert holdout.main() == 2
+    assert "Set ADADEEP_DEVICE_TABLES" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("operations", "macs"),
+    [
+        (mobilenet_v1(1.0, 224), 569e6),
+        (mobilenet_v2(1.0, 224), 301e6),
+        (tiny_networks()["mlperf_tiny_ic_resnet8"], 12.5e6),
+        (tiny_networks()["mlperf_tiny_vww_mobilenetv1_0.25_96"], 7.5e6),
+        (tiny_networks()["mlperf_tiny_kws_dscnn"], 2.66e6),
+        (tiny_networks()["mlperf_tiny_ad_autoencoder"], 0.264e6),
+    ],
+)
+def test_made_up_networks_have_the_published_multiplications(operations, macs):
+    assert sum(operation.macs for operation in operations) == pytest.approx(macs, rel=0.02)
+
+
+@needs_tables
+def test_table_holds_2087_cells_of_93_configurations():
+    table = holdout.Measured.read()
+    assert table.known.shape == (93, 24)
+    assert table.known.sum() == 2087
+
+
+@needs_tables
+def test_hidden_cells_are_predicted_as_well_as_recorded():
+    table = holdout.Measured.read()
+    off = 100 * np.abs(np.expm1(holdout.hidden_cells(table, effects=True)))
+    assert np.nanmedian(off) < 8.5
+    assert np.nanpercentile(off, 90) < 27
+
+
+@needs_tables
+@pytest.mark.parametrize("name", ["rpi4", "redmi-3s", "stm32-h7a3"])
+def test_catalogue_is_what_the_fit_writes(name, monkeypatch):
+    """With the widths of bands taken as read: they take as long as everything else together."""
+    known = load_device(name).latency_log_sd
+    monkeypatch.setattr("benchmarks.devices.fit.band_sd", lambda _: known)
+    monkeypatch.setattr("benchmarks.devices.fit.hidden_networks", lambda _: None)
+    monkeypatch.setattr("benchmarks.devices.fit.hidden_errors", lambda: None)
+    nothing = holdout.HiddenChip(*[np.zeros(0)] * 4)
+    monkeypatch.setattr("benchmarks.devices.fit.hidden_chips", lambda _: nothing)
+    text = (DEVICES / f"{name}.toml").read_text()
+    import tomllib
+
+    assert (
+        section(Fitter().of(tomllib.loads(text.partition(MARK)[0]))) == text.partition(MARK)[2]
+    )
