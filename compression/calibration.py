@@ -7,12 +7,31 @@ and a measurement far from the rest counts less (Huber). NumPy only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import math
+import tomllib
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from compression.cost import MAC_TYPES, latency_coefficients
+from compression.errors import CompressionError
+from compression.types import Precision
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from compression.cost import Array
+    from compression.device_profiles import DeviceProfile
+
+PRIOR = Path(__file__).parent / "latency_prior.toml"
+"""How devices differ from what is predicted of them: output of ``python -m benchmarks.devices.fit``."""
+
+MOST_OFF = 1000.0
+"""A time further from the prediction than this factor is a mistake, not a measurement."""
 
 RESIDUAL_SD = 0.12
 """What an additive model leaves unexplained of one network, in logarithms, chosen on hidden networks."""
@@ -70,3 +89,99 @@ def _shares(mean: Array, features: Array) -> Array:
     """``[..., N, 9]`` which share of a network's time each term is: the derivative of its log time."""
     terms = features * np.exp(mean)[..., None, :]
     return np.asarray(terms / terms.sum(axis=-1, keepdims=True))
+
+
+class Measurement(NamedTuple):
+    """One network, or one small piece of one, timed on a device: a name, ``[9]`` features, milliseconds."""
+
+    name: str
+    features: Array
+    milliseconds: float
+
+
+class Calibration(NamedTuple):
+    """A profile fitted to measurements.
+
+    Attributes:
+        profile: the device, labelled ``calibrated``.
+        used: the measurements it rests on.
+        before: ``[N]`` log errors of the old profile on those.
+        after: ``[N]`` the same of the new one, each network predicted from the others; with a single
+            one there are no others, and it is predicted from itself.
+        refused: names of the rest, each with the reason.
+    """
+
+    profile: DeviceProfile
+    used: tuple[Measurement, ...]
+    before: Array
+    after: Array
+    refused: dict[str, str]
+
+
+def calibrated(device: DeviceProfile, measurements: Sequence[Measurement]) -> Calibration:
+    """Fit a profile to what was measured on the very device, starting from what it said.
+
+    Raises:
+        CompressionError: when no measurement is usable, with the reason for each.
+    """
+    prior = Belief(np.log(latency_coefficients(device, Precision.FP32)), _covariance())
+    refused = {m.name: reason for m in measurements if (reason := _absurd(prior, m))}
+    used = tuple(m for m in measurements if m.name not in refused)
+    if not used:
+        reasons = " ".join(refused.values()) or "There is none."
+        raise CompressionError(f"No measurement of {device.title} can be used. {reasons}")
+    features = np.array([m.features for m in used])
+    log_ms = np.log([m.milliseconds for m in used])
+    found = fitted(prior, features, log_ms, np.ones(len(used)))
+    others = 1.0 - np.eye(len(used)) if len(used) > 1 else np.ones((1, 1))
+    start = Belief(np.tile(prior.mean, (len(used), 1)), prior.covariance)
+    hidden = fitted(start, features, np.tile(log_ms, (len(used), 1)), others)
+    return Calibration(
+        profile=_profile(device, found.mean),
+        used=used,
+        before=prior.log_ms(features) - log_ms,
+        after=np.diag(hidden.log_ms(features)) - log_ms,
+        refused=refused,
+    )
+
+
+def _absurd(prior: Belief, measured: Measurement) -> str:
+    """Why a measurement cannot be what it says; empty if it can."""
+    if not math.isfinite(measured.milliseconds) or measured.milliseconds <= 0:
+        return (
+            f"{measured.name}: {measured.milliseconds:g} ms is no time; it must be above zero."
+        )
+    if not measured.features.any():
+        return f"{measured.name}: a network without operations says nothing."
+    expected = math.exp(float(prior.log_ms(measured.features[None])[0]))
+    ratio = measured.milliseconds / expected
+    if max(ratio, 1 / ratio) > MOST_OFF:
+        return (
+            f"{measured.name}: {measured.milliseconds:.3g} ms is {max(ratio, 1 / ratio):,.0f} times "
+            f"{'more' if ratio > 1 else 'less'} than the {expected:.2g} ms predicted. Check the unit "
+            "and what was timed; it is set aside."
+        )
+    return ""
+
+
+def _profile(device: DeviceProfile, mean: Array) -> DeviceProfile:
+    rates = {kind: 1e-6 / math.exp(value) for kind, value in zip(MAC_TYPES, mean, strict=False)}
+    activation, weight, overhead = np.exp(mean[len(MAC_TYPES) :]).tolist()
+    return replace(
+        device,
+        label="calibrated",
+        rates=MappingProxyType(rates),
+        activation_gb_s=4e-6 / activation,
+        weight_gb_s=4e-6 / weight,
+        overhead_ms=overhead,
+        latency_log_sd=_prior_file()["calibrated_log_sd"],
+    )
+
+
+def _covariance() -> Array:
+    return np.array(_prior_file()["covariance"])
+
+
+@cache
+def _prior_file() -> dict[str, Any]:
+    return tomllib.loads(PRIOR.read_text(encoding="utf-8"))

@@ -31,6 +31,7 @@ from benchmarks.devices.tables import (
     layer_tables,
     require_tables,
 )
+from compression.calibration import PRIOR
 from compression.device_profiles import DEVICES, MAC_TYPES
 
 if TYPE_CHECKING:
@@ -190,6 +191,20 @@ def rewrite(path: Path, fitter: Fitter) -> None:
     )
 
 
+def write_prior(fitter: Fitter) -> None:
+    """Leave what calibration starts from: how log coefficients vary together."""
+    rows = "\n".join(
+        f"  [{', '.join(f'{value:.4f}' for value in row)}],"
+        for row in fitter.population.covariance
+    )
+    PRIOR.write_text(
+        "# Output of `python -m benchmarks.devices.fit`. Do not edit.\n"
+        f"calibrated_log_sd = {fitter.log_sd['calibrated']:.3f}\n"
+        f"covariance = [\n{rows}\n]\n",
+        encoding="utf-8",
+    )
+
+
 def main() -> int:
     """Rewrite every file of the catalogue that is not measured where the engine runs."""
     try:
@@ -198,6 +213,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     fitter = Fitter()
+    write_prior(fitter)
     for path in sorted(DEVICES.glob("*.toml")):
         if "measured_here = true" not in path.read_text(encoding="utf-8"):
             rewrite(path, fitter)

@@ -1,8 +1,18 @@
+import re
+
 import numpy as np
 import pytest
 
-from compression.calibration import RESIDUAL_SD, Belief, fitted
-from compression.cost import FEATURES
+from compression.calibration import (
+    RESIDUAL_SD,
+    Belief,
+    Measurement,
+    calibrated,
+    fitted,
+)
+from compression.cost import FEATURES, band, latency_ms, load_device
+from compression.errors import CompressionError
+from compression.types import Precision
 
 RNG = np.random.default_rng(0)
 PRIOR = Belief(np.full(len(FEATURES), -2.0), 0.05 * np.eye(len(FEATURES)) + 0.3)
@@ -63,3 +73,58 @@ def test_many_devices_are_fitted_at_once():
     )
     alone = fitted(PRIOR, features, log_ms[1], np.ones(5))
     assert together.mean[1] == pytest.approx(alone.mean)
+
+
+BOARD = load_device("rpi4")
+
+
+def measured(name, factor=1.0, *, seed=0):
+    """A network of plausible proportions, timed at a multiple of what the board's profile says."""
+    rng = np.random.default_rng(seed)
+    features = np.array([3e8, 1e8, 3e8, 2e7, 1e6, 1e6, 1e7, 4e6, 60]) * rng.uniform(0.3, 3, 9)
+    time = float(latency_ms(features, BOARD, Precision.FP32)) * factor
+    return Measurement(name, features, time)
+
+
+def test_one_measured_network_calibrates_the_whole_board():
+    slow = calibrated(BOARD, [measured("mine", 2.0)])
+    other = measured("other", 2.0, seed=1)
+    predicted = float(latency_ms(other.features, slow.profile, Precision.FP32))
+    assert slow.profile.label == "calibrated"
+    assert predicted == pytest.approx(other.milliseconds, rel=0.15)
+    assert abs(slow.after[0]) < abs(slow.before[0]) / 5
+
+
+def test_error_after_is_of_networks_that_were_left_out():
+    runs = [measured(str(seed), 1.5, seed=seed) for seed in range(6)]
+    found = calibrated(BOARD, runs)
+    assert np.abs(found.before) == pytest.approx(np.log(1.5), abs=1e-9)
+    assert np.abs(found.after).max() < 0.1
+
+
+def test_calibrated_device_says_how_sure_it_is():
+    found = calibrated(BOARD, [measured("mine")])
+    assert 1.3 < band(found.profile).high < 1.5
+    assert band(found.profile).label == "calibrated"
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "reason"),
+    [
+        (0.0, "0 ms is no time"),
+        (-3.0, "-3 ms is no time"),
+        (float("nan"), "nan ms is no time"),
+        (1e9, r"times more than the .* Check the unit"),
+        (1e-9, "times less than"),
+    ],
+)
+def test_absurd_measurement_is_set_aside_with_the_reason(milliseconds, reason):
+    good, bad = measured("good"), measured("bad", seed=1)._replace(milliseconds=milliseconds)
+    found = calibrated(BOARD, [good, bad])
+    assert [m.name for m in found.used] == ["good"]
+    assert re.search(f"bad: .*{reason}", found.refused["bad"])
+
+
+def test_nothing_usable_is_refused_with_all_reasons():
+    with pytest.raises(CompressionError, match=r"No measurement of Raspberry Pi 4B.*a: -1 ms"):
+        calibrated(BOARD, [measured("a")._replace(milliseconds=-1.0)])

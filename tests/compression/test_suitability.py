@@ -1,0 +1,73 @@
+from dataclasses import replace
+
+import pytest
+
+from compression.cost import load_device
+from compression.suitability import Tensor, misfit, peak_elements, unlike
+
+CONV = ("conv", (3, 3))
+
+
+def test_peak_of_a_chain_is_its_largest_pair():
+    chain = [
+        Tensor("x", (), 100),
+        Tensor("a", ("x",), 400),
+        Tensor("b", ("a",), 300),
+        Tensor("c", ("b",), 10),
+    ]
+    assert peak_elements(chain) == 700
+
+
+def test_skip_connection_keeps_its_tensor_alive():
+    block = [
+        Tensor("x", (), 100),
+        Tensor("a", ("x",), 100),
+        Tensor("b", ("a",), 100),
+        Tensor("sum", ("x", "b"), 100),
+    ]
+    assert peak_elements(block) == 300
+
+
+def test_tensor_of_a_layer_has_the_elements_of_its_shape():
+    assert Tensor.of("a", ["x"], (16, 8, 8)) == ("a", ("x",), 1024)
+
+
+@pytest.mark.parametrize(
+    ("name", "file_mb", "elements", "sentence"),
+    [
+        ("stm32-l4r5", 0.3, 100_000, ""),
+        (
+            "stm32-l4r5",
+            3.0,
+            1,
+            "Does not fit: weights take 3 MB of flash, ST NUCLEO-L4R5ZI has 2 MB.",
+        ),
+        ("stm32-l4r5", 0.1, 2_000_000, "Does not fit: activations take 1.9 MB of RAM"),
+        ("sony-sw3", 100, 1_000_000, ""),
+        ("sony-sw3", 528, 1_000_000, "half of the memory of Sony SmartWatch 3 is"),
+        ("this-host", 1e6, 10**9, ""),
+    ],
+)
+def test_network_that_does_not_fit_is_said_so(name, file_mb, elements, sentence):
+    found = misfit(load_device(name), file_mb * 1024**2, elements)
+    assert found.startswith(sentence) or sentence in found
+    assert bool(found) == bool(sentence)
+
+
+def test_layers_outside_the_fit_are_named():
+    device = load_device("rpi4")
+    assert unlike(device, [CONV], 300e6) == ()
+    layers = [CONV, ("conv", (5,)), ("transposed_conv", (2, 2)), ("matmul", ())]
+    assert set(unlike(device, layers, 300e6)) == {
+        "transposed convolutions",
+        "products of two computed tensors",
+        "one-dimensional convolutions",
+    }
+    assert unlike(device, [CONV], 4e5) == ("fewer multiply-adds than any (106 to 15,470 M)",)
+    assert unlike(load_device("this-host"), layers, 1) == ()
+
+
+def test_wide_arithmetic_needs_more_room():
+    device = replace(load_device("stm32-l4r5"), arithmetic="fp32")
+    assert "Does not fit" in misfit(device, 0, 300_000)
+    assert not misfit(load_device("stm32-l4r5"), 0, 300_000)
