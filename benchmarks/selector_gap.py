@@ -17,9 +17,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from compression.cost import device_names, load_device
+from compression.cost import load_device
 from selector import reward
 from selector.baselines import BASELINES, MOST_EXHAUSTIVE
+from selector.job import TRAINING_TARGETS
 from selector.policy import Policy
 from selector.reward import BUDGET_NAMES, Preferences
 from selector.surrogate import Surrogate
@@ -28,7 +29,7 @@ from selector.types import Budgets, Goals, Selection
 from selector.wishes import draw_wishes
 
 METHODS = ("greedy", "random", "coordinate_ascent", "genetic")
-TARGETS = tuple(load_device(name) for name in device_names())
+TARGETS = tuple(load_device(name) for name in TRAINING_TARGETS)
 Select = Callable[[Goals, Budgets, int], Selection]
 
 

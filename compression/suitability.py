@@ -64,7 +64,7 @@ def misfit(device: DeviceProfile, file_bytes: float, activation_elements: int) -
 
     A microcontroller keeps weights in flash and activations in RAM; elsewhere both share the RAM.
     """
-    activation_bytes = activation_elements * _BYTES[device.arithmetic]
+    activation_bytes = float(activation_elements * _BYTES[device.arithmetic])
     if device.flash_kb:
         if file_bytes > device.flash_kb * 1024:
             return _too_large(

@@ -3,16 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compression.cost import device_names, load_device
+from compression.cost import load_device
 from selector.anchors import choose_anchors
 from selector.env import CompressionEnv
+from selector.job import TRAINING_TARGETS
 from selector.observation import Observer
 from selector.reward import potential, quantities
 from selector.surrogate import Surrogate
 from selector.wishes import draw_wishes
 from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
 
-TARGETS = [load_device(name) for name in device_names()]
+TARGETS = [load_device(name) for name in TRAINING_TARGETS]
 
 
 @pytest.fixture(params=[lenet_tables, residual_tables, toy_tables])

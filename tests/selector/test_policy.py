@@ -10,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compression.cost import device_names, load_device
+from compression.cost import load_device
 from selector import reward
 from selector.dqn import Training, train
 from selector.errors import BadRequestError
+from selector.job import TRAINING_TARGETS
 from selector.locks import locked_mask
 from selector.policy import Policy
 from selector.policy_network import PolicyWeights
@@ -22,7 +23,7 @@ from selector.types import Budgets, Goals, Lock
 from selector.wishes import draw_wishes
 from tests.selector.synthetic_tables import lenet_tables, toy_tables
 
-TARGETS = [load_device(name) for name in device_names()]
+TARGETS = [load_device(name) for name in TRAINING_TARGETS]
 BRIEF = Training(
     rounds=3,
     episodes_per_round=16,
@@ -150,7 +151,7 @@ def test_policy_survives_the_disk(policy, tmp_path):
     loaded = Policy.load(tmp_path / "policy.npz", tmp_path / "tables.npz")
     question = (Goals(), Budgets(max_accuracy_drop=1), TARGETS[2])
     assert loaded.select(*question) == policy.select(*question)
-    assert loaded.weights.targets == device_names()
+    assert loaded.weights.targets == TRAINING_TARGETS
 
 
 def test_policy_of_another_network_is_refused(policy):

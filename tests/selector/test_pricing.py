@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compression.cost import device_names, load_device
+from compression.cost import load_device
 from selector.action_space import ActionSpace
+from selector.job import TRAINING_TARGETS
 from selector.pricing import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE, CostTables
 from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
 
-TARGETS = [load_device(name) for name in device_names()]
+TARGETS = [load_device(name) for name in TRAINING_TARGETS]
 
 
 @pytest.fixture(params=[lenet_tables, residual_tables, toy_tables])

@@ -3,17 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compression.cost import device_names, load_device
+from compression.cost import load_device
+from selector.job import TRAINING_TARGETS
 from selector.local_search import climb
 from selector.pricing import SIZE
 from selector.surrogate import Surrogate, Validated
 from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
 
-TARGETS = [load_device(name) for name in device_names()]
+TARGETS = [load_device(name) for name in TRAINING_TARGETS]
 
 
 @pytest.mark.parametrize("make", [lenet_tables, residual_tables, toy_tables])
-@pytest.mark.parametrize("target", TARGETS, ids=device_names())
+@pytest.mark.parametrize("target", TARGETS, ids=TRAINING_TARGETS)
 def test_predictions_are_sane(make, target):
     surrogate = Surrogate(make())
     configs = surrogate.space.sample(surrogate.space.mask, 500, np.random.default_rng(0))

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import torch
 
-from compression.cost import device_names, load_device
+from compression.cost import load_device
 from compression.types import LayerKind
 from selector import dqn
+from selector.job import TRAINING_TARGETS
 from selector.learning import learnt
 from selector.surrogate import Surrogate, Validated
 from tests.selector.synthetic_tables import lenet_tables
@@ -20,7 +21,7 @@ TRAINING = dqn.Training(
 def write(folder):
     tables = lenet_tables()
     surrogate = Surrogate(tables)
-    targets = [load_device(name) for name in device_names()]
+    targets = [load_device(name) for name in TRAINING_TARGETS]
     torch.set_num_threads(1)
     weights = dqn.train(surrogate, targets, TRAINING)
     for stage in ("INSPECT", "PROBE", "SEARCH", "VALIDATE"):
@@ -38,6 +39,7 @@ def write_inspection(folder, tables):
         "params": 61706,
         "macs": 416520,
         "size_bytes": 250000,
+        "input": {"name": "x", "shape": [1, 28, 28]},
         "layers": layers,
         "techniques": {
             "svd": {
@@ -75,6 +77,8 @@ def inspected_layer(tables, row):
         "kind": kind.value,
         "op": kind.value if kind is not LayerKind.OTHER else "max_pool",
         "kernel": [5, 5] if kind is LayerKind.CONV else [],
+        "reads": [tables.layers[row - 1] if row else "x"],
+        "out_shape": [16, 10, 10],
         "in_channels": 6,
         "out_channels": 16,
         "in_multiplier": 1,

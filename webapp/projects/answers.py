@@ -76,6 +76,22 @@ def _picked(policy: Policy, wanted: dict[str, Any], config: tuple[int, ...]) -> 
     }
 
 
+def known_recipes(policy: Policy, wanted: dict[str, Any]) -> IntArray:
+    """``[N, D]`` the recipes found good so far that the locks allow."""
+    return _question(policy, wanted).prepared().allowed(policy.weights.pool)
+
+
+def config_of(policy: Policy, wanted: dict[str, Any], config: object) -> tuple[int, ...]:
+    """The recipe that a person picked, or else the recommended one.
+
+    Raises:
+        RequestRefusedError: when the picked configuration does not belong to this study.
+    """
+    if config is None:
+        return select(policy, wanted).config
+    return _checked_config(policy, config)
+
+
 def build_inputs(project: Project, wanted: dict[str, Any], config: object) -> dict[str, Any]:
     """Files that a build gets besides its request: what is expected, and a recipe picked by hand.
 

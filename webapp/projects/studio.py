@@ -14,6 +14,7 @@ from webapp.jobs import knowledge
 from webapp.jobs.charts import tradeoff_data, tradeoff_figure
 from webapp.projects import answers
 from webapp.projects.queries import build_rows, project_row, study_json
+from webapp.projects.suitability import target_notes
 
 if TYPE_CHECKING:
     from compression.cost import DeviceProfile
@@ -41,6 +42,7 @@ def studio_json(project: Project, target_name: str | None) -> dict[str, Any]:
         "model": model_json(inspected) if inspected else None,
         "targets": targets_json(surrogate),
         "target": device_json(target.name),
+        "target_notes": target_notes(inspected, target) if inspected else [],
         "layers": layers_json(inspected, surrogate, target) if inspected else [],
         "techniques": knowledge.techniques_json(inspected) if inspected else {},
         **_costs(inspected, surrogate, target),

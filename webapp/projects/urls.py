@@ -8,6 +8,7 @@ PROJECT = "api/projects/<uuid:project_id>"
 actions = [
     path("studio", views.studio, name="api-studio"),
     path("select", views.select, name="api-select"),
+    path("devices", views.devices, name="api-project-devices"),
     path("settings", views.settings, name="api-settings"),
     path("preprocessing", views.preprocessing, name="api-preprocessing"),
     path("study", views.study, name="api-study"),

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from webapp.projects import answers, services
 from webapp.projects import builds as building
+from webapp.projects.devices import devices_compared
 from webapp.projects.models import Dataset, Project, UploadedModel
 from webapp.projects.queries import project_get, project_row, project_rows
 from webapp.projects.studio import studio_json
@@ -77,6 +78,15 @@ def select(request: UserRequest, project_id: UUID) -> JsonResponse:
     config = values.pop("config", None)
     wanted = services.checked_settings(values)
     return JsonResponse({"selection": answers.selection(found, wanted, config)})
+
+
+@require_POST
+def devices(request: UserRequest, project_id: UUID) -> JsonResponse:
+    found = project_get(owner=request.user, project_id=project_id)
+    values = json_body(request)
+    config = values.pop("config", None)
+    wanted = services.checked_settings(values)
+    return JsonResponse({"devices": devices_compared(found, wanted, config)})
 
 
 @require_POST

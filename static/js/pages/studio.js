@@ -1,6 +1,7 @@
 // Studio: choose by feel, with honest numbers. While a slider is dragged only memory and transforms
 // work: the best candidate is picked here, the policy's answer replaces it when it is the newest.
 import { buildRows } from "../components/builds-list.js";
+import { DeviceComparison } from "../components/device-comparison.js";
 import { GoalPanel } from "../components/goal-panel.js";
 import { LockNote } from "../components/lock-note.js";
 import { PreprocessingForm } from "../components/preprocessing-form.js";
@@ -12,7 +13,7 @@ import { throttle } from "../lib/backoff.js";
 import { predictionOf } from "../lib/bands.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
 import { showConnection } from "../lib/connection.js";
-import { $, $$, pageData, segmented, setText } from "../lib/dom.js";
+import { $, $$, escape, pageData, segmented, setText } from "../lib/dom.js";
 import { percent } from "../lib/format.js";
 import { Frames } from "../lib/frames.js";
 import { Hold } from "../lib/hold.js";
@@ -37,6 +38,7 @@ const panel = new GoalPanel({ presets: $("#presets"), goals: $("#goals"), note: 
 const view = new StudioView(panel);
 const form = new PreprocessingForm($("#preprocessing"));
 const lockNote = new LockNote($("#lock-note"));
+const comparison = new DeviceComparison($("#devices-card"), () => post(api("/devices"), question()));
 const studyCharts = new StudyCharts($("#study-charts"));
 
 /* ----- loading ----- */
@@ -66,11 +68,13 @@ function restore({ goals, budgets, locks }) {
   state.locks = { ...(locks ?? {}) };
 }
 
-function showFacts({ model, layers, study, targets, builds }) {
+function showFacts({ model, layers, study, targets, builds, target_notes: notes }) {
   $("#facts").innerHTML = factsMarkup(model, layers);
   $("#study-note").innerHTML = studyNote(study, model?.warnings);
   $("#device").targets = targets;
   $("#device").value = state.target;
+  $("#device-notes").innerHTML = (notes ?? []).map((text) => `<p class="note warn" style="margin-top:8px">${escape(text)}</p>`).join("");
+  comparison.ready = isReady(state.studio);
   $("#study-link").hidden = !study.job;
   $("#study-link").href = `/jobs/${study.job}/`;
   $("#builds-card").hidden = !builds.length;

@@ -1,0 +1,112 @@
+"""One recipe on many devices, and the best known recipe for each: from one search, by prices alone."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from compression.calibration import RESIDUAL_SD
+from compression.cost import SURE
+from selector import reward
+from selector.pricing import ENERGY, LATENCY, SIZE, CostTables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from compression.cost import DeviceProfile
+    from selector.surrogate import Surrogate
+    from selector.tables import Array, IntArray
+    from selector.types import Budgets, Goals
+
+_LEAST_GAIN = 0.01  # log2 of the best ratio, where nothing can be gained
+
+
+class Priced(NamedTuple):
+    """A recipe on a device: its configuration, what it costs there, and its score (0: uncompressed)."""
+
+    config: tuple[int, ...]
+    drop_points: float
+    latency_ms: float
+    energy_mj: float
+    size_bytes: float
+    score: float
+
+
+class OnDevice(NamedTuple):
+    """A device with the original, the recipe asked about, and the best of the known recipes there.
+
+    ``tie`` says that the two differ in latency by less than the model can tell apart.
+    """
+
+    device: DeviceProfile
+    original: Priced
+    recipe: Priced
+    best: Priced
+    tie: bool
+
+
+class Wish(NamedTuple):
+    """What is wanted, on whatever device."""
+
+    goals: Goals
+    budgets: Budgets
+
+
+def on_devices(
+    surrogate: Surrogate,
+    pool: IntArray,
+    config: IntArray,
+    wish: Wish,
+    devices: Sequence[DeviceProfile],
+) -> Iterator[OnDevice]:
+    """The recipe ``config [D]`` and the best of ``pool [N, D]`` on each device.
+
+    Nothing is searched anew: the pool holds what training found good for unlike devices, and every
+    recipe is priced exactly. The scale of scores is what the pool attains on the device.
+    """
+    known = np.concatenate([surrogate.space.untouched(), config[None], pool])
+    for device in devices:
+        totals = CostTables(surrogate.tables, surrogate.space, (device,)).totals(known)
+        values = reward.quantities(surrogate, totals[None])
+        wants = _wants(totals, wish)
+        utility = reward.utility(values, wants)[0]
+        scores = reward.score(values, wants)[0]
+        best = int(np.argmax(utility))
+        if utility[1] >= utility[best]:
+            best = 1
+        original, asked, found = (
+            _priced(known[i], values[0, i], scores[i]) for i in (0, 1, best)
+        )
+        yield OnDevice(device, original, asked, found, _indistinct(asked, found))
+
+
+def _wants(totals: Array, wish: Wish) -> reward.Preferences:
+    """One asker, on the scale of the device whose totals ``[N, 6]`` these are."""
+    shares = wish.goals.normalised()
+    limits = [getattr(wish.budgets, name) for name in reward.BUDGET_NAMES]
+    costs = totals[:, [LATENCY, ENERGY, SIZE]]
+    gains = np.log2(costs[0] / np.maximum(costs.min(axis=0), 1e-12))
+    return reward.Preferences(
+        weights=np.array([[shares.accuracy, shares.latency, shares.energy, shares.storage]]),
+        limits=np.array([[math.inf if limit is None else limit for limit in limits]]),
+        base=costs[:1],
+        best_log2=np.maximum(gains, _LEAST_GAIN)[None],
+        target=np.zeros(1, dtype=np.int64),
+    )
+
+
+def _priced(config: IntArray, values: Array, score: float) -> Priced:
+    points, latency, energy, size = values.tolist()
+    return Priced(tuple(config.tolist()), points, latency, energy, size, score)
+
+
+def _indistinct(one: Priced, other: Priced) -> bool:
+    """Whether two recipes on one device differ by less than what is left unexplained of one network.
+
+    What is not known of the device is the same for both and cancels.
+    """
+    if one.config == other.config:
+        return True
+    return abs(math.log(one.latency_ms / other.latency_ms)) < SURE * RESIDUAL_SD

@@ -1,0 +1,49 @@
+// The heat map of devices: asked for by a button, since it prices every known recipe on each of them.
+import { $, escape, setText } from "../lib/dom.js";
+import { FAMILIES, bandText } from "../lib/evidence.js";
+import { cellsOf } from "../lib/heat.js";
+import { badge } from "../lib/markup.js";
+
+const cell = (which) => ({ label, text, warm }) => `<td class="n" data-label="${which}${label}"${warm ? ` style="--warm:${Math.round(warm * 100)}%"` : ""}>${text}</td>`;
+const tie = '<td colspan="4" class="full muted small">tie: as good as this recipe, inside what can be told apart</td>';
+
+export class DeviceComparison {
+  /** request() resolves to {devices: [...]}, see webapp/projects/devices.py. */
+  constructor(card, request) {
+    Object.assign(this, { card, request, button: $("button", card), table: $("table", card), words: $("[role=status]", card) });
+    this.button.addEventListener("click", () => this.ask());
+  }
+
+  set ready(ready) {
+    this.button.disabled = !ready;
+  }
+
+  async ask() {
+    this.button.disabled = true;
+    setText(this.words, "Pricing…");
+    try {
+      this.show((await this.request()).devices);
+    } catch (error) {
+      setText(this.words, error.message);
+    }
+    this.button.disabled = false;
+  }
+
+  show(devices) {
+    const families = [...new Set(devices.map((device) => device.family))];
+    $("tbody", this.table).innerHTML = families.map((family) => this.group(family, devices.filter((device) => device.family === family))).join("");
+    this.table.hidden = false;
+    setText(this.words, `Times are against the original on the same device. Goals, limits and locks as they are set now; press again after a change.`);
+  }
+
+  group(family, devices) {
+    return `<tr class="group"><th colspan="9" scope="colgroup">${escape(FAMILIES[family] ?? family)}</th></tr>${devices.map((device) => this.row(device)).join("")}`;
+  }
+
+  row(device) {
+    const evidence = badge(device.label, [device.label, device.label === "measured" ? "" : bandText(...device.band)].filter(Boolean).join(" "));
+    const misfit = device.misfit ? `<br><span class="bad small">${escape(device.misfit)}</span>` : "";
+    const best = device.tie ? tie : cellsOf(device.best).map(cell("Best: ")).join("");
+    return `<tr><th scope="row" class="full"><a href="/devices/${escape(device.name)}/">${escape(device.title)}</a> ${evidence}${misfit}</th>${cellsOf(device.recipe).map(cell("")).join("")}${best}</tr>`;
+  }
+}

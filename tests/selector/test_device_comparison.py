@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from compression.cost import device_names, load_device
+from selector import reward
+from selector.device_comparison import Wish, on_devices
+from selector.surrogate import Surrogate
+from selector.types import Budgets, Goals
+from tests.selector.synthetic_tables import lenet_tables
+
+WISH = Wish(Goals(accuracy=0.2, latency=0.6, energy=0.1, storage=0.1), Budgets())
+
+
+@pytest.fixture(scope="module")
+def surrogate():
+    return Surrogate(lenet_tables())
+
+
+@pytest.fixture(scope="module")
+def pool(surrogate):
+    rng = np.random.default_rng(0)
+    return surrogate.space.sample(surrogate.space.mask, 60, rng)
+
+
+def compared(surrogate, pool, config, wish=WISH, names=None):
+    devices = [load_device(name) for name in names or device_names()]
+    return list(on_devices(surrogate, pool, config, wish, devices))
+
+
+def test_every_device_has_a_row_priced_as_the_surrogate_prices_it(surrogate, pool):
+    rows = compared(surrogate, pool, pool[0])
+    assert [row.device.name for row in rows] == list(device_names())
+    for row in rows:
+        metrics = surrogate.evaluate(pool[:1], row.device)
+        assert row.recipe.latency_ms == pytest.approx(float(metrics.latency_ms[0]))
+        assert row.original.score == 0
+
+
+def test_best_is_at_least_as_good_as_the_recipe_asked_about(surrogate, pool):
+    for row in compared(surrogate, pool, pool[0]):
+        assert row.best.score >= row.recipe.score
+
+
+def test_limits_hold_on_each_device_by_itself(surrogate, pool):
+    name = "rpi4"
+    times = surrogate.evaluate(pool, load_device(name)).latency_ms
+    limit = float(np.quantile(times, 0.3))
+    wish = Wish(WISH.goals, Budgets(max_latency_ms=limit))
+    (row,) = compared(surrogate, pool, pool[int(times.argmax())], wish, [name])
+    assert row.recipe.latency_ms > limit
+    assert row.best.latency_ms <= limit
+
+
+def test_recipes_that_cannot_be_told_apart_are_a_tie(surrogate, pool):
+    rows = compared(surrogate, pool[:1], pool[0])
+    assert all(row.tie for row in rows if row.best.config == row.recipe.config)
+    (row,) = compared(surrogate, pool, surrogate.space.untouched()[0], names=["rpi4"])
+    assert row.tie == (abs(np.log(row.recipe.latency_ms / row.best.latency_ms)) < 1.645 * 0.12)
+
+
+def test_comparison_keeps_no_prices(surrogate, pool):
+    before = len(surrogate._costs)
+    compared(surrogate, pool, pool[0])
+    assert len(surrogate._costs) == before
+
+
+def test_score_is_on_the_scale_of_the_pool(surrogate, pool):
+    wish = Wish(Goals(accuracy=0, latency=1, energy=0, storage=0), Budgets())
+    (row,) = compared(surrogate, pool, pool[0], wish, ["rpi4"])
+    assert row.best.score == pytest.approx(1.0)
+    assert reward.BUDGET_NAMES[1] == "max_latency_ms"

@@ -1,0 +1,79 @@
+import shutil
+import time
+
+import pytest
+
+from compression.cost import device_names
+from tests.webapp import making
+from webapp.jobs.models import Job, JobState
+from webapp.projects.suitability import peak_of, target_notes
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+GOALS = {"accuracy": 0.2, "latency": 0.6, "energy": 0.1, "storage": 0.1}
+
+
+@pytest.fixture
+def project(user, study_folder):
+    project = making.project(user)
+    job = project.study.job
+    shutil.copytree(study_folder, job.folder, dirs_exist_ok=True)
+    Job.objects.filter(pk=job.pk).update(state=JobState.DONE)
+    project.refresh_from_db()
+    return project
+
+
+def compare(client, project, **values):
+    return client.post(
+        f"/api/projects/{project.id}/devices",
+        {"goals": GOALS, "target": "rpi4", **values},
+        content_type="application/json",
+    )
+
+
+def test_one_recipe_and_the_best_for_each_device_come_from_one_search(client, project):
+    rows = compare(client, project).json()["devices"]
+    assert [row["name"] for row in rows] == list(device_names())
+    for row in rows:
+        assert row["recipe"]["times_faster"] > 0
+        assert row["best"]["score"] >= row["recipe"]["score"] - 1e-9
+    assert len({tuple(row["recipe"]["config"]) for row in rows}) == 1
+
+
+def test_whole_catalogue_is_compared_within_two_seconds(client, project):
+    compare(client, project)
+    start = time.perf_counter()
+    compare(client, project)
+    assert time.perf_counter() - start < 2
+
+
+def test_picked_recipe_of_another_study_is_refused(client, project):
+    answer = compare(client, project, config=[999])
+    assert answer.status_code == 422 or answer.status_code == 400
+    assert "another study" in answer.content.decode()
+
+
+def test_comparison_before_the_search_is_refused(client, user):
+    assert compare(client, making.project(user)).status_code == 409
+
+
+def test_target_says_what_of_the_model_its_figures_do_not_cover(client, project):
+    studio = client.get(f"/api/projects/{project.id}/studio?target=rpi4").json()
+    (note,) = studio["target_notes"]
+    assert "fewer multiply-adds than any" in note
+    host = client.get(f"/api/projects/{project.id}/studio?target=this-host").json()
+    assert host["target_notes"] == []
+
+
+def test_peak_of_activations_follows_the_layers():
+    layers = [
+        {"name": "a", "reads": ["x"], "out_shape": [4, 8, 8], "op": "conv", "kernel": [3, 3]},
+        {"name": "b", "reads": ["a"], "out_shape": [10], "op": "dense", "kernel": []},
+    ]
+    inspected = {"input": {"name": "x", "shape": [1, 8, 8]}, "layers": layers}
+    assert peak_of(inspected) == 64 + 256
+    assert peak_of(None) == 0
+    from compression.cost import load_device
+
+    large = {**inspected, "size_bytes": 3 * 1024**2, "macs": 1e6}
+    assert "Does not fit" in target_notes(large, load_device("stm32-l4r5"))[0]

@@ -1,0 +1,59 @@
+"""The studio's comparison of devices: one recipe everywhere, and the best for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compression.cost import device_names, load_device
+from compression.suitability import misfit
+from selector.device_comparison import Wish, on_devices
+from selector.request import parse_budgets, parse_goals
+from webapp.devices.queries import device_row
+from webapp.jobs import knowledge
+from webapp.projects import answers
+from webapp.projects.suitability import peak_of
+
+if TYPE_CHECKING:
+    from selector.device_comparison import OnDevice, Priced
+    from webapp.projects.models import Project
+
+
+def devices_compared(
+    project: Project, wanted: dict[str, Any], config: object
+) -> list[dict[str, Any]]:
+    """A row for each device of the catalogue: the recipe on it, and the best known for it.
+
+    Raises:
+        RequestRefusedError: before the study can answer, or for a recipe of another study.
+    """
+    policy = answers.policy_of(project)
+    chosen = answers.config_of(policy, wanted, config)
+    job = project.study.job
+    peak = peak_of(knowledge.inspection(job)) if job else 0
+    wish = Wish(parse_goals(wanted["goals"]), parse_budgets(wanted["budgets"]))
+    devices = [load_device(name) for name in device_names()]
+    pool = answers.known_recipes(policy, wanted)
+    found = on_devices(policy.surrogate, pool, np.array(chosen), wish, devices)
+    return [_row(row, peak) for row in found]
+
+
+def _row(found: OnDevice, peak: int) -> dict[str, Any]:
+    return {
+        **device_row(found.device.name),
+        "recipe": _against(found.recipe, found.original),
+        "best": _against(found.best, found.original),
+        "tie": found.tie,
+        "misfit": misfit(found.device, found.recipe.size_bytes, peak),
+    }
+
+
+def _against(priced: Priced, original: Priced) -> dict[str, Any]:
+    """A recipe's costs, and how many times less they are than the original's."""
+    return {
+        **priced._asdict(),
+        "times_faster": original.latency_ms / priced.latency_ms,
+        "times_less_energy": original.energy_mj / priced.energy_mj,
+        "times_smaller": original.size_bytes / priced.size_bytes,
+    }
