@@ -10,16 +10,17 @@ import numpy as np
 from compression.calibration import RESIDUAL_SD
 from compression.cost import SURE
 from selector import reward
-from selector.pricing import ENERGY, LATENCY, SIZE, CostTables
+from selector.pricing import ENERGY, LATENCY, MACS, SIZE, CostTables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from compression.cost import DeviceProfile
+    from compression.cost import Band, DeviceProfile
     from selector.surrogate import Surrogate
     from selector.tables import Array, IntArray
     from selector.types import Budgets, Goals
 
+_SAME_SIZE = 0.03  # files differ so much by names and attributes
 _LEAST_GAIN = 0.01  # log2 of the best ratio, where nothing can be gained
 
 
@@ -37,7 +38,8 @@ class Priced(NamedTuple):
 class OnDevice(NamedTuple):
     """A device with the original, the recipe asked about, and the best of the known recipes there.
 
-    ``tie`` says that the two differ in latency by less than the model can tell apart.
+    ``tie`` says that the two cannot be told apart by the model; ``latency`` and ``energy`` are the bands of
+    the recipe's prediction there.
     """
 
     device: DeviceProfile
@@ -45,6 +47,8 @@ class OnDevice(NamedTuple):
     recipe: Priced
     best: Priced
     tie: bool
+    latency: Band
+    energy: Band
 
 
 class Wish(NamedTuple):
@@ -79,7 +83,12 @@ def on_devices(
         original, asked, found = (
             _priced(known[i], values[0, i], scores[i]) for i in (0, 1, best)
         )
-        yield OnDevice(device, original, asked, found, _indistinct(asked, found))
+        bands = [
+            surrogate.band(device, quantity, float(totals[1, MACS]))
+            for quantity in ("latency", "energy")
+        ]
+        tie = _indistinct(surrogate, asked, found)
+        yield OnDevice(device, original, asked, found, tie, *bands)
 
 
 def _wants(totals: Array, wish: Wish) -> reward.Preferences:
@@ -102,11 +111,16 @@ def _priced(config: IntArray, values: Array, score: float) -> Priced:
     return Priced(tuple(config.tolist()), points, latency, energy, size, score)
 
 
-def _indistinct(one: Priced, other: Priced) -> bool:
+def _indistinct(surrogate: Surrogate, one: Priced, other: Priced) -> bool:
     """Whether two recipes on one device differ by less than what is left unexplained of one network.
 
-    What is not known of the device is the same for both and cancels.
+    What is not known of the device is the same for both and cancels. Bytes are counted, not predicted:
+    a smaller file is no tie.
     """
     if one.config == other.config:
         return True
-    return abs(math.log(one.latency_ms / other.latency_ms)) < SURE * RESIDUAL_SD
+    low, high = surrogate.model.ends(np.array([one.drop_points]))
+    as_accurate = float(low[0]) <= other.drop_points <= float(high[0])
+    as_fast = abs(math.log(one.latency_ms / other.latency_ms)) < SURE * RESIDUAL_SD
+    as_small = abs(math.log(one.size_bytes / other.size_bytes)) < _SAME_SIZE
+    return as_accurate and as_fast and as_small

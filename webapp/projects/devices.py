@@ -42,6 +42,8 @@ def devices_compared(
 def _row(found: OnDevice, peak: int) -> dict[str, Any]:
     return {
         **device_row(found.device.name),
+        "band": found.latency[:2],
+        "energy_band": found.energy[:2],
         "recipe": _against(found.recipe, found.original),
         "best": _against(found.best, found.original),
         "tie": found.tie,

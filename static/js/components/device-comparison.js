@@ -5,7 +5,7 @@ import { cellsOf } from "../lib/heat.js";
 import { badge } from "../lib/markup.js";
 
 const cell = (which) => ({ label, text, warm }) => `<td class="n" data-label="${which}${label}"${warm ? ` style="--warm:${Math.round(warm * 100)}%"` : ""}>${text}</td>`;
-const tie = '<td colspan="4" class="full muted small">tie: as good as this recipe, inside what can be told apart</td>';
+const TIE = '<td colspan="4" class="full muted small">tie: no known recipe differs from this one by more than the model can tell</td>';
 
 export class DeviceComparison {
   /** request() resolves to {devices: [...]}, see webapp/projects/devices.py. */
@@ -43,7 +43,7 @@ export class DeviceComparison {
   row(device) {
     const evidence = badge(device.label, [device.label, device.label === "measured" ? "" : bandText(...device.band)].filter(Boolean).join(" "));
     const misfit = device.misfit ? `<br><span class="bad small">${escape(device.misfit)}</span>` : "";
-    const best = device.tie ? tie : cellsOf(device.best).map(cell("Best: ")).join("");
+    const best = device.tie ? TIE : cellsOf(device.best).map(cell("Best: ")).join("");
     return `<tr><th scope="row" class="full"><a href="/devices/${escape(device.name)}/">${escape(device.title)}</a> ${evidence}${misfit}</th>${cellsOf(device.recipe).map(cell("")).join("")}${best}</tr>`;
   }
 }

@@ -10,7 +10,7 @@ const body = $("#targets tbody");
 const evidence = (label, band) => badge(label, [label, label === "measured" ? "" : bandText(...band)].filter(Boolean).join(" "));
 const row = (target) => `<tr><td class="full"><a class="strong" href="/devices/${escape(target.name)}/">${escape(target.title)}</a><br><span class="small muted">${escape(target.chip)}</span></td>
   <td class="full small">${escape(target.runtime)}, ${target.threads === 1 ? "one thread" : `${target.threads} threads`}, ${escape(target.arithmetic)}</td>
-  <td data-label="Latency">${evidence(target.label, target.band)}</td><td data-label="Energy">${evidence(target.energy_label, target.energy_band)}</td></tr>`;
+  <td class="full" data-label="Latency">${evidence(target.label, target.band)}</td><td class="full" data-label="Energy">${evidence(target.energy_label, target.energy_band)}</td></tr>`;
 const group = (family, rows) => `<tr class="group"><th colspan="4" scope="colgroup">${escape(FAMILIES[family] ?? family)} <span class="muted">· ${rows.length}</span></th></tr>${rows.map(row).join("")}`;
 
 function show(query) {
