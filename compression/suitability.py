@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from compression.device_profiles import DeviceProfile
-    from compression.types import Shape
+    from compression.types import NetworkProfile, Shape
 
 _UNMEASURED = {
     "transposed_conv": "transposed convolutions",
@@ -42,6 +42,45 @@ class Tensor(NamedTuple):
     def of(cls, name: str, reads: Iterable[str], shape: Shape) -> Tensor:
         """The output of a layer with that shape, without the batch."""
         return cls(name, tuple(reads), math.prod(shape))
+
+
+class Model(NamedTuple):
+    """What of a model decides.
+
+    Attributes:
+        tensors: in the order of running, the network's input first.
+        layers: operation and kernel of each.
+        macs: multiply-adds.
+        file_bytes: of the file, which weights fill.
+    """
+
+    tensors: Sequence[Tensor]
+    layers: Sequence[tuple[str, Shape]]
+    macs: float
+    file_bytes: float
+
+    @classmethod
+    def of(cls, profile: NetworkProfile, file_bytes: float) -> Model:
+        """That of an imported network."""
+        start = Tensor.of(profile.input_name, (), profile.input_shape)
+        return cls(
+            [start, *(Tensor.of(x.name, x.reads, x.out_shape) for x in profile.layers)],
+            [(layer.op, layer.kernel) for layer in profile.layers],
+            profile.macs,
+            file_bytes,
+        )
+
+
+def notes(device: DeviceProfile, model: Model) -> tuple[str, ...]:
+    """Sentences for page and report: what does not fit, and what the figures do not rest on."""
+    found = [misfit(device, model.file_bytes, peak_elements(model.tensors))]
+    strange = unlike(device, model.layers, model.macs)
+    if strange:
+        found.append(
+            f"This model has {', '.join(strange)}: no network that the figures of {device.title} rest on. "
+            "Read them with a wider band."
+        )
+    return tuple(note for note in found if note)
 
 
 def peak_elements(tensors: Sequence[Tensor]) -> int:

@@ -12,6 +12,7 @@ from compression.comparison import compare
 from compression.evaluation import evaluate_onnx
 from compression.latency import paired_latency
 from compression.pictures import picture
+from compression.suitability import Model, notes
 from compression.types import Stage
 from selector.choosing import read_recipe
 from selector.recipe_rows import rows
@@ -124,6 +125,7 @@ def _facts(job: Job) -> dict[str, Any]:
         "preprocessing": job.dataset.preprocessing.to_json(),
         "notes": (
             *job.network.notes,
+            *notes(job.target, Model.of(job.network.profile, expected.size_bytes.value)),
             *recovered["notes"],
             *job.dataset.notes,
             *filter(None, [job.form.note()]),

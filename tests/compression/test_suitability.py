@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from compression.cost import load_device
-from compression.suitability import Tensor, misfit, peak_elements, unlike
+from compression.suitability import Model, Tensor, misfit, notes, peak_elements, unlike
 
 CONV = ("conv", (3, 3))
 
@@ -71,3 +71,23 @@ def test_wide_arithmetic_needs_more_room():
     device = replace(load_device("stm32-l4r5"), arithmetic="fp32")
     assert "Does not fit" in misfit(device, 0, 300_000)
     assert not misfit(load_device("stm32-l4r5"), 0, 300_000)
+
+
+def test_notes_say_both_what_does_not_fit_and_what_is_unlike_the_fit():
+    tensors = [Tensor("x", (), 10), Tensor("a", ("x",), 2_000_000)]
+    model = Model(tensors, [("matmul", ())], 1e6, 1000)
+    fits, strange = notes(load_device("stm32-u575"), model)
+    assert fits.startswith("Does not fit: activations")
+    assert "This model has products of two computed tensors" in strange
+    assert notes(load_device("this-host"), model) == ()
+
+
+def test_notes_read_an_imported_network():
+    from compression.onnx_import import import_onnx
+    from tests.networks import lenet
+
+    profile = import_onnx(lenet()).profile
+    model = Model.of(profile, 250_000)
+    assert model.tensors[0].elements == 28 * 28
+    assert peak_elements(model.tensors) > max(tensor.elements for tensor in model.tensors)
+    assert notes(load_device("rpi4"), model)[0].startswith("This model has fewer multiply-adds")

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from compression.cost import device_names
+from compression.cost import device_names, load_device
 from tests.webapp import making
 from webapp.jobs.models import Job, JobState
 from webapp.projects.suitability import peak_of, target_notes
@@ -70,10 +70,8 @@ def test_peak_of_activations_follows_the_layers():
         {"name": "a", "reads": ["x"], "out_shape": [4, 8, 8], "op": "conv", "kernel": [3, 3]},
         {"name": "b", "reads": ["a"], "out_shape": [10], "op": "dense", "kernel": []},
     ]
-    inspected = {"input": {"name": "x", "shape": [1, 8, 8]}, "layers": layers}
+    start = {"name": "x", "shape": [1, 8, 8]}
+    inspected = {"input": start, "layers": layers, "macs": 1e6, "size_bytes": 3 * 1024**2}
     assert peak_of(inspected) == 64 + 256
     assert peak_of(None) == 0
-    from compression.cost import load_device
-
-    large = {**inspected, "size_bytes": 3 * 1024**2, "macs": 1e6}
-    assert "Does not fit" in target_notes(large, load_device("stm32-l4r5"))[0]
+    assert "Does not fit" in target_notes(inspected, load_device("stm32-l4r5"))[0]
