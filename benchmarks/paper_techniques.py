@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 DEFAULTS: dict[str, tuple[str, LayerKind | None, Params]] = {
-    "W1 SVD, n/12": ("svd", LayerKind.DENSE, {"rank_ratio": 1 / 12}),
+    "W1 SVD, n/12": ("svd", LayerKind.DENSE, {"rank_ratio": "n/12"}),
     "W2 sparse coding, n/6": ("sparse_coding", None, {"dictionary_ratio": 1 / 6}),
     "W3 weight pruning, 0.9": ("magnitude_pruning", None, {"sparsity": 0.9}),
-    "C1 SVD, N/12": ("svd", LayerKind.CONV, {"rank_ratio": 1 / 36}),
+    "C1 SVD, N/12": ("svd", LayerKind.CONV, {"rank_ratio": "n/12"}),
     "C2 sparse decomposition, 1/4": ("sparse_decomposition", None, {"density": 1 / 4}),
     "C3 depthwise separable": ("depthwise_separable", None, {}),
     "C4 random sparse, 3/4": ("random_sparse", None, {"connected": 3 / 4}),

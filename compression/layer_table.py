@@ -19,7 +19,7 @@ from compression.shape_modules import (
     Resized,
     StridedSlice,
 )
-from compression.types import LayerKind, LayerProfile, Shape
+from compression.types import NEAR_ZERO, LayerKind, LayerProfile, Shape
 from compression.untouched import Untouched
 
 if TYPE_CHECKING:
@@ -192,6 +192,7 @@ def _convolution(layer: nn.Conv1d | nn.Conv2d, out_shape: Shape) -> dict[str, An
         "in_multiplier": 1,
         "bias": layer.bias is not None,
         "macs": layer.weight.numel() * math.prod(out_shape[1:]),
+        "near_zero": _near_zero(layer.weight),
     }
 
 
@@ -217,7 +218,12 @@ def _dense(layer: nn.Linear, in_shape: Shape, reads: Layout) -> dict[str, Any]:
         "out_channels": layer.out_features,
         "bias": layer.bias is not None,
         "macs": layer.weight.numel() * math.prod(in_shape[:-1]),
+        "near_zero": _near_zero(layer.weight),
     }
+
+
+def _near_zero(weight: torch.Tensor) -> float:
+    return float((weight.detach().abs() <= NEAR_ZERO).float().mean())
 
 
 def _pool(layer: Any, spatial: int) -> dict[str, Any]:

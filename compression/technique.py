@@ -161,9 +161,12 @@ class Technique(ABC):
         del layer, network
         return ()
 
-    def stored(self, op: OpSpec, params: Params) -> OpSpec:
-        """The operation as a technique of scope ``WEIGHTS`` leaves it: at most its density changes."""
-        del params
+    def stored(self, op: OpSpec, layer: LayerProfile, params: Params) -> OpSpec:
+        """One of the operations that stand for the layer, as a technique of scope ``WEIGHTS`` leaves it.
+
+        At most its density changes.
+        """
+        del layer, params
         return op
 
     def saves(self, layer: LayerProfile, params: Params) -> bool:

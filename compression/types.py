@@ -77,6 +77,10 @@ class OpSpec:
     density: float = 1.0
 
 
+NEAR_ZERO = 0.001
+"""Magnitude up to which AdaDeep prunes weights by default."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerProfile:
     """One node of the imported network, at batch 1 (shapes without the batch, channels first).
@@ -89,7 +93,8 @@ class LayerProfile:
     ``out_axis`` say where the channels lie in the shapes (0, but last in transformers). ``reads`` names
     the layers that it takes its inputs from, in order (the network's input by its own name). ``untouched``
     is the reason why no technique looks at a layer that does hold weights or cost time; empty
-    otherwise.
+    otherwise. ``near_zero`` is the share of the weights of a convolution or dense layer that are not
+    larger than ``NEAR_ZERO``.
     """
 
     name: str
@@ -113,6 +118,7 @@ class LayerProfile:
     out_axis: int = 0
     reads: tuple[str, ...] = ()
     untouched: str = ""
+    near_zero: float = 0.0
 
     def resized(self, *, in_channels: int, out_channels: int) -> LayerProfile:
         """The same layer between other widths; macs, params and shapes follow.

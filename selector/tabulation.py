@@ -153,7 +153,9 @@ def _filled(layout: Layout, measured: Measurements, size: tuple[int, ...]) -> di
         arrays["features"][cell] = sum(op_features(op) for op in ops)
         key = cell[0], ops
         if key not in known:
-            known[key] = _stored(ops, layout.thinnings[cell[0]], n_thinnings)
+            known[key] = _stored(
+                ops, layout.rows[cell[0]], layout.thinnings[cell[0]], n_thinnings
+            )
         arrays["weight_bytes"][(slice(None), slice(None), *cell)] = known[key]
         for p, precision in enumerate(LOOKUP_PRECISIONS):
             arrays["host_ms"][(p, *cell)] = sum(
@@ -163,21 +165,24 @@ def _filled(layout: Layout, measured: Measurements, size: tuple[int, ...]) -> di
 
 
 def _stored(
-    ops: tuple[OpSpec, ...], thinnings: tuple[Structure, ...], n_thinnings: int
+    ops: tuple[OpSpec, ...],
+    row: LayerProfile,
+    thinnings: tuple[Structure, ...],
+    n_thinnings: int,
 ) -> Array:
-    """``[P, V]`` bytes that the weights of some operations take in the file."""
+    """``[P, V]`` bytes that the weights of the operations that stand for a row take in the file."""
     found = np.zeros((len(PRECISIONS), n_thinnings))
     for v, thinning in enumerate(thinnings):
-        thinned = [_thinned(op, thinning) for op in ops]
+        thinned = [_thinned(op, row, thinning) for op in ops]
         for p, precision in enumerate(PRECISIONS):
             found[p, v] = sum(stored_bytes(op, precision) for op in thinned)
     return found
 
 
-def _thinned(op: OpSpec, thinning: Structure) -> OpSpec:
+def _thinned(op: OpSpec, row: LayerProfile, thinning: Structure) -> OpSpec:
     for name, params in thinning:
         if op.op in WEIGHTED_OPS:
-            op = technique.get(name).stored(op, params)
+            op = technique.get(name).stored(op, row, params)
     return op
 
 

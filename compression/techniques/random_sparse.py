@@ -63,10 +63,11 @@ class RandomSparse(Technique):
 
     def cost(self, layer: LayerProfile, params: Params) -> tuple[OpSpec, ...]:
         """The layer itself, with fewer weights to store."""
-        return tuple(self.stored(op, params) for op in identity_cost(layer))
+        return tuple(self.stored(op, layer, params) for op in identity_cost(layer))
 
-    def stored(self, op: OpSpec, params: Params) -> OpSpec:
+    def stored(self, op: OpSpec, layer: LayerProfile, params: Params) -> OpSpec:
         """The share of the connections; of weights that are thin already, as many as chance leaves."""
+        del layer
         if op.op != "conv" or op.groups > 1:
             return op
         inputs, outputs = op.in_shape[0], op.out_shape[0]

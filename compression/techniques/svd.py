@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from compression.types import LayerProfile, NetworkProfile, OpSpec, Params
 
 
+A_TWELFTH = "n/12"
+"""The level of AdaDeep's defaults, in outputs and not in ranks."""
+
+
 class Svd(Technique):
     """Dense: two dense layers. 2-D kernel: a column of it, then a row. 1-D and 1x1: fewer channels.
 
     The rank is rounded as widths are. Without data the factors are those of plain SVD;
     ``reconstruction`` computes them again, weighted by what the layer reads. AdaDeep's defaults are
-    1/12 for a dense layer (``k = n/12``) and ``K = N/12`` columns for a convolution: 1/36 of the full
-    rank of a 3x3 kernel, the nearest level for larger ones.
+    ``k = n/12`` of a dense layer's and ``K = N/12`` of a convolution's outputs, whatever the kernel.
     """
 
     title = "Low-rank (SVD)"
@@ -40,8 +43,11 @@ class Svd(Technique):
         Parameter(
             name="rank_ratio",
             unit="share of the full rank",
-            levels=(1 / 2, 1 / 4, 1 / 8, 1 / 12, 1 / 36),
-            help="How much of the full rank the two thin layers keep between them.",
+            levels=(1 / 2, 1 / 4, 1 / 8, 1 / 12, A_TWELFTH),
+            help=(
+                "How much of the full rank the two thin layers keep between them; “n/12” is the "
+                "paper's default, a twelfth of the outputs."
+            ),
         ),
     )
 
@@ -54,8 +60,6 @@ class Svd(Technique):
             return (
                 "its convolution is grouped, so there is little left to share between channels."
             )
-        if float(params["rank_ratio"]) < 1 / 12 and not _is_spatial(layer):
-            return "so low a rank is meant for the columns and rows of a kernel."
         if not self.saves(layer, params):
             rank = _rank(layer, params)
             return f"two layers of rank {rank} would not be smaller than the one there is."
@@ -100,6 +104,8 @@ class Svd(Technique):
 
 
 def _rank(layer: LayerProfile, params: Params) -> int:
+    if params["rank_ratio"] == A_TWELFTH:
+        return kept_width(layer.out_channels, 11 / 12)
     share = float(params["rank_ratio"])
     if layer.kind is LayerKind.DENSE:
         full = min(layer.in_shape[-1], layer.out_channels)

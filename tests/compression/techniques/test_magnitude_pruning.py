@@ -1,6 +1,8 @@
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from compression.building import build
 from compression.errors import TechniqueRefusedError
@@ -73,9 +75,40 @@ def test_choice_by_data_answers_better_than_choice_by_size():
 
 def test_stored_weights_follow_the_stronger_of_two_steps():
     op = OpSpec(op="dense", in_shape=(10,), out_shape=(10,), params=100, density=0.3)
-    assert PRUNING.stored(op, {"sparsity": 0.5}).density == 0.3
-    assert PRUNING.stored(op, {"sparsity": 0.75}).density == 0.25
-    assert PRUNING.stored(op, {"sparsity": 0.75}).params == 100
+    row = import_onnx(lenet()).profile.layer("fc1")
+    assert PRUNING.stored(op, row, {"sparsity": 0.5}).density == 0.3
+    assert PRUNING.stored(op, row, {"sparsity": 0.75}).density == 0.25
+    assert PRUNING.stored(op, row, {"sparsity": 0.75}).params == 100
+
+
+def with_small_weights(share):
+    """A LeNet with that share of ``fc1``'s weights smaller than 0.001."""
+    model = onnx.load_from_string(lenet())
+    (stored,) = [t for t in model.graph.initializer if t.name == "fc1.weight"]
+    weight = numpy_helper.to_array(stored).copy()
+    weight.ravel()[: round(share * weight.size)] *= 1e-4
+    stored.CopyFrom(numpy_helper.from_array(weight, stored.name))
+    return import_onnx(model.SerializeToString())
+
+
+def test_published_threshold_removes_what_is_below_it():
+    network = with_small_weights(0.6)
+    thin = PRUNING.apply(network, "fc1", {"sparsity": "below 0.001"})
+    before, after = weights_of(network, "fc1"), weights_of(thin, "fc1")
+    assert torch.equal(after != 0, before.abs() > 0.001)
+    (op,) = PRUNING.cost(network.profile.layer("fc1"), {"sparsity": "below 0.001"})
+    assert op.density == pytest.approx(float((after != 0).float().mean()))
+
+
+def test_published_threshold_is_refused_where_the_index_would_cost_more():
+    network = with_small_weights(0.01)
+    reason = PRUNING.refusal(
+        network.profile.layer("fc1"), network.profile, {"sparsity": "below 0.001"}
+    )
+    assert (
+        "costs more than the 1% that would go" in reason or "costs more than the 2%" in reason
+    )
+    assert PRUNING.applies_to(network.profile.layer("fc1"), network.profile).yes
 
 
 def test_pruning_what_is_sparser_already_is_refused():

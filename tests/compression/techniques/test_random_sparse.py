@@ -60,5 +60,6 @@ def test_single_input_channel_and_groups_are_refused():
 def test_operations_that_connect_no_channels_are_stored_as_they_are():
     dense = OpSpec(op="dense", in_shape=(8,), out_shape=(8,), params=64)
     depthwise = OpSpec(op="conv", in_shape=(8, 4), out_shape=(8, 4), groups=8, params=24)
-    assert RANDOM.stored(dense, {"connected": 0.5}) == dense
-    assert RANDOM.stored(depthwise, {"connected": 0.5}) == depthwise
+    row = import_onnx(lenet()).profile.layer("conv2")
+    assert RANDOM.stored(dense, row, {"connected": 0.5}) == dense
+    assert RANDOM.stored(depthwise, row, {"connected": 0.5}) == depthwise
