@@ -203,10 +203,13 @@ class _Ridge:
 
 
 def _units(features: Array, measured_ms: Array) -> Array:
-    """``[9]`` so much of a feature is typical of a network for each ms that it takes."""
-    each = features / measured_ms[:, None]
-    typical = [np.median(column[column > 0]) if column.any() else 1.0 for column in each.T]
-    return np.array(typical)
+    """``[9]`` the most of each feature that a network has for each ms that it takes.
+
+    So what a feature adds keeps within bounds in every network: with the median as the unit, a few
+    networks rich in a rare operation were predicted 30 % wrong.
+    """
+    most = (features / measured_ms[:, None]).max(axis=0)
+    return np.asarray(np.where(most > 0, most, 1.0))
 
 
 def _computes_in_int8(space: ActionSpace, configs: IntArray) -> BoolArray:

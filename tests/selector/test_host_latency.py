@@ -78,6 +78,13 @@ def test_weights_that_no_cache_holds_take_time():
     assert found.host_fetch[0, 1] == pytest.approx(2e-8, rel=0.6)
 
 
+def test_noise_moves_no_network_far_however_rich_in_a_rare_operation_it_is():
+    found = recalibrated(TABLES, timed(TABLES, some(19, seed=3), noise=0.06))
+    others = some(200, seed=103)
+    error = np.abs(priced_ms(found, others) / priced_ms(TABLES, others) - 1)
+    assert error.max() < 0.15
+
+
 def test_settled_times_keep_the_size_of_the_cache():
     fetch = np.array([[4e6, 2e-8], [4e6, 0.0]])
     settled = replace(TABLES, params=50 * TABLES.params, host_fetch=fetch)
