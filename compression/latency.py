@@ -6,6 +6,7 @@ make outliers of fifty times the true value.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +30,10 @@ _BOOTSTRAPS = 1000
 
 _LOOKUP_MS = 3.0
 _LOOKUP_RUNS = (4, 60)
-_LOOKUP_PASSES = 2
+_LOOKUP_PASSES, _MORE_PASSES = 2, 3
+_AGREE, _AGREE_MS = 0.1, 0.001
+"""Two times of an operation agree when they differ by no more than that share, or milliseconds."""
+
 _REFERENCE_EVERY = 40
 _REFERENCE = OpSpec(
     op="dense", in_shape=(256,), out_shape=(256,), macs=256 * 256, params=256 * 256 + 256
@@ -122,7 +126,7 @@ class LatencyLookup:
     """
 
     def __init__(self) -> None:
-        self._known: dict[SpecKey, float] = {}
+        self._times_ms: dict[SpecKey, list[float]] = {}
         self._reference = _bound(alone(_REFERENCE, Precision.FP32))
         self._reference_ms = 0.0
         self._floor_ms = 0.0
@@ -137,45 +141,58 @@ class LatencyLookup:
         specs: Iterable[SpecKey],
         keep_on: Callable[[int, int], bool] | None = None,
     ) -> dict[SpecKey, float]:
-        """Milliseconds of each operation at its precision; each distinct one is timed twice.
+        """Milliseconds of each operation at its precision: the median of two times, or of five.
 
-        The better of two times far apart is kept: what disturbs a timing only ever adds to it.
+        Five where two lie apart. Small operations have two speeds, as the processor happens to
+        foresee their branches or not: the usual one counts, as it will in a network.
 
         Args:
             specs: may repeat themselves.
             keep_on: told ``(done, total)``; a false answer stops, and what is missing is absent.
         """
         wanted = list(dict.fromkeys(specs))
-        missing = [key for key in wanted if key not in self._known]
+        missing = [key for key in wanted if key not in self._times_ms]
         if missing and not self._reference_ms:
             self._reference_ms = _typical_ms(self._reference)
             self._floor_ms = _typical_ms(_bound(alone(_EMPTY, Precision.FP32)))
         done, total = 0, _LOOKUP_PASSES * len(missing)
-        for batch in _shuffled_batches(missing):
+        for batch in _shuffled_batches(missing, _LOOKUP_PASSES):
             self._measure_batch(batch)
             done += len(batch)
             if keep_on is not None and not keep_on(done, total):
                 break
-        return {key: self._known[key] for key in wanted if key in self._known}
+        else:
+            for batch in _shuffled_batches(self._unsure(missing), _MORE_PASSES):
+                self._measure_batch(batch)
+        timed = (key for key in wanted if key in self._times_ms)
+        return {key: float(np.median(self._times_ms[key])) for key in timed}
+
+    def _unsure(self, keys: Sequence[SpecKey]) -> list[SpecKey]:
+        times = self._times_ms
+        return [
+            key
+            for key in keys
+            if not math.isclose(*times[key], rel_tol=_AGREE, abs_tol=_AGREE_MS)
+        ]
 
     def _measure_batch(self, keys: Sequence[SpecKey]) -> None:
         before = _typical_ms(self._reference)
-        times = [self._in_context_ms(*key) for key in keys]
+        found = [self._in_context_ms(*key) for key in keys]
         after = _typical_ms(self._reference)
         drift = 0.5 * (before + after) / self._reference_ms
-        for key, found in zip(keys, times, strict=True):
-            ms = max(_SMALLEST_MS, found / drift - self._floor_ms)
-            self._known[key] = min(ms, self._known.get(key, ms))
+        for key, each_ms in zip(keys, found, strict=True):
+            ms = max(_SMALLEST_MS, each_ms / drift - self._floor_ms)
+            self._times_ms.setdefault(key, []).append(ms)
 
     def _in_context_ms(self, spec: OpSpec, precision: Precision) -> float:
         excerpt = in_context(spec, precision)
         return _typical_ms(_bound(excerpt)) if excerpt else 0.0
 
 
-def _shuffled_batches(keys: Sequence[SpecKey]) -> Iterator[list[SpecKey]]:
+def _shuffled_batches(keys: Sequence[SpecKey], passes: int) -> Iterator[list[SpecKey]]:
     """All keys once a pass, in an order of its own: a disturbance hits different ones each time."""
     rng = np.random.default_rng(0)
-    for _ in range(_LOOKUP_PASSES):
+    for _ in range(passes):
         order = rng.permutation(len(keys))
         for start in range(0, len(keys), _REFERENCE_EVERY):
             yield [keys[i] for i in order[start : start + _REFERENCE_EVERY]]
