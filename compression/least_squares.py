@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
+from scipy.linalg.blas import dsyrk
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -53,15 +54,13 @@ def fitted_weights(
     x, y, w = inputs.double(), targets.double(), start.double()
     w = w if support is None else w * support
     x_mean, y_mean = x.mean(0) * with_bias, y.mean(0) * with_bias
-    x, y = x - x_mean, y - y_mean
-    residual = y - x @ w.T
-    scale = RIDGE * float(x.square().sum()) / max(1, x.shape[1])
-    if support is not None:
-        change = _changed_on(support, x, residual, scale).T
-    elif x.shape[0] >= x.shape[1]:
-        change = _solved(x.T @ x, x.T @ residual, scale)
+    y = y - y_mean
+    if x.shape[0] < x.shape[1]:
+        change = _change_of_many(x - x_mean, y, w, support)
     else:
-        change = x.T @ _solved(x @ x.T, residual, scale)
+        gram = gram_of(inputs, centred=with_bias)
+        right = x.T @ y - gram @ w.T  # the targets are centred: the inputs need not be
+        change = _change(gram, right, support)
     weights = w + change.T
     bias = y_mean - weights @ x_mean
     if not (weights.isfinite().all() and bias.isfinite().all()):
@@ -153,27 +152,45 @@ def output_rows(y: Tensor, positions: Tensor, *, dense: bool) -> Tensor:
 
 
 @lru_cache(maxsize=2)
-def covariance_of(rows: Tensor) -> Tensor:
-    """Centred second moments of the columns with a small ridge, float64.
+def gram_of(rows: Tensor, *, centred: bool) -> Tensor:
+    """Second moments of the columns, summed, float64; about their means if ``centred``.
 
-    Those of the latest rows are kept (a tensor is told by identity): several ways to split a layer ask
-    for them. Rows are not to be changed in place.
+    Those of the latest rows are kept (a tensor is told by identity): a fit and several ways to split
+    a layer ask for them. Rows are not to be changed in place.
     """
     x = rows.double()
-    x = x - x.mean(0)
-    gram = x.T @ x / max(1, x.shape[0])
+    x = x - x.mean(0) if centred else x
+    # BLAS' own product of a matrix with itself takes little more than half the time of a general one
+    upper = torch.from_numpy(dsyrk(1.0, x.numpy().T))
+    return upper.triu() + upper.triu(1).T
+
+
+def covariance_of(rows: Tensor) -> Tensor:
+    """Centred second moments of the columns with a small ridge, float64; see ``gram_of``."""
+    gram = gram_of(rows, centred=True) / max(1, rows.shape[0])
     return gram + RIDGE * gram.diagonal().mean().clamp_min(1e-12) * torch.eye(len(gram))
 
 
-def _changed_on(support: Tensor, x: Tensor, residual: Tensor, ridge: float) -> Tensor:
-    """The change of the weights ``(outputs, features)`` on their support that fits the residual."""
+def _change(gram: Tensor, right: Tensor, support: Tensor | None) -> Tensor:
+    """The change ``(features, outputs)`` of the weights that fits what they leave."""
+    ridge = RIDGE * float(gram.diagonal().mean())
+    if support is None:
+        return _solved(gram, right, ridge)
+    ridge = max(ridge, 1e-12)
+    diagonal = gram.diagonal() + ridge
+    return solve_on_support(lambda v: v @ gram + ridge * v, right.T, support, diagonal).T
+
+
+def _change_of_many(x: Tensor, y: Tensor, w: Tensor, support: Tensor | None) -> Tensor:
+    """``_change`` where there are more features than rows: no matrix of all features is formed."""
+    ridge = RIDGE * float(x.square().sum()) / x.shape[1]
+    residual = y - x @ w.T
+    if support is None:
+        return x.T @ _solved(x @ x.T, residual, ridge)
     ridge = max(ridge, 1e-12)
     diagonal = x.square().sum(0) + ridge
     right = residual.T @ x
-    if x.shape[0] < x.shape[1]:
-        return solve_on_support(lambda v: v @ x.T @ x + ridge * v, right, support, diagonal)
-    gram = x.T @ x
-    return solve_on_support(lambda v: v @ gram + ridge * v, right, support, diagonal)
+    return solve_on_support(lambda v: v @ x.T @ x + ridge * v, right, support, diagonal).T
 
 
 def _solved(gram: Tensor, right: Tensor, ridge: float) -> Tensor:
