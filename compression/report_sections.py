@@ -217,6 +217,7 @@ def facts(report: Report) -> str:
             "ONNX Runtime, batch 1, one thread, no spinning; both files in turns, median of the rounds",
         ),
         ("Versions", versions),
+        ("Search", _search(report.get("search") or {})),
         ("Seed", str(report["seed"])),
         ("Time", f"{spent:.0f} s over all stages"),
         ("Data SHA-256", report["data_sha256"]),
@@ -232,6 +233,29 @@ def facts(report: Report) -> str:
         f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts if text
     )
     return f"<dl>{items}</dl>"
+
+
+_ANSWERED = {
+    "dqn": "answered by the trained agent",
+    "coordinate_ascent": "answered by coordinate ascent",
+    "genetic": "answered by a genetic algorithm",
+    "nsga2": "answered by NSGA-II",
+    "branch_and_bound": "answered by branch and bound",
+    "built candidate": "a recipe that the study had built",
+    "chosen": "chosen by hand",
+}
+
+
+def _search(search: Report) -> str:
+    """Who answered, and how far from the best the score can be by the predictions."""
+    who = search.get("answered_by") or search.get("selector", "")
+    gap, bound = search.get("gap_to_best_found"), search.get("gap_bound")
+    behind, proven = "", ""
+    if gap is not None:
+        behind = f"gap to the best found {100 * gap:.2f} %"
+    if bound is not None:
+        proven = f"proven to be at most {100 * bound:.1f} % from the best possible, by the predictions"
+    return _listed(_ANSWERED.get(who, who), behind, proven)
 
 
 def _other_formats(report: Report) -> list[tuple[str, str]]:

@@ -51,12 +51,16 @@ class Baseline(ABC):
             budgets=budgets,
             locks=locks or {},
         ).prepared()
-        config = self._search(question)
+        config = self.search(question)
         return question.answer(config, self.name, float(question.utility(config[None])[0]))
+
+    def search(self, question: Prepared) -> IntArray:
+        """The best configuration ``[D]`` that this method finds."""
+        return self._search(question)
 
     @abstractmethod
     def _search(self, question: Prepared) -> IntArray:
-        """The configuration ``[D]`` found."""
+        """What ``search`` finds."""
 
 
 class Random(Baseline):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,8 @@ from selector.baselines import BASELINES, Baseline
 from selector.errors import BadRequestError
 from selector.explain import with_reasons
 from selector.learning import best_built, failed_recoveries, with_room
+from selector.policy import Policy
+from selector.referees import refereed
 from selector.reward import INFEASIBLE
 from selector.selection import Prepared, Question
 from selector.study import load_policy
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from selector.job import Job
-    from selector.policy import Policy
     from selector.surrogate import Surrogate, Validated
     from selector.types import Selection
 
@@ -60,23 +62,26 @@ def choose(
     keeps the limits with room to spare is taken if there is any.
     """
     question, selector = question_of(job, surrogate), _selector(job, surrogate)
-    found = _answer_with_room(question, selector, built)
+    found = _answer_with_room(question, selector, built, job.request.seed)
     return with_reasons(
         question, _better_built(question.prepared(), found, built, cautious=cautious)
     )
 
 
 def _answer_with_room(
-    question: Question, selector: Baseline | Policy, built: Sequence[Validated]
+    question: Question, selector: Baseline | Policy, built: Sequence[Validated], seed: int
 ) -> Selection:
     """The answer within drawn-in limits, drawn in further while it is one that has failed.
 
-    Without any such answer, the one within the limits as they are.
+    Without any such answer, the one within the limits as they are. A referee that finds a better one takes
+    the trained agent's place; a method that was asked for by name is only judged.
     """
+    trained = isinstance(selector, Policy)
     failed = failed_recoveries(question.prepared(), built)
     wider = [with_room(question, built, more) for more in MORE_ROOM]
     for budgets in (*wider, question.budgets):
         found = selector.select(question.goals, budgets, question.target, question.locks)
+        found = refereed(replace(question, budgets=budgets), found, seed, may_replace=trained)
         if not found.violated and found.config not in failed:
             break
     return found

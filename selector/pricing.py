@@ -44,6 +44,24 @@ class _State(NamedTuple):
     gone: BoolArray
 
 
+class Parts(NamedTuple):
+    """What the totals of every recipe on one target in one precision are made of.
+
+    Attributes:
+        cells: ``[L, S, W, W, 6]`` by row, structure, input and output width step.
+        saved_bytes: ``[L, V, S, W, W]`` what each way to thin a row takes off its bytes.
+        thinning_damage: ``[L, V, S, W, W]`` what it adds to the damage.
+        offset: ``[6]`` besides the rows.
+        fetch: parameters that the caches hold, ms for each beyond them, watts meanwhile.
+    """
+
+    cells: Array
+    saved_bytes: Array
+    thinning_damage: Array
+    offset: Array
+    fetch: tuple[float, float, float]
+
+
 class CostTables:
     """The study's tables priced for one or several targets.
 
@@ -118,6 +136,24 @@ class CostTables:
         at = self._block(configs, target, configs[:, -1])
         alone = _State(*(values[0][:, None] for values in self._state(configs, rows)))
         return self._sum(at[:, None], rows[:, None], alone)
+
+    def parts(self, target: int, action: int) -> Parts:
+        """The summands of ``totals`` with the precision that an action of the last decision means."""
+        precision = int(self.space.precisions[-1][action])
+        block = target * len(PRECISIONS) + precision
+        cells = self._cells[block * self._stride :][: self._stride - 1]
+        shape = self._thinning_damage.shape[:2]
+        cells = cells.reshape(shape[0], -1, _STEPS, _STEPS, N_COLUMNS)
+        thinned = (*shape, *cells.shape[1:-1])
+        damage = self._thinning_damage.reshape(*shape, -1, 1, 1)
+        cached, ms_each, watts = self._fetches[:, block].tolist()
+        return Parts(
+            cells=cells,
+            saved_bytes=self._saved[precision].reshape(thinned),
+            thinning_damage=np.broadcast_to(damage, thinned),
+            offset=self._offsets[block],
+            fetch=(cached, ms_each, watts),
+        )
 
     def _with_fetches(self, totals: Array, block: IntArray, sign: float = 1.0) -> Array:
         """Totals ``[..., 6]`` with the time of fetching what no cache holds; a sign takes it out."""

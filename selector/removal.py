@@ -89,6 +89,11 @@ class Removals:
             result[decider] &= ~(silences & ~mask[:, 0]).any(axis=1)
         return result
 
+    @property
+    def silencing(self) -> Mapping[int, BoolArray]:
+        """``[A, D]`` for each decision that can settle others: which of them each choice settles."""
+        return self._silencing
+
     def branches(self, mask: BoolArray) -> Iterator[list[Branch]]:
         """Parts of the decisions that do not touch each other, each as branches of free choices.
 

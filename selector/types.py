@@ -84,7 +84,8 @@ class Selection:
     ``config`` is the row of action indices the surrogate scores. ``violated`` names the budgets that
     the prediction does not meet; empty when it meets all. ``answered_by`` says which method found it.
     ``gap_to_best_found`` is the score missing to the best known answer, as a share of what compression
-    wins at all. When nothing meets all budgets this is the nearest recipe, and ``nearest`` says what
+    wins at all; ``gap_bound`` is the most that it can be, whatever method one tries, and None where that
+    was not worked out. When nothing meets all budgets this is the nearest recipe, and ``nearest`` says what
     each missed budget would have to become.
     """
 
@@ -95,4 +96,5 @@ class Selection:
     violated: tuple[str, ...]
     answered_by: str
     gap_to_best_found: float
+    gap_bound: float | None = None
     nearest: Mapping[str, float] = field(default_factory=dict)

@@ -166,6 +166,7 @@ def _search(job: Job, recovered: dict[str, Any]) -> dict[str, Any]:
         "candidates_built": len(validated_candidates(job.folder)) + len(recovered["attempts"]),
         "answered_by": recovered["answered_by"],
         "gap_to_best_found": recovered["gap_to_best_found"],
+        "gap_bound": recovered["gap_bound"],
     }
 
 

@@ -120,6 +120,7 @@ class _Attempts:
             "expected_to_miss": bool(selection and selection.violated),
             "answered_by": selection.answered_by if selection else "chosen",
             "gap_to_best_found": selection.gap_to_best_found if selection else 0.0,
+            "gap_bound": selection.gap_bound if selection else None,
         }
         self._found.append((outcome, trial, facts))
         self._job.reporter.log(

@@ -245,6 +245,18 @@ def test_page_says_how_far_the_rounds_lie_apart(bundle):
     assert "40 rounds in turns, 8 in 10 between 0.0498 and 0.0600 ms" in page
 
 
+def test_page_says_who_answered_and_how_far_from_the_best_that_can_be(tmp_path):
+    search = {"selector": "dqn", "gap_to_best_found": 0.0, "answered_by": "nsga2"}
+    found = report(search=search | {"gap_bound": 0.0123})
+    write_bundle(tmp_path, found, {"model.onnx": MODEL}, usage=USAGE)
+    html = (tmp_path / "report.html").read_text()
+    assert "answered by NSGA-II, gap to the best found 0.00 %" in html
+    assert "proven to be at most 1.2 % from the best possible" in html
+    found = report(search=search | {"gap_bound": None})
+    write_bundle(tmp_path, found, {"model.onnx": MODEL}, usage=USAGE)
+    assert "best possible" not in (tmp_path / "report.html").read_text()
+
+
 def test_page_of_a_build_without_labels_or_layers_stands(tmp_path):
     side = report()["result"] | {"accuracy_kind": "agreement"}
     bare = report(result=side, baseline=side, layers=[], per_class=[], flipped={}, recipe=[])

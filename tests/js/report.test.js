@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gradeOf } from "../../static/js/components/gauge.js";
 import { isAgreement } from "../../static/js/lib/accuracy-kind.js";
-import { gauges, headlineRows, mixedFlips, verdict } from "../../static/js/lib/report.js";
+import { gauges, headlineRows, mixedFlips, searchText, verdict } from "../../static/js/lib/report.js";
 import { codeIn, formatUse, languageButtons } from "../../static/js/lib/snippets.js";
 import { legend, setTechniques, tile, titleOf } from "../../static/js/lib/techniques.js";
 import { withReasons } from "../../static/js/lib/why.js";
@@ -124,4 +124,10 @@ test("a layer that another one's choice took out says what became of it", () => 
   assert.equal(gone("pool_to_stride"), "Left out: the convolution before it takes its steps");
   assert.equal(gone("global_average_pooling"), "Left out: an average takes its place");
   assert.equal(gone("something_new"), "Left out with the layer before it");
+});
+
+test("the search says who answered and how far from the best that can be", () => {
+  const search = { selector: "dqn", answered_by: "nsga2", candidates_scored: 51230, candidates_built: 12, gap_to_best_found: 0, gap_bound: 0.0123 };
+  assert.equal(searchText(search), "answered by NSGA-II, 51,230 candidates scored, 12 built, gap to the best found 0.00 %, proven to be at most 1.2 % from the best possible, by the predictions");
+  assert.equal(searchText({ selector: "greedy", answered_by: "greedy", candidates_scored: 0, candidates_built: 3, gap_to_best_found: 0.01, gap_bound: null }), "greedy, 3 built, gap to the best found 1.00 %");
 });

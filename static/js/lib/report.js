@@ -1,6 +1,6 @@
 // What the result page reads off a report: rows of "measured against predicted", verdict, gauges.
 import { accuracyTitle } from "./accuracy-kind.js";
-import { bytes, bytesRange, measured, measuredRatio, percent, predicted, range, ratio, signed } from "./format.js";
+import { bytes, bytesRange, measured, measuredRatio, percent, predicted, range, ratio, signed, whole } from "./format.js";
 import { bandText, evidenceText } from "./evidence.js";
 import { limitText } from "./limits.js";
 
@@ -134,6 +134,28 @@ export function gauges(report, bestLog2) {
     ["Energy", share(ratios.target_energy, bestLog2?.energy), `${ratio(ratios.target_energy)} less, predicted`],
     ["Storage", share(ratios.size, bestLog2?.storage), `${measuredRatio(ratios.size)} smaller, exact`],
   ];
+}
+
+const ANSWERED = {
+  dqn: "answered by the trained agent",
+  coordinate_ascent: "answered by coordinate ascent",
+  genetic: "answered by a genetic algorithm",
+  nsga2: "answered by NSGA-II",
+  branch_and_bound: "answered by branch and bound",
+  "built candidate": "a recipe that the study had built",
+  chosen: "chosen by hand",
+};
+
+/** Who answered, how much was tried, and how far from the best the score can be by the predictions. */
+export function searchText({ selector, answered_by: who, candidates_scored: scored, candidates_built: built, gap_to_best_found: gap, gap_bound: bound }) {
+  const known = (value) => value !== undefined && value !== null;
+  return [
+    ANSWERED[who] ?? (who || selector),
+    scored && `${whole(scored)} candidates scored`,
+    built && `${built} built`,
+    known(gap) && `gap to the best found ${(gap * 100).toFixed(2)} %`,
+    known(bound) && `proven to be at most ${(bound * 100).toFixed(1)} % from the best possible, by the predictions`,
+  ].filter(Boolean).join(", ");
 }
 
 /** Flips to show: fixed and broken in their shares, but at least one of each kind that there is. */

@@ -9,7 +9,7 @@ import { count, duration, exactBytes, percent, predicted, shortHash, whole } fro
 import { ICONS } from "../lib/icons.js";
 import { STATE_LOOK } from "../lib/limits.js";
 import { badge, beforeAfter, note } from "../lib/markup.js";
-import { gauges, headlineRows, mixedFlips, targetTitle, verdict } from "../lib/report.js";
+import { gauges, headlineRows, mixedFlips, searchText, targetTitle, verdict } from "../lib/report.js";
 import { GOALS } from "../lib/score.js";
 import { codeIn, formatUse, languageButtons } from "../lib/snippets.js";
 import { withReasons } from "../lib/why.js";
@@ -150,9 +150,6 @@ const facts = [
   ["Versions", Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")],
 ].filter(([, text]) => text);
 
-function searchText({ selector, candidates_scored: scored, candidates_built: built, gap_to_best_found: gap }) {
-  return [selector, scored && `${whole(scored)} candidates scored`, built && `${built} built`, gap !== undefined && gap !== null && `gap to the best found ${(gap * 100).toFixed(2)} %`].filter(Boolean).join(", ");
-}
 const half = Math.ceil(facts.length / 2);
 const list = (rows) => `<dl class="kv">${rows.map(([term, text]) => `<dt>${term}</dt><dd>${text.startsWith("<code>") ? text : escape(text)}</dd>`).join("")}</dl>`;
 $("#how").innerHTML = list(facts.slice(0, half)) + list(facts.slice(half));

@@ -1,0 +1,76 @@
+"""The referees: other methods put to the same question, so that no answer is taken on trust.
+
+Each works within a count of its own, never by the clock: the genetic ones in recipes, coordinate ascent in
+starts, branch and bound in boxes. They run where a recipe is about to be built, not at every move of a slider.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from selector.baselines import Baseline, CoordinateAscent, Genetic
+from selector.bound import Bound, upper_bound
+from selector.nsga2 import NSGA2
+from selector.reward import relative_gap
+
+if TYPE_CHECKING:
+    from selector.selection import Prepared, Question
+    from selector.tables import IntArray
+    from selector.types import Selection
+
+REFEREES: tuple[type[Baseline], ...] = (CoordinateAscent, Genetic, NSGA2)
+BRANCH_AND_BOUND = "branch_and_bound"
+
+LOOSEST = 0.25
+"""A gap to the bound beyond which the bound says nothing of use and is left out."""
+
+_NOTICED = 1e-9
+
+
+def refereed(
+    question: Question, found: Selection, seed: int, *, may_replace: bool
+) -> Selection:
+    """The answer judged by the referees, or the better one that a referee found.
+
+    Args:
+        question: what was asked.
+        found: the answer to judge.
+        seed: of the referees' chance.
+        may_replace: whether a better answer takes its place, or only shows in its gap.
+    """
+    prepared = question.prepared()
+    answers = {found.answered_by: np.array(found.config, dtype=np.int64)}
+    for referee in REFEREES:
+        answers[referee.name] = referee(question.surrogate, seed).search(prepared)
+    utilities = {name: _utility(prepared, config) for name, config in answers.items()}
+    bound = upper_bound(prepared, answers[_first_best(utilities)])
+    if bound is not None:
+        answers[BRANCH_AND_BOUND] = bound.config
+        utilities[BRANCH_AND_BOUND] = _utility(prepared, bound.config)
+    winner = _first_best(utilities)
+    answered_by = winner if may_replace else found.answered_by
+    answer = prepared.answer(answers[answered_by], answered_by, utilities[winner])
+    return replace(answer, gap_bound=gap_to(bound, answer))
+
+
+def gap_to(bound: Bound | None, answer: Selection) -> float | None:
+    """The relative gap that an answer can have at the most; None where the bound is of no use."""
+    if bound is None or answer.violated or not np.isfinite(bound.score):
+        return None
+    # Between the answer and the bound the gap is largest at one end, or where its scale begins.
+    best = np.array([bound.score, np.clip(0.01, answer.score, max(answer.score, bound.score))])
+    gap = max(0.0, float(relative_gap(np.array(answer.score), best).max()))
+    return gap if gap <= LOOSEST else None
+
+
+def _first_best(utilities: dict[str, float]) -> str:
+    """The method with the best utility; of equals the first asked."""
+    best = max(utilities.values())
+    return next(name for name, value in utilities.items() if value >= best - _NOTICED)
+
+
+def _utility(question: Prepared, config: IntArray) -> float:
+    return float(question.utility(config[None])[0])

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compression.cost import load_device
+from selector.elimination import Cheapest
+from selector.selection import Question
+from selector.surrogate import Surrogate
+from selector.types import Lock
+from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
+
+TARGET = load_device("redmi-3s")
+FEW = {
+    "conv2": Lock(exclude=("svd", "fire")),
+    "fc1": Lock(exclude=("svd", "filter_pruning")),
+    "fc2": Lock(exclude=("svd", "filter_pruning", "magnitude_pruning")),
+    "conv1": Lock(exclude=("magnitude_pruning",)),
+}
+NETWORKS = {"branches": (toy_tables(), {}), "removals": (lenet_tables(), FEW)}
+price = st.floats(-1.0, 1.0)
+
+
+def asked(name):
+    tables, locks = NETWORKS[name]
+    return Question(surrogate=Surrogate(tables), target=TARGET, locks=locks).prepared()
+
+
+QUESTIONS = {name: asked(name) for name in NETWORKS}
+EVERY = {
+    name: np.concatenate(list(q.costs.space.enumerate(q.mask))) for name, q in QUESTIONS.items()
+}
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+@settings(max_examples=40, deadline=None)
+@given(prices=st.tuples(*[price] * 6), data=st.data())
+def test_no_recipe_is_cheaper_at_any_prices(name, prices, data):
+    question, every = QUESTIONS[name], EVERY[name]
+    precision = data.draw(st.sampled_from(np.flatnonzero(question.mask[-1]).tolist()))
+    totals = question.costs.totals(every[every[:, -1] == precision])
+    at = np.array(prices) / totals.mean(axis=0)
+    cost, config = Cheapest(question, precision).find(at)
+    assert cost == pytest.approx((totals @ at).min(), abs=1e-9)
+    assert cost == pytest.approx((question.costs.totals(config[None])[0] @ at), abs=1e-9)
+    assert question.costs.space.is_legal(config[None], question.mask)[0]
+
+
+def test_deep_networks_are_no_harder():
+    question = Question(
+        surrogate=Surrogate(residual_tables(blocks=3)), target=TARGET
+    ).prepared()
+    prices = 1.0 / question.costs.totals(question.start())[0].clip(1e-9)
+    prices[-1] = 0.3
+    cost, config = Cheapest(question, 0).find(prices)
+    mask = question.mask.copy()
+    mask[-1, 1:] = False
+    drawn = question.costs.space.sample(mask, 2000, np.random.default_rng(0))
+    assert cost < (question.costs.totals(drawn) @ prices).min()
+    assert cost == pytest.approx(question.costs.totals(config[None])[0] @ prices)
