@@ -73,6 +73,7 @@ def _head(report: Report, title: str) -> str:
     data = f" of {report['data_name']}" if report.get("data_name") else ""
     line = f"{report['result']['n_test']:,} {kind}{data} · {report.get('created', '')[:10]}"
     notes = [_limit_sentence(limit) for limit in report.get("limits", []) if not limit["met"]]
+    notes += (report.get("conflict") or {}).get("sentences", [])
     notes += report.get("notes", [])
     if report.get("stopped_by") == "time":
         notes.append("The time limit was reached: this is the best found until then.")

@@ -102,7 +102,8 @@ def _better_built(
     enough = INFEASIBLE if cautious else float(question.utility(np.array([found.config]))[0])
     if recipe is None or utility <= enough:
         return found
-    return question.answer(np.array(recipe.config), BUILT, utility)
+    answer = question.answer(np.array(recipe.config), BUILT, utility)
+    return replace(answer, conflict=found.conflict) if answer.violated else answer
 
 
 def trained_policy(job: Job, surrogate: Surrogate) -> Policy:

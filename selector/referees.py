@@ -13,13 +13,15 @@ import numpy as np
 
 from selector.baselines import Baseline, CoordinateAscent, Genetic
 from selector.bound import Bound, upper_bound
+from selector.conflicts import resolved
 from selector.nsga2 import NSGA2
 from selector.reward import relative_gap
+from selector.types import Budgets
 
 if TYPE_CHECKING:
     from selector.selection import Prepared, Question
     from selector.tables import IntArray
-    from selector.types import Selection
+    from selector.types import Conflict, Selection
 
 REFEREES: tuple[type[Baseline], ...] = (CoordinateAscent, Genetic, NSGA2)
 BRANCH_AND_BOUND = "branch_and_bound"
@@ -53,7 +55,23 @@ def refereed(
     winner = _first_best(utilities)
     answered_by = winner if may_replace else found.answered_by
     answer = prepared.answer(answers[answered_by], answered_by, utilities[winner])
+    if answer.violated:
+        nearest = resolved(prepared, answer, np.stack(list(answers.values())))
+        return replace(nearest, conflict=_proven(question, nearest))
     return replace(answer, gap_bound=gap_to(bound, answer))
+
+
+def _proven(question: Question, nearest: Selection) -> Conflict | None:
+    """The conflict with what branch and bound says of each of its sets."""
+    if nearest.conflict is None:
+        return None
+    start = np.array(nearest.config, dtype=np.int64)
+    for names in nearest.conflict.sets:
+        limits = {name: getattr(question.budgets, name) for name in names}
+        bound = upper_bound(replace(question, budgets=Budgets(**limits)).prepared(), start)
+        if bound is None or np.isfinite(bound.score):
+            return nearest.conflict
+    return replace(nearest.conflict, proven=True)
 
 
 def gap_to(bound: Bound | None, answer: Selection) -> float | None:

@@ -53,6 +53,7 @@ class BuildFacts:
 
     ``clock_ms`` is what the original took when limits were set: a machine that has slowed down since
     must not count against the result. Without it, limits hold for the times as they are now.
+    ``conflict`` says which limits exclude each other, where that was foreseen.
     ``status`` overrides what the limits say (``infeasible``, ``cancelled``); ``layers``, ``search``,
     ``stages`` and ``artifacts`` are passed through as they stand in the report.
     """
@@ -77,6 +78,7 @@ class BuildFacts:
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
     status: str | None = None
+    conflict: Mapping[str, Any] | None = None
     stopped_by: str | None = None
     clock_ms: float | None = None
 
@@ -105,6 +107,7 @@ def build_report(facts: BuildFacts) -> dict[str, Any]:
         "ratios": ratios(facts),
         "ratio_ranges": {"host_latency": list(facts.result_timing.ratio_ci)},
         "limits": limits,
+        "conflict": None if met else facts.conflict,
         "predicted": _predicted(facts.predicted),
         "recipe": [{**asdict(step), "params": dict(step.params)} for step in facts.recipe],
         "skipped": list(facts.skipped),

@@ -78,6 +78,23 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Why no recipe meets all limits, as far as the search found.
+
+    Attributes:
+        sets: each a smallest set of budgets that cannot be met together: without any one of its members
+            the others can.
+        alone: what each budget would have to become if it alone were loosened and all others kept; a
+            budget that is not named cannot help alone.
+        proven: whether it is proven of each set that it cannot be met, not only not found.
+    """
+
+    sets: tuple[tuple[str, ...], ...]
+    alone: Mapping[str, float] = field(default_factory=dict)
+    proven: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """The answer to goals and budgets: a recipe, what it is expected to give, and how good it is.
 
@@ -86,7 +103,8 @@ class Selection:
     ``gap_to_best_found`` is the score missing to the best known answer, as a share of what compression
     wins at all; ``gap_bound`` is the most that it can be, whatever method one tries, and None where that
     was not worked out. When nothing meets all budgets this is the nearest recipe, and ``nearest`` says what
-    each missed budget would have to become.
+    the missed budgets would have to become together; ``conflict``, where it was worked out, says which
+    budgets exclude each other and what each would have to become alone.
     """
 
     recipe: Recipe
@@ -98,3 +116,4 @@ class Selection:
     gap_to_best_found: float
     gap_bound: float | None = None
     nearest: Mapping[str, float] = field(default_factory=dict)
+    conflict: Conflict | None = None

@@ -12,6 +12,7 @@ from compression.latency import paired_latency
 from compression.types import Stage
 from selector import reward
 from selector.choosing import choose, chosen_recipe, question_of, recipe_json
+from selector.conflicts import sentences
 from selector.learning import learnt, utilities
 from selector.selection import predict
 from selector.study import load_surrogate, validated_candidates
@@ -70,12 +71,21 @@ def _choose_and_learn(job: Job, attempts: _Attempts) -> None:
             wanted = ", ".join(
                 OVER[name].format(value) for name, value in selection.nearest.items()
             )
+            why = " ".join(sentences(selection.conflict)) if selection.conflict else ""
             job.reporter.log(
-                f"No recipe is expected to meet every limit; the nearest {wanted}."
+                f"No recipe is expected to meet every limit; the nearest {wanted}. {why}".rstrip()
             )
         if number:
             job.reporter.log("The predictions have learnt from this; a better recipe is tried.")
         attempts.run(selection.recipe, selection)
+
+
+def _conflict_json(selection: Selection) -> dict[str, Any] | None:
+    """Why no recipe was expected to keep all limits, and what the nearest one was expected to give."""
+    if selection.conflict is None:
+        return None
+    words = {"nearest": dict(selection.nearest), "sentences": sentences(selection.conflict)}
+    return asdict(selection.conflict) | words
 
 
 class _Attempts:
@@ -121,6 +131,7 @@ class _Attempts:
             "answered_by": selection.answered_by if selection else "chosen",
             "gap_to_best_found": selection.gap_to_best_found if selection else 0.0,
             "gap_bound": selection.gap_bound if selection else None,
+            "conflict": _conflict_json(selection) if selection else None,
         }
         self._found.append((outcome, trial, facts))
         self._job.reporter.log(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bandText, evidenceText, tierOf } from "../../static/js/lib/evidence.js";
-import { limitState, loosening, looseningText } from "../../static/js/lib/limits.js";
+import { conflictText, limitState, loosening, looseningText, nearestText } from "../../static/js/lib/limits.js";
 import { lockPrice } from "../../static/js/lib/lock-price.js";
 import { predictionOf } from "../../static/js/lib/bands.js";
 
@@ -30,7 +30,7 @@ test("the advice still holds when it is typed in", () => {
 });
 
 test("two limits that only together can be met are said so", () => {
-  assert.equal(looseningText({}), "Loosen two limits at once.");
+  assert.equal(looseningText({}), "No single limit is enough to loosen.");
 });
 
 test("evidence is never shown better than it is", () => {
@@ -69,4 +69,11 @@ test("a lock says its price in the numbers that changed", () => {
   assert.equal(lockPrice("conv4_2", "lock", at(3, 1e6, 0.5), at(3.3, 1e6, 0.5)), "Locking conv4_2 costs 0.30 ms.");
   assert.equal(lockPrice("fc1", "exclude", at(3, 1e6, 0.5), at(3, 2e6, 0.3)), "Leaving fc1 untouched costs 1.00 MB and saves 0.2 points.");
   assert.equal(lockPrice("fc1", "lock", at(3, 1e6, 0.5), at(3, 1e6, 0.5)), "Locking fc1 costs nothing.");
+});
+
+test("limits that exclude each other are named, with what the nearest needs", () => {
+  assert.equal(conflictText([["max_accuracy_drop", "max_latency_ms"]]), "Your limits on accuracy and latency exclude each other.");
+  assert.equal(conflictText([["max_size_bytes"]]), "No recipe found reaches your limit on storage.");
+  assert.equal(nearestText({ max_latency_ms: 1.83, max_accuracy_drop: 1.21 }), "The nearest needs 1.9 ms and 1.3 points.");
+  assert.equal(looseningText({}), "No single limit is enough to loosen.");
 });

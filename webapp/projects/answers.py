@@ -9,6 +9,7 @@ import numpy as np
 
 from compression.cost import load_device
 from selector import recipe_rows
+from selector.conflicts import resolved
 from selector.explain import Reason, explain
 from selector.request import parse_budgets, parse_goals, parse_locks
 from selector.selection import Question, predict
@@ -38,9 +39,10 @@ def policy_of(project: Project) -> Policy:
 
 
 def select(policy: Policy, wanted: dict[str, Any]) -> Selection:
-    """The recommended recipe."""
+    """The recommended recipe; where none keeps all limits, the nearest with the conflict between them."""
     asked = _question(policy, wanted)
-    return policy.select(asked.goals, asked.budgets, asked.target, asked.locks)
+    found = policy.select(asked.goals, asked.budgets, asked.target, asked.locks)
+    return resolved(asked.prepared(), found, policy.weights.pool) if found.violated else found
 
 
 def selection(
@@ -60,6 +62,7 @@ def selection(
         "score": found.score,
         "violated": list(found.violated),
         "nearest": dict(found.nearest),
+        "conflict": asdict(found.conflict) if found.conflict else None,
         "answered_by": found.answered_by,
         "gap": found.gap_to_best_found,
         "prediction": asdict(found.prediction),

@@ -2,7 +2,7 @@
 // Emits "goals-moved" (each frame of a drag), "goals-set" (on release) and "limits-set".
 import "./goal-slider.js";
 import { $, $$, setText } from "../lib/dom.js";
-import { limitState, looseningText } from "../lib/limits.js";
+import { conflictText, limitState, looseningText, nearestText } from "../lib/limits.js";
 import { GOALS, normalised } from "../lib/score.js";
 
 const SPECS = [
@@ -122,11 +122,13 @@ export class GoalPanel {
   }
 
   /** How many candidates stay within; or, when none does, what to loosen. */
-  showNote({ within, total, met, needed, locked }) {
+  showNote({ within, total, met, needed, locked, conflict = null, nearest = {} }) {
     if (within || met || !total) return setText(this.note, this.withinText(within, total, locked));
-    const advice = `Showing the nearest. ${looseningText(needed)}`;
+    const advice = conflict
+      ? [conflictText(conflict.sets), looseningText(conflict.alone), nearestText(nearest)].join(" ")
+      : `Showing the nearest. ${looseningText(needed)}`;
     if ($("span", this.note)?.textContent === advice) return;
-    this.note.innerHTML = '<b class="bad">No candidate meets every limit.</b> <span></span>';
+    this.note.innerHTML = '<b class="bad">No recipe meets every limit.</b> <span></span>';
     $("span", this.note).textContent = advice;
   }
 

@@ -87,7 +87,7 @@ export class StudioView {
     this.table.show(rows, locks);
     $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.map((row) => row.stored));
     const needed = choice.within ? {} : loosening(studio.candidates, choice.budgets);
-    panel.showNote({ within: choice.within, total: studio.candidates.length, met: choice.feasible, locked: Object.keys(locks).length > 0, needed: Object.keys(needed).length ? needed : (choice.answer?.nearest ?? {}) });
+    panel.showNote({ within: choice.within, total: studio.candidates.length, met: choice.feasible, locked: Object.keys(locks).length > 0, needed: Object.keys(needed).length ? needed : (choice.answer?.nearest ?? {}), conflict: choice.answer?.conflict, nearest: choice.answer?.nearest });
     setText($("#star-text"), this.starText(choice));
     $("#unpick").hidden = !choice.picked;
     allowBuild(isReady(studio), "The search is still on: the build can start when it is through.");

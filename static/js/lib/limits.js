@@ -28,6 +28,13 @@ const WORDS = {
   max_size_bytes: (value) => `loosen storage to ${up(value / 1e6)} MB`,
 };
 
+const NEEDS = {
+  max_accuracy_drop: (value) => `${ceil(value, 1).toFixed(1)} points`,
+  max_latency_ms: (value) => `${up(value)} ms`,
+  max_energy_mj: (value) => `${up(value)} mJ`,
+  max_size_bytes: (value) => `${up(value / 1e6)} MB`,
+};
+
 const ceil = (value, decimals) => Math.ceil(value * 10 ** decimals - 1e-9) / 10 ** decimals;
 
 /* Two digits, rounded up: the advice must still hold when it is typed in. */
@@ -50,10 +57,27 @@ export function loosening(candidates, budgets) {
   return needed;
 }
 
+const SPOKEN = { max_accuracy_drop: "accuracy", max_latency_ms: "latency", max_energy_mj: "energy", max_size_bytes: "storage" };
+
+/** Which limits exclude each other: "Your limits on accuracy and latency exclude each other." */
+export function conflictText(sets) {
+  return sets.map((names) => {
+    const spoken = names.map((name) => SPOKEN[name]);
+    if (spoken.length === 1) return `No recipe found reaches your limit on ${spoken[0]}.`;
+    return `Your limits on ${spoken.slice(0, -1).join(", ")} and ${spoken.at(-1)} exclude each other.`;
+  }).join(" ");
+}
+
+/** What the nearest recipe would need, all at once: "The nearest needs latency 1.9 ms and 1.3 points." */
+export function nearestText(nearest) {
+  const ways = Object.entries(nearest).filter(([key]) => NEEDS[key]).map(([key, value]) => NEEDS[key](value));
+  return ways.length ? `The nearest needs ${ways.length > 1 ? `${ways.slice(0, -1).join(", ")} and ${ways.at(-1)}` : ways[0]}.` : "";
+}
+
 /** The sentence of advice: "Loosen latency to 1.9 ms, or allow 1.3 points." */
 export function looseningText(needed) {
   const ways = Object.entries(needed).filter(([key]) => WORDS[key]).map(([key, value]) => WORDS[key](value));
-  if (!ways.length) return "Loosen two limits at once.";
+  if (!ways.length) return "No single limit is enough to loosen.";
   const sentence = ways.join(", or ");
   return `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
 }

@@ -14,7 +14,7 @@ export const targetTitle = (report) => String(report.target_title ?? report.targ
 export function verdict(report) {
   const missed = (report.limits ?? []).filter((limit) => !limit.met);
   if (missed.length) {
-    const sentence = missed.map(missedBy).join(" ");
+    const sentence = [...missed.map(missedBy), ...(report.conflict?.sentences ?? [])].join(" ");
     const words = report.status === "infeasible" ? "Limits can't be met, nearest delivered" : "Limit missed, nearest delivered";
     return { tone: "warn", words, sentence };
   }
