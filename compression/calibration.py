@@ -92,11 +92,33 @@ def _shares(mean: Array, features: Array) -> Array:
 
 
 class Measurement(NamedTuple):
-    """One network, or one small piece of one, timed on a device: a name, ``[9]`` features, milliseconds."""
+    """One network, or one small piece of one, timed on a device.
+
+    Attributes:
+        name: what was timed.
+        features: ``[9]`` of it.
+        runs_ms: every timed run after the warm-up, in milliseconds; they are kept as they came.
+    """
 
     name: str
     features: Array
-    milliseconds: float
+    runs_ms: tuple[float, ...]
+
+    @property
+    def milliseconds(self) -> float:
+        """The median of the runs."""
+        return float(np.median(self.runs_ms)) if self.runs_ms else math.nan
+
+
+class Row(NamedTuple):
+    """One point of the chart of predicted against measured: milliseconds, the runs from p10 to p90."""
+
+    name: str
+    measured_ms: float
+    p10_ms: float
+    p90_ms: float
+    before_ms: float
+    after_ms: float
 
 
 class Calibration(NamedTuple):
@@ -116,6 +138,10 @@ class Calibration(NamedTuple):
     before: Array
     after: Array
     refused: dict[str, str]
+
+    def rows(self) -> tuple[Row, ...]:
+        """What the chart shows, in the order of the measurements used."""
+        return tuple(map(_row, self.used, np.exp(self.before), np.exp(self.after)))
 
 
 def calibrated(device: DeviceProfile, measurements: Sequence[Measurement]) -> Calibration:
@@ -145,12 +171,19 @@ def calibrated(device: DeviceProfile, measurements: Sequence[Measurement]) -> Ca
     )
 
 
+def _row(measured: Measurement, before: float, after: float) -> Row:
+    low, high = np.percentile(measured.runs_ms, [10, 90]).tolist()
+    time = measured.milliseconds
+    return Row(measured.name, time, low, high, float(time * before), float(time * after))
+
+
 def _absurd(prior: Belief, measured: Measurement) -> str:
     """Why a measurement cannot be what it says; empty if it can."""
-    if not math.isfinite(measured.milliseconds) or measured.milliseconds <= 0:
-        return (
-            f"{measured.name}: {measured.milliseconds:g} ms is no time; it must be above zero."
-        )
+    if not measured.runs_ms:
+        return f"{measured.name}: there are no runs."
+    for run in measured.runs_ms:
+        if not math.isfinite(run) or run <= 0:
+            return f"{measured.name}: {run:g} ms is no time; it must be above zero."
     if not measured.features.any():
         return f"{measured.name}: a network without operations says nothing."
     expected = math.exp(float(prior.log_ms(measured.features[None])[0]))

@@ -83,7 +83,7 @@ def measured(name, factor=1.0, *, seed=0):
     rng = np.random.default_rng(seed)
     features = np.array([3e8, 1e8, 3e8, 2e7, 1e6, 1e6, 1e7, 4e6, 60]) * rng.uniform(0.3, 3, 9)
     time = float(latency_ms(features, BOARD, Precision.FP32)) * factor
-    return Measurement(name, features, time)
+    return Measurement(name, features, (time,))
 
 
 def test_one_measured_network_calibrates_the_whole_board():
@@ -119,7 +119,7 @@ def test_calibrated_device_says_how_sure_it_is():
     ],
 )
 def test_absurd_measurement_is_set_aside_with_the_reason(milliseconds, reason):
-    good, bad = measured("good"), measured("bad", seed=1)._replace(milliseconds=milliseconds)
+    good, bad = measured("good"), measured("bad", seed=1)._replace(runs_ms=(milliseconds,))
     found = calibrated(BOARD, [good, bad])
     assert [m.name for m in found.used] == ["good"]
     assert re.search(f"bad: .*{reason}", found.refused["bad"])
@@ -127,4 +127,26 @@ def test_absurd_measurement_is_set_aside_with_the_reason(milliseconds, reason):
 
 def test_nothing_usable_is_refused_with_all_reasons():
     with pytest.raises(CompressionError, match=r"No measurement of Raspberry Pi 4B.*a: -1 ms"):
-        calibrated(BOARD, [measured("a")._replace(milliseconds=-1.0)])
+        calibrated(BOARD, [measured("a")._replace(runs_ms=(5.0, -1.0))])
+
+
+def test_runs_are_kept_and_their_median_counts():
+    one = measured("mine")
+    noisy = one._replace(runs_ms=tuple(one.runs_ms[0] * f for f in (0.9, 1.0, 1.1, 5.0, 1.0)))
+    found = calibrated(BOARD, [noisy])
+    assert found.used[0].runs_ms == noisy.runs_ms
+    (row,) = found.rows()
+    assert row.measured_ms == pytest.approx(one.runs_ms[0])
+    assert row.p10_ms < row.measured_ms < row.p90_ms
+
+
+def test_chart_shows_the_prediction_before_and_after():
+    runs = [measured(str(seed), 1.5, seed=seed) for seed in range(4)]
+    for row in calibrated(BOARD, runs).rows():
+        assert row.before_ms == pytest.approx(row.measured_ms / 1.5)
+        assert abs(row.after_ms / row.measured_ms - 1) < 0.1
+
+
+def test_measurement_without_runs_is_set_aside():
+    empty = measured("empty", seed=1)._replace(runs_ms=())
+    assert "there are no runs" in calibrated(BOARD, [measured("mine"), empty]).refused["empty"]

@@ -1,0 +1,29 @@
+"""The catalogue: found by a few letters, and every figure of a device with its source."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e import steps
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+
+def test_a_device_is_found_and_its_figures_read(page: Page):
+    page.goto("/devices/")
+    table = page.get_by_role("table", name=re.compile("Target devices by family"))
+    expect(table.get_by_role("link")).to_have_count(32)
+    steps.check_widths(page, "devices")
+    page.get_by_role("searchbox").fill("cortex-m7")
+    expect(table.get_by_role("link")).to_have_count(1)
+    page.get_by_role("searchbox").fill("no such thing")
+    expect(table).to_contain_text("No device matches")
+    page.get_by_role("searchbox").fill("redmi")
+    table.get_by_role("link", name="Xiaomi Redmi 3S").click()
+    page.wait_for_url(re.compile("/devices/redmi-3s/"))
+    figures = page.get_by_role("table", name="Figures of the profile with their sources")
+    expect(figures.get_by_role("row").filter(has_text="Power above idle")).to_contain_text(
+        "From memory"
+    )
+    steps.check_widths(page, "device")
