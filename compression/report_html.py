@@ -14,6 +14,7 @@ from compression.report_sections import (
     comparison,
     facts,
     flips,
+    otherwise,
     recipe,
     section,
 )
@@ -53,6 +54,7 @@ def report_html(report: Report) -> str:
         section("Measured and predicted", comparison(report) + bars(report)),
         charts(report),
         recipe(report),
+        otherwise(report),
         f'<div class="sheet">{flips(report)}{section("How this was measured", facts(report))}</div>',
         code(report),
     ]

@@ -190,6 +190,56 @@ def recipe(report: Report) -> str:
     return section("Recipe", body)
 
 
+def otherwise(report: Report) -> str:
+    """What else each layer might have got, as predicted; paper leaves it out, for it is long."""
+    rows = [
+        (layer["layer"], words, *_changes(change))
+        for layer in report.get("layers", [])
+        for words, change in _other_choices(layer)
+    ]
+    if not rows:
+        return ""
+    head = (
+        "Layer",
+        "Instead",
+        "Latency",
+        "Energy",
+        "File",
+        "Accuracy",
+        "Limits it would break",
+    )
+    table = _table(head, rows, numeric=(2, 3, 4, 5), css="tight")
+    body = f"<details><summary>Undo a choice, or take the next best</summary>{table}</details>"
+    return f'<div class="screen">{section("What other choices would change, predicted", body)}</div>'
+
+
+def _other_choices(layer: Report) -> list[tuple[str, Report]]:
+    found = [("untouched", layer["undo"])] if layer.get("undo") else []
+    for other in layer.get("alternatives", []):
+        name = other["technique"].replace("_", " ").replace("+", " + ")
+        found.append(
+            (f"{name} ({other['level']})" if other["level"] else name, other["change"])
+        )
+    return found
+
+
+def _changes(change: Report) -> tuple[str, ...]:
+    """What each goal would gain or lose, with its sign; then the limits."""
+    values = (
+        _signed(change["latency_ms"], "ms"),
+        _signed(change["energy_mj"], "mJ"),
+        _signed(change["size_bytes"] / 1e3, "kB"),
+        points(-change["drop_points"]),
+    )
+    broken = [name.removeprefix("max_").split("_")[0] for name in change["breaks"]]
+    return (*values, ", ".join(broken))
+
+
+def _signed(change: float, unit: str) -> str:
+    sign = "+" if change > 0 else ""
+    return f"{sign}{digits(change, 2)} {unit}" if abs(change) >= 1e-6 else "0"
+
+
 def code(report: Report) -> str:
     """How to run the model; paper shows none of it, for nobody types it from there."""
     blocks = "".join(

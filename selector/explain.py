@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from compression.types import NETWORK
 from selector import reward
+from selector.recipe_rows import level_text
 from selector.reward import BUDGET_NAMES
+from selector.tables import Treatment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from compression.types import Recipe
     from selector.selection import Prepared, Question
@@ -24,22 +26,52 @@ _NOTICED = 0.005  # half a per cent of the baseline
 _NO_POINTS = 0.005
 
 
+_MOST_ALTERNATIVES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a recipe would gain or lose by another choice for one layer, by the predictions.
+
+    Positive: more points lost, more time, ..., a higher score. ``breaks`` are the budgets that would then be
+    missed.
+    """
+
+    drop_points: float = 0.0
+    latency_ms: float = 0.0
+    energy_mj: float = 0.0
+    size_bytes: float = 0.0
+    score: float = 0.0
+    breaks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """Techniques (joined by ``+``) and levels that a layer might have got instead, and what that changes."""
+
+    technique: str
+    level: str
+    change: Change
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """What was decided about one layer, explained.
 
-    ``undo_*`` are what changes if this layer alone went back to what it was (positive: more points
-    lost, more time, ...); ``undo_breaks`` the budgets that would then be missed.
+    ``undo`` is what changes if this layer alone went back to what it was, None where it was left alone;
+    ``alternatives`` are the two best other ways to treat it, the better one first.
     """
 
     layer: str
     why: str
-    undo_drop_points: float = 0.0
-    undo_latency_ms: float = 0.0
-    undo_energy_mj: float = 0.0
-    undo_size_bytes: float = 0.0
-    undo_score: float = 0.0
-    undo_breaks: tuple[str, ...] = ()
+    undo: Change | None = None
+    alternatives: tuple[Alternative, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, without the name of the layer."""
+        found = asdict(self)
+        del found["layer"]
+        return found
 
 
 def explain(question: Question, config: IntArray) -> tuple[Reason, ...]:
@@ -50,12 +82,77 @@ def explain(question: Question, config: IntArray) -> tuple[Reason, ...]:
     for row, decisions in zip(undone, deciders.values(), strict=True):
         row[decisions] = 0
     now, then = _values(prepared, config[None]), _values(prepared, undone)
+    others = _alternatives(prepared, config, now[0], deciders)
     return tuple(
-        _treated(prepared, layer, now[0], values)
-        if config[decisions].any()
-        else Reason(layer=layer, why=_left_alone(prepared, config, decisions, now[0]))
+        replace(
+            _treated(prepared, layer, now[0], values)
+            if config[decisions].any()
+            else Reason(layer=layer, why=_left_alone(prepared, config, decisions, now[0])),
+            alternatives=others.get(layer, ()),
+        )
         for (layer, decisions), values in zip(deciders.items(), then, strict=True)
     )
+
+
+def _alternatives(
+    prepared: Prepared, config: IntArray, now: Array, deciders: Mapping[str, list[int]]
+) -> dict[str, tuple[Alternative, ...]]:
+    """For each layer that is there the best other ways to treat it, each technique once.
+
+    Those that gain nothing come after those that gain something, whatever they lose.
+    """
+    ways = [
+        (layer, way)
+        for layer, decisions in deciders.items()
+        for way in _other_ways(prepared, config, decisions)
+    ]
+    if not ways:
+        return {}
+    configs = prepared.costs.space.canonical(np.array([way for _, way in ways]))
+    totals = prepared.costs.totals(configs)
+    values = reward.quantities(prepared.question.surrogate, totals)
+    gains_nothing = (values >= now).all(axis=1)
+    order = np.lexsort((-prepared.totals_utility(totals), gains_nothing))
+    found: dict[str, tuple[Alternative, ...]] = {}
+    seen = {
+        (layer, _named(prepared, config, decisions)[0]) for layer, decisions in deciders.items()
+    }
+    for at in order.tolist():
+        layer = ways[at][0]
+        technique, level = _named(prepared, configs[at], deciders[layer])
+        known = found.get(layer, ())
+        if len(known) == _MOST_ALTERNATIVES or not technique or (layer, technique) in seen:
+            continue
+        seen.add((layer, technique))
+        change = _change(prepared, now, values[at])
+        other = Alternative(technique=technique, level=level, change=change)
+        found[layer] = (*known, other)
+    return found
+
+
+def _other_ways(
+    prepared: Prepared, config: IntArray, decisions: Sequence[int]
+) -> Iterator[IntArray]:
+    """Configurations in which one decision about a layer is another, the rest as it is or undone."""
+    space = prepared.costs.space
+    bare = config.copy()
+    bare[decisions] = 0
+    free = bool(prepared.mask[decisions, 0].all())
+    for d in decisions:
+        for index in np.flatnonzero(space.legal(config[None], d, prepared.mask)[0]).tolist():
+            for start in (
+                (config, bare) if free and not np.array_equal(bare, config) else (config,)
+            ):
+                changed = start.copy()
+                changed[d] = index
+                yield changed
+
+
+def _named(prepared: Prepared, config: IntArray, decisions: Sequence[int]) -> tuple[str, str]:
+    """The techniques of a layer, joined, and their levels."""
+    space = prepared.costs.space
+    found = {n: p for d in decisions for n, p in space.techniques(d, int(config[d])).items()}
+    return "+".join(found), level_text(tuple(Treatment(*item) for item in found.items()))
 
 
 def _by_layer(prepared: Prepared) -> dict[str, list[int]]:
@@ -81,27 +178,29 @@ def _values(prepared: Prepared, configs: IntArray) -> Array:
     return reward.quantities(prepared.question.surrogate, prepared.costs.totals(configs))
 
 
-def _treated(prepared: Prepared, layer: str, now: Array, then: Array) -> Reason:
-    change = then - now
-    wants = prepared.wants
+def _change(prepared: Prepared, now: Array, then: Array) -> Change:
+    """What becomes of quantities ``[4]``, and which limits are then missed."""
+    wants, change = prepared.wants, then - now
     scores = reward.score(np.stack([now, then])[None], wants)[0]
     broken = reward.violations(then[None, None], wants)[0, 0] > 0
     kept = reward.violations(now[None, None], wants)[0, 0] == 0
-    breaks = tuple(np.array(BUDGET_NAMES)[broken & kept].tolist())
-    why = _clause(change[1:] / wants.base[0], change[0])
-    if breaks:
-        names = " and ".join(_spoken(name) for name in breaks)
-        why += f"; without it the limit on {names} is missed"
-    return Reason(
-        layer=layer,
-        why=why,
-        undo_drop_points=float(change[0]),
-        undo_latency_ms=float(change[1]),
-        undo_energy_mj=float(change[2]),
-        undo_size_bytes=float(change[3]),
-        undo_score=float(scores[1] - scores[0]),
-        undo_breaks=breaks,
+    return Change(
+        drop_points=float(change[0]),
+        latency_ms=float(change[1]),
+        energy_mj=float(change[2]),
+        size_bytes=float(change[3]),
+        score=float(scores[1] - scores[0]),
+        breaks=tuple(np.array(BUDGET_NAMES)[broken & kept].tolist()),
     )
+
+
+def _treated(prepared: Prepared, layer: str, now: Array, then: Array) -> Reason:
+    undo, change = _change(prepared, now, then), then - now
+    why = _clause(change[1:] / prepared.wants.base[0], change[0])
+    if undo.breaks:
+        names = " and ".join(_spoken(name) for name in undo.breaks)
+        why += f"; without it the limit on {names} is missed"
+    return Reason(layer=layer, why=why, undo=undo)
 
 
 def _left_alone(

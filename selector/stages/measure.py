@@ -14,7 +14,8 @@ from compression.latency import paired_latency
 from compression.pictures import picture
 from compression.suitability import Model, notes
 from compression.types import Stage
-from selector.choosing import read_recipe
+from selector.choosing import question_of, read_recipe
+from selector.explain import explain
 from selector.recipe_rows import rows
 from selector.report import BuildFacts, Predicted, build_report
 from selector.selection import predict
@@ -22,7 +23,6 @@ from selector.stages.export import recovered_network
 from selector.study import load_surrogate, validated_candidates
 
 if TYPE_CHECKING:
-    from compression.cost import DeviceProfile
     from compression.data import Split
     from compression.types import Recipe
     from selector.job import Job
@@ -118,7 +118,7 @@ def _facts(job: Job) -> dict[str, Any]:
             size_bytes=expected.size_bytes,
         ),
         "recipe": recipe,
-        "layers": _layers(surrogate, config, job.target, recipe),
+        "layers": _layers(job, surrogate, config, recipe),
         "skipped": recovered["skipped"],
         "search": _search(job, recovered),
         "class_names": job.dataset.class_names,
@@ -146,12 +146,20 @@ def _export_notes(job: Job) -> list[str]:
 
 
 def _layers(
-    surrogate: Surrogate, config: IntArray, target: DeviceProfile, recipe: Recipe
+    job: Job, surrogate: Surrogate, config: IntArray, recipe: Recipe
 ) -> list[dict[str, Any]]:
     """Each layer before and after on the target, with the reason for what was done to it."""
+    explained = {
+        reason.layer: {
+            "undo": reason.to_json()["undo"],
+            "alternatives": reason.to_json()["alternatives"],
+        }
+        for reason in explain(question_of(job, surrogate), config)
+    }
     return [
         {**row, "why": "; ".join(_reasons(recipe, row["layer"]))}
-        for row in rows(surrogate, config, target)
+        | explained.get(row["layer"], {})
+        for row in rows(surrogate, config, job.target)
     ]
 
 

@@ -257,6 +257,20 @@ def test_page_says_who_answered_and_how_far_from_the_best_that_can_be(tmp_path):
     assert "best possible" not in (tmp_path / "report.html").read_text()
 
 
+def test_page_says_what_undoing_a_choice_and_the_next_best_would_change(tmp_path):
+    change = {"drop_points": -0.31, "latency_ms": 0.42, "energy_mj": 1.5, "size_bytes": 12345.0}
+    undo = change | {"score": -0.1, "breaks": ["max_size_bytes"]}
+    other = {"technique": "svd", "level": "1/4", "change": undo | {"breaks": []}}
+    layer = {"layer": "conv1", "ms_before": 0.5, "ms_after": 0.1}
+    found = report(layers=[layer | {"undo": undo, "alternatives": [other]}, layer])
+    write_bundle(tmp_path, found, {"model.onnx": MODEL}, usage=USAGE)
+    texts = Page((tmp_path / "report.html").read_text()).texts
+    assert {"untouched", "svd (1/4)", "+0.42 ms", "+1.5 mJ", "+12 kB", "+0.31 points"} <= set(
+        texts
+    )
+    assert texts.count("size") == 1
+
+
 def test_page_of_a_build_without_labels_or_layers_stands(tmp_path):
     side = report()["result"] | {"accuracy_kind": "agreement"}
     bare = report(result=side, baseline=side, layers=[], per_class=[], flipped={}, recipe=[])

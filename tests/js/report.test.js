@@ -6,7 +6,7 @@ import { isAgreement } from "../../static/js/lib/accuracy-kind.js";
 import { gauges, headlineRows, mixedFlips, searchText, verdict } from "../../static/js/lib/report.js";
 import { codeIn, formatUse, languageButtons } from "../../static/js/lib/snippets.js";
 import { legend, setTechniques, tile, titleOf } from "../../static/js/lib/techniques.js";
-import { withReasons } from "../../static/js/lib/why.js";
+import { alternativeText, undoText, withReasons } from "../../static/js/lib/why.js";
 
 const report = JSON.parse(readFileSync(new URL("fixtures/report.json", import.meta.url)));
 const row = (goal, from = report) => headlineRows(from).find((candidate) => candidate.goal.startsWith(goal));
@@ -130,4 +130,12 @@ test("the search says who answered and how far from the best that can be", () =>
   const search = { selector: "dqn", answered_by: "nsga2", candidates_scored: 51230, candidates_built: 12, gap_to_best_found: 0, gap_bound: 0.0123 };
   assert.equal(searchText(search), "answered by NSGA-II, 51,230 candidates scored, 12 built, gap to the best found 0.00 %, proven to be at most 1.2 % from the best possible, by the predictions");
   assert.equal(searchText({ selector: "greedy", answered_by: "greedy", candidates_scored: 0, candidates_built: 3, gap_to_best_found: 0.01, gap_bound: null }), "greedy, 3 built, gap to the best found 1.00 %");
+});
+
+test("undoing a choice and the next best ones say what each goal would lose", () => {
+  setTechniques({ svd: { title: "SVD", letters: "SV" } });
+  const change = { drop_points: -0.31, latency_ms: 0.42, energy_mj: 1.5, size_bytes: 12345, score: -0.1, breaks: ["max_size_bytes"] };
+  assert.equal(undoText(change), "Leaving this layer untouched instead: 0.42 ms slower, 1.5 mJ more energy, 12.3 kB larger, 0.3 points more accurate; it would break your limit on storage.");
+  assert.equal(undoText({}), "");
+  assert.equal(alternativeText({ technique: "svd", level: "1/4", change: { latency_ms: -0.00123, breaks: [] } }, true), "Instead SVD (1/4): 1.2 µs faster.");
 });

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from compression.cost import load_device
+from selector import reward
 from selector.baselines import CoordinateAscent
 from selector.explain import explain, with_reasons
 from selector.selection import Question
@@ -38,19 +39,19 @@ def test_undoing_gives_back_what_is_said(surrogate, answer):
         undone[
             [d for d, decision in enumerate(decisions) if decision.layer == reason.layer]
         ] = 0
+        if reason.undo is None:
+            assert (undone == config).all()
+            continue
         now, then = (surrogate.evaluate(c[None], TARGET) for c in (config, undone))
-        assert reason.undo_latency_ms == pytest.approx(
-            float((then.latency_ms - now.latency_ms)[0])
-        )
-        assert reason.undo_size_bytes == pytest.approx(
-            float((then.size_bytes - now.size_bytes)[0])
-        )
+        for quantity in ("drop_points", "latency_ms", "energy_mj", "size_bytes"):
+            change = float((getattr(then, quantity) - getattr(now, quantity))[0])
+            assert getattr(reason.undo, quantity) == pytest.approx(change)
 
 
 def test_what_a_limit_hangs_on_is_said(surrogate, answer):
     whole = explain(question(surrogate), np.array(answer.config))[-1]
     assert whole.layer == "*"
-    assert whole.undo_breaks == ("max_size_bytes",)
+    assert whole.undo.breaks == ("max_size_bytes",)
     assert whole.why.endswith("without it the limit on file size is missed")
 
 
@@ -75,3 +76,40 @@ def test_layers_behind_a_replaced_head_are_called_gone(surrogate):
     config[head] = np.flatnonzero(space.removals.by_decision[head].any(axis=1))[0]
     reasons = {r.layer: r.why for r in explain(question(surrogate), config)}
     assert reasons["fc3"] == "gone: what was chosen for a layer before it took it out"
+
+
+def test_alternatives_are_the_best_other_techniques_that_gain_something(surrogate, answer):
+    asked, config = question(surrogate), np.array(answer.config)
+    prepared, space = asked.prepared(), surrogate.space
+    now = prepared.utility(config[None])[0]
+    for reason in explain(asked, config):
+        decisions = [d for d, x in enumerate(space.decisions) if x.layer == reason.layer]
+        used = {n for d in decisions for n in space.techniques(d, int(config[d]))}
+        others = [set(each.technique.split("+")) for each in reason.alternatives]
+        assert used not in others
+        assert len(others) <= 2
+        best = -np.inf
+        for d in decisions:
+            for index in np.flatnonzero(space.legal(config[None], d, prepared.mask)[0]):
+                changed = config.copy()
+                changed[d] = index
+                names = {n for e in decisions for n in space.techniques(e, int(changed[e]))}
+                gains = surrogate.evaluate(space.canonical(changed[None]), TARGET)[:4]
+                stays = surrogate.evaluate(config[None], TARGET)[:4]
+                if (
+                    names
+                    and names != used
+                    and any(g < s for g, s in zip(gains, stays, strict=True))
+                ):
+                    best = max(best, prepared.utility(space.canonical(changed[None]))[0])
+        if best > reward.INFEASIBLE:
+            assert now + reason.alternatives[0].change.score >= best - 1e-9
+            assert not reason.alternatives[0].change.breaks
+
+
+def test_locked_layer_has_no_alternatives(surrogate):
+    config = surrogate.space.untouched()[0]
+    locked = question(surrogate, locks={"fc1": Lock(technique="keep")})
+    reasons = {reason.layer: reason for reason in explain(locked, config)}
+    assert reasons["fc1"].alternatives == ()
+    assert len(reasons["fc2"].alternatives) == 2

@@ -10,7 +10,7 @@ import numpy as np
 from compression.cost import load_device
 from selector import recipe_rows
 from selector.conflicts import resolved
-from selector.explain import Reason, explain
+from selector.explain import explain
 from selector.request import parse_budgets, parse_goals, parse_locks
 from selector.selection import Question, predict
 from webapp.jobs import knowledge
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from selector.tables import IntArray
     from selector.types import Selection
     from webapp.projects.models import Project
+
+NO_CHOICE: dict[str, Any] = {"why": "", "undo": None, "alternatives": []}
 
 NOT_READY = "Still studying this model; the sliders answer as soon as the search is through."
 
@@ -146,22 +148,12 @@ def _layers(question: Question, config: tuple[int, ...]) -> list[dict[str, Any]]
     """The layers in order, each with the reason for its treatment and the price of undoing it."""
     reasons = {reason.layer: reason for reason in explain(question, _array(config))}
     rows = recipe_rows.rows(question.surrogate, _array(config), question.target)
-    return [{**row, **_reason_json(reasons.get(row["layer"]))} for row in rows]
-
-
-def _reason_json(reason: Reason | None) -> dict[str, Any]:
-    if reason is None:
-        return {"why": "", "undo": None}
-    return {
-        "why": reason.why,
-        "undo": {
-            "drop_points": reason.undo_drop_points,
-            "latency_ms": reason.undo_latency_ms,
-            "energy_mj": reason.undo_energy_mj,
-            "size_bytes": reason.undo_size_bytes,
-            "breaks": list(reason.undo_breaks),
-        },
-    }
+    return [
+        {**row, **reasons[row["layer"]].to_json()}
+        if row["layer"] in reasons
+        else row | NO_CHOICE
+        for row in rows
+    ]
 
 
 def _question(policy: Policy, wanted: dict[str, Any]) -> Question:

@@ -1,14 +1,14 @@
 // The recipe row by row: technique, before → after, why, lock and exclude; a row opens to say which
 // techniques fit and why the others do not. Emits "lock-change" {layer, lock} and "layer-hover".
 import { $, $$, escape, setText } from "../lib/dom.js";
-import { bytes, count, predicted } from "../lib/format.js";
+import { count, predicted } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../lib/layer-locks.js";
 import { beforeAfter } from "../lib/markup.js";
 import { lookOf, tile, titleOf } from "../lib/techniques.js";
+import { alternativeText, undoText } from "../lib/why.js";
 
 const MICRO_BELOW_MS = 0.2;
-const BROKEN = { max_accuracy_drop: "accuracy", max_latency_ms: "latency", max_energy_mj: "energy", max_size_bytes: "storage" };
 const SORT = { order: null, params: "params_after", macs: "macs_after", ms: "ms_after" };
 
 export class LayerTable {
@@ -76,7 +76,8 @@ export class LayerTable {
     const lock = this.locks[row.layer];
     const options = this.offered.map((name) => this.option(row, name, fact.applicable?.[name], lock));
     const free = lock ? `<button type="button" class="btn" style="justify-self:start" data-action="free" data-key="free:${escape(row.layer)}">Let the selector choose</button>` : "";
-    const undo = row.undo ? `<p class="small muted">${escape(undoText(row.undo, this.micro))}</p>` : "";
+    const prices = [row.undo && undoText(row.undo, this.micro), ...(row.alternatives ?? []).map((other) => alternativeText(other, this.micro))].filter(Boolean);
+    const undo = prices.map((text) => `<p class="small muted">${escape(text)}</p>`).join("");
     return `<tr class="detail-row" data-layer="${escape(row.layer)}"><td colspan="7" class="full"><div class="stack close"><ul class="options">${options.join("")}</ul>${undo}${free}</div></td></tr>`;
   }
 
@@ -147,14 +148,4 @@ export class LayerTable {
   emit(type, detail) {
     this.table.dispatchEvent(new CustomEvent(type, { bubbles: true, detail }));
   }
-}
-
-function undoText(undo, micro) {
-  const parts = [];
-  if (undo.latency_ms) parts.push(`${micro ? `${predicted(1000 * Math.abs(undo.latency_ms))} µs` : `${predicted(Math.abs(undo.latency_ms))} ms`} ${undo.latency_ms > 0 ? "slower" : "faster"}`);
-  if (Math.abs(undo.size_bytes ?? 0) >= 1) parts.push(`${bytes(Math.abs(undo.size_bytes))} ${undo.size_bytes > 0 ? "larger" : "smaller"}`);
-  if (Math.abs(undo.drop_points ?? 0) >= 0.05) parts.push(`${Math.abs(undo.drop_points).toFixed(1)} points ${undo.drop_points < 0 ? "more" : "less"} accurate`);
-  if (!parts.length) return "";
-  const breaks = (undo.breaks ?? []).map((name) => BROKEN[name]).filter(Boolean);
-  return `Leaving this layer untouched instead: ${parts.join(", ")}${breaks.length ? `; it would break your limit on ${breaks.join(" and ")}` : ""}.`;
 }
