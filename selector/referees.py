@@ -30,6 +30,7 @@ LOOSEST = 0.25
 """A gap to the bound beyond which the bound says nothing of use and is left out."""
 
 _NOTICED = 1e-9
+_STRANGERS = 600  # random recipes that a search for what can be kept together may start from
 
 
 def refereed(
@@ -56,7 +57,11 @@ def refereed(
     answered_by = winner if may_replace else found.answered_by
     answer = prepared.answer(answers[answered_by], answered_by, utilities[winner])
     if answer.violated:
-        nearest = resolved(prepared, answer, np.stack(list(answers.values())))
+        drawn = prepared.costs.space.sample(
+            prepared.mask, _STRANGERS, np.random.default_rng(seed)
+        )
+        known = np.concatenate([np.stack(list(answers.values())), drawn])
+        nearest = resolved(prepared, answer, known)
         return replace(nearest, conflict=_proven(question, nearest))
     return replace(answer, gap_bound=gap_to(bound, answer))
 

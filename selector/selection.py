@@ -144,7 +144,20 @@ def predict(surrogate: Surrogate, config: IntArray, target: DeviceProfile) -> Pr
         size_bytes=_size(float(metrics.size_bytes[0]), touched=touched),
         macs=round(float(metrics.macs[0])),
         params=round(float(metrics.params[0])),
+        untuned_drop_points=_untuned(surrogate, config, target),
     )
+
+
+def _untuned(surrogate: Surrogate, config: IntArray, target: DeviceProfile) -> Estimate | None:
+    """Points lost without fine-tuning, where enough built candidates say."""
+    model = surrogate.untuned
+    if model is None:
+        return None
+    features = surrogate.features(surrogate.costs((target,)).totals(config[None]))
+    points = model.predict(features)
+    low, high = model.ends(points)
+    label = "calibrated" if points[0] else "exact"
+    return Estimate(value=float(points[0]), low=float(low[0]), high=float(high[0]), label=label)
 
 
 def _points(surrogate: Surrogate, metrics: Metrics) -> Estimate:

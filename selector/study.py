@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from compression.cost import device_names, load_device
 from compression.types import Stage
-from selector.accuracy import AccuracyModel
+from selector.accuracy import LEAST_VALIDATED, AccuracyModel
 from selector.policy import Policy
 from selector.policy_network import PolicyWeights
 from selector.surrogate import Surrogate
 from selector.tables import StudyTables
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from selector.jobfolder import JobFolder
 
 
@@ -47,7 +50,25 @@ def load_surrogate(folder: JobFolder) -> Surrogate:
     model = AccuracyModel.from_json(found["accuracy_model"]) if found else None
     refitted = folder.path / Stage.VALIDATE.value / "tables.npz"
     probed = folder.stage_path(Stage.PROBE, "tables.npz")
-    return Surrogate(StudyTables.load(refitted if found else probed), model)
+    surrogate = Surrogate(StudyTables.load(refitted if found else probed), model)
+    surrogate.untuned = untuned_model(surrogate, found.get("candidates", ()))
+    return surrogate
+
+
+def untuned_model(
+    surrogate: Surrogate, candidates: Sequence[Mapping[str, Any]]
+) -> AccuracyModel | None:
+    """What recipes lose without fine-tuning, from rows of ``candidates.json``; None when too few say so."""
+    known = [row for row in candidates if "untuned_points" in row]
+    if len(known) < LEAST_VALIDATED:
+        return None
+    configs = np.array([row["config"] for row in known], dtype=np.int64)
+    anywhere = load_device(
+        device_names()[0]
+    )  # damage and capacity are the same on every target
+    features = surrogate.features(surrogate.costs((anywhere,)).totals(configs))
+    points = np.array([row["untuned_points"] for row in known], dtype=np.float64)
+    return AccuracyModel(cap=surrogate.model.cap).fitted(features, points)
 
 
 def validated_candidates(folder: JobFolder) -> list[dict[str, Any]]:

@@ -73,12 +73,14 @@ class Surrogate:
         tables: what the study measured.
         space: the decisions; a configuration is a row of action indices.
         model: the accuracy model; before any validation it is a guess with a wide band.
+        untuned: the same for recipes that are not fine-tuned; None before enough candidates were built.
     """
 
     def __init__(self, tables: StudyTables, model: AccuracyModel | None = None) -> None:
         self.tables = tables
         self.space = ActionSpace(tables)
         self.model = model or AccuracyModel(cap=_most_points(tables))
+        self.untuned: AccuracyModel | None = None
         self._costs: dict[tuple[str, ...], CostTables] = {}
         self._best_log2: dict[str, Array] = {}
         base = tables.macs[:, 0, 0, 0].sum(), tables.params[:, 0, 0, 0].sum()

@@ -33,8 +33,8 @@ Report = Callable[[int, int, dict[str, float]], bool]
 class Trial:
     """A recipe that was built, fine-tuned and exported.
 
-    ``loss`` is judged on the search split, from the exported file; ``kl`` (nats) is before
-    fine-tuning. ``skipped`` holds the steps that were refused, with the reason.
+    ``loss`` is judged on the search split, from the exported file; ``kl`` (nats) and
+    ``untuned_points`` are before fine-tuning. ``skipped`` holds the steps that were refused, with the reason.
     """
 
     network: Network
@@ -43,6 +43,7 @@ class Trial:
     skipped: tuple[tuple[RecipeStep, str], ...]
     loss: Loss
     kl: float
+    untuned_points: float
 
     @property
     def drop_points(self) -> float:
@@ -73,7 +74,10 @@ class TrialRun:
 
     def loss(self, exported: bytes) -> Loss:
         """What a file loses against the original, judged on the search split."""
-        rows, form = onnx_log_probabilities(exported, self.x), self._job.form
+        return self._loss_of(onnx_log_probabilities(exported, self.x))
+
+    def _loss_of(self, rows: np.ndarray) -> Loss:
+        form = self._job.form
         if form.kind is AnswerKind.CLASS:
             return self._estimator.loss(rows)
         wanted, answers = form.answers(self.original_logits), form.answers(rows)
@@ -101,6 +105,7 @@ class TrialRun:
             skipped=built.skipped,
             loss=self.loss(file),
             kl=kl,
+            untuned_points=self._loss_of(changed).points,
         )
 
     def _recovered(

@@ -67,7 +67,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What a recipe is expected to give on a target."""
+    """What a recipe is expected to give on a target.
+
+    ``untuned_drop_points`` is what it would lose without fine-tuning; None before enough candidates were built.
+    """
 
     accuracy_drop_points: Estimate
     latency_ms: Estimate
@@ -75,6 +78,7 @@ class Prediction:
     size_bytes: Estimate
     macs: int
     params: int
+    untuned_drop_points: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
     from selector.job import Job
     from selector.surrogate import Surrogate
     from selector.tables import IntArray
+    from selector.types import Prediction
 
 ROUNDS = 50
+
+NOTED_RECOVERY = 0.5
+"""Points won by fine-tuning from which on the report says so."""
 
 MOST_PICTURES = 8
 """Flips of each kind that the report shows as pictures: a few kilobytes each."""
@@ -127,6 +131,7 @@ def _facts(job: Job) -> dict[str, Any]:
             *job.network.notes,
             *notes(job.target, Model.of(job.network.profile, expected.size_bytes.value)),
             *recovered["notes"],
+            *_recovery_notes(recovered, expected),
             *job.dataset.notes,
             *filter(None, [job.form.note()]),
             *_export_notes(job),
@@ -137,6 +142,19 @@ def _facts(job: Job) -> dict[str, Any]:
         if job.reporter.stopped_by_time or recovered["stopped_by"]
         else None,
     }
+
+
+def _recovery_notes(recovered: dict[str, Any], expected: Prediction) -> list[str]:
+    """How much of what the recipe is worth is due to fine-tuning."""
+    before, after = recovered["untuned_points"], recovered["drop_points"]
+    if before - after < NOTED_RECOVERY:
+        return []
+    foreseen = expected.untuned_drop_points
+    predicted = f" ({foreseen.value:.1f} were predicted)" if foreseen else ""
+    return [
+        f"Without fine-tuning the recipe loses {before:.1f} points on the search examples{predicted}, "
+        f"with it {after:.1f} ({expected.accuracy_drop_points.value:.1f} were predicted)."
+    ]
 
 
 def _export_notes(job: Job) -> list[str]:

@@ -126,6 +126,7 @@ class _Attempts:
                 for s, why in trial.skipped
             ],
             "drop_points": trial.drop_points,
+            "untuned_points": trial.untuned_points,
             "predicted": asdict(expected),
             "expected_to_miss": bool(selection and selection.violated),
             "answered_by": selection.answered_by if selection else "chosen",

@@ -86,6 +86,7 @@ def _validated(
         "config": [int(index) for index in config],
         "drop_points": trial.drop_points,
         "kl": trial.kl,
+        "untuned_points": trial.untuned_points,
         "size_bytes": len(trial.exported),
         "host_ms": timing["candidate"].p50,
         "host_ratio": timing["candidate"].ratio,

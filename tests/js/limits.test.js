@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bandText, evidenceText, tierOf } from "../../static/js/lib/evidence.js";
-import { conflictText, limitState, loosening, looseningText, nearestText } from "../../static/js/lib/limits.js";
+import { conflictText, limitState, loosening, looseningText, nearestText, recoveryText } from "../../static/js/lib/limits.js";
 import { lockPrice } from "../../static/js/lib/lock-price.js";
 import { predictionOf } from "../../static/js/lib/bands.js";
 
@@ -76,4 +76,12 @@ test("limits that exclude each other are named, with what the nearest needs", ()
   assert.equal(conflictText([["max_size_bytes"]]), "No recipe found reaches your limit on storage.");
   assert.equal(nearestText({ max_latency_ms: 1.83, max_accuracy_drop: 1.21 }), "The nearest needs 1.9 ms and 1.3 points.");
   assert.equal(looseningText({}), "No single limit is enough to loosen.");
+});
+
+test("what fine-tuning has to recover is said, and when a limit hangs on it", () => {
+  const prediction = { accuracy_drop_points: { value: 0.8, low: 0.3, high: 1.9 }, untuned_drop_points: { value: 12, low: 5, high: 30 } };
+  assert.equal(recoveryText(prediction), "Without fine-tuning this recipe would lose about 12.0 points (5.0–30.0), with it 0.8 points (0.3–1.9).");
+  assert.match(recoveryText(prediction, 1), /^Your accuracy limit is met only with fine-tuning: without it this recipe/);
+  assert.equal(recoveryText({ ...prediction, untuned_drop_points: null }), "");
+  assert.equal(recoveryText({ ...prediction, untuned_drop_points: { value: 1, low: 0.5, high: 2 } }, 1), "");
 });

@@ -13,7 +13,8 @@ from selector.learning import (
     utilities,
     with_room,
 )
-from selector.selection import Question
+from selector.selection import Question, predict
+from selector.study import untuned_model
 from selector.surrogate import Surrogate, Validated
 from selector.types import Budgets, Goals, Lock
 from tests.selector.synthetic_tables import lenet_tables
@@ -121,3 +122,21 @@ def test_a_full_recovery_tells_more_than_a_short_trial():
     assert (
         learnt(SURROGATE, full).model.n_validated > learnt(SURROGATE, short).model.n_validated
     )
+
+
+def test_what_recipes_lose_without_fine_tuning_is_learnt_from_built_ones():
+    space, surrogate = SURROGATE.space, Surrogate(lenet_tables())
+    configs = space.sample(space.mask, 8, np.random.default_rng(1))
+    tuned = SURROGATE.evaluate(configs, HERE).drop_points
+    rows = [
+        {"config": config.tolist(), "untuned_points": 4.0 * points}
+        for config, points in zip(configs, tuned, strict=True)
+    ]
+    assert untuned_model(surrogate, rows[:5]) is None
+    surrogate.untuned = untuned_model(surrogate, rows)
+    found = predict(surrogate, configs[0], HERE)
+    assert found.untuned_drop_points.value > 1.5 * found.accuracy_drop_points.value
+    assert found.untuned_drop_points.low < found.untuned_drop_points.value
+    untouched = predict(surrogate, space.untouched()[0], HERE)
+    assert untouched.untuned_drop_points.value == 0
+    assert predict(SURROGATE, configs[0], HERE).untuned_drop_points is None

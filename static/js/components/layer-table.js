@@ -78,7 +78,7 @@ export class LayerTable {
     const free = lock ? `<button type="button" class="btn" style="justify-self:start" data-action="free" data-key="free:${escape(row.layer)}">Let the selector choose</button>` : "";
     const prices = [row.undo && undoText(row.undo, this.micro), ...(row.alternatives ?? []).map((other) => alternativeText(other, this.micro))].filter(Boolean);
     const undo = prices.map((text) => `<p class="small muted">${escape(text)}</p>`).join("");
-    return `<tr class="detail-row" data-layer="${escape(row.layer)}"><td colspan="7" class="full"><div class="stack close"><ul class="options">${options.join("")}</ul>${undo}${free}</div></td></tr>`;
+    return `<tr class="detail-row" data-layer="${escape(row.layer)}"><td colspan="7" class="full"><div class="stack close">${undo}<ul class="options">${options.join("")}</ul>${free}</div></td></tr>`;
   }
 
   /* Techniques that a layer may be asked to take or to leave, not those of the whole network. */

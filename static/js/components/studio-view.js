@@ -8,7 +8,7 @@ import { WAITING, metricView } from "./metric-card.js";
 import { allowBuild } from "./study-facts.js";
 import { $, $$, setText } from "../lib/dom.js";
 import { ratio, signed } from "../lib/format.js";
-import { loosening } from "../lib/limits.js";
+import { loosening, recoveryText } from "../lib/limits.js";
 import { isReady } from "../lib/study.js";
 import { legend, setTechniques } from "../lib/techniques.js";
 import { withReasons } from "../lib/why.js";
@@ -88,6 +88,7 @@ export class StudioView {
     $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.map((row) => row.stored));
     const needed = choice.within ? {} : loosening(studio.candidates, choice.budgets);
     panel.showNote({ within: choice.within, total: studio.candidates.length, met: choice.feasible, locked: Object.keys(locks).length > 0, needed: Object.keys(needed).length ? needed : (choice.answer?.nearest ?? {}), conflict: choice.answer?.conflict, nearest: choice.answer?.nearest });
+    setText($("#recovery-note"), recoveryText(choice.prediction, choice.budgets.max_accuracy_drop));
     setText($("#star-text"), this.starText(choice));
     $("#unpick").hidden = !choice.picked;
     allowBuild(isReady(studio), "The search is still on: the build can start when it is through.");

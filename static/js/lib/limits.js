@@ -89,3 +89,11 @@ export function limitText(key, value) {
   if (key === "max_energy_mj") return `${predicted(value)} mJ`;
   return `${predicted(value / 1e6)} MB`;
 }
+
+/** What fine-tuning has to do for a recipe: said when it matters, and when the limit hangs on it. */
+export function recoveryText({ accuracy_drop_points: tuned, untuned_drop_points: untuned }, limit = null) {
+  if (!untuned || untuned.value - tuned.value < 0.5) return "";
+  const span = ({ value, low, high }) => `${value.toFixed(1)} points (${low.toFixed(1)}–${high.toFixed(1)})`;
+  const needed = limit !== null && untuned.value > limit && tuned.value <= limit;
+  return `${needed ? "Your accuracy limit is met only with fine-tuning: without it" : "Without fine-tuning"} this recipe would lose about ${span(untuned)}, with it ${span(tuned)}.`;
+}

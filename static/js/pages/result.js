@@ -94,7 +94,11 @@ function showRecipe() {
 }
 const paramsText = (params) => Object.entries(params ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? predicted(value) : value}`).join(", ");
 const stepRow = (step) => `<tr><td class="mono full">${step.layer === "*" ? "whole network" : escape(step.layer)}</td><td class="full nowrap">${tile(step.technique)}${escape(titleOf(step.technique))}</td><td>${escape(paramsText(step.params))}</td><td class="full why">${escape(step.why ?? "")}</td></tr>`;
-const otherwise = (row) => [row.undo && undoText(row.undo, micro), ...(row.alternatives ?? []).map((other) => alternativeText(other, micro))].filter(Boolean).map((text) => `<br><span class="tiny muted">${escape(text)}</span>`).join("");
+const otherChoices = (row) => [row.undo && undoText(row.undo, micro), ...(row.alternatives ?? []).map((other) => alternativeText(other, micro))].filter(Boolean);
+const otherwise = (row) => {
+  const texts = otherChoices(row);
+  return texts.length ? `<details class="tiny muted no-print"><summary>Other choices</summary>${texts.map((text) => `<p>${escape(text)}</p>`).join("")}</details>` : "";
+};
 const layerRow = (row) => `<tr><td class="full"><span class="mono">${escape(row.layer)}</span></td><td class="full technique"><div>${tile(row.technique, row.stored)}<span>${escape(titleOf(row.technique))} <span class="muted">${escape([row.level, row.stored].filter(Boolean).join(", "))}</span></span></div></td>
   <td class="n phone-hide">${beforeAfter(row.params_before, row.params_after, count)}</td><td class="n phone-hide">${beforeAfter(row.macs_before, row.macs_after, count)}</td><td class="n" data-label="${micro ? "µs" : "ms"}">${beforeAfter(row.ms_before, row.ms_after, showTime)}</td><td class="full why">${escape(row.why ?? "")}${otherwise(row)}</td></tr>`;
 showRecipe();
