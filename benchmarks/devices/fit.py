@@ -7,6 +7,7 @@ the output of this script; running it twice changes nothing.
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import tomllib
@@ -32,6 +33,7 @@ from benchmarks.devices.tables import (
     require_tables,
 )
 from compression.calibration import PRIOR
+from compression.device_evidence import EVIDENCE
 from compression.device_profiles import DEVICES, MAC_TYPES
 
 if TYPE_CHECKING:
@@ -67,8 +69,9 @@ class Fitter:
         self.order = [c.configuration for c in configurations()]
         self.cores = [c.core for c in configurations()]
         hidden = hidden_chips(self.table)
+        self.hidden = hidden_networks(self.table)
         self.log_sd = {
-            "same chip": band_sd(hidden_networks(self.table)),
+            "same chip": band_sd(self.hidden),
             "calibrated": band_sd(hidden.network),
             "similar chip": band_sd(hidden.core),
             "rough": band_sd(hidden.sheet),
@@ -97,6 +100,20 @@ class Fitter:
         label = "rough" if latency.get("assumed") else label
         factors = self.int8.get(asked.core, self.int8[asked.arithmetic])
         return Fit(coefficients, label, self.log_sd[label], factors, self.macs, source)
+
+    def evidence(self, values: dict[str, Any]) -> list[tuple[str, float, float]]:
+        """Network, measured and predicted milliseconds of the configuration a file stands for."""
+        tables = values["latency"].get("tables", "")
+        if tables not in self.order or values["latency"].get("assumed"):
+            return []
+        at = self.order.index(tables)
+        times = np.exp(self.table.log_ms[at])
+        predicted = times * np.exp(self.hidden[at])
+        return [
+            (name, float(f"{time:.4g}"), float(f"{guess:.3g}"))
+            for name, time, guess in zip(layer_tables(), times, predicted, strict=True)
+            if np.isfinite(guess)
+        ]
 
     def _located(self, asked: Configuration) -> tuple[Array, str, str]:
         sheet = data_sheet(asked)
@@ -214,10 +231,15 @@ def main() -> int:
         return 2
     fitter = Fitter()
     write_prior(fitter)
+    found: dict[str, list[tuple[str, float, float]]] = {}
     for path in sorted(DEVICES.glob("*.toml")):
         if "measured_here = true" not in path.read_text(encoding="utf-8"):
             rewrite(path, fitter)
+            rows = fitter.evidence(tomllib.loads(path.read_text(encoding="utf-8")))
+            found |= {path.stem: rows} if rows else {}
             print(path.stem)
+    lines = ",\n".join(f'"{name}": {json.dumps(rows)}' for name, rows in found.items())
+    EVIDENCE.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
     return 0
 
 

@@ -54,7 +54,7 @@ def test_catalogue_is_what_the_fit_writes(name, monkeypatch):
     """With the widths of bands taken as read: they take as long as everything else together."""
     known = load_device(name).latency_log_sd
     monkeypatch.setattr("benchmarks.devices.fit.band_sd", lambda _: known)
-    monkeypatch.setattr("benchmarks.devices.fit.hidden_networks", lambda _: None)
+    monkeypatch.setattr("benchmarks.devices.fit.hidden_networks", lambda _: np.zeros(0))
     monkeypatch.setattr("benchmarks.devices.fit.hidden_errors", lambda: None)
     nothing = holdout.HiddenChip(*[np.zeros(0)] * 4)
     monkeypatch.setattr("benchmarks.devices.fit.hidden_chips", lambda _: nothing)

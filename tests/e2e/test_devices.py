@@ -26,4 +26,7 @@ def test_a_device_is_found_and_its_figures_read(page: Page):
     expect(figures.get_by_role("row").filter(has_text="Power above idle")).to_contain_text(
         "From memory"
     )
+    page.goto("/devices/rpi4/")
+    chart = page.get_by_role("img", name=re.compile("24 networks, each hidden from the fit"))
+    expect(chart).to_be_visible()
     steps.check_widths(page, "device")

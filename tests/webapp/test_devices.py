@@ -1,6 +1,8 @@
 import pytest
 
 from compression.cost import device_names
+from compression.device_evidence import evidence
+from webapp.devices.charts import evidence_data, evidence_figure
 from webapp.devices.queries import device_figures
 
 pytestmark = pytest.mark.django_db
@@ -28,8 +30,25 @@ def test_figures_from_memory_are_shown_as_such(client):
     assert {"Power above idle", "Memory"} <= from_memory
     assert "3×3 convolutions" not in from_memory
     page = client.get("/devices/redmi-3s/").content.decode()
-    assert 'data-tier="rough">From memory</span>' in page
+    assert "From memory</span>" in page
 
 
 def test_unknown_device_is_not_found(client):
     assert client.get("/devices/pixel-99/").status_code == 404
+
+
+def test_measured_chip_shows_how_hidden_networks_were_predicted(client):
+    rows = evidence("rpi4")
+    assert len(rows) == 24
+    data = evidence_data(rows, (0.75, 1.33))
+    assert 0.7 * 24 < data.inside <= 24
+    figure = evidence_figure(data)
+    (trace,) = figure["data"]
+    assert trace["x"][0] == rows[0].measured_ms
+    assert f"{data.inside} of 24" in figure["layout"]["meta"]["summary"]
+    assert "Predicted against measured" in client.get("/devices/rpi4/").content.decode()
+
+
+def test_chip_nobody_measured_shows_no_chart(client):
+    assert evidence_data(evidence("redmi-3s"), (0.5, 2.0)) is None
+    assert "Predicted against measured" not in client.get("/devices/redmi-3s/").content.decode()
