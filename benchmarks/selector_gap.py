@@ -1,150 +1,232 @@
-"""How far each selector stays behind trying every recipe, over random goals and budgets.
+"""How far the selector stays behind the best that anybody finds, over random goals and budgets on real tables.
 
-``python -m benchmarks.selector_gap [TABLES.npz | STUDY_FOLDER]``; without a study, on synthetic tables
-of LeNet-5. The trained agent of the study is used when it lies beside the tables, else one is trained.
+``python -m benchmarks.selector_gap [NAME...]`` with networks of ``benchmarks.study_tables``. For each network and
+seed an agent is trained, then asked 100 random goals over all devices. It is judged by the best of: every seed's
+answers, and for each goal ``--seconds`` each of coordinate ascent, genetic search and a memetic search that
+starts from known answers. ``--unseen`` asks about the devices that no agent is trained on. ``--pretrained FILE``
+starts from that agent with half the rounds. ``--kept`` takes the agents of an earlier call.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 # Tiny products gain nothing from a second thread, and wait for it on a busy machine.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+import torch
 
-from compression.cost import load_device
+from benchmarks.study_tables import CACHE, NAMES, tables_of
+from compression.cost import device_names, load_device
 from selector import reward
-from selector.baselines import BASELINES, MOST_EXHAUSTIVE
+from selector.baselines import BASELINES
+from selector.dqn import Training, train
+from selector.effort import effort_for
 from selector.job import TRAINING_TARGETS
 from selector.policy import Policy
+from selector.policy_network import PolicyWeights
 from selector.reward import BUDGET_NAMES, Preferences
+from selector.selection import Prepared, Question
 from selector.surrogate import Surrogate
-from selector.tables import Array, StudyTables
-from selector.types import Budgets, Goals, Selection
+from selector.types import Budgets, Goals
 from selector.wishes import draw_wishes
 
-METHODS = ("greedy", "random", "coordinate_ascent", "genetic")
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from compression.cost import DeviceProfile
+    from selector.tables import Array, IntArray
+
 TARGETS = tuple(load_device(name) for name in TRAINING_TARGETS)
-Select = Callable[[Goals, Budgets, int], Selection]
+UNSEEN = tuple(load_device(name) for name in device_names() if name not in TRAINING_TARGETS)
+GOALS = 100
+ROUNDS = effort_for(macs=1_000_000, time_limit_s=600, threads=1).search_rounds
+OUT_OF_REACH = -1e9
+HEADER = (
+    "| network | decisions | recipes | training, CPU-s | goals that can be met | mean gap | p95 | worst "
+    "| score missing, mean | limits missed | answer, p50 / p95 |"
+)
 
 
 def main() -> None:
     options = _options()
-    surrogate = Surrogate(_tables(options.study))
-    count = surrogate.space.count(surrogate.space.mask)
-    print(f"{count:,} recipes of {surrogate.space.n_decisions} decisions")
-    started = time.process_time()
-    policy = _policy(options.study, surrogate, options.seed, options.rounds)
-    print(f"training: {time.process_time() - started:.1f} CPU-s")
-    wants = draw_wishes(
-        surrogate, TARGETS, options.goals, np.random.default_rng(options.seed + 77)
-    )
-    best, reference = _best(surrogate, wants, policy, count)
-    print(f"against {reference}; {int((best > -1).sum())} of {len(best)} goals can be met\n")
-    print(
-        f"{'selector':<20}{'mean gap':>10}{'p95 gap':>10}{'worst':>10}{'score':>10}{'missed':>8}{'ms':>9}{'p95 ms':>9}"
-    )
-    for name, select in _selectors(surrogate, policy, options.seed).items():
-        _line(name, select, wants, best)
+    torch.set_num_threads(1)
+    print(HEADER, "|---" * HEADER.count(" | ") + "|---|", sep="\n", flush=True)
+    for name in options.names or NAMES:
+        surrogate = Surrogate(tables_of(name))
+        asked = UNSEEN if options.unseen else TARGETS
+        wants = draw_wishes(surrogate, asked, GOALS, np.random.default_rng(77))
+        runs = [
+            _run(_trained(name, surrogate, seed, options), wants, asked)
+            for seed in range(options.seeds)
+        ]
+        best = _reference(name, surrogate, wants, asked, options.seconds, runs)
+        best = np.max([best, *(run["scores"] for run in runs)], axis=0)
+        print(_line(name, surrogate, runs, best), flush=True)
 
 
-def _selectors(surrogate: Surrogate, policy: Policy, seed: int) -> dict[str, Select]:
-    def of(name: str) -> Select:
-        baseline = BASELINES[name](surrogate, seed)
-        return lambda goals, budgets, target: baseline.select(goals, budgets, TARGETS[target])
+def _trained(
+    name: str, surrogate: Surrogate, seed: int, options: argparse.Namespace
+) -> tuple[Policy, float]:
+    """An agent and the CPU seconds of its training, which is kept beside the tables."""
+    kind = options.pretrained.stem if options.pretrained else "scratch"
+    kept = CACHE / name / f"policy-{kind}-{seed}.npz"
+    if options.kept:
+        weights = PolicyWeights.load(kept)
+        return Policy.of(surrogate, weights), float(weights.facts["cpu_seconds"])
+    start = PolicyWeights.load(options.pretrained).arrays if options.pretrained else None
+    settings = Training(seed=seed, rounds=ROUNDS // (1 if start is None else 2))
+    begun = time.process_time()
+    weights = train(surrogate, TARGETS, settings, start=start)
+    seconds = time.process_time() - begun
+    replace(weights, facts={**weights.facts, "cpu_seconds": seconds}).save(kept)
+    return Policy.of(surrogate, weights), seconds
 
-    def dqn(goals: Goals, budgets: Budgets, target: int) -> Selection:
-        return policy.select(goals, budgets, TARGETS[target])
 
-    return {"dqn": dqn} | {name: of(name) for name in METHODS}
-
-
-def _line(name: str, select: Select, wants: Preferences, best: Array) -> None:
-    gaps, missing, seconds, missed = [], [], [], 0
+def _run(
+    trained: tuple[Policy, float], wants: Preferences, asked: Sequence[DeviceProfile]
+) -> dict[str, Any]:
+    """Its answers to every goal: ``scores [B]``, ``configs [B, D]`` and the milliseconds each took."""
+    policy, seconds = trained
+    for target in asked:
+        policy.select(
+            Goals(), Budgets(), target
+        )  # what is looked up once is not an answer's time
+    scores, configs, spent = np.full(len(wants), OUT_OF_REACH), [], []
     for row in range(len(wants)):
-        goals, budgets = _question(wants, row)
-        started = time.perf_counter()
-        answer = select(goals, budgets, int(wants.target[row]))
-        seconds.append(time.perf_counter() - started)
-        if best[row] <= -1:
-            continue
-        if answer.violated:
-            missed += 1
-        gap = reward.relative_gap(np.array(answer.score), np.array(best[row]))
-        gaps.append(1.0 if answer.violated else float(gap))
-        missing.append(1.0 if answer.violated else float(best[row]) - answer.score)
-    ms = 1e3 * np.array(seconds)
-    print(
-        f"{name:<20}{np.mean(gaps):>10.3%}{np.quantile(gaps, 0.95):>10.3%}{np.max(gaps):>10.2%}"
-        f"{np.mean(missing):>10.5f}"
-        f"{missed:>8}{ms.mean():>9.2f}{np.quantile(ms, 0.95):>9.2f}"
-    )
+        goals, budgets = question(wants, row)
+        begun = time.perf_counter()
+        answer = policy.select(goals, budgets, asked[int(wants.target[row])])
+        spent.append(1e3 * (time.perf_counter() - begun))
+        configs.append(answer.config)
+        if not answer.violated:
+            scores[row] = answer.score
+    return {"seconds": seconds, "scores": scores, "configs": np.array(configs), "ms": spent}
 
 
-def _question(wants: Preferences, row: int) -> tuple[Goals, Budgets]:
+def question(wants: Preferences, row: int) -> tuple[Goals, Budgets]:
+    """One asker's wishes as a person states them."""
     names = ("accuracy", "latency", "energy", "storage")
     goals = Goals(**dict(zip(names, wants.weights[row].tolist(), strict=True)))
     limits = zip(BUDGET_NAMES, wants.limits[row].tolist(), strict=True)
     return goals, Budgets(**{k: None if np.isinf(limit) else limit for k, limit in limits})
 
 
-def _best(
-    surrogate: Surrogate, wants: Preferences, policy: Policy, count: int
-) -> tuple[Array, str]:
-    """The best utility for every asker: by trying everything, or from every method we have."""
-    if count > MOST_EXHAUSTIVE:
-        found = np.full(len(wants), -np.inf)
-        for select in _selectors(surrogate, policy, 1).values():
-            answers = [
-                select(*_question(wants, row), int(wants.target[row]))
-                for row in range(len(wants))
-            ]
-            found = np.maximum(found, [-1e9 if a.violated else a.score for a in answers])
-        return found, "the best of all methods (too many recipes to try)"
-    best = np.full(len(wants), -np.inf)
-    costs = surrogate.costs(TARGETS)
-    for configs in surrogate.space.enumerate(surrogate.space.mask):
-        for target in range(len(TARGETS)):
-            values = reward.quantities(surrogate, costs.totals(configs, target))[None]
-            for row in np.flatnonzero(wants.target == target):
-                utility = reward.utility(values, wants.take(np.array([row])))
-                best[row] = max(best[row], float(utility.max()))
-    return best, "every recipe tried"
+def _reference(
+    name: str,
+    surrogate: Surrogate,
+    wants: Preferences,
+    asked: Sequence[DeviceProfile],
+    seconds: float,
+    runs: list[dict[str, Any]],
+) -> Array:
+    """``[B]`` the best score that the referees find for each goal; kept beside the tables."""
+    facts = json.dumps([[t.name for t in asked], wants.limits.tolist(), seconds])
+    digest = hashlib.sha256(facts.encode() + surrogate.tables.kl_structure.tobytes())
+    kept = CACHE / name / f"reference-{digest.hexdigest()[:12]}.npy"
+    if kept.is_file():
+        return np.asarray(np.load(kept))
+    best = np.full(len(wants), OUT_OF_REACH)
+    for row in range(len(wants)):
+        goals, budgets = question(wants, row)
+        device = asked[int(wants.target[row])]
+        put = Question(
+            surrogate=surrogate, target=device, goals=goals, budgets=budgets
+        ).prepared()
+        known = np.array([run["configs"][row] for run in runs])
+        for config in _refereed(put, known, seconds):
+            utility = float(put.utility(config[None])[0])
+            if utility > reward.INFEASIBLE + 1:
+                best[row] = max(best[row], utility)
+    np.save(kept, best)
+    return best
 
 
-def _tables(study: Path | None) -> StudyTables:
-    if study is None:
-        from tests.selector.synthetic_tables import lenet_tables
+def _refereed(asked: Prepared, known: IntArray, seconds: float) -> Iterator[IntArray]:
+    """What each referee finds, restarted with other seeds until its CPU time is spent."""
+    for name in ("coordinate_ascent", "genetic"):
+        begun, seed = time.process_time(), 0
+        while time.process_time() - begun < seconds:
+            plain = asked.question
+            answer = BASELINES[name](plain.surrogate, seed).select(
+                plain.goals, plain.budgets, plain.target
+            )
+            yield np.array(answer.config)
+            seed += 1
+    yield from _memetic(asked, known, seconds)
 
-        return lenet_tables()
-    places = (study, study / "tables.npz", study / "PROBE" / "tables.npz")
-    return StudyTables.load(next(place for place in places if place.is_file()))
+
+def _memetic(asked: Prepared, known: IntArray, seconds: float) -> Iterator[IntArray]:
+    """Children of the best recipes so far, mutated, and climbed first with soft limits, then hard ones."""
+    space, rng = asked.costs.space, np.random.default_rng(5)
+    begun = time.process_time()
+    best = asked.polished(np.concatenate([known, space.sample(asked.mask, 60, rng)]))
+    turn = 0
+    while time.process_time() - begun < seconds:
+        best = np.unique(best, axis=0)
+        best = best[np.argsort(-asked.utility(best), kind="stable")][:40]
+        one, other = best[rng.integers(0, len(best), (2, 100))]
+        crossed = np.where(rng.random(one.shape) < 0.5, one, other) if turn % 3 else one
+        share = rng.choice([1.5, 3.0, 6.0], (100, 1)) / space.n_decisions
+        fresh = space.sample(asked.mask, 100, rng)
+        child = space.canonical(np.where(rng.random(one.shape) < share, fresh, crossed))
+        child = child[space.is_legal(child, asked.mask)]
+        soft = asked.softened(child, len(child), 0, sweeps=3)
+        best = np.concatenate([best, asked.polished(soft, sweeps=4)])
+        turn += 1
+    yield asked.best(best)
 
 
-def _policy(study: Path | None, surrogate: Surrogate, seed: int, rounds: int | None) -> Policy:
-    import torch
+def _line(name: str, surrogate: Surrogate, runs: list[dict[str, Any]], best: Array) -> str:
+    """Every run's goals together; the spread is between the means of the seeds."""
+    per_run = [_gaps(run, best) for run in runs]
+    gaps = np.concatenate([gaps for gaps, _, _ in per_run])
+    means = [gaps.mean() for gaps, _, _ in per_run if len(gaps)]
+    missing = np.concatenate([missing for _, missing, _ in per_run])
+    ms = np.concatenate([run["ms"] for run in runs])
+    seconds = [run["seconds"] for run in runs]
+    cells = (
+        *(
+            name,
+            surrogate.space.n_decisions,
+            f"{surrogate.space.count(surrogate.space.mask):.0e}",
+        ),
+        f"{np.mean(seconds):.0f} ({np.min(seconds):.0f} to {np.max(seconds):.0f})",
+        int((best > OUT_OF_REACH).sum()),
+        f"{gaps.mean():.2%} ({np.min(means):.2%} to {np.max(means):.2%})",
+        *(f"{np.quantile(gaps, 0.95):.2%}", f"{gaps.max():.1%}", f"{missing.mean():.5f}"),
+        sum(missed for _, _, missed in per_run),
+        f"{np.median(ms):.1f} / {np.quantile(ms, 0.95):.1f} ms",
+    )
+    return "| " + " | ".join(map(str, cells)) + " |"
 
-    from selector.dqn import Training, train
 
-    torch.set_num_threads(1)
-    stored = study / "SEARCH" / "policy.npz" if study else None
-    if stored and stored.is_file() and rounds is None:
-        return Policy.load(stored, stored.parent.parent / "PROBE" / "tables.npz")
-    settings = Training(seed=seed) if rounds is None else Training(seed=seed, rounds=rounds)
-    return Policy.of(surrogate, train(surrogate, TARGETS, settings))
+def _gaps(run: dict[str, Any], best: Array) -> tuple[Array, Array, int]:
+    """Relative gaps and scores missing of goals that can be met, and how often a limit was missed."""
+    rows = np.flatnonzero(best > OUT_OF_REACH)
+    found = run["scores"][rows]
+    missed = found <= OUT_OF_REACH
+    missing = np.where(missed, 1.0, best[rows] - found)
+    gaps = np.where(missed, 1.0, reward.relative_gap(found, best[rows]))
+    return gaps, missing, int(missed.sum())
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("study", nargs="?", type=Path)
-    parser.add_argument("--goals", type=int, default=100)
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--unseen", action="store_true")
+    parser.add_argument("--pretrained", type=Path)
+    parser.add_argument("--kept", action="store_true")
     return parser.parse_args()
 
 

@@ -1,8 +1,9 @@
 """Training of the preference-conditioned DQN: one agent that answers any goals, budgets and target.
 
-Double (van Hasselt et al., 2016) dueling Q-learning on the surrogate. Where we differ: the reward
-of the action itself is exact and added to the network's answer; replay walks whole configurations
-again instead of keeping transitions; goals, budgets and target are part of the observation.
+Double (van Hasselt et al., 2016) dueling Q-learning on the surrogate. Where we differ: a first guess
+at the value, made of exact prices, is added to the network's answer; replay walks whole configurations
+again instead of keeping transitions; goals, budgets and target are part of the observation; and
+what is learnt is about layers in general, so that the agent of one network warms up the next.
 """
 
 from __future__ import annotations
@@ -12,28 +13,25 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from selector.anchors import choose_anchors
-from selector.env import CompressionEnv, Trace
+from selector.env import CompressionEnv
+from selector.learner import Learner
 from selector.local_search import climb
 from selector.observation import Observation, Observer
 from selector.policy_network import PolicyWeights
-from selector.pool import distinct, grow_pool
-from selector.q_network import QNetwork
+from selector.pool import Pool, grow_pool
 from selector.replay_buffer import ReplayBuffer
 from selector.reward import Preferences, potential, quantities, relative_gap
 from selector.wishes import draw_wishes
 
 if TYPE_CHECKING:
     from compression.cost import DeviceProfile
+    from selector.learner import Arrays
     from selector.surrogate import Surrogate
-    from selector.tables import Array, BoolArray, IntArray
-
-FORBIDDEN = -1e9
-"""The value of an action that is not legal, in the choice and in the target alike."""
+    from selector.tables import Array, IntArray
 
 _EVAL_COUNT = 64
+_REFEREE_STARTS = 8
 Report = Callable[[int, int, dict[str, float]], bool]
 
 
@@ -41,27 +39,27 @@ Report = Callable[[int, int, dict[str, float]], bool]
 class Training:
     """How long and how to train. Counted in rounds, so that a seed repeats.
 
-    A round is ``episodes_per_round`` recipes side by side, then ``updates_per_round`` gradient steps
-    on ``batch_size`` decisions each.
+    A round is ``episodes_per_round`` recipes side by side, each ``most_steps`` decisions long at most,
+    then ``updates_per_round`` gradient steps on ``batch_size`` decisions each.
     """
 
     seed: int = 0
-    rounds: int = 120
-    episodes_per_round: int = 128
-    updates_per_round: int = 8
+    rounds: int = 60
+    episodes_per_round: int = 64
+    updates_per_round: int = 16
     batch_size: int = 512
-    width: int = 128
-    learning_rate: float = 1e-3
-    beta: float = 0.02
-    gamma: float = 1.0
-    target_mix: float = 0.02
-    exploration_initial: float = 0.2
+    most_steps: int = 20
+    starts: int = 12
+    learning_rate: float = 3e-3
+    beta: float = 0.1
+    target_mix: float = 0.05
+    exploration_initial: float = 0.3
     exploration_fraction: float = 0.6
-    exploration_final: float = 0.03
-    redrawn_wishes: float = 0.3
+    exploration_final: float = 0.05
+    redrawn_wishes: float = 0.1
     capacity: int = 20_000
     polished_one_in: int = 4
-    n_anchors: int = 12
+    untouched_one_in: int = 4
     pool_size: int = 600
     pool_rounds: int = 16
     report_every: int = 10
@@ -72,94 +70,133 @@ def train(
     targets: Sequence[DeviceProfile],
     settings: Training | None = None,
     report: Report | None = None,
-    start: PolicyWeights | None = None,
+    start: Arrays | None = None,
 ) -> PolicyWeights:
     """Train the agent for those targets and return it as plain arrays.
 
     ``report(round, rounds, figures)`` is called now and then with ``episode``, ``reward``,
-    ``average``, ``loss`` and ``gap`` (relative, to climbing from the agent's own recipes); when it
-    returns false, training stops with what there is. ``start`` warm-starts from an agent of the same
-    study. Repeats bit for bit with the same seed and number of threads.
+    ``average``, ``loss``, ``epsilon`` and ``gap`` (relative, of greedy roll-outs that start from a few
+    known recipes, to the best known answers); when it returns false, training stops with what there is. ``start`` goes on
+    from an agent of any study. Repeats bit for bit with the same seed and number of threads.
     """
-    trainer = _Trainer(surrogate, targets, settings or Training(), start)
+    settings = settings or Training()
+    trainer = Trainer(surrogate, targets, settings, Learner(settings.seed, start))
     trainer.run(report or _silent)
     return trainer.weights()
 
 
-class _Trainer:
+class Trainer:
+    """One study's training; ``train`` does all of it.
+
+    Attributes:
+        learner: what is being trained; trainers of other studies may share it.
+        pool: good recipes known so far.
+    """
+
     def __init__(
         self,
         surrogate: Surrogate,
         targets: Sequence[DeviceProfile],
         settings: Training,
-        start: PolicyWeights | None,
+        learner: Learner,
     ) -> None:
         self.surrogate, self.targets, self.settings = surrogate, tuple(targets), settings
         self.rng = np.random.default_rng(settings.seed)
-        anchors = (
-            choose_anchors(surrogate, targets, self.settings.n_anchors)
-            if start is None
-            else start.anchors
-        )
-        self.env = CompressionEnv(Observer(surrogate, self.targets, anchors))
+        self.env = CompressionEnv(Observer(surrogate, self.targets))
         self.observer = self.env.observer
-        self.q_net, self.q_net_target = self._networks(start)
-        self.optimizer = torch.optim.Adam(self.q_net.parameters(), lr=settings.learning_rate)
+        self.learner = learner
         self.replay_buffer = ReplayBuffer(settings.capacity, self.observer.space.n_decisions)
-        self.held_out = draw_wishes(
-            surrogate, self.targets, _EVAL_COUNT, np.random.default_rng(1)
-        )
+        self.pool = Pool(surrogate, self.targets, self._grown(surrogate.space.untouched(), 0))
+        judged = np.random.default_rng(1)
+        self.held_out = draw_wishes(surrogate, self.targets, _EVAL_COUNT, judged)
+        self.best_known = self._referee(self.held_out)
         self.rounds_done, self.loss = 0, 0.0
 
     def run(self, report: Report) -> None:
+        """All rounds, or those until ``report`` says that it is enough."""
         settings = self.settings
         average = 0.0
         for done in range(1, settings.rounds + 1):
-            reward = self._play(self._epsilon(done))
+            reward = self.round(done)
             average = reward if done == 1 else 0.9 * average + 0.1 * reward
-            self._set_learning_rate(done)
-            for _ in range(settings.updates_per_round):
-                self.loss = self._update()
-            self.rounds_done = done
             if done % settings.report_every == 0 or done == settings.rounds:
                 figures = {
                     "episode": float(done * settings.episodes_per_round),
                     "reward": reward,
                     "average": average,
                     "loss": self.loss,
-                    "gap": self._gap(),
+                    "epsilon": self._epsilon(done),
+                    "gap": self.gap(),
                 }
                 if not report(done, settings.rounds, figures):
                     return
 
+    def round(self, done: int) -> float:
+        """The episodes and the updates of one round, counted from 1; returns the mean reward."""
+        reward = self._play(self._epsilon(done))
+        rate = self._learning_rate(done)
+        for _ in range(self.settings.updates_per_round):
+            self.loss = self._update(rate)
+        self.rounds_done = done
+        return reward
+
     def weights(self) -> PolicyWeights:
-        state = self.q_net.state_dict()
-        arrays = {
-            name.removeprefix("trunk."): value.numpy().copy() for name, value in state.items()
-        }
+        """The agent as it is now, with the pool that it leads to."""
         return PolicyWeights(
-            arrays=arrays,
+            arrays=self.learner.arrays(),
             targets=tuple(target.name for target in self.targets),
-            anchors=self.observer.anchors,
-            pool=self._pool(),
+            pool=self._final_pool(),
             facts={"rounds": self.rounds_done, "training": asdict(self.settings)},
         )
 
-    def _networks(self, start: PolicyWeights | None) -> tuple[QNetwork, QNetwork]:
-        actions = self.observer.mask.shape[1]
-        generator_state = torch.random.get_rng_state()
-        torch.manual_seed(self.settings.seed)
-        nets = [QNetwork(self.observer.size, actions, self.settings.width) for _ in range(2)]
-        torch.random.set_rng_state(generator_state)
-        if start is not None:
-            names = {n.removeprefix("trunk."): n for n in nets[0].state_dict()}
-            state = {
-                names[name]: torch.from_numpy(array.copy())
-                for name, array in start.arrays.items()
-            }
-            nets[0].load_state_dict(state)
-        nets[1].load_state_dict(nets[0].state_dict())
-        return nets[0], nets[1]
+    def gap(self) -> float:
+        """Mean relative gap of greedy roll-outs to the best known answers, over held-out wishes."""
+        wants, settings = self.held_out, self.settings
+        found = self._greedy(
+            wants, self._starts(wants, settings.starts, np.random.default_rng(1))
+        )
+        gaps = relative_gap(self._potential(found, wants), self.best_known)
+        can_be_met = self.best_known > 0
+        return float(gaps[can_be_met].clip(0.0, 1.0).mean()) if can_be_met.any() else 0.0
+
+    def _referee(self, wants: Preferences) -> Array:
+        """``[B]`` the best potential found by climbing from several good recipes for each asker."""
+        rows = np.argsort(-self.pool.worth(wants, potential), axis=1, kind="stable")
+        rows = rows[:, :_REFEREE_STARTS]
+        askers = wants.repeated(rows.shape[1])
+        found = self._climbed(self.pool.configs[rows.ravel()], askers)
+        reached = self._potential(found, askers).reshape(rows.shape)
+        return np.asarray(reached.max(axis=1))
+
+    def _grown(self, pool: IntArray, time: int) -> IntArray:
+        settings = self.settings
+        rounds, most = settings.pool_rounds // 2, settings.pool_size
+        seed = 2 * settings.seed + time
+        return grow_pool(self.surrogate, self.targets, pool, rounds, most, seed)
+
+    def _final_pool(self) -> IntArray:
+        """The pool, the agent's polished answers to many wishes, and what they lead to."""
+        rng = np.random.default_rng(self.settings.seed + 1)
+        wants = draw_wishes(self.surrogate, self.targets, self.settings.pool_size // 2, rng)
+        best = self.pool.configs[self.pool.worth(wants, potential).argmax(axis=1)]
+        found = self._climbed(self._greedy(wants, best), wants)
+        self.pool.add(found)
+        return self._grown(self.pool.configs, 1)
+
+    def _starts(self, wants: Preferences, few: int, rng: np.random.Generator) -> IntArray:
+        """``[B, D]`` the best for each asker of a few known recipes: as if fewer were known than there are."""
+        few = min(few, len(self.pool.configs))
+        rows = rng.choice(len(self.pool.configs), few, replace=False)
+        best = self.pool.worth(wants, potential, rows).argmax(axis=1)
+        return np.asarray(self.pool.configs[rows[best]])
+
+    def _some_decisions(self) -> IntArray:
+        """A part of the decisions in order: deep networks cost no more than shallow ones."""
+        order, most = self.observer.order, self.settings.most_steps
+        if len(order) <= most:
+            return order
+        chosen = self.rng.choice(len(order), most, replace=False)
+        return order[np.sort(chosen)]
 
     def _epsilon(self, done: int) -> float:
         settings = self.settings
@@ -167,20 +204,21 @@ class _Trainer:
         span = settings.exploration_final - settings.exploration_initial
         return settings.exploration_initial + share * span
 
-    def _set_learning_rate(self, done: int) -> None:
+    def _learning_rate(self, done: int) -> float:
         share = max(0.0, 2.0 * done / self.settings.rounds - 1.0)
-        rate = self.settings.learning_rate * (1.0 - 0.97 * share)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        return self.settings.learning_rate * (1.0 - 0.97 * share)
 
     def _play(self, epsilon: float) -> float:
         """One batch of episodes under fresh wishes; returns their mean reward."""
         count = self.settings.episodes_per_round
         wants = draw_wishes(self.surrogate, self.targets, count, self.rng)
+        few = int(self.rng.integers(1, self.settings.starts + 1))
+        starts = self._starts(wants, few, self.rng)
+        starts[: count // self.settings.untouched_one_in] = 0
         total = np.zeros(count)
-        seen: Observation | None = self.env.reset(wants)
+        seen: Observation | None = self.env.reset(wants, starts, self._some_decisions())
         while seen is not None:
-            greedy = self._best_actions(seen)
+            greedy = self.learner.best_actions(seen)
             random = np.where(seen.legal, self.rng.random(seen.legal.shape), -1.0).argmax(
                 axis=1
             )
@@ -188,101 +226,37 @@ class _Trainer:
             seen, rewards, _ = self.env.step(np.where(explores, random, greedy))
             total += rewards
         configs = self.env.configs.copy()
-        some = slice(0, count // self.settings.polished_one_in)
+        some = slice(count - count // self.settings.polished_one_in, count)
         configs[some] = self._climbed(configs[some], wants.take(some))
-        self.replay_buffer.add(configs, wants)
+        self.replay_buffer.add(starts, configs, wants)
         return float(total.mean())
 
-    def _best_actions(self, seen: Observation) -> IntArray:
-        with torch.no_grad():
-            future = self.q_net(torch.from_numpy(seen.vector)).numpy()
-        return np.asarray(np.where(seen.legal, seen.gain + future, FORBIDDEN).argmax(axis=1))
-
-    def _update(self) -> float:
+    def _update(self, learning_rate: float) -> float:
         """One gradient step on replayed recipes; returns the loss."""
-        settings = self.settings
-        n_decisions = self.observer.space.n_decisions
-        configs, wants = self.replay_buffer.sample(
-            max(16, settings.batch_size // n_decisions), self.rng
-        )
+        settings, decisions = self.settings, self._some_decisions()
+        count = max(16, settings.batch_size // len(decisions))
+        starts, configs, wants = self.replay_buffer.sample(count, self.rng)
         fresh = draw_wishes(self.surrogate, self.targets, len(wants), self.rng)
         wants = wants.mixed(fresh, self.rng.random(len(wants)) < settings.redrawn_wishes)
-        trace = self.env.trace(configs, wants)
-        predicted, wanted = self._values(trace)
-        loss = torch.nn.functional.smooth_l1_loss(predicted, wanted, beta=self.settings.beta)
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.q_net.parameters(), 5.0)
-        self.optimizer.step()
-        self._mix_target()
-        return float(loss.detach())
+        trace = self.env.trace(starts, configs, wants, decisions)
+        return self.learner.update(trace, learning_rate, settings.beta, settings.target_mix)
 
-    def _values(self, trace: Trace) -> tuple[torch.Tensor, torch.Tensor]:
-        """Predicted and wanted future rewards of what replayed recipes chose, both ``[T * B]``."""
-        steps, count = trace.actions.shape
-        vectors = torch.from_numpy(trace.vectors)
-        actions = torch.from_numpy(trace.actions)
-        future = self.q_net(vectors.flatten(0, 1)).unflatten(0, (steps, count))
-        predicted = future.gather(2, actions[..., None])[..., 0]
-        gains = torch.from_numpy(trace.gains.astype(np.float32))
-        values = torch.from_numpy(trace.values.astype(np.float32))
-        with torch.no_grad():
-            legal = torch.from_numpy(trace.legal)[1:]
-            online = (future[1:] + gains[1:]).masked_fill(~legal, FORBIDDEN)
-            best = online.argmax(dim=2, keepdim=True)
-            later = self.q_net_target(vectors[1:].flatten(0, 1)).unflatten(
-                0, (steps - 1, count)
-            )
-            target = (later + gains[1:]).masked_fill(~legal, FORBIDDEN).gather(2, best)[..., 0]
-            rewards = values[1:] - values[:-1]
-            ahead = rewards + self.settings.gamma * torch.cat([target, torch.zeros(1, count)])
-            # Nothing is random here: what a recipe really reached bounds its value from below.
-            reached = values[-1] - values[:-1]
-            gained = gains.gather(2, actions[..., None])[..., 0]
-            wanted = torch.maximum(ahead, reached) - gained
-        return predicted.flatten(), wanted.flatten()
-
-    def _mix_target(self) -> None:
-        mix = self.settings.target_mix
-        with torch.no_grad():
-            pairs = zip(self.q_net.parameters(), self.q_net_target.parameters(), strict=True)
-            for new, old in pairs:
-                old.lerp_(new, mix)
-
-    def _greedy(self, wants: Preferences) -> IntArray:
-        seen: Observation | None = self.env.reset(wants)
+    def _greedy(self, wants: Preferences, starts: IntArray) -> IntArray:
+        seen: Observation | None = self.env.reset(wants, starts)
         while seen is not None:
-            seen, _, _ = self.env.step(self._best_actions(seen))
+            seen, _, _ = self.env.step(self.learner.best_actions(seen))
         return self.env.configs.copy()
 
     def _climbed(self, configs: IntArray, wants: Preferences) -> IntArray:
         def value(totals: Array) -> Array:
             return potential(quantities(self.surrogate, totals), wants)
 
-        mask: BoolArray = self.observer.mask
-        return climb(self.observer.costs, configs, mask, value, wants.target)
+        observer = self.observer
+        return climb(observer.costs, configs, observer.mask, value, wants.target)
 
-    def _gap(self) -> float:
-        """Mean relative gap of greedy answers to climbing from them, over held-out wishes."""
-        wants = self.held_out
-        configs = self._greedy(wants)
-        found, best = (
-            potential(
-                quantities(self.surrogate, self.observer.costs.totals(c, wants.target)), wants
-            )
-            for c in (configs, self._climbed(configs, wants))
-        )
-        return float(relative_gap(found, best).clip(0.0, 1.0).mean())
-
-    def _pool(self) -> IntArray:
-        """The untouched network, the agent's polished answers to many wishes, and what they lead to."""
-        settings = self.settings
-        rng = np.random.default_rng(settings.seed + 1)
-        wants = draw_wishes(self.surrogate, self.targets, settings.pool_size, rng)
-        found = self._climbed(self._greedy(wants), wants)
-        pool = distinct(np.concatenate([self.observer.space.untouched(), found]))
-        rounds, most = settings.pool_rounds, settings.pool_size
-        return grow_pool(self.surrogate, self.targets, pool[:most], rounds, most, settings.seed)
+    def _potential(self, configs: IntArray, wants: Preferences) -> Array:
+        totals = self.observer.costs.totals(configs, wants.target)
+        return self.observer.potential(totals, wants)
 
 
 def _silent(_done: int, _rounds: int, _figures: dict[str, float]) -> bool:

@@ -1,130 +1,199 @@
-"""What the agent sees before each decision: exact effects of its choices, running state, wishes."""
+"""What the agent sees before each decision: exact effects of its choices, running totals, wishes."""
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from selector.pricing import LATENCY
-from selector.reward import Preferences, excess, potential, quantities, terms
-from selector.tables import PRECISIONS, Array, BoolArray, IntArray
+from selector import features
+from selector.prospects import Prospects
+from selector.reward import Preferences, excess, penalised, potential, quantities, terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from compression.cost import DeviceProfile
     from selector.surrogate import Surrogate
+    from selector.tables import Array, BoolArray, IntArray
 
 _SHORT = np.float32
+_N_WISHES, _N_TOTALS, _N_AHEAD = 12, 10, 4
+
+N_STATE = (
+    *(_N_WISHES, _N_TOTALS, _N_AHEAD, features.N_DEVICE),
+    *(features.N_DECISION, 3, features.N_NEIGHBOURS),
+)
+"""How many numbers of a state are wishes, running totals, what is still ahead, the device, the layer, its
+shares of the whole, and its neighbours' choices."""
+
+N_EFFECTS = 13
+"""Numbers that say what an action would do, besides ``features.choices``."""
 
 
 class Observation(NamedTuple):
-    """What is known before a decision.
+    """What is known before a decision of ``B`` recipes.
 
-    ``vector [B, n]`` is for the network, ``gain [B, A]`` what each action adds to the potential if
-    the rest stays as expected, ``legal [B, A]``, ``value [B]`` the potential now.
+    ``state [B, sum(N_STATE)]`` is the same for all actions, ``actions [B, A', F]`` describes each,
+    ``gain [B, A']`` is what it adds to the potential, ``outlook [B, A']`` a first guess at the potential
+    that can be reached after it; ``legal [B, A']``, ``value [B]`` the potential now and ``ahead [B, A', 6]``
+    the totals after each action.
     """
 
-    vector: Array
+    state: Array
+    actions: Array
     gain: Array
+    outlook: Array
     legal: BoolArray
     value: Array
+    ahead: Array
+
+
+class _Parts(NamedTuple):
+    """Terms and excess ``[B, 1 + A', 4]``, worth and outlook ``[B, 1 + A']``: now, then after each action."""
+
+    terms: Array
+    excess: Array
+    worth: Array
+    outlook: Array
+
+
+class Walk(NamedTuple):
+    """Which decisions are taken, in order, by whom: ``[T]``; and for each step what is still ahead.
+
+    ``constant [B, n]`` are wishes and device, ``ahead [T, B, 4]`` the shares of latency, energy and storage
+    of layers that are still to come, and the share of steps; ``prospects [B, T, K, 6]`` what each decision
+    may change, see ``Prospects``.
+    """
+
+    decisions: IntArray
+    wants: Preferences
+    constant: Array
+    ahead: Array
+    prospects: Array
 
 
 class Observer:
-    """Makes observations of partly decided configurations.
+    """Makes observations of whole recipes at one decision.
 
-    The precision of the whole network is decided first, because it changes what every layer costs;
-    then the layers in order. What is not decided yet is expected to be as in the anchor that
-    completes the recipe best. Because any action is priced exactly, its gain is part of what the
-    agent sees, and the network learns the rest.
+    A recipe is whole at any time: it starts as some known one, and the decisions of a walk are taken
+    anew one by one. So every action is priced exactly; the network learns what later ones are worth.
 
     Attributes:
-        anchors: ``[K, D]`` recipes to complete beginnings with.
-        order: ``[D]`` the decisions in the order in which they are taken.
-        size: length of ``Observation.vector``.
+        order: ``[D]`` all decisions in the order in which they are taken: the precision of the whole
+            first, because it changes what every layer costs, then the layers.
     """
 
-    def __init__(
-        self,
-        surrogate: Surrogate,
-        targets: Sequence[DeviceProfile],
-        anchors: IntArray,
-    ) -> None:
+    def __init__(self, surrogate: Surrogate, targets: Sequence[DeviceProfile]) -> None:
         self.surrogate = surrogate
         self.space = surrogate.space
         self.costs = surrogate.costs(tuple(targets))
         self.mask = self.space.mask
-        self.anchors = anchors
-        last = self.space.n_decisions - 1
-        self.order: IntArray = np.array([last, *range(last)])
-        self._condition = np.array([_condition(surrogate, target) for target in targets])
-        actions = self.mask.shape[1]
-        known = self._condition.shape[1] + len(anchors)
-        self.size = len(self.order) + 21 + known + 5 * actions
+        every = range(self.space.n_decisions)
+        self.order: IntArray = np.array([every[-1], *every[:-1]])
+        self._device = np.array([features.device(surrogate, target) for target in targets])
+        self._shares = np.array([features.shares(surrogate, target) for target in targets])
+        self._choices = [features.choices(self.space, d).astype(_SHORT) for d in every]
+        self._decision = np.array([features.decision(self.space, d) for d in every])
+        self._neighbours = features.Neighbours(surrogate)
+        self._prospects = Prospects(self.costs)
 
     def masked(self, mask: BoolArray) -> Observer:
         """The same observer under other locks; what it looks at is not made again."""
         other = copy.copy(self)
         other.mask = mask
-        allowed = mask[np.arange(mask.shape[0]), self.anchors]
-        other.anchors = np.where(allowed, self.anchors, mask.argmax(axis=1))
         return other
 
-    def observe(self, configs: IntArray, step: int, wants: Preferences) -> Observation:
-        """The situation before the decision ``order[step]``; later ones of ``configs`` are 0."""
-        decision = int(self.order[step])
-        completed, anchor, totals = self._completed(configs, step, wants)
-        ahead = self.costs.lookahead(completed, decision, totals, wants.target)
-        legal = self.space.legal(completed, decision, self.mask)
-        now, then = quantities(self.surrogate, totals), quantities(self.surrogate, ahead)
-        now_terms, then_terms = terms(now, wants), terms(then, wants)
-        here = potential(now, wants, now_terms)
-        gain = potential(then, wants, then_terms) - here[:, None]
-        effects = then_terms - now_terms[:, None]
-        every = self.mask.shape[1]
-        position = np.zeros((len(configs), len(self.order)))
-        position[:, step] = 1.0
-        parts = [
-            position,
-            *_wishes(wants),
-            np.maximum(now_terms, -3.0),
-            excess(now, wants),
-            here[:, None],
-            self._condition[wants.target],
-            anchor,
-            _padded(np.where(legal, gain, 0.0), every),
-            *(_padded(np.where(legal, effects[..., k], 0.0), every) for k in range(4)),
-        ]
-        vector = np.concatenate(parts, axis=1).clip(-4.0, 4.0)
+    def walk(
+        self, wants: Preferences, configs: IntArray, decisions: IntArray | None = None
+    ) -> Walk:
+        """A walk from recipes over decisions in the order of ``order``; over all if none are named."""
+        chosen = self.order if decisions is None else decisions
+        constant = np.concatenate([*_wishes(wants), self._device[wants.target]], axis=1)
+        ahead = np.zeros((len(chosen), len(self._shares), 4))
+        ahead[:, :, 3] = np.arange(len(chosen))[::-1, None] / len(chosen)
+        counted: set[int] = set()
+        for step in range(len(chosen) - 1, 0, -1):
+            row = int(self.space.rows[chosen[step]])
+            own = 0.0 if row in counted else self._shares[:, chosen[step]]
+            ahead[step - 1, :, :3] = ahead[step, :, :3] + own
+            counted.add(row)
+        prospects = self._prospects.changes(wants, configs, chosen, self.mask)
+        return Walk(chosen, wants, constant, ahead[:, wants.target], prospects)
+
+    def reconsidered(self, walk: Walk, configs: IntArray) -> Walk:
+        """The walk with other prospects, once the precision is decided: it changes what changes save."""
+        decisions, mask = walk.decisions, self.mask
+        found = self._prospects.changes(walk.wants, configs, decisions, mask)
+        return walk._replace(prospects=found)
+
+    def observe(self, walk: Walk, step: int, configs: IntArray, totals: Array) -> Observation:
+        """The situation before a step of a walk, of recipes ``[B, D]`` with their totals ``[B, 6]``."""
+        decision, wants = int(walk.decisions[step]), walk.wants
+        later = self.costs.lookahead(configs, decision, totals, wants.target)
+        legal = self.space.legal(configs, decision, self.mask)
+        every = np.concatenate([totals[:, None], later], axis=1)[:, None]
+        guessed = self._prospects.completed(
+            every[:, 0], self._to_come(walk, step, configs), wants
+        )
+        values = quantities(self.surrogate, np.concatenate([every, guessed], axis=1))
+        found, over = terms(values, wants), excess(values, wants)
+        worth = penalised(found, over, wants)
+        outlook = worth.max(axis=1)
+        parts = _Parts(found[:, 0], over[:, 0], worth[:, 0], outlook)
         return Observation(
-            vector.astype(_SHORT), _padded(gain, every), _padded(legal, every), here
+            self._state(walk, step, configs, parts),
+            self._actions(decision, configs, legal, parts),
+            parts.worth[:, 1:] - parts.worth[:, :1],
+            outlook[:, 1:],
+            legal,
+            parts.worth[:, 0],
+            later,
         )
 
-    def _completed(
-        self, configs: IntArray, step: int, wants: Preferences
-    ) -> tuple[IntArray, Array, Array]:
-        """The best completions ``[B, D]``, which anchor each took ``[B, K]``, their totals."""
-        count, n_anchors = len(configs), len(self.anchors)
-        every = np.repeat(configs[:, None], n_anchors, axis=1)
-        undecided = self.order[step:]
-        every[:, :, undecided] = self.anchors[:, undecided]
-        every = self.space.canonical(every)
-        flat = every.reshape(count * n_anchors, -1)
-        totals = self.costs.totals(flat, np.repeat(wants.target, n_anchors))
-        totals = totals.reshape(count, n_anchors, -1)
-        best = potential(quantities(self.surrogate, totals), wants).argmax(axis=1)
-        rows = np.arange(count)
-        return every[rows, best], np.eye(n_anchors)[best], totals[rows, best]
+    def _to_come(self, walk: Walk, step: int, configs: IntArray) -> Array:
+        """``[B, K, 6]`` what later decisions may change; nothing where there is no longer anything to decide."""
+        later = walk.prospects[:, step + 1 :]
+        if self.space.removals.may_settle:
+            settled = self.space.removals.settled(configs)[:, walk.decisions[step + 1 :]]
+            later = later * ~settled[:, :, None, None]
+        return np.asarray(later.sum(axis=1))
 
+    def _state(self, walk: Walk, step: int, configs: IntArray, parts: _Parts) -> Array:
+        decision, count = int(walk.decisions[step]), len(configs)
+        state = [
+            walk.constant,
+            np.maximum(parts.terms[:, 0], -3.0),
+            parts.excess[:, 0],
+            parts.worth[:, :1],
+            parts.outlook[:, :1],
+            walk.ahead[step],
+            np.broadcast_to(self._decision[decision], (count, features.N_DECISION)),
+            self._shares[walk.wants.target, decision],
+            *self._neighbours.of(configs, decision),
+        ]
+        return np.concatenate(state, axis=1).clip(-4.0, 4.0).astype(_SHORT)
 
-def _padded(values: Array | BoolArray, width: int) -> Any:
-    """``[B, A']`` made ``[B, width]`` with zeros."""
-    full = np.zeros((len(values), width), dtype=values.dtype)
-    full[:, : values.shape[1]] = values
-    return full
+    def _actions(
+        self, decision: int, configs: IntArray, legal: BoolArray, parts: _Parts
+    ) -> Array:
+        """``[B, A', F]``, of which the effects are clipped."""
+        found = np.empty((*legal.shape, N_EFFECTS + features.N_CHOICE), dtype=_SHORT)
+        for column, values in ((0, parts.worth), (2, parts.outlook)):
+            gain = values[:, 1:] - values[:, :1]
+            best = np.where(legal, gain, -np.inf).max(axis=1, keepdims=True)
+            found[..., column], found[..., column + 1] = gain, gain - best
+        found[..., 4:8] = parts.terms[:, 1:] - parts.terms[:, :1]
+        found[..., 8:12] = parts.excess[:, 1:] - parts.excess[:, :1]
+        found[..., 12] = np.arange(legal.shape[1]) == configs[:, [decision]]
+        np.clip(found, -4.0, 4.0, out=found)
+        found[..., N_EFFECTS:] = self._choices[decision]
+        return found
+
+    def potential(self, totals: Array, wants: Preferences) -> Array:
+        """``[B]`` the potential of totals ``[B, 6]``."""
+        return potential(quantities(self.surrogate, totals), wants)
 
 
 def _wishes(wants: Preferences) -> list[Array]:
@@ -135,14 +204,3 @@ def _wishes(wants: Preferences) -> list[Array]:
     tight = np.log2(wants.base / np.maximum(limits[:, 1:], 1e-9)) / wants.best_log2
     tightness = np.where(limited, np.concatenate([points, tight], axis=1), 0.0)
     return [wants.weights, limited.astype(np.float64), tightness.clip(-2.0, 2.0)]
-
-
-def _condition(surrogate: Surrogate, target: DeviceProfile) -> Array:
-    """A few numbers that tell targets apart: attainable ratios, int8's factor, shares of latency."""
-    space, costs = surrogate.space, surrogate.costs((target,))
-    base = costs.totals(space.untouched())[0]
-    whole = space.untouched(len(PRECISIONS))
-    whole[:, -1] = np.minimum(np.arange(len(PRECISIONS)), int(space.mask[-1].sum()) - 1)
-    by_precision = np.log2(costs.totals(whole)[:, LATENCY] / base[LATENCY])
-    shares = costs.row_totals(space.untouched()[0])[:, LATENCY] / base[LATENCY]
-    return np.concatenate([surrogate.best_log2(target) / 5.0, by_precision[1:] / 2.0, shares])

@@ -1,4 +1,4 @@
-"""Answers any goals in milliseconds with a trained agent: roll-outs in NumPy, then a polish."""
+"""Answers any goals in milliseconds with a trained agent: known answers, roll-outs in NumPy, a polish."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from selector.changes import SingleChanges, polish
+from selector.env import CompressionEnv
 from selector.errors import BadRequestError
 from selector.observation import Observer
 from selector.pareto import front
 from selector.policy_network import PolicyWeights
-from selector.pool import grow_pool
+from selector.pool import Pool, distinct, grow_pool
+from selector.reward import potential
 from selector.selection import Prepared, Question
 from selector.surrogate import Surrogate
-from selector.tables import IntArray, StudyTables
+from selector.swaps import swap
+from selector.tables import StudyTables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,18 +26,29 @@ if TYPE_CHECKING:
 
     from compression.cost import DeviceProfile
     from selector.accuracy import AccuracyModel
-    from selector.tables import BoolArray
+    from selector.tables import Array, IntArray
     from selector.types import Budgets, Goals, Lock, Selection
 
 ANSWERED_BY = "dqn"
-_SAMPLES = 64
 _POOL = 600
-_TEMPERATURE = 0.03  # of scores: samples differ where the agent is nearly indifferent
-_SOFTENED, _STRANGERS = 8, 24
-_LEAST_TRUST = 0.0  # of the learned part: where it errs, the exact gains alone do well
-_POLISHED_PER_KIND = 2
-_SWEEPS = 3  # the pool is polished already: of 60 answers none was better after eight
+_ROLLOUTS = 8  # half of them greedy, half drawn near that
+_MOST_STEPS = 10  # of a roll-out: decisions on which the best known recipes differ
+_ASKED = 32  # best known recipes that are asked which decisions are contested
+_TEMPERATURE = 0.03  # of potentials: samples differ where the agent is nearly indifferent
+_POLISHED = 16
+_PER_KIND = 2
+_SWAPPED = 2
 _FORBIDDEN = -1e9
+_MASKS_KEPT = 4
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is at hand for one target and set of locks."""
+
+    observer: Observer
+    changes: SingleChanges
+    pool: Pool
 
 
 @dataclass(slots=True)
@@ -47,7 +62,7 @@ class Policy:
 
     surrogate: Surrogate
     weights: PolicyWeights
-    _observers: dict[str, Observer] = field(default_factory=dict)
+    _known: dict[tuple[str, bytes], _Known] = field(default_factory=dict)
 
     @classmethod
     def load(
@@ -68,10 +83,8 @@ class Policy:
         Raises:
             BadRequestError: when the agent was trained on other tables.
         """
-        space = surrogate.space
-        if weights.pool.shape[1:] != (space.n_decisions,) or (
-            len(weights.arrays["advantage.bias"]) != space.mask.shape[1]
-        ):
+        counts, pool = surrogate.space.counts, weights.pool
+        if pool.shape[1:] != counts.shape or not (pool < counts).all():
             raise BadRequestError(
                 "The trained selector does not belong to these tables. Run the study again."
             )
@@ -100,10 +113,10 @@ class Policy:
         target: DeviceProfile,
         locks: Mapping[str, Lock] | None = None,
     ) -> Selection:
-        """The best recipe that roll-outs, the pool and a polish find; a feasible one if they find any.
+        """The best recipe that the pool, roll-outs and a polish find; a feasible one if they find any.
 
         Deterministic: the same question gets the same answer. When nothing meets all budgets, the
-        recipe with the least total relative violation.
+        recipe with the least total relative violation. The target need not be one of those trained on.
 
         Raises:
             BadRequestError: when the locks name what is not there or leave nothing.
@@ -120,34 +133,34 @@ class Policy:
         return question.answer(best, ANSWERED_BY, float(question.utility(found).max()))
 
     def polished(self, question: Prepared) -> IntArray:
-        """The best roll-outs and known configurations, each improved by single changes."""
-        rolled = self.rollouts(question, _SAMPLES)
-        known = question.allowed(self.weights.pool)
-        start = np.concatenate([rolled, known, question.start()])
-        found = question.polished(start[_best_of_each_kind(question, start)], _SWEEPS)
-        if not question.is_limited:
-            return found
-        soft = question.softened(start, _SOFTENED, _STRANGERS)
-        return np.concatenate([found, question.polished(soft)])
+        """The best known configurations and roll-outs from them, improved by one change and by two at once."""
+        known = self._at_hand(question)
+        configs, rolled = known.pool.configs, self.rollouts(question)
+        worth = known.pool.worth(question.wants)[0]
+        start = np.concatenate([configs[_best_of_each_kind(configs, worth)], rolled])
+        start = _best_few(question, start, _POLISHED)
+        found = polish(known.changes, start, question.mask, question.totals_utility)
+        some = _best_few(question, found, _SWAPPED)
+        swapped = [swap(known.changes, question, config) for config in some]
+        return np.concatenate([found, swapped])
 
-    def rollouts(self, question: Prepared, samples: int) -> IntArray:
-        """``[1 + samples, D]`` the agent's greedy recipe, then recipes drawn near it."""
-        observer = self._observer(question.question.target, question.mask)
+    def rollouts(self, question: Prepared) -> IntArray:
+        """``[R, D]`` where the agent leads from good recipes: greedily, and drawn near that."""
+        known = self._at_hand(question)
+        worth = known.pool.worth(question.wants, potential)[0]
+        order = np.argsort(-worth, kind="stable")
+        starts = known.pool.configs[np.resize(order[: _ROLLOUTS // 2], _ROLLOUTS)]
+        decisions = _contested(known.observer.order, known.pool.configs[order[:_ASKED]])
+        wants = question.wants.repeated(len(starts))
         rng = np.random.default_rng(0)
-        wants = question.wants.repeated(1 + samples)
-        temperature = np.full((1 + samples, 1), _TEMPERATURE)
-        temperature[0] = 1e-9
-        trust = np.linspace(1.0, _LEAST_TRUST, 1 + samples)[:, None]
-        configs = self.surrogate.space.untouched(1 + samples)
-        for step, decision in enumerate(observer.order):
-            # Few recipes differ early on: each distinct beginning is looked at once.
-            distinct, of = _distinct(configs)
-            seen = observer.observe(configs[distinct], step, wants.take(distinct))
-            gain = np.where(seen.legal, seen.gain, _FORBIDDEN)
-            values = gain[of] + trust * self.weights.values(seen.vector)[of]
-            noise = rng.gumbel(size=values.shape) * temperature
-            configs[:, decision] = (values + noise).argmax(axis=1)
-        return configs
+        temperature = np.where(np.arange(len(starts)) < _ROLLOUTS // 2, 1e-9, _TEMPERATURE)
+        env = CompressionEnv(known.observer)
+        seen = env.reset(wants, starts, decisions) if len(decisions) else None
+        while seen is not None:
+            values = np.where(seen.legal, self.weights.values(seen), _FORBIDDEN)
+            noise = rng.gumbel(size=values.shape) * temperature[:, None]
+            seen, _, _ = env.step((values + noise * seen.legal).argmax(axis=1))
+        return env.configs if len(decisions) else starts
 
     def candidates(self, target: DeviceProfile, count: int = 300) -> IntArray:
         """``[<= count, D]`` distinct configurations to show: the front of the pool first, then the rest."""
@@ -158,25 +171,56 @@ class Policy:
         order = np.argsort(~on_front, kind="stable")
         return pool[order][:count]
 
-    def _observer(self, target: DeviceProfile, mask: BoolArray) -> Observer:
-        known = self._observers.get(target.name)
-        if known is None or known.surrogate is not self.surrogate:
-            known = Observer(self.surrogate, (target,), self.weights.anchors)
-            self._observers[target.name] = known
-        return known.masked(mask)
+    def _at_hand(self, question: Prepared) -> _Known:
+        """Looked up once for a target and locks; of the latest locks alone, as people try many."""
+        target, mask = question.question.target, question.mask
+        key, free = (target.name, mask.tobytes()), (target.name, b"")
+        if key not in self._known:
+            if free not in self._known:
+                observer = Observer(self.surrogate, (target,))
+                pool = Pool(self.surrogate, (target,), self.weights.pool)
+                self._known[free] = _Known(observer, SingleChanges(observer.costs), pool)
+            base = self._known[free]
+            allowed = _allowed(question, self.weights.pool)
+            pool = base.pool if allowed is None else Pool(self.surrogate, (target,), allowed)
+            older = [k for k in self._known if k[0] == target.name and k != free]
+            for each in older[:-_MASKS_KEPT]:
+                del self._known[each]
+            self._known[key] = _Known(base.observer.masked(mask), base.changes, pool)
+        return self._known[key]
 
 
-def _distinct(configs: IntArray) -> tuple[IntArray, IntArray]:
-    """Rows that differ, and for each configuration which of those it equals."""
-    keys = configs @ (np.int64(1_000_003) ** np.arange(configs.shape[1]))
-    _, rows, of = np.unique(keys, return_index=True, return_inverse=True)
-    return rows, of
+def _allowed(question: Prepared, pool: IntArray) -> IntArray | None:
+    """The pool as the locks allow it: what they forbid becomes the first choice left; ``None`` without locks."""
+    space, mask = question.costs.space, question.mask
+    if np.array_equal(mask, space.mask):
+        return None
+    kept = mask[np.arange(space.n_decisions), pool]
+    bent = space.canonical(np.where(kept, pool, mask.argmax(axis=1)))
+    bent = distinct(np.concatenate([question.start(), bent]))
+    return bent[space.is_legal(bent, mask)]
 
 
-def _best_of_each_kind(question: Prepared, configs: IntArray) -> IntArray:
-    """Rows of the best few of each precision, with and without removals: single changes rarely cross over."""
-    kinds = 2 * configs[:, -1] + question.costs.space.removals.gone(configs).any(axis=1)
-    rows, _ = _distinct(configs)
-    rows = rows[np.argsort(-question.utility(configs[rows]), kind="stable")]
-    kept = [rows[kinds[rows] == kind][:_POLISHED_PER_KIND] for kind in np.unique(kinds)]
-    return np.concatenate(kept)
+def _contested(order: IntArray, configs: IntArray) -> IntArray:
+    """The decisions on which good recipes differ most, in order: what all agree upon is left alone."""
+    same = (configs == configs[0]).mean(axis=0)[order]
+    most = np.argsort(same, kind="stable")[:_MOST_STEPS]
+    chosen: IntArray = np.sort(most[same[most] < 1.0])
+    return np.asarray(order[chosen])
+
+
+def _best_few(question: Prepared, configs: IntArray, count: int) -> IntArray:
+    """The best few that differ, best first; for a handful of rows faster than sorting them by value."""
+    configs = configs[np.argsort(-question.utility(configs), kind="stable")]
+    found: dict[bytes, int] = {}
+    for row, config in enumerate(configs):
+        found.setdefault(config.tobytes(), row)
+    return configs[list(found.values())[:count]]
+
+
+def _best_of_each_kind(configs: IntArray, worth: Array) -> IntArray:
+    """Rows of the best, and of the best few of each precision: single changes rarely cross over."""
+    rows = np.argsort(-worth, kind="stable")
+    kinds = configs[rows, -1]
+    few = [rows[kinds == kind][:_PER_KIND] for kind in np.unique(kinds)]
+    return np.concatenate([rows[:_POLISHED], *few])

@@ -31,7 +31,7 @@ N_COLUMNS = 6
 _STEPS = len(WIDTH_STEPS)
 
 
-class _State(NamedTuple):
+class RowState(NamedTuple):
     """What some rows are like in some configurations: each ``[..., R]``.
 
     ``inputs`` and ``outputs`` are width steps, the former fractional where several groups are read.
@@ -62,6 +62,15 @@ class Parts(NamedTuple):
     fetch: tuple[float, float, float]
 
 
+class Touched(NamedTuple):
+    """Rows that a decision changes, the share each reads and writes of its group, whether it is its own."""
+
+    rows: IntArray
+    reads: Array
+    writes: Array
+    own: BoolArray
+
+
 class CostTables:
     """The study's tables priced for one or several targets.
 
@@ -76,7 +85,7 @@ class CostTables:
         self.space = space
         self.targets = tuple(targets)
         n_rows, n_structures = tables.kl_structure.shape
-        self._n_rows = n_rows
+        self.n_rows = n_rows
         self._row_stride = n_structures * _STEPS * _STEPS
         self._stride = n_rows * self._row_stride + 1
         priced = [[_priced(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
@@ -103,14 +112,14 @@ class CostTables:
         self._thinner = self._deciders([x.thins for x in decisions])
         narrower = self._deciders([x.narrows for x in decisions])
         self._group_owner = _group_owners(tables, narrower)
-        self._affected = [self._rows_touched(d) for d in range(space.n_decisions)]
+        self._touched = [self._rows_touched(d) for d in range(space.n_decisions)]
 
     def totals(self, configs: IntArray, target: IntArray | int = 0) -> Array:
         """``[B, 6]`` totals of configurations ``[B, D]``, on a target each (index in ``targets``)."""
-        rows = np.arange(self._n_rows)
-        at = self._block(configs, target, configs[:, -1])
-        found = self._sum(at[:, None], rows, self._state(configs, rows))
-        return self._with_fetches(np.asarray(found + self._offsets[at]), at)
+        rows = np.arange(self.n_rows)
+        at = self.block(configs, target)
+        found = self.row_values(at[:, None], rows, self.state(configs, rows)).sum(axis=-2)
+        return self.with_fetches(np.asarray(found + self._offsets[at]), at)
 
     def lookahead(
         self, configs: IntArray, decision: int, totals: Array, target: IntArray | int = 0
@@ -121,21 +130,21 @@ class CostTables:
         """
         if decision == self.space.n_decisions - 1:
             return self._lookahead_precision(configs, target)
-        rows = self._affected[decision][0]
-        at = self._block(configs, target, configs[:, -1])
-        changed = self._changed(configs, decision, self._state(configs, rows))
-        after = self._sum(at[:, None, None], rows, changed)
+        rows = self._touched[decision][0]
+        at = self.block(configs, target)
+        changed = self._changed(configs, decision, self.state(configs, rows))
+        after = self.row_values(at[:, None, None], rows, changed).sum(axis=-2)
         before = after[np.arange(len(configs)), configs[:, decision]]
-        rest = self._with_fetches(totals, at, sign=-1.0) - before
-        return self._with_fetches(np.asarray(after + rest[:, None]), at[:, None])
+        rest = self.with_fetches(totals, at, sign=-1.0) - before
+        return self.with_fetches(np.asarray(after + rest[:, None]), at[:, None])
 
     def row_totals(self, config: IntArray, target: int = 0) -> Array:
         """``[L, 6]`` what each row adds to the totals of one configuration ``[D]``."""
-        rows = np.arange(self._n_rows)
+        rows = np.arange(self.n_rows)
         configs = config[None]
-        at = self._block(configs, target, configs[:, -1])
-        alone = _State(*(values[0][:, None] for values in self._state(configs, rows)))
-        return self._sum(at[:, None], rows[:, None], alone)
+        at = self.block(configs, target)
+        values = self.row_values(at[:, None], rows, self.state(configs, rows))
+        return np.asarray(values[0])
 
     def parts(self, target: int, action: int) -> Parts:
         """The summands of ``totals`` with the precision that an action of the last decision means."""
@@ -155,7 +164,7 @@ class CostTables:
             fetch=(cached, ms_each, watts),
         )
 
-    def _with_fetches(self, totals: Array, block: IntArray, sign: float = 1.0) -> Array:
+    def with_fetches(self, totals: Array, block: IntArray, sign: float = 1.0) -> Array:
         """Totals ``[..., 6]`` with the time of fetching what no cache holds; a sign takes it out."""
         if not self._fetches_any:
             return totals
@@ -173,15 +182,20 @@ class CostTables:
         targets = target if isinstance(target, int) else np.repeat(target, count)
         return self.totals(repeated, targets).reshape(len(configs), count, N_COLUMNS)
 
-    def _block(self, configs: IntArray, target: IntArray | int, action: IntArray) -> IntArray:
-        precision = self.space.precisions[-1][action]
-        return np.asarray(np.asarray(target) * len(PRECISIONS) + precision + 0 * configs[:, 0])
+    def block(self, configs: IntArray, target: IntArray | int) -> IntArray:
+        """``[B]`` which part of the tables prices configurations: by target and precision."""
+        precision = self.space.precisions[-1][configs[:, -1]]
+        return np.asarray(np.asarray(target) * len(PRECISIONS) + precision)
 
-    def _state(self, configs: IntArray, rows: IntArray) -> _State:
+    def touched(self, decision: int) -> Touched:
+        """The rows whose price a decision can change; all of them for the precision."""
+        return self._touched[decision]
+
+    def state(self, configs: IntArray, rows: IntArray) -> RowState:
         """Some rows as configurations ``[B, D]`` have them: each ``[B, R]``."""
         space = self.space
         steps = _chosen(self._widths, self._group_owner, configs)
-        return _State(
+        return RowState(
             structures=_chosen(self._structures, self._builder[rows], configs),
             thinnings=_chosen(self._thinnings, self._thinner[rows], configs),
             inputs=steps @ self._in_share[rows].T,
@@ -189,10 +203,10 @@ class CostTables:
             gone=space.removals.gone(configs)[:, rows],
         )
 
-    def _changed(self, configs: IntArray, decision: int, state: _State) -> _State:
+    def _changed(self, configs: IntArray, decision: int, state: RowState) -> RowState:
         """The same rows, each ``[B, A', R]``, when one decision is each of its actions."""
         space = self.space
-        rows, in_share, writes, own = self._affected[decision]
+        rows, in_share, writes, own = self._touched[decision]
         count = space.counts[decision]
         widths = space.widths[decision, :count]
         shift = (widths[None, :] - widths[configs[:, decision]][:, None])[:, :, None]
@@ -205,7 +219,7 @@ class CostTables:
             without[:, decision] = 0
             others = removes[:count, rows] & ~own
             gone = space.removals.gone(without)[:, None, rows] | others
-        return _State(
+        return RowState(
             structures=np.where(
                 builds,
                 space.structures[decision, None, :count, None],
@@ -219,8 +233,8 @@ class CostTables:
             gone=gone,
         )
 
-    def _sum(self, block: IntArray, rows: IntArray, state: _State) -> Array:
-        """Look up rows (last axis of the state) and add them: ``[..., 6]``."""
+    def row_values(self, block: IntArray, rows: IntArray, state: RowState) -> Array:
+        """``[..., R, 6]`` what rows (last axis of the state) cost."""
         cell = state.structures * (_STEPS * _STEPS) + state.outputs.astype(np.int64, copy=False)
         low = np.rint(state.inputs) if not self._fractional else np.floor(state.inputs + 1e-9)
         low = low.astype(np.int64, copy=False)
@@ -229,9 +243,9 @@ class CostTables:
             share = np.clip(state.inputs - low, 0.0, 1.0)[..., None]
             upper = cell + np.minimum(low + 1, _STEPS - 1) * _STEPS
             found = found + share * (self._found(block, rows, upper, state) - found)
-        return np.asarray(found.sum(axis=-2))
+        return found
 
-    def _found(self, block: IntArray, rows: IntArray, cell: IntArray, state: _State) -> Array:
+    def _found(self, block: IntArray, rows: IntArray, cell: IntArray, state: RowState) -> Array:
         """``[..., R, 6]`` the columns of rows at cells ``[..., R]`` of their own; zeros if gone."""
         start = block * self._stride
         at = np.where(
@@ -242,7 +256,7 @@ class CostTables:
             return found
         present = ~state.gone
         of_row = rows * self._n_thinnings + state.thinnings
-        form = block % len(PRECISIONS) * (self._n_rows * self._n_thinnings) + of_row
+        form = block % len(PRECISIONS) * (self.n_rows * self._n_thinnings) + of_row
         saved = self._saved.take(form * self._row_stride + cell)
         found[..., SIZE] -= saved * present
         found[..., DAMAGE] += self._thinning_damage.take(of_row) * present
@@ -250,18 +264,17 @@ class CostTables:
 
     def _deciders(self, chosen: Sequence[bool]) -> IntArray:
         """``[L]`` which of the chosen decisions is about each row; -1 for none."""
-        found: IntArray = np.full(self._n_rows, -1)
+        found: IntArray = np.full(self.n_rows, -1)
         for d, decision in enumerate(self.space.decisions):
             if decision.row >= 0 and chosen[d]:
                 found[decision.row] = d
         return found
 
-    def _rows_touched(self, decision: int) -> tuple[IntArray, Array, Array, BoolArray]:
-        """Rows that a decision changes, the share each reads of it, whether it is its own."""
+    def _rows_touched(self, decision: int) -> Touched:
         own = int(self.space.rows[decision])
         if own < 0:
-            everything = np.arange(self._n_rows)
-            return everything, np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.bool_)
+            everything = np.arange(self.n_rows)
+            return Touched(everything, np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.bool_))
         group = int(self._out_group[own])
         decides = self._group_owner[group] == decision
         reads = self._in_share[:, group] * decides
@@ -272,7 +285,7 @@ class CostTables:
         if removes is not None:
             touched |= removes.any(axis=0)
         rows = np.flatnonzero(touched)
-        return rows, reads[rows], writes[rows].astype(np.float64), rows == own
+        return Touched(rows, reads[rows], writes[rows].astype(np.float64), rows == own)
 
 
 def _chosen(axis: IntArray, deciders: IntArray, configs: IntArray) -> IntArray:

@@ -1,38 +1,41 @@
-"""The dueling Q-network."""
+"""The dueling Q-network: it scores actions by what they are and do, so that one network fits every study."""
 
 from __future__ import annotations
-
-from collections import OrderedDict
 
 import torch
 from torch import nn
 
+from selector.features import N_CHOICE
+from selector.observation import N_EFFECTS, N_STATE
+
 
 class QNetwork(nn.Module):
-    """Future reward of every action: ``value + advantage - mean advantage`` (Wang et al., 2016).
+    """A correction of the outlook of every action: ``value + advantage - mean advantage`` (Wang et al., 2016).
 
-    The reward of the action itself is known exactly (``Observation.gain``) and is not learned, so
-    that an untrained network already acts greedily.
+    Where we differ: an action is a vector of features seen by one shared net, not an output of its
+    own, so that layers and networks share what is learnt. What can be priced is not learnt: an
+    untrained network corrects nothing and acts on ``Observation.outlook``.
     """
 
-    def __init__(self, n_inputs: int, n_actions: int, width: int, depth: int = 2) -> None:
+    def __init__(self, width: int = 64, action_width: int = 32) -> None:
         super().__init__()
-        sizes = [n_inputs, *[width] * depth]
-        layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for i in range(depth):
-            layers[f"hidden{i}"] = nn.Linear(sizes[i], sizes[i + 1])
-            layers[f"norm{i}"] = nn.LayerNorm(sizes[i + 1])
-            layers[f"relu{i}"] = nn.ReLU()
-        self.trunk = nn.Sequential(layers)
+        self.state = nn.Linear(sum(N_STATE), width)
+        self.hidden = nn.Linear(width, width)
+        self.context = nn.Linear(width, action_width)
+        self.action = nn.Linear(N_EFFECTS + N_CHOICE, action_width, bias=False)
         self.value = nn.Linear(width, 1)
-        self.advantage = nn.Linear(width, n_actions)
+        self.advantage = nn.Linear(action_width, 1, bias=False)
         for head in (self.value, self.advantage):
             nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        nn.init.zeros_(self.value.bias)
 
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """``[B, n]`` observations to ``[B, A]`` future rewards."""
-        hidden = self.trunk(vectors)
-        advantage = self.advantage(hidden)
-        centred = advantage - advantage.mean(dim=1, keepdim=True)
-        return torch.as_tensor(self.value(hidden) + centred)
+    def forward(
+        self, states: torch.Tensor, actions: torch.Tensor, legal: torch.Tensor
+    ) -> torch.Tensor:
+        """States ``[B, n]``, actions ``[B, A, F]`` and which are legal ``[B, A]`` to corrections ``[B, A]``."""
+        seen = torch.relu(self.hidden(torch.relu(self.state(states))))
+        joined = torch.relu(self.context(seen)[:, None] + self.action(actions))
+        advantage = self.advantage(joined)[..., 0]
+        allowed = legal.to(advantage.dtype)
+        mean = (advantage * allowed).sum(dim=1, keepdim=True) / allowed.sum(dim=1, keepdim=True)
+        return torch.as_tensor(self.value(seen) + advantage - mean)

@@ -71,6 +71,18 @@ class Removals:
                 found |= silences[configs[..., decider], decision]
         return found
 
+    @property
+    def may_settle(self) -> bool:
+        """Whether any choice leaves other decisions without anything to decide."""
+        return bool(self._silencing)
+
+    def settled(self, configs: IntArray) -> BoolArray:
+        """``[..., D]`` which decisions need not be taken any more: ``is_gone`` for all at once."""
+        found = np.zeros(configs.shape, dtype=np.bool_)
+        for decider, silences in self._silencing.items():
+            found |= silences[configs[..., decider]]
+        return found
+
     def silenced(self, configs: IntArray) -> IntArray:
         """The configurations with the choice to change nothing for all that is gone."""
         result = configs.copy()

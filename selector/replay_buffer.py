@@ -21,6 +21,7 @@ class ReplayBuffer:
     """
 
     def __init__(self, capacity: int, n_decisions: int) -> None:
+        self._starts: IntArray = np.zeros((capacity, n_decisions), dtype=np.int64)
         self._configs: IntArray = np.zeros((capacity, n_decisions), dtype=np.int64)
         self._wants: dict[str, Array | IntArray] = {}
         self._added = 0
@@ -28,10 +29,10 @@ class ReplayBuffer:
     def __len__(self) -> int:
         return min(self._added, len(self._configs))
 
-    def add(self, configs: IntArray, wants: Preferences) -> None:
-        """Store episodes ``[B, D]``; the oldest make room."""
+    def add(self, starts: IntArray, configs: IntArray, wants: Preferences) -> None:
+        """Store episodes, from and to ``[B, D]``; the oldest make room."""
         rows = (self._added + np.arange(len(configs))) % len(self._configs)
-        self._configs[rows] = configs
+        self._starts[rows], self._configs[rows] = starts, configs
         for field in fields(Preferences):
             values = getattr(wants, field.name)
             if field.name not in self._wants:
@@ -40,8 +41,10 @@ class ReplayBuffer:
             self._wants[field.name][rows] = values
         self._added += len(configs)
 
-    def sample(self, count: int, rng: np.random.Generator) -> tuple[IntArray, Preferences]:
-        """``count`` episodes drawn evenly: configurations ``[count, D]`` and their wishes."""
+    def sample(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[IntArray, IntArray, Preferences]:
+        """``count`` episodes drawn evenly: starts and configurations ``[count, D]``, and their wishes."""
         rows = rng.integers(0, len(self), count)
         wants: dict[str, Any] = {name: values[rows] for name, values in self._wants.items()}
-        return self._configs[rows], Preferences(**wants)
+        return self._starts[rows], self._configs[rows], Preferences(**wants)

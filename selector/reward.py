@@ -102,8 +102,9 @@ def for_targets(
     limits: Array,
 ) -> Preferences:
     """Preferences with the scale of each asker's target filled in."""
-    totals = [surrogate.costs((t,)).totals(surrogate.space.untouched())[0] for t in targets]
-    base = np.array(totals)[:, [LATENCY, ENERGY, SIZE]]
+    untouched, every = surrogate.space.untouched(len(targets)), np.arange(len(targets))
+    totals = surrogate.costs(tuple(targets)).totals(untouched, every)
+    base = totals[:, [LATENCY, ENERGY, SIZE]]
     best = np.array([surrogate.best_log2(t) for t in targets])
     return Preferences(
         weights=weights, limits=limits, base=base[target], best_log2=best[target], target=target
@@ -163,16 +164,19 @@ def excess(values: Array, wants: Preferences) -> Array:
     return np.concatenate([points, over], axis=-1)
 
 
-def potential(values: Array, wants: Preferences, known: Array | None = None) -> Array:
+def potential(values: Array, wants: Preferences) -> Array:
     """``[B, ...]`` what training climbs: the score, less a penalty for each limit exceeded.
 
     The difference of two potentials is the dense reward of one decision; along a recipe they add
     up to the potential of the whole, so that shaping does not change which recipe is best. No gain
-    of score pays for a penalty: it is steeper than any weight. ``known`` are the ``terms``, if at hand.
+    of score pays for a penalty: it is steeper than any weight.
     """
-    found = terms(values, wants) if known is None else known
-    scored = (found * _along(wants.weights, values)).sum(axis=-1)
-    over = excess(values, wants)
+    return penalised(terms(values, wants), excess(values, wants), wants)
+
+
+def penalised(found: Array, over: Array, wants: Preferences) -> Array:
+    """``[B, ...]`` the potential from ``terms`` and ``excess`` ``[B, ..., 4]``, where both are at hand."""
+    scored = (found * _along(wants.weights, found)).sum(axis=-1)
     penalty = ((over > 0) * _STEP + _SLOPE * over).sum(axis=-1)
     return np.asarray(np.maximum(scored, -2.0) - penalty)
 

@@ -18,6 +18,7 @@ from selector.job import TRAINING_TARGETS
 from selector.locks import locked_mask
 from selector.policy import Policy
 from selector.policy_network import PolicyWeights
+from selector.selection import Question
 from selector.surrogate import Surrogate
 from selector.types import Budgets, Goals, Lock
 from selector.wishes import draw_wishes
@@ -29,9 +30,8 @@ BRIEF = Training(
     episodes_per_round=16,
     updates_per_round=2,
     batch_size=40,
-    width=16,
-    pool_size=30,
-    pool_rounds=2,
+    pool_size=120,
+    pool_rounds=6,
 )
 weight = st.floats(0, 1)
 
@@ -94,6 +94,64 @@ def test_nearest_recipe_says_what_each_limit_would_have_to_be(policy):
         max_size_bytes=found.nearest["max_size_bytes"],
     )
     assert policy.select(Goals(), relaxed, TARGETS[0]).violated == ()
+
+
+def optimum(surrogate, every, question, locks=None):
+    """The best utility of all recipes that the locks allow."""
+    goals, budgets, target = question
+    asked = Question(
+        surrogate=surrogate, target=target, goals=goals, budgets=budgets, locks=locks or {}
+    ).prepared()
+    return asked.utility(asked.allowed(every)).max()
+
+
+def shortfalls(policy, every, wants, locks=None):
+    """Relative gaps of answers to questions that can be met; a missed limit counts as 1."""
+    found = []
+    for row in range(len(wants)):
+        question = asked(wants, row)
+        best = optimum(policy.surrogate, every, question, locks)
+        if best > reward.INFEASIBLE + 1:
+            answer = policy.select(*question, locks)
+            gap = reward.relative_gap(np.array(answer.score), np.array(best))
+            found.append(1.0 if answer.violated else float(gap))
+    return np.array(found)
+
+
+def test_device_that_was_not_trained_on_is_answered_as_well(every):
+    surrogate = Surrogate(toy_tables())
+    for left_out, target in enumerate(TARGETS):
+        others = [each for each in TARGETS if each is not target]
+        policy = Policy.of(surrogate, train(surrogate, others, BRIEF))
+        assert target.name not in policy.weights.targets
+        wants = draw_wishes(surrogate, TARGETS, 90, np.random.default_rng(4))
+        gaps = shortfalls(policy, every, wants.take(wants.target == left_out))
+        assert len(gaps) > 10
+        assert gaps.mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    "locks",
+    [
+        {"fc1": Lock(technique="keep")},
+        {"join": Lock(technique="svd"), "*": Lock(exclude=("int8",))},
+        {"left": Lock(exclude=("svd", "filter_pruning")), "fc2": Lock(technique="keep")},
+    ],
+)
+def test_changed_locks_are_answered_without_retraining(policy, every, locks):
+    wants = draw_wishes(policy.surrogate, TARGETS, 40, np.random.default_rng(8))
+    gaps = shortfalls(policy, every, wants, locks)
+    assert len(gaps) > 10
+    assert gaps.mean() < 0.005
+
+
+def test_answers_do_not_depend_on_what_was_asked_before(policy):
+    question = (Goals(latency=1), Budgets(max_accuracy_drop=2.0), TARGETS[1])
+    first = policy.select(*question)
+    for lock in ("keep", "svd"):
+        policy.select(*question, {"join": Lock(technique=lock)})
+    policy.select(Goals(), Budgets(), TARGETS[0])
+    assert policy.select(*question) == first
 
 
 @settings(max_examples=25, deadline=None)

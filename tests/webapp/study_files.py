@@ -14,7 +14,7 @@ from selector.surrogate import Surrogate, Validated
 from tests.selector.synthetic_tables import lenet_tables
 
 TRAINING = dqn.Training(
-    rounds=2, episodes_per_round=32, updates_per_round=2, width=16, pool_size=120, pool_rounds=1
+    rounds=2, episodes_per_round=32, updates_per_round=2, pool_size=120, pool_rounds=2
 )
 
 

@@ -94,8 +94,17 @@ def test_reward_reads_search_metrics_only():
         },
     ]
     data = reward_data(events)
-    assert data == {"episode": [1, 2], "reward": [0.2, 0.4], "average": [0.2, 0.3]}
+    assert data["episode"] == [1, 2]
+    assert (data["reward"], data["average"]) == ([0.2, 0.4], [0.2, 0.3])
     assert "0.30" in reward_figure(data)["layout"]["meta"]["summary"]
+
+
+def test_learning_curve_says_gap_exploration_and_loss():
+    point = {"episode": 64, "reward": 0.2, "gap": 0.034, "epsilon": 0.2, "loss": 0.012}
+    figure = reward_figure(reward_data([{"stage": "SEARCH", "kind": "metric", "data": point}]))
+    for said in ("gap to the best known 3.4 %", "exploring 20 %", "loss 0.012"):
+        assert said in figure["data"][0]["customdata"][0]
+        assert said in figure["layout"]["meta"]["summary"]
 
 
 def test_recovery_shows_the_original_and_the_limit():

@@ -9,27 +9,42 @@ Row = Mapping[str, Any]
 
 
 def reward_data(events: Iterable[Row]) -> Json:
-    """The reward of each episode and its moving average, from the metric events of SEARCH."""
+    """How the selector learnt, from the metric events of SEARCH: reward, its moving average, and how it explored.
+
+    ``gap`` is what its greedy answers miss to the best known ones, as a share; ``None`` where an event has none.
+    """
     rows = [e["data"] for e in _metrics(events, "SEARCH") if "reward" in e["data"]]
     return {
         "episode": [row.get("episode", i + 1) for i, row in enumerate(rows)],
         "reward": [row["reward"] for row in rows],
         "average": [row.get("average", row["reward"]) for row in rows],
+        **{name: [row.get(name) for row in rows] for name in ("gap", "epsilon", "loss")},
     }
 
 
 def reward_figure(data: Json) -> Json:
-    """Raw reward thin, moving average thick, a dot at its end."""
+    """Raw reward thin, moving average thick, a dot at its end; gap, exploration and loss with each point."""
     episodes, averages = data["episode"], data["average"]
-    hover = "Episode %{x}<br>%{fullData.name} %{y:.2f}<extra></extra>"
+    hover = "Episode %{x}<br>%{fullData.name} %{y:.2f}<br>%{customdata}<extra></extra>"
+    told = [
+        _learning_text(*each, "<br>")
+        for each in zip(data["gap"], data["epsilon"], data["loss"], strict=True)
+    ]
     traces: list[Json] = [
         line_trace("raw", "Reward", episodes, data["reward"], hover),
         line_trace("average", "Average", episodes, averages, hover)
         | {"fill": "tozeroy" if min(averages, default=0.0) >= 0 else "none"},
-        end_dot(episodes, averages),
     ]
+    traces = [trace | {"customdata": told} for trace in traces]
+    traces.append(end_dot(episodes, averages))
     last = f"{averages[-1]:.2f}" if averages else "nothing yet"
-    layout = base_layout("Episode", "Reward", f"Reward by episode; the average is now {last}.")
+    summary = f"Reward by episode; the average is now {last}."
+    if told and told[-1]:
+        now = _learning_text(data["gap"][-1], data["epsilon"][-1], data["loss"][-1], ", ")
+        summary += f" Now {now}."
+    layout = base_layout("Episode", "Reward", summary)
+    if told and told[-1]:
+        layout["annotations"] = [note(now, 0.0, "rule") | {"yref": "y domain"}]
     layout["yaxis"] |= {"range": _reward_range([*data["reward"], *averages]), "nticks": 5}
     layout["xaxis"] |= {"rangemode": "tozero"}
     return {"data": traces, "layout": layout}
@@ -90,6 +105,17 @@ def recovery_figure(data: Json) -> Json:
             "tickformat": ".1f",
         }
     return {"data": [trace, end_dot(data["x"], data["accuracy"])], "layout": layout}
+
+
+def _learning_text(
+    gap: float | None, epsilon: float | None, loss: float | None, joint: str
+) -> str:
+    parts = [
+        None if gap is None else f"gap to the best known {100 * gap:.1f} %",
+        None if epsilon is None else f"exploring {100 * epsilon:.0f} %",
+        None if loss is None else f"loss {loss:.2g}",
+    ]
+    return joint.join(part for part in parts if part)
 
 
 def _reward_range(values: Sequence[float]) -> list[float]:

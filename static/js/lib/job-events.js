@@ -2,7 +2,7 @@
 import { signed } from "./format.js";
 
 const METRIC_WORDS = {
-  SEARCH: ({ episode, reward, gap }) => `Episode ${episode}${reward === undefined ? "" : `, reward ${signed(reward, 2).replace("+", "")}`}${gap === undefined || gap === null ? "" : `, gap ${(gap * 100).toFixed(2)} %`}`,
+  SEARCH: ({ episode, reward, gap, epsilon }) => `Episode ${episode}${reward === undefined ? "" : `, reward ${signed(reward, 2).replace("+", "")}`}${gap === undefined || gap === null ? "" : `, gap ${(gap * 100).toFixed(2)} %`}${epsilon === undefined ? "" : `, exploring ${(epsilon * 100).toFixed(0)} %`}`,
   RECOVER: ({ step, total, epoch, accuracy, learning_rate: rate }) =>
     `${epoch === undefined ? `Step ${step}${total ? ` of ${total}` : ""}` : `Epoch ${epoch}`}${accuracy === undefined || accuracy === null ? "" : `: ${(accuracy * 100).toFixed(1)} %`}${rate ? `, learning rate ${Number(rate.toPrecision(2))}` : ""}`,
 };
