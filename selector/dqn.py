@@ -59,7 +59,7 @@ class Training:
     redrawn_wishes: float = 0.1
     capacity: int = 20_000
     polished_one_in: int = 4
-    untouched_one_in: int = 4
+    untouched_one_in: int = 2
     pool_size: int = 600
     pool_rounds: int = 16
     report_every: int = 10
@@ -75,8 +75,8 @@ def train(
     """Train the agent for those targets and return it as plain arrays.
 
     ``report(round, rounds, figures)`` is called now and then with ``episode``, ``reward``,
-    ``average``, ``loss``, ``epsilon`` and ``gap`` (relative, of greedy roll-outs that start from a few
-    known recipes, to the best known answers); when it returns false, training stops with what there is. ``start`` goes on
+    ``average``, ``loss``, ``epsilon`` and ``gap`` (relative, of greedy roll-outs from the untouched network
+    to the best known answers); when it returns false, training stops with what there is. ``start`` goes on
     from an agent of any study. Repeats bit for bit with the same seed and number of threads.
     """
     settings = settings or Training()
@@ -150,11 +150,12 @@ class Trainer:
         )
 
     def gap(self) -> float:
-        """Mean relative gap of greedy roll-outs to the best known answers, over held-out wishes."""
-        wants, settings = self.held_out, self.settings
-        found = self._greedy(
-            wants, self._starts(wants, settings.starts, np.random.default_rng(1))
-        )
+        """Mean relative gap of greedy roll-outs from the untouched network to the best known answers.
+
+        Over held-out wishes; no known recipe helps, so that it tells what the agent has learnt.
+        """
+        wants = self.held_out
+        found = self._greedy(wants, self.observer.space.untouched(len(wants)))
         gaps = relative_gap(self._potential(found, wants), self.best_known)
         can_be_met = self.best_known > 0
         return float(gaps[can_be_met].clip(0.0, 1.0).mean()) if can_be_met.any() else 0.0
