@@ -60,8 +60,8 @@ class Training:
     capacity: int = 20_000
     polished_one_in: int = 4
     untouched_one_in: int = 2
-    pool_size: int = 600
-    pool_rounds: int = 16
+    pool_size: int = 800
+    pool_rounds: int = 40
     report_every: int = 10
 
 
