@@ -20,18 +20,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.selector_gap import TARGETS, _policy, _question, _tables
+from benchmarks.selector_gap import TARGETS, question
 from selector import reward
 from selector.baselines import Baseline, Greedy
 from selector.bound import Bound, upper_bound
+from selector.policy import Policy
 from selector.referees import BRANCH_AND_BOUND, LOOSEST, REFEREES, gap_to
 from selector.reward import INFEASIBLE
 from selector.selection import Prepared, Question
 from selector.surrogate import Surrogate
+from selector.tables import StudyTables
 from selector.wishes import draw_wishes
 
 if TYPE_CHECKING:
-    from selector.policy import Policy
     from selector.tables import IntArray
 
 FIRST_SEED = 77
@@ -62,7 +63,7 @@ def main() -> None:
     )
     tally = Tally()
     for row in range(len(wants)):
-        goals, budgets = _question(wants, row)
+        goals, budgets = question(wants, row)
         target = TARGETS[int(wants.target[row])]
         asked = Question(surrogate=surrogate, target=target, goals=goals, budgets=budgets)
         _judge(tally, policy, asked, options.seconds)
@@ -125,6 +126,24 @@ def _print(tally: Tally, study: Path, surrogate: Surrogate) -> None:
         f"\nA bound below {LOOSEST:.0%} for {len(known)} of {len(tally.bounds)}; of these the gap is at "
         f"most {np.median(known):.2%} (median), {np.quantile(known, 0.9):.2%} (9 in 10)"
     )
+
+
+def _tables(study: Path) -> StudyTables:
+    places = (study, study / "tables.npz", study / "PROBE" / "tables.npz")
+    return StudyTables.load(next(place for place in places if place.is_file()))
+
+
+def _policy(study: Path, surrogate: Surrogate, seed: int, rounds: int | None) -> Policy:
+    import torch
+
+    from selector.dqn import Training, train
+
+    torch.set_num_threads(1)
+    stored = study / "SEARCH" / "policy.npz"
+    if stored.is_file() and rounds is None:
+        return Policy.load(stored, stored.parent.parent / "PROBE" / "tables.npz")
+    settings = Training(seed=seed) if rounds is None else Training(seed=seed, rounds=rounds)
+    return Policy.of(surrogate, train(surrogate, TARGETS, settings))
 
 
 def _options() -> argparse.Namespace:
