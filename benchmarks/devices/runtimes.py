@@ -26,6 +26,7 @@ from benchmarks.devices.tables import (
     rows,
 )
 from compression.calibration import Belief, fitted
+from compression.cost import SURE, load_device
 
 if TYPE_CHECKING:
     from compression.cost import Array
@@ -144,7 +145,10 @@ def main() -> int:
         for name, from_others in (("ncnn alone", []), ("other boards too", others)):
             errors = runtimes.errors("firefly", system, from_others)
             print(f"Firefly {' '.join(system):26} prior: {name:17} {summary(errors)}")
-    print(f"MLPerf Tiny energy{'':41} {summary(energy_errors())}")
+    energy = energy_errors()
+    sd = load_device("stm32-l4r5").power_relative_sd
+    inside = float(np.mean(np.abs(energy) < SURE * sd))
+    print(f"MLPerf Tiny energy{'':41} {summary(energy)}  sd {sd}: band holds {inside:.1%}")
     return 0
 
 

@@ -5,6 +5,8 @@ from benchmarks.devices import holdout, tables
 from benchmarks.devices.fit import MARK, Fitter, section
 from benchmarks.devices.microcontrollers import tiny_networks
 from benchmarks.devices.networks import mobilenet_v1, mobilenet_v2
+from benchmarks.devices.runtimes import energy_errors
+from compression.cost import SURE
 from compression.device_profiles import DEVICES, load_device
 
 needs_tables = pytest.mark.skipif(
@@ -64,3 +66,19 @@ def test_catalogue_is_what_the_fit_writes(name, monkeypatch):
     assert (
         section(Fitter().of(tomllib.loads(text.partition(MARK)[0]))) == text.partition(MARK)[2]
     )
+
+
+@needs_tables
+def test_energy_of_microcontrollers_is_predicted_as_well_as_recorded():
+    off = np.abs(energy_errors())
+    assert len(off) == 92
+    assert np.median(np.expm1(off)) < 0.04
+    inside = np.mean(off < SURE * load_device("stm32-l4r5").power_relative_sd)
+    assert 0.85 <= inside <= 0.95
+
+
+@needs_tables
+def test_bands_of_hidden_networks_hold_nine_in_ten_on_other_chips():
+    errors = holdout.hidden_networks(holdout.Measured.read())
+    assert 0.85 <= holdout.coverage(errors) <= 0.95
+    assert np.nanmedian(np.abs(np.expm1(errors))) < 0.10
