@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from selector.tables import Array, BoolArray, IntArray
 
 _MOST_INPUTS = 4
+_WHOLE = 1e-6  # a share of a step that is none
 _NEVER = 1e12  # a price that nobody pays: infinite ones would make not-a-numbers of differences
 
 
@@ -66,7 +67,8 @@ class Cheapest:
     def __init__(self, question: Prepared, precision: int) -> None:
         self._space = question.costs.space
         self._tables = question.question.surrogate.tables
-        self._mask, self._precision = question.mask, precision
+        self._allowed = [np.flatnonzero(row) for row in question.mask]
+        self._precision = precision
         self.parts = question.costs.parts(0, precision)
         removals = self._space.removals
         reaching = sorted({*removals.silencing, *removals.by_decision})
@@ -105,7 +107,7 @@ class Cheapest:
     # ----- what there is to decide -----
 
     def _legal(self, decision: int) -> IntArray:
-        return np.flatnonzero(self._mask[decision])
+        return self._allowed[decision]
 
     def _classes_of(self, decision: int) -> list[IntArray]:
         """Legal actions of a remover, grouped by what they do to others; class 0 holds action 0 if legal."""
@@ -242,6 +244,8 @@ class Cheapest:
             steps = steps + share * self._steps(owner).reshape(shape)
         low = np.floor(steps + 1e-9).astype(np.int64)
         share = np.clip(steps - low, 0.0, 1.0)[..., None]
+        if share.max() < _WHOLE:
+            return np.asarray(table[:, :, low])
         below, above = table[:, :, low], table[:, :, np.minimum(low + 1, table.shape[2] - 1)]
         return np.asarray(below + share * (above - below))
 
