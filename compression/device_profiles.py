@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from compression.errors import CompressionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 DEVICES = Path(__file__).parent / "devices"
 
@@ -39,12 +39,16 @@ _FIGURE, _TEXT, _FLAG, _COUNT, _PAIR, _TABLE = (
     "two numbers",
     "a table",
 )
-_OF = {
-    _FIGURE: lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v > 0,
+_OF: dict[str, Callable[[Any], bool]] = {
+    _FIGURE: lambda v: (
+        isinstance(v, int | float) and not isinstance(v, bool) and 0 < v < math.inf
+    ),
     _COUNT: lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0,
     _TEXT: lambda v: isinstance(v, str),
     _FLAG: lambda v: isinstance(v, bool),
-    _PAIR: lambda v: isinstance(v, list) and len(v) == 2,
+    _PAIR: lambda v: (
+        isinstance(v, list) and len(v) == 2 and all(isinstance(x, int | float) for x in v)
+    ),
     _TABLE: lambda v: isinstance(v, dict),
 }
 _SECTIONS: dict[str, dict[str, str]] = {
@@ -187,24 +191,32 @@ def read_profile(path: Path) -> DeviceProfile:
 
 def _faults(values: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the contents of a file, each a sentence."""
-    sections = {name: values.get(name, {}) for name in _SECTIONS if name}
-    sections[""] = {k: v for k, v in values.items() if k not in {*_SECTIONS, "sources"}}
-    here = bool(sections["latency"].get("measured_here"))
+    for name in ("hardware", "latency", "energy", "fit", "sources"):
+        if not isinstance(values.get(name, {}), dict):
+            yield f"{name!r} should be a table, [{name}]."
+    by_hand = {k: v for k, v in values.items() if k not in {*_SECTIONS, "sources"}}
+    measured_here = values.get("latency", {}).get("measured_here")
     for name, known in _SECTIONS.items():
-        where = f" in [{name}]" if name else ""
-        if name == "fit" and here and "fit" not in values:
+        if name == "fit" and measured_here and name not in values:
             continue
-        for key in sections[name]:
-            if key not in known:
-                yield f"unknown key {key!r}{where}. {_meant(key, known)}"
-        for key, kind in known.items():
-            if key not in sections[name]:
-                if key not in _OPTIONAL:
-                    yield f"{key!r}{where} is missing; it is {kind}."
-            elif not _OF[kind](sections[name][key]):
-                yield f"{key!r}{where} is {sections[name][key]!r}, but should be {kind}."
+        yield from _section_faults(name, values.get(name, {}) if name else by_hand, known)
     yield from _unknown_words(values)
-    yield from _without_source(sections, values.get("sources", {}))
+    yield from _without_source(values)
+
+
+def _section_faults(
+    name: str, found: Mapping[str, Any], known: Mapping[str, str]
+) -> Iterator[str]:
+    """Keys of one section that are unknown, missing or of the wrong kind."""
+    where = f" in [{name}]" if name else ""
+    for key in found:
+        if key not in known:
+            yield f"unknown key {key!r}{where}. {_meant(key, known)}"
+    for key, kind in known.items():
+        if key not in found and key not in _OPTIONAL:
+            yield f"{key!r}{where} is missing; it is {kind}."
+        if key in found and not _OF[kind](found[key]):
+            yield f"{key!r}{where} is {found[key]!r}, but should be {kind}."
 
 
 def _unknown_words(values: Mapping[str, Any]) -> Iterator[str]:
@@ -223,14 +235,20 @@ def _unknown_words(values: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} is {word!r}; known are {', '.join(known)}."
     if fit and set(fit["rate_gmacs"]) != set(MAC_TYPES):
         yield f"rate_gmacs in [fit] needs exactly {', '.join(MAC_TYPES)}."
+    if not all(map(_OF[_FIGURE], fit.get("rate_gmacs", {}).values())):
+        yield "rate_gmacs in [fit] needs a number above zero for each type."
 
 
-def _without_source(sections: Mapping[str, Any], sources: Mapping[str, str]) -> Iterator[str]:
+def _without_source(values: Mapping[str, Any]) -> Iterator[str]:
     """Figures written by hand that do not say where they come from."""
+    sources = values.get("sources", {})
     for name in ("hardware", "energy"):
-        for key, value in sections[name].items():
+        for key, value in values.get(name, {}).items():
             if not isinstance(value, str) and not sources.get(key):
-                yield f"{key!r} in [{name}] has no source. Add it to [sources], or write {FROM_MEMORY!r} there."
+                yield (
+                    f"{key!r} in [{name}] has no source. "
+                    f"Add it to [sources], or write {FROM_MEMORY!r} there."
+                )
 
 
 def _meant(key: str, known: Mapping[str, str]) -> str:

@@ -100,6 +100,9 @@ def test_closer_kinship_means_a_narrower_band():
         ('arithmetic = "fp32"', 'arithmetic = "fp8"', r"arithmetic in \[latency\] is 'fp8'"),
         ("depthwise =", "deepwise =", r"rate_gmacs in \[fit\] needs exactly conv3x3_s1"),
         ('title = "', "title = ", "is not a TOML file"),
+        ("conv_kxk = ", "conv_kxk = -", "rate_gmacs in .fit. needs a number above zero"),
+        ("ram_mb = 1024", "ram_mb = inf", r"'ram_mb' in \[hardware\] is inf"),
+        ("[hardware]", "hardware = 3\n[old]", r"'hardware' should be a table, \[hardware\]"),
     ],
 )
 def test_faulty_file_fails_with_file_and_key(write, old, new, message):
@@ -122,3 +125,10 @@ def test_profile_without_a_fit_is_refused_unless_it_is_measured_here(write):
 def test_unknown_target_is_refused_with_the_nearest_ones():
     with pytest.raises(CompressionError, match=r"called 'pixel-7'\. Did you mean pixel-8"):
         load_device("pixel-7")
+
+
+@pytest.mark.parametrize("name", device_names())
+def test_energy_whose_power_is_from_memory_is_rough(name):
+    device = load_device(name)
+    if "memory" in device.sources["power_w"].lower():
+        assert device.energy_label == "rough"
