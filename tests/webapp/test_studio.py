@@ -128,6 +128,10 @@ def test_every_layer_with_a_choice_says_why_and_what_undoing_costs(client, proje
     assert all(row["why"] for row in rows if row["technique"] != "keep")
     treated = next(row for row in rows if row["technique"] != "keep")
     assert treated["undo"]["size_bytes"] > 0
+    assert 1 <= len(treated["alternatives"]) <= 2
+    other = treated["alternatives"][0]
+    assert other["technique"] != treated["technique"]
+    assert set(other["change"]) >= {"drop_points", "latency_ms", "energy_mj", "size_bytes"}
     assert next(row for row in rows if row["layer"] == "pool1")["why"] == ""
 
 
@@ -136,6 +140,23 @@ def test_limits_nobody_can_meet_are_said_with_what_would_do(client, project):
     selection = post(client, project, "select", budgets=limits).json()["selection"]
     assert "max_latency_ms" in selection["violated"]
     assert selection["nearest"]["max_latency_ms"] > 1e-9
+    assert ["max_latency_ms"] in selection["conflict"]["sets"]
+    assert selection["conflict"]["alone"]["max_latency_ms"] > 1e-9
+
+
+def test_limits_that_exclude_each_other_are_told_apart_from_those_that_do_not_matter(
+    client, project
+):
+    limits = {"max_accuracy_drop": 0.01, "max_size_bytes": 4_000.0, "max_energy_mj": 1e6}
+    selection = post(client, project, "select", budgets=limits).json()["selection"]
+    assert selection["conflict"]["sets"] == [["max_accuracy_drop", "max_size_bytes"]]
+    alone = selection["conflict"]["alone"]
+    assert set(alone) == {"max_accuracy_drop", "max_size_bytes"}
+    loosened = limits | {"max_size_bytes": 1.001 * alone["max_size_bytes"]}
+    assert (
+        post(client, project, "select", budgets=loosened).json()["selection"]["conflict"]
+        is None
+    )
 
 
 def test_lock_on_a_layer_that_is_not_there_is_refused(client, project):
