@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from selector.observation import Observation
     from selector.tables import Array, IntArray
 
+ARRAYS = (
+    *(
+        f"{layer}.{part}"
+        for layer in ("state", "hidden", "context", "value")
+        for part in ("weight", "bias")
+    ),
+    *("action.weight", "advantage.weight"),
+)
+"""What a network consists of, see ``q_network.QNetwork``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PolicyWeights:
@@ -54,13 +64,15 @@ class PolicyWeights:
 
     @classmethod
     def load(cls, path: Path) -> PolicyWeights:
-        """Read what ``save`` wrote."""
+        """Read what ``save`` wrote.
+
+        Raises:
+            KeyError: when another version wrote it, whose network consists of other arrays.
+        """
         with np.load(path, allow_pickle=False) as stored:
             facts = json.loads(str(stored["facts"]))
-            prefix = "network/"
-            names = [name for name in stored.files if name.startswith(prefix)]
             return cls(
-                arrays={name.removeprefix(prefix): stored[name] for name in names},
+                arrays={name: stored[f"network/{name}"] for name in ARRAYS},
                 targets=tuple(facts["targets"]),
                 pool=stored["pool"],
                 facts=facts["facts"],

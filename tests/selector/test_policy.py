@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -227,6 +228,14 @@ def test_known_configurations_join_the_candidates(policy, every):
 def test_candidates_are_distinct_with_the_front_first(policy):
     shown = policy.candidates(TARGETS[0], 10)
     assert len(np.unique(shown, axis=0)) == len(shown) == 10
+
+
+def test_agent_of_another_version_is_told(policy, tmp_path):
+    """The studio then says that the study is outdated."""
+    arrays = {name.replace("context", "trunk"): x for name, x in policy.weights.arrays.items()}
+    replace(policy.weights, arrays=arrays).save(tmp_path / "policy.npz")
+    with pytest.raises(KeyError, match=r"context\.weight"):
+        PolicyWeights.load(tmp_path / "policy.npz")
 
 
 def test_broken_file_is_no_policy(tmp_path):
