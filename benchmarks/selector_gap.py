@@ -29,7 +29,6 @@ from compression.cost import device_names, load_device
 from selector import reward
 from selector.baselines import BASELINES
 from selector.dqn import Training, train
-from selector.effort import effort_for
 from selector.job import TRAINING_TARGETS
 from selector.policy import Policy
 from selector.policy_network import PolicyWeights
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 TARGETS = tuple(load_device(name) for name in TRAINING_TARGETS)
 UNSEEN = tuple(load_device(name) for name in device_names() if name not in TRAINING_TARGETS)
 GOALS = 100
-ROUNDS = effort_for(macs=1_000_000, time_limit_s=600, threads=1).search_rounds
+ROUNDS = Training().rounds
 OUT_OF_REACH = -1e9
 HEADER = (
     "| network | decisions | recipes | training, CPU-s | goals that can be met | mean gap | p95 | worst "

@@ -73,7 +73,7 @@ def effort_for(
         # 9 in 10 cannot be told from fewer than 9, nor with one outlier from fewer than 19
         timed_networks=_clipped(4.5e9 / max(macs, 1), 9, 19),
         search_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
-        search_rounds=_clipped(60 * share, 10, 60),
+        search_rounds=_clipped(30 * share, 10, 60),
         candidates=_clipped(12 * share, 3, 16),
         candidate_steps=_scaled(_clipped(1.0e11 / macs_a_step, 30, 300), share),
         recovery_steps=_scaled(_clipped(1.2e12 / macs_a_step, 120, 2000), share),

@@ -8,6 +8,7 @@ import torch
 
 from compression.types import Stage
 from selector import dqn
+from selector.pretrained import pretrained
 from selector.surrogate import Surrogate
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def search(job: Job) -> None:
     # Small networks gain nothing from threads, and two that wait for each other lose a lot.
     torch.set_num_threads(1)
     settings = dqn.Training(seed=job.request.seed, rounds=job.effort.search_rounds)
-    weights = dqn.train(Surrogate(job.tables), job.targets, settings, report)
+    weights = dqn.train(
+        Surrogate(job.tables), job.targets, settings, report, start=pretrained()
+    )
     job.folder.write_json(Stage.SEARCH, "search.json", {"curve": curve})
     job.folder.write_with(Stage.SEARCH, "policy.npz", weights.save)
