@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.host_prediction NAME... [--recipes N]`` makes its own studies, of times alone
 and with random weights but for LeNet's: ``lenet``, ``resnet-20``, ``alexnet``, ``mobilenet``. The
-recipes are other than those PROBE timed. Every network is timed twice, in fresh sessions: what the
-two differ by is the noise floor.
+recipes are other than those PROBE timed, and timed in the same way. Every network is timed twice, in
+fresh sessions and one time after all others: what the two differ by is the noise floor.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from compression.cost import load_device
 from compression.types import Precision, Stage
 from selector.engine import job_of, prepare, run_stage
 from selector.host_latency import HOST
-from selector.network_timing import drawn, network_files, timed
+from selector.network_timing import drawn, network_files, time_networks
 from selector.reporter import Reporter
 from selector.stages.probe import timed_tables
 from selector.surrogate import Surrogate
@@ -97,11 +97,13 @@ def report(name: str, job: Job, recipes: int) -> None:
 
 def twice_timed(job: Job, surrogate: Surrogate, recipes: int) -> tuple[IntArray, Array, Array]:
     """Configurations ``[N, D]`` in both arithmetics, and two times ``[N]`` of each in ms."""
-    rows, again = [], []
-    for config in drawn(surrogate.space, recipes, SEED):
-        files = network_files(job, surrogate.space, config)
-        rows += timed(job, config, files)
-        again += timed(job, config, files)
+    configs = drawn(surrogate.space, recipes, SEED)
+    built = {
+        config.tobytes(): network_files(job, surrogate.space, config) for config in configs
+    }
+    rows, again = (
+        time_networks(job, configs, lambda config: built[config.tobytes()]) for _ in range(2)
+    )
     first, second = (np.array([row.host_ms for row in each]) for each in (rows, again))
     return np.array([row.config for row in rows]), first, second
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from selector import tabulation
 from selector.action_space import ActionSpace
 from selector.host_latency import Timed, recalibrated
 from selector.layout import probes
-from selector.network_timing import drawn, time_networks
+from selector.network_timing import drawn, network_files, time_networks
 from selector.recipe_rows import level_text
 from selector.tables import PRECISIONS
 from selector.tabulation import LOOKUP_PRECISIONS, Measurements
@@ -116,7 +117,8 @@ def _host_timings(job: Job, total: int) -> dict[str, Any]:
     }
     space = ActionSpace(_tabulated(job, found, {}))
     recipes = drawn(space, job.effort.timed_networks, job.request.seed)
-    timed = time_networks(job, space, np.concatenate([space.untouched(), recipes]))
+    configs = np.concatenate([space.untouched(), recipes])
+    timed = time_networks(job, configs, partial(network_files, job, space))
     return {**found, "networks": [asdict(row) for row in timed]}
 
 
