@@ -105,7 +105,7 @@ def _host_timings(job: Job, total: int) -> dict[str, Any]:
         return True
 
     specs = _specs(job)
-    lookup = LatencyLookup()
+    lookup = LatencyLookup(job.model_bytes, job.calibration[:1])
     measured = lookup.measure(specs, keep_on)
     exports = [
         export_onnx(replace(job.network, precision=p), job.calibration) for p in PRECISIONS

@@ -68,6 +68,14 @@ def test_an_operation_that_is_known_is_not_timed_again():
     assert lookup.measure([key]) == first
 
 
+def test_operations_are_timed_among_the_calls_of_their_network():
+    keys = [(dense(16), Precision.FP32), (dense(1024), Precision.FP32)]
+    model = networks.small_lenet()
+    found = LatencyLookup(model, example(model)).measure(keys)
+    alone = LatencyLookup().measure(keys)
+    assert 0 < found[keys[0]] < found[keys[1]] < 10 * alone[keys[1]]
+
+
 def test_lookup_that_is_stopped_gives_what_it_has():
     keys = [(dense(8 * n), Precision.FP32) for n in range(1, 60)]
     found = LatencyLookup().measure(keys, keep_on=lambda _done, _total: False)
