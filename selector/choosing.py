@@ -10,6 +10,7 @@ import numpy as np
 
 from compression.types import Recipe, RecipeStep
 from selector.baselines import BASELINES, Baseline
+from selector.classic import Classic
 from selector.errors import BadRequestError
 from selector.explain import with_reasons
 from selector.learning import best_built, failed_recoveries, with_room
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from selector.classic import Report
     from selector.job import Job
     from selector.surrogate import Surrogate, Validated
     from selector.types import Selection
@@ -35,6 +37,9 @@ REPLAYED = ("seed", "threads", "time_limit_s", "preprocessing")
 
 BUILT = "built candidate"
 """Who answered, when a candidate that VALIDATE built is better than any prediction."""
+
+CHOSEN = "chosen"
+"""Who answered, when somebody chose the recipe by hand."""
 
 MORE_ROOM = (1.0, 1.04, 1.08, 1.15)
 """Factors by which limits are drawn in further, when an answer has failed before."""
@@ -62,6 +67,9 @@ def choose(
     keeps the limits with room to spare is taken if there is any.
     """
     question, selector = question_of(job, surrogate), _selector(job, surrogate)
+    if isinstance(selector, Classic):
+        # What others proposed is not what the published form would answer.
+        built = [recipe for recipe in built if recipe.recovered]
     found = _answer_with_room(question, selector, built, job.request.seed)
     return with_reasons(
         question, _better_built(question.prepared(), found, built, cautious=cautious)
@@ -76,22 +84,55 @@ def _answer_with_room(
     Without any such answer, the one within the limits as they are. A referee that finds a better one takes
     the trained agent's place; a method that was asked for by name is only judged.
     """
-    trained = isinstance(selector, Policy)
     failed = failed_recoveries(question.prepared(), built)
     wider = [with_room(question, built, more) for more in MORE_ROOM]
     for budgets in (*wider, question.budgets):
         found = selector.select(question.goals, budgets, question.target, question.locks)
-        found = refereed(replace(question, budgets=budgets), found, seed, may_replace=trained)
+        found = judged(replace(question, budgets=budgets), found, selector, seed)
         if not found.violated and found.config not in failed:
             break
     return found
 
 
+def judged(
+    question: Question, found: Selection, selector: Baseline | Policy, seed: int
+) -> Selection:
+    """A selector's answer after the referees: the published form keeps its own, whatever they found."""
+    answer = refereed(question, found, seed, may_replace=isinstance(selector, Policy))
+    if not isinstance(selector, Classic):
+        return answer
+    return replace(
+        found,
+        gap_to_best_found=answer.gap_to_best_found,
+        gap_bound=answer.gap_bound,
+        conflict=answer.conflict,
+    )
+
+
+def is_infeasible(selection: Selection) -> bool:
+    """Whether nobody found a recipe within all limits; the published form may miss what others keep."""
+    alone = selection.answered_by == Classic.name and selection.conflict is None
+    return bool(selection.violated) and not alone
+
+
 def _selector(job: Job, surrogate: Surrogate) -> Baseline | Policy:
     request = job.request
+    if request.selector == Classic.name:
+        return Classic(surrogate, request.seed, request.classic, _hears(job))
     if request.selector in BASELINES:
         return BASELINES[request.selector](surrogate, request.seed)
     return trained_policy(job, surrogate)
+
+
+def _hears(job: Job) -> Report:
+    """Passes on how a search goes, and ends it when time is up."""
+
+    def report(done: int, total: int, figures: dict[str, float]) -> bool:
+        job.reporter.metric(episode=done, episodes=total, **figures)
+        job.reporter.check()
+        return not job.reporter.out_of_time()
+
+    return report
 
 
 def _better_built(

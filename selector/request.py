@@ -11,6 +11,7 @@ from compression import technique
 from compression.cost import device_names
 from compression.errors import DataRefusedError
 from compression.preprocessing import Preprocessing
+from selector.classic_settings import ClassicSettings, changed_settings, parse_settings
 from selector.errors import BadRequestError
 from selector.json_values import as_integer, as_number, as_object, as_text
 from selector.types import Budgets, Goals, Lock
@@ -18,8 +19,7 @@ from selector.types import Budgets, Goals, Lock
 if TYPE_CHECKING:
     from pathlib import Path
 
-SELECTORS = ("dqn", "greedy", "random", "genetic", "exhaustive")
-PLANNED_SELECTORS = ("classic",)
+SELECTORS = ("dqn", "classic", "greedy", "random", "genetic", "exhaustive")
 KEEP = "keep"
 
 
@@ -27,6 +27,7 @@ KEEP = "keep"
 class Request:
     """One job, checked. ``techniques`` ``None`` means all; ``locks`` are by layer name.
 
+    ``classic`` are switches of the selector of that name; the others do not look at them.
     ``time_limit_s`` is a ceiling: work is counted in steps, so that a seed repeats.
     """
 
@@ -37,6 +38,7 @@ class Request:
     goals: Goals = field(default_factory=Goals)
     budgets: Budgets = field(default_factory=Budgets)
     selector: str = "dqn"
+    classic: ClassicSettings = field(default_factory=ClassicSettings)
     techniques: tuple[str, ...] | None = None
     locks: Mapping[str, Lock] = field(default_factory=dict)
     time_limit_s: float = 600.0
@@ -53,6 +55,7 @@ class Request:
             "goals": asdict(self.goals),
             "budgets": asdict(self.budgets),
             "selector": self.selector,
+            "classic": changed_settings(self.classic),
             "techniques": list(self.techniques) if self.techniques is not None else None,
             "locks": {layer: lock_to_json(lock) for layer, lock in self.locks.items()},
             "time_limit_s": self.time_limit_s,
@@ -97,6 +100,7 @@ def parse_request(values: object, *, folder: Path) -> Request:
         goals=parse_goals(known.get("goals", {})),
         budgets=parse_budgets(known.get("budgets", {})),
         selector=_selector(known.get("selector", "dqn")),
+        classic=parse_settings(known.get("classic", {})),
         techniques=_techniques(known.get("techniques")),
         locks=parse_locks(known.get("locks", {})),
         time_limit_s=as_number(known.get("time_limit_s", 600), "time_limit_s", 1, 7 * 86400),
@@ -193,10 +197,6 @@ def _techniques(value: object) -> tuple[str, ...] | None:
 
 
 def _selector(value: object) -> str:
-    if value in PLANNED_SELECTORS:
-        raise BadRequestError(
-            f"The selector {value!r} is not there yet. Take one of: {', '.join(SELECTORS)}."
-        )
     if value not in SELECTORS:
         raise BadRequestError(
             f"There is no selector {value!r}. Take one of: {', '.join(SELECTORS)}."

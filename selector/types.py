@@ -108,7 +108,8 @@ class Selection:
     wins at all; ``gap_bound`` is the most that it can be, whatever method one tries, and None where that
     was not worked out. When nothing meets all budgets this is the nearest recipe, and ``nearest`` says what
     the missed budgets would have to become together; ``conflict``, where it was worked out, says which
-    budgets exclude each other and what each would have to become alone.
+    budgets exclude each other and what each would have to become alone. ``scored`` counts the recipes
+    looked at for this answer alone, where the method counts them.
     """
 
     recipe: Recipe
@@ -121,3 +122,4 @@ class Selection:
     gap_bound: float | None = None
     nearest: Mapping[str, float] = field(default_factory=dict)
     conflict: Conflict | None = None
+    scored: int = 0

@@ -14,7 +14,8 @@ from compression.latency import paired_latency
 from compression.pictures import picture
 from compression.suitability import Model, notes
 from compression.types import Stage
-from selector.choosing import question_of, read_recipe
+from selector.choosing import CHOSEN, question_of, read_recipe
+from selector.classic import Classic, published_facts, published_note
 from selector.explain import explain
 from selector.recipe_rows import rows
 from selector.report import BuildFacts, Predicted, build_report
@@ -124,7 +125,7 @@ def _facts(job: Job) -> dict[str, Any]:
         "recipe": recipe,
         "layers": _layers(job, surrogate, config, recipe),
         "skipped": recovered["skipped"],
-        "search": _search(job, recovered),
+        "search": _search(job, recovered) | _published(job, recovered, surrogate, config),
         "class_names": job.dataset.class_names,
         "preprocessing": job.dataset.preprocessing.to_json(),
         "notes": (
@@ -134,6 +135,7 @@ def _facts(job: Job) -> dict[str, Any]:
             *_recovery_notes(recovered, expected),
             *job.dataset.notes,
             *filter(None, [job.form.note()]),
+            *_published_notes(job, recovered),
             *_export_notes(job),
         ),
         "status": "infeasible" if recovered["infeasible"] else None,
@@ -186,10 +188,28 @@ def _reasons(recipe: Recipe, layer: str) -> list[str]:
     return list(dict.fromkeys(s.why for s in recipe if s.layer == layer and s.why))
 
 
+def _published(
+    job: Job, recovered: dict[str, Any], surrogate: Surrogate, config: IntArray
+) -> dict[str, Any]:
+    """What the report adds when the published form chose the recipe."""
+    if not _is_published(job, recovered):
+        return {}
+    question = question_of(job, surrogate)
+    return {"published": published_facts(question, job.request.classic, config)}
+
+
+def _published_notes(job: Job, recovered: dict[str, Any]) -> list[str]:
+    return [published_note(job.request.classic)] if _is_published(job, recovered) else []
+
+
+def _is_published(job: Job, recovered: dict[str, Any]) -> bool:
+    return job.request.selector == Classic.name and recovered["answered_by"] != CHOSEN
+
+
 def _search(job: Job, recovered: dict[str, Any]) -> dict[str, Any]:
     return {
         "selector": job.request.selector,
-        "candidates_scored": _scored(job),
+        "candidates_scored": recovered.get("scored") or _scored(job),
         "candidates_built": len(validated_candidates(job.folder)) + len(recovered["attempts"]),
         "answered_by": recovered["answered_by"],
         "gap_to_best_found": recovered["gap_to_best_found"],

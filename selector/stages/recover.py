@@ -11,7 +11,14 @@ from safetensors.torch import save
 from compression.latency import paired_latency
 from compression.types import Stage
 from selector import reward
-from selector.choosing import choose, chosen_recipe, question_of, recipe_json
+from selector.choosing import (
+    CHOSEN,
+    choose,
+    chosen_recipe,
+    is_infeasible,
+    question_of,
+    recipe_json,
+)
 from selector.conflicts import sentences
 from selector.learning import learnt, utilities
 from selector.selection import predict
@@ -73,7 +80,7 @@ def _choose_and_learn(job: Job, attempts: _Attempts) -> None:
             )
             why = " ".join(sentences(selection.conflict)) if selection.conflict else ""
             job.reporter.log(
-                f"No recipe is expected to meet every limit; the nearest {wanted}. {why}".rstrip()
+                f"{_nobody(selection)} meet every limit; the nearest {wanted}. {why}".rstrip()
             )
         if number:
             job.reporter.log("The predictions have learnt from this; a better recipe is tried.")
@@ -86,6 +93,12 @@ def _conflict_json(selection: Selection) -> dict[str, Any] | None:
         return None
     words = {"nearest": dict(selection.nearest), "sentences": sentences(selection.conflict)}
     return asdict(selection.conflict) | words
+
+
+def _nobody(selection: Selection) -> str:
+    if is_infeasible(selection):
+        return "No recipe is expected to"
+    return "The published form found no recipe, where other selectors did, to"
 
 
 class _Attempts:
@@ -128,11 +141,12 @@ class _Attempts:
             "drop_points": trial.drop_points,
             "untuned_points": trial.untuned_points,
             "predicted": asdict(expected),
-            "expected_to_miss": bool(selection and selection.violated),
-            "answered_by": selection.answered_by if selection else "chosen",
+            "expected_to_miss": selection is not None and is_infeasible(selection),
+            "answered_by": selection.answered_by if selection else CHOSEN,
             "gap_to_best_found": selection.gap_to_best_found if selection else 0.0,
             "gap_bound": selection.gap_bound if selection else None,
             "conflict": _conflict_json(selection) if selection else None,
+            "scored": selection.scored if selection else 0,
         }
         self._found.append((outcome, trial, facts))
         self._job.reporter.log(

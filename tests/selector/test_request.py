@@ -55,7 +55,8 @@ def test_request_survives_being_written_and_read(tmp_path):
         "conv2": {"exclude": [name]},
         "fc": {"technique": name, "params": {}},
     }
-    request = parse(locks=locks, techniques=[name])
+    switches = {"view": "analytic (paper)", "gamma": 1.0}
+    request = parse(locks=locks, techniques=[name], selector="classic", classic=switches)
     path = tmp_path / "request.json"
     path.write_text(json.dumps(request.to_json()))
     assert read_request(path) == request
@@ -86,8 +87,11 @@ def test_locks_are_read_by_layer():
         ({"budgets": {"max_size": 1}}, '"budgets" has unknown keys: max_size'),
         ({"budgets": {"max_latency_ms": 0}}, "budgets.max_latency_ms is 0, which no network"),
         ({"budgets": {"max_latency_ms": "fast"}}, "budgets.max_latency_ms must be a number"),
-        ({"selector": "classic"}, "The selector 'classic' is not there yet. Take one of: dqn"),
-        ({"selector": "magic"}, "There is no selector 'magic'"),
+        (
+            {"selector": "magic"},
+            "There is no selector 'magic'. Take one of: dqn, classic, greedy",
+        ),
+        ({"classic": {"gama": 1}}, '"classic" has unknown keys: gama'),
         ({"techniques": ["magic"]}, "techniques: there is no technique 'magic'"),
         ({"techniques": "svd"}, '"techniques" must be a list of names'),
         ({"locks": {"a": "drop"}}, 'locks.a must be "keep"'),
