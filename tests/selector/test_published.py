@@ -19,7 +19,8 @@ from tests.selector.test_engine import write_request
 def study(tmp_path_factory):
     """A job folder whose study is done."""
     folder = tmp_path_factory.mktemp("study")
-    job = engine.prepare(write_request(folder), folder / "out")
+    request = write_request(folder, time_limit_s=60)  # the work of 20 s, whatever the load
+    job = engine.prepare(request, folder / "out")
     for stage in STUDY_STAGES:
         engine.run_stage(stage, job, Reporter(stream=io.StringIO()), None)
     return job
@@ -48,7 +49,7 @@ def test_the_published_form_answers_and_the_report_says_so(study, tmp_path):
     search = report["search"]
     assert report["status"] == "met"
     assert (search["selector"], search["answered_by"]) == ("classic", "classic")
-    assert search["candidates_scored"] > 600
+    assert search["candidates_scored"] > 350  # 100 episodes, and what teaches the ranges
     published = search["published"]
     assert published["form"].startswith("AdaDeep as published")
     assert published["switches"] == {"view": "analytic (paper)", "episodes": 100}
@@ -61,8 +62,8 @@ def test_the_published_form_answers_and_the_report_says_so(study, tmp_path):
     assert any(
         note.startswith("Recipe chosen by AdaDeep as published") for note in report["notes"]
     )
-    phases = {line["data"].get("phase") for line in lines if line["kind"] == "metric"}
-    assert {1.0, 2.0} <= phases
+    told = [line["data"] for line in lines if "phase" in line["data"]]
+    assert {"episode", "reward", "loss", "epsilon", "best"} <= told[0].keys()
 
 
 def test_limits_that_the_published_form_cannot_keep_are_infeasible(study, tmp_path):
