@@ -15,6 +15,9 @@ from selector.jobfolder import JobFolder, Part
 from selector.reporter import CancelledError, Reporter
 
 MET, FAULT, BAD_REQUEST, MISSED, INFEASIBLE, CANCELLED = 0, 1, 2, 3, 4, 5
+TOLD = "-"
+"""Instead of a part: its name comes on standard input."""
+
 EXIT_CODES = {"met": MET, "missed": MISSED, "infeasible": INFEASIBLE}
 
 logger = logging.getLogger("selector")
@@ -57,6 +60,9 @@ def _stage(options: argparse.Namespace, reporter: Reporter) -> int:
     from selector import engine
 
     folder = JobFolder(Path(options.folder))
+    if options.part == TOLD:
+        told = reporter.told() if options.supervised else map(str.strip, sys.stdin)
+        return EXIT_CODES[engine.run_told_parts(Stage(options.stage), folder, reporter, told)]
     part = Part.parse(options.part) if options.part else None
     return EXIT_CODES[engine.run_stage(Stage(options.stage), folder, reporter, part)]
 
@@ -103,7 +109,10 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("stage", choices=[stage.value for stage in Stage])
     stage.add_argument("folder")
     stage.add_argument(
-        "--part", metavar="I/N", help="only this share of the stage's work items"
+        "--part",
+        metavar="I/N",
+        help="only this part of the stage; - reads parts from standard input, a line each, "
+        "then join or end",
     )
     stage.set_defaults(command=_stage)
 

@@ -8,7 +8,7 @@ that is left tells about as much. So ``log raw = a + b1 log damage + b2 log(MACs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,13 +41,15 @@ class AccuracyModel:
     """Predicts points lost; ``band`` is the half-width of ``log(points + FLOOR)`` that holds 9 in 10.
 
     ``cap`` is the most that can be lost: the accuracy of the original minus that of guessing, in
-    points. ``n_validated`` counts the built candidates that the coefficients rest on.
+    points. ``n_validated`` counts the built candidates that the coefficients rest on; ``covariance`` says
+    how unsure they leave the coefficients (Laplace's approximation of the posterior).
     """
 
     cap: float
     coefficients: tuple[float, float, float, float] = PRIOR
     band: float = _PRIOR_BAND
     n_validated: int = 0
+    covariance: tuple[tuple[float, ...], ...] = tuple(map(tuple, np.diag(_PRIOR_SPREAD**2)))
 
     def predict(self, features: Array) -> Array:
         """``[...]`` points lost, at least 0, by features ``[..., 3]`` (see ``features``)."""
@@ -72,15 +74,38 @@ class AccuracyModel:
         x, y = features[usable], np.clip(drop_points[usable], 0.0, 0.98 * self.cap)
         if not len(y):
             return AccuracyModel(cap=self.cap)
-        errors = [self._left_out(x, y, i) for i in range(len(y))]
+        errors = np.log(self.left_out(x, y) + FLOOR) - np.log(y + FLOOR)
+        weights = _fit(x, y, self.cap)
         # Two candidates say little about the spread: the prior's band counts as two more.
         squares = float(np.sum(np.square(errors))) + 2 * (_PRIOR_BAND / _TWO_SIDED_90) ** 2
         return AccuracyModel(
             cap=self.cap,
-            coefficients=_as_tuple(_fit(x, y, self.cap)),
+            coefficients=_as_tuple(weights),
             band=max(_LEAST_BAND, _TWO_SIDED_90 * float(np.sqrt(squares / (len(y) + 2)))),
             n_validated=len(y),
+            covariance=_covariance(x, weights, self.cap),
         )
+
+    def left_out(
+        self, features: Array, drop_points: Array, alone: Array | None = None
+    ) -> Array:
+        """``[N]`` points predicted of each built candidate, from ``alone [N, 3]``, by a fit to all the others."""
+        x, y = features, np.clip(drop_points, 0.0, 0.98 * self.cap)
+        rows = np.arange(len(y))
+        fits = [_as_tuple(_fit(x[rows != i], y[rows != i], self.cap)) for i in rows]
+        return np.array(
+            [
+                AccuracyModel(cap=self.cap, coefficients=fit).predict(
+                    (x if alone is None else alone)[i]
+                )
+                for i, fit in enumerate(fits)
+            ]
+        )
+
+    def drawn(self, rng: np.random.Generator) -> AccuracyModel:
+        """One of the models that the built candidates leave possible."""
+        weights = rng.multivariate_normal(self.coefficients, np.array(self.covariance))
+        return replace(self, coefficients=_as_tuple(np.clip(weights, _LOWEST, _HIGHEST)))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``from_json`` reads back."""
@@ -89,6 +114,7 @@ class AccuracyModel:
             "coefficients": list(self.coefficients),
             "band": self.band,
             "n_validated": self.n_validated,
+            "covariance": [list(row) for row in self.covariance],
         }
 
     @classmethod
@@ -99,15 +125,8 @@ class AccuracyModel:
             coefficients=_as_tuple(np.array(values["coefficients"], dtype=np.float64)),
             band=float(values["band"]),
             n_validated=int(values["n_validated"]),
+            covariance=tuple(tuple(map(float, row)) for row in values["covariance"]),
         )
-
-    def _left_out(self, x: Array, y: Array, index: int) -> float:
-        rest = np.arange(len(y)) != index
-        model = AccuracyModel(
-            cap=self.cap, coefficients=_as_tuple(_fit(x[rest], y[rest], self.cap))
-        )
-        predicted = float(model.predict(x[index]))
-        return float(np.log(predicted + FLOOR) - np.log(y[index] + FLOOR))
 
 
 def features(damage: Array, macs_ratio: Array, params_ratio: Array) -> Array:
@@ -142,6 +161,15 @@ def _fit(x: Array, y: Array, cap: float) -> Array:
             best, best_loss = weights, loss
         weights = best
     return best
+
+
+def _covariance(x: Array, weights: Array, cap: float) -> tuple[tuple[float, ...], ...]:
+    """Inverse Hessian at the fit: how far the coefficients may lie elsewhere."""
+    design = np.concatenate([np.ones((len(x), 1)), x], axis=1)
+    _, slope = _response(design @ weights, cap)
+    jacobian = design * slope[:, None]
+    hessian = jacobian.T @ jacobian / _NOISE**2 + np.diag(1 / _PRIOR_SPREAD**2)
+    return tuple(map(tuple, np.linalg.inv(hessian).tolist()))
 
 
 def _loss(design: Array, wanted: Array, cap: float, weights: Array) -> float:

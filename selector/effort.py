@@ -19,7 +19,7 @@ class Effort:
 
     ``*_samples`` are examples, ``search_rounds`` are of the DQN's training, ``*_steps`` are optimiser
     steps of ``batch_size`` examples; ``synthetic_inputs`` are made where there is no data; ``probes`` are
-    the most single changes that PROBE tries, ``timed_networks`` whole networks that it times,
+    the most single changes that PROBE tries, ``pair_probes`` pairs of them, ``timed_networks`` whole networks that it times,
     ``candidates`` are recipes built for real during VALIDATE and ``recoveries`` how often RECOVER may
     build one and look again.
     """
@@ -30,6 +30,7 @@ class Effort:
     calibration_samples: int
     probe_samples: int
     probes: int
+    pair_probes: int
     timed_networks: int
     search_samples: int
     search_rounds: int
@@ -70,6 +71,7 @@ def effort_for(
         ),
         probe_samples=_clipped(2.5e9 / max(macs, 1), 256, 1000),
         probes=_clipped(3.5e10 * share / max(macs, 1), 120, 1000),
+        pair_probes=_clipped(share * min(80.0, 6e9 / max(macs, 1)), 16, 80),
         # 9 in 10 cannot be told from fewer than 9, nor with one outlier from fewer than 19
         timed_networks=_clipped(4.5e9 / max(macs, 1), 9, 19),
         search_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),

@@ -9,8 +9,9 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -20,12 +21,13 @@ from selector.errors import BadRequestError
 from selector.exhaustion import explained
 from selector.job import Job
 from selector.jobfolder import JobFolder, Part
+from selector.plan import check_ready, part_done, read_rounds
 from selector.reporter import Reporter
 from selector.request import Request, read_request
 from selector.stages import export, inspect, measure, package, probe, recover, search, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 WHOLE: dict[Stage, Callable[[Job], None]] = {
     Stage.INSPECT: inspect.inspect,
@@ -37,11 +39,24 @@ WHOLE: dict[Stage, Callable[[Job], None]] = {
 }
 """Stages that one process does from beginning to end."""
 
-PARTED: dict[Stage, tuple[Callable[[Job, Part], None], Callable[[Job, int], None]]] = {
-    Stage.PROBE: (probe.probe_part, probe.merge_probes),
-    Stage.VALIDATE: (validate.validate_part, validate.merge_validated),
+
+class Parted(Protocol):
+    """A stage whose work items may be shared out among processes."""
+
+    def do(self, part: Part) -> None:
+        """Leave the result of one part."""
+
+    def join(self) -> None:
+        """Make the stage's result from those of all parts."""
+
+
+PARTED: dict[Stage, Callable[[Job], Parted]] = {
+    Stage.PROBE: probe.Probing,
+    Stage.VALIDATE: validate.Validation,
 }
-"""Stages whose work items may be shared out: what does a part, and what joins the parts."""
+
+JOIN, END = "join", "end"
+"""Told instead of a part: make the stage's result, or leave that to others."""
 
 MET = "met"
 
@@ -79,7 +94,7 @@ def run(folder: JobFolder, reporter: Reporter) -> str:
     job = job_of(folder, reporter)
     reporter.deadline = time.monotonic() + job.request.time_limit_s
     for stage in (*STUDY_STAGES, *BUILD_STAGES):
-        _do(job, stage, None)
+        _do(job, stage)
     return _delivered(job)
 
 
@@ -90,10 +105,29 @@ def run_stage(stage: Stage, folder: JobFolder, reporter: Reporter, part: Part | 
     """
     job = job_of(folder, reporter)
     reporter.deadline = time.monotonic() + job.request.time_limit_s
-    if part is not None and stage not in PARTED:
-        raise BadRequestError(f"Stage {stage.value} cannot be done in parts.")
-    _do(job, stage, part)
+    if part is not None:
+        _Parts(job, stage).do(part)
+    else:
+        _do(job, stage)
     return _status(folder) if stage is Stage.PACKAGE else MET
+
+
+def run_told_parts(
+    stage: Stage, folder: JobFolder, reporter: Reporter, told: Iterable[str]
+) -> str:
+    """Do the parts that somebody names (``3/8``), one after the other, until told ``join`` or ``end``.
+
+    So several processes share a stage, each loading model and data only once.
+    """
+    job = job_of(folder, reporter)
+    reporter.deadline = time.monotonic() + job.request.time_limit_s
+    parts = _Parts(job, stage)
+    for what in takewhile(lambda line: line != END, told):
+        if what == JOIN:
+            parts.finish()
+            break
+        parts.do(Part.parse(what))
+    return MET
 
 
 def apply(model: Path, recipe: Path, data: Path | None, out: Path, reporter: Reporter) -> str:
@@ -116,7 +150,7 @@ def apply(model: Path, recipe: Path, data: Path | None, out: Path, reporter: Rep
     (out / CHOSEN_RECIPE).write_text(text, encoding="utf-8")
     job = job_of(folder, reporter)
     for stage in (Stage.INSPECT, Stage.PROBE, *BUILD_STAGES):
-        _do(job, stage, None)
+        _do(job, stage)
     return _delivered(job)
 
 
@@ -134,20 +168,63 @@ def describe(model: Path, data: Path | None) -> str:
     return json.dumps(found)
 
 
-def _do(job: Job, stage: Stage, part: Part | None) -> None:
+def _do(job: Job, stage: Stage) -> None:
+    """A whole stage, or what is missing of it."""
     if job.folder.is_done(stage):
         return
-    reporter = job.reporter
-    reporter.begin(stage, part or Part())
+    if stage in PARTED:
+        _Parts(job, stage).finish()
+        return
+    job.reporter.begin(stage, Part())
+    with _at_work(job, stage):
+        WHOLE[stage](job)
+    job.folder.write_json(stage, "seconds.json", job.reporter.done())
+
+
+class _Parts:
+    """A stage that this process does part by part."""
+
+    def __init__(self, job: Job, stage: Stage) -> None:
+        if stage not in PARTED:
+            raise BadRequestError(f"Stage {stage.value} cannot be done in parts.")
+        self._job, self._stage = job, stage
+        self._started = time.monotonic()
+        self._work = PARTED[stage](job)
+
+    def do(self, part: Part) -> None:
+        """One part; what is done already is left alone.
+
+        Raises:
+            BadRequestError: when it is none of the plan, or needs parts that are not done.
+        """
+        folder, stage = self._job.folder, self._stage
+        check_ready(folder, stage, part)
+        self._job.reporter.begin(stage, part)
+        if not (folder.is_done(stage) or part_done(folder, stage, part)):
+            with _at_work(self._job, stage):
+                self._work.do(part)
+        self._job.reporter.done()
+
+    def finish(self) -> None:
+        """Whatever part is missing; then join them."""
+        job, stage = self._job, self._stage
+        if job.folder.is_done(stage):
+            return
+        for part in read_rounds(job.folder, stage).parts:
+            if not part_done(job.folder, stage, part):
+                self.do(part)
+        job.reporter.part = Part()
+        with _at_work(job, stage):
+            self._work.join()
+        seconds = job.reporter.done(seconds=round(time.monotonic() - self._started, 3))
+        job.folder.write_json(stage, "seconds.json", seconds)
+
+
+@contextmanager
+def _at_work(job: Job, stage: Stage) -> Iterator[None]:
     with _limits_explained(stage, job.folder.path, job.request.model):
         torch.set_num_threads(job.effort.threads)
-        if stage in WHOLE:
-            WHOLE[stage](job)
-        else:
-            _do_parts(job, stage, part)
-        seconds = reporter.done()
-        if part is None:
-            job.folder.write_json(stage, "seconds.json", seconds)
+        yield
 
 
 @contextmanager
@@ -160,29 +237,6 @@ def _limits_explained(stage: Stage, folder: Path, model: Path) -> Iterator[None]
         if shown is None:
             raise
         raise shown from error
-
-
-def _do_parts(job: Job, stage: Stage, part: Part | None) -> None:
-    """One part; or what is missing of all parts, and join them."""
-    do, join = PARTED[stage]
-    if part is not None:
-        do(job, part)
-        return
-    count = _parts_begun(job.folder, stage)
-    for index in range(1, count + 1):
-        one = Part(index, count)
-        if not job.folder.stage_path(stage, job.folder.part_name(one, ".json")).is_file():
-            do(job, one)
-    join(job, count)
-
-
-def _parts_begun(folder: JobFolder, stage: Stage) -> int:
-    """Into how many parts earlier calls have split the stage."""
-    counts = {
-        int(path.stem.rpartition("-")[2])
-        for path in (folder.path / stage.value).glob("part-*-of-*.json")
-    }
-    return max(counts, default=1)
 
 
 def job_of(folder: JobFolder, reporter: Reporter) -> Job:

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from compression.technique import Technique
+    from selector.tables import IntArray
 
 PRUNING = "filter_pruning"
+PAIR = "kl_pair"
+"""The array of what pairs of changes to one row do."""
+
 _BUILDING = (Scope.BLOCK, Scope.STRUCTURE, Scope.HEAD)
 
 Choices = tuple[Structure, ...]
@@ -157,6 +161,36 @@ def probes(layout: Layout) -> list[Probe]:
         key=lambda pair: pair[0],
     )
     return [probe for _, probe in found] + list(_precision_probes(layout))
+
+
+def pair_probes(layout: Layout, cells: IntArray) -> list[Probe]:
+    """Pairs of changes to one row, by their cells ``[N, 4]``: row, thinning, structure, width step."""
+    return [_pair_probe(layout, *cell) for cell in cells.tolist()]
+
+
+def is_pair(key: str) -> bool:
+    """Whether a probe's key is that of a pair of changes."""
+    return key.startswith(f"{PAIR}:")
+
+
+def pair_cell(key: str) -> tuple[int, ...]:
+    """The cell that the key of a pair names."""
+    return tuple(int(index) for index in key.removeprefix(f"{PAIR}:").split(","))
+
+
+def _pair_probe(layout: Layout, row: int, thinning: int, structure: int, width: int) -> Probe:
+    """In the order in which a recipe does it: a layer is narrowed, rebuilt, thinned."""
+    narrowed = (Treatment(PRUNING, {"pruning_ratio": WIDTH_STEPS[width]}),) if width else KEEP
+    return Probe(
+        array=PAIR,
+        index=(row, thinning, structure, width),
+        layer=layout.rows[row].name,
+        treatments=(
+            *narrowed,
+            *layout.structures[row][structure],
+            *layout.thinnings[row][thinning],
+        ),
+    )
 
 
 def _structures(

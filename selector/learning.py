@@ -31,7 +31,7 @@ SIZE_AT = reward.BUDGET_NAMES.index("max_size_bytes")
 
 
 def learnt(surrogate: Surrogate, built: Sequence[Validated]) -> Surrogate:
-    """The predictions with accuracy and host times fitted to built recipes."""
+    """The predictions with accuracy and host times fitted to built recipes, and the pairs measured with them."""
     base_ms = host_base_ms(surrogate)
     timed = [Timed(config=(0,) * surrogate.space.n_decisions, host_ms=base_ms)]
     timed += [
@@ -39,7 +39,9 @@ def learnt(surrogate: Surrogate, built: Sequence[Validated]) -> Surrogate:
         for recipe in built
         if recipe.host_ratio > 0
     ]
-    tables = recalibrated(surrogate.tables, timed, SETTLED)
+    pairs = {cell: kl for recipe in built for cell, kl in recipe.pairs}
+    tables = surrogate.tables.with_pairs({**pairs, **surrogate.tables.known_pairs})
+    tables = recalibrated(tables, timed, SETTLED)
     weighed = [
         each for each in built for _ in range(WEIGHT_OF_RECOVERED if each.recovered else 1)
     ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from compression.cost import energy_mj, latency_ms
 from compression.types import LayerKind, Precision
+from selector.damage import row_damage
 from selector.tables import (
     BYTES_A_WEIGHT,
     PRECISIONS,
@@ -93,7 +94,8 @@ class CostTables:
         offsets = [[_offset(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
         self._offsets: Array = np.array(offsets).reshape(-1, N_COLUMNS)
         self._saved = _saved_bytes(tables)
-        self._thinning_damage = np.sqrt(np.maximum(tables.kl_thinning, 0.0))
+        damage = row_damage(tables)
+        self._thinning_damage = np.ascontiguousarray(_by_cell(damage - damage[:, :1]))
         self._n_thinnings = tables.kl_thinning.shape[1]
         self._thins = self._n_thinnings > 1
         fetches = [[_fetch(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
@@ -154,12 +156,11 @@ class CostTables:
         shape = self._thinning_damage.shape[:2]
         cells = cells.reshape(shape[0], -1, _STEPS, _STEPS, N_COLUMNS)
         thinned = (*shape, *cells.shape[1:-1])
-        damage = self._thinning_damage.reshape(*shape, -1, 1, 1)
         cached, ms_each, watts = self._fetches[:, block].tolist()
         return Parts(
             cells=cells,
             saved_bytes=self._saved[precision].reshape(thinned),
-            thinning_damage=np.broadcast_to(damage, thinned),
+            thinning_damage=self._thinning_damage,
             offset=self._offsets[block],
             fetch=(cached, ms_each, watts),
         )
@@ -259,7 +260,8 @@ class CostTables:
         form = block % len(PRECISIONS) * (self.n_rows * self._n_thinnings) + of_row
         saved = self._saved.take(form * self._row_stride + cell)
         found[..., SIZE] -= saved * present
-        found[..., DAMAGE] += self._thinning_damage.take(of_row) * present
+        damage = self._thinning_damage.take(of_row * self._row_stride + cell)
+        found[..., DAMAGE] += damage * present
         return found
 
     def _deciders(self, chosen: Sequence[bool]) -> IntArray:
@@ -318,7 +320,7 @@ def _priced(tables: StudyTables, target: DeviceProfile, precision: int) -> Array
         stored + tables.n_ops * nodes,
         tables.macs,
         tables.params,
-        _damage(tables),
+        _by_cell(row_damage(tables)[:, 0]),
     ]
     cells = np.stack(columns, axis=-1).reshape(-1, N_COLUMNS)
     return np.concatenate([cells, np.zeros((1, N_COLUMNS))])
@@ -330,13 +332,9 @@ def _milliseconds(tables: StudyTables, target: DeviceProfile, precision: Precisi
     return np.asarray(tables.host_ms[1 if precision is Precision.INT8 else 0])
 
 
-def _damage(tables: StudyTables) -> Array:
-    """``[L, S, W, W]`` sqrt(KL) of the row's structure, and of its group's width at its leader."""
-    structure = np.sqrt(np.maximum(tables.kl_structure, 0.0))[:, :, None, None]
-    width = np.sqrt(np.maximum(tables.kl_width, 0.0))[tables.out_group]
-    leads = tables.leader_row[tables.out_group] == np.arange(len(tables.layers))
-    at_leader = (width * leads[:, None])[:, None, None, :]
-    return np.asarray(np.broadcast_to(structure + at_leader, tables.macs.shape))
+def _by_cell(damage: Array) -> Array:
+    """``[L, ..., S, W, W]`` of every cell, from ``[L, ..., S, W]``: inputs narrowed by others do no damage."""
+    return np.repeat(damage[..., None, :], _STEPS, axis=-2)
 
 
 def _fetch(tables: StudyTables, target: DeviceProfile, precision: int) -> tuple[float, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,11 @@ from selector.selection import Question
 from selector.types import Budgets, Goals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from compression.cost import DeviceProfile
-    from selector.surrogate import Surrogate
+    from selector.selection import Prepared
+    from selector.surrogate import Surrogate, Validated
     from selector.tables import IntArray
 
 LOSSES = (0.3, 0.7, 1.5, 3.0)
@@ -26,38 +28,64 @@ WISHES = (
     Goals(accuracy=0.0, latency=0.0, energy=0.0, storage=1.0),
 )
 _STARTS = 6
+_BELIEFS = 5  # shares no factor with the number of wishes or losses
 
 
 def propose(
-    surrogate: Surrogate, count: int, targets: Sequence[DeviceProfile], seed: int
+    surrogate: Surrogate,
+    count: int,
+    targets: Sequence[DeviceProfile],
+    seed: int,
+    built: Sequence[Validated] = (),
 ) -> IntArray:
-    """``[<= count, D]`` distinct configurations along the predicted front, the same for a seed.
+    """``[<= count, D]`` distinct configurations near the front, the same for a seed and what was built.
 
-    Each answers one wish within one loss on one target; of these, the ones that differ most in
-    predicted loss, time and size are kept, so that a few builds teach the predictions the most.
+    Each answers one wish within one loss on one target. With nothing built all believe the same
+    predictions; then each believes in predictions drawn from what the built ones leave possible
+    (Thompson sampling, 1933), so that where the predictions are unsure, answers differ. Of these, the
+    ones farthest in loss, time and size from each other and from the built ones are kept.
+    """
+    asked = local_bests(surrogate, targets, seed, unsure=bool(built))
+    found = [prepared.best(ends) for prepared, ends in asked]
+    known = np.array([each.config for each in built], dtype=np.int64)
+    known = known.reshape(-1, surrogate.space.n_decisions)
+    fresh = _fresh(np.array(found), known)
+    if not len(fresh):
+        return fresh
+    every = np.concatenate([known, fresh])
+    points = _points(surrogate, every, targets[0])
+    chosen = spread(points, len(known) + count, first=tuple(range(len(known))))
+    return every[chosen[len(known) :]]
+
+
+def local_bests(
+    surrogate: Surrogate, targets: Sequence[DeviceProfile], seed: int, *, unsure: bool
+) -> Iterator[tuple[Prepared, IntArray]]:
+    """Wishes within losses on targets, and for each the recipes ``[N, D]`` that no single change improves.
+
+    When ``unsure``, wishes take turns in believing predictions that are drawn from the possible ones.
     """
     rng = np.random.default_rng(seed)
     starts = surrogate.space.sample(surrogate.space.mask, _STARTS, rng)
     starts = np.concatenate([surrogate.space.untouched(), starts])
-    found = [
-        _answer(
-            Question(surrogate=surrogate, target=target, goals=goals, budgets=budgets), starts
+    beliefs = [surrogate.believing(rng) for _ in range(_BELIEFS)] if unsure else [surrogate]
+    for number, (loss, goals, target) in enumerate(product(LOSSES, WISHES, targets)):
+        question = Question(
+            surrogate=beliefs[number % len(beliefs)],
+            target=target,
+            goals=goals,
+            budgets=Budgets(max_accuracy_drop=loss),
         )
-        for budgets in (Budgets(max_accuracy_drop=loss) for loss in LOSSES)
-        for goals in WISHES
-        for target in targets
-    ]
-    distinct = np.unique(np.array(found), axis=0)
-    changed = distinct[distinct.any(axis=1)]
-    if not len(changed):
-        return distinct[:0]
-    chosen = spread(_points(surrogate, changed, targets[0]), count)
-    return changed[chosen]
+        prepared = question.prepared()
+        yield prepared, prepared.polished(starts)
 
 
-def _answer(question: Question, starts: IntArray) -> IntArray:
-    prepared = question.prepared()
-    return prepared.best(prepared.polished(starts))
+def _fresh(configs: IntArray, known: IntArray) -> IntArray:
+    """Each configuration once, without those that are known or change nothing."""
+    seen = {tuple(config) for config in known.tolist()}
+    distinct = np.unique(configs, axis=0)
+    keep = [bool(c.any()) and tuple(c.tolist()) not in seen for c in distinct]
+    return distinct[keep]
 
 
 def _points(surrogate: Surrogate, configs: IntArray, target: DeviceProfile) -> np.ndarray:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import queue
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from compression.types import Stage
 from selector.jobfolder import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class CancelledError(Exception):
@@ -28,6 +32,7 @@ class Reporter:
     _started: float = field(default_factory=time.monotonic)
     _stage_started: float = field(default_factory=time.monotonic)
     _cancelled: threading.Event = field(default_factory=threading.Event)
+    _told: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
     _out_of_time: bool = False
 
     def begin(self, stage: Stage, part: Part) -> None:
@@ -55,11 +60,11 @@ class Reporter:
         """A sentence for the log."""
         self._write("log", data={"text": text, "level": level})
 
-    def done(self, **data: object) -> float:
-        """The stage is finished; returns its seconds."""
-        seconds = round(time.monotonic() - self._stage_started, 3)
-        self._write("done", done=1, total=1, data={"seconds": seconds, **data})
-        return seconds
+    def done(self, seconds: float | None = None) -> float:
+        """The stage or part is finished; returns its seconds, since ``begin`` unless told."""
+        took = round(time.monotonic() - self._stage_started, 3) if seconds is None else seconds
+        self._write("done", done=1, total=1, data={"seconds": took})
+        return took
 
     def error(self, message: str, code: str) -> None:
         """The one line that explains a failure to the user."""
@@ -89,11 +94,19 @@ class Reporter:
         """Stop when ``stdin`` closes, so that an orphan never writes beside its successor."""
 
         def wait() -> None:
-            while stdin.readline():
-                pass
+            while line := stdin.readline():
+                self._told.put(line.strip())
             self._cancelled.set()
+            self._told.put("")
 
         threading.Thread(target=wait, name="supervision", daemon=True).start()
+
+    def told(self) -> Iterator[str]:
+        """What the supervisor says, a line at a time; raises ``CancelledError`` when it goes away."""
+        while True:
+            line = self._told.get()
+            self.check()
+            yield line
 
     def _write(self, kind: str, **values: Any) -> None:
         line = {

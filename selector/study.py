@@ -10,15 +10,21 @@ import numpy as np
 from compression.cost import device_names, load_device
 from compression.types import Stage
 from selector.accuracy import LEAST_VALIDATED, AccuracyModel
+from selector.errors import BadRequestError
 from selector.policy import Policy
 from selector.policy_network import PolicyWeights
-from selector.surrogate import Surrogate
+from selector.prediction_check import Check
+from selector.surrogate import Surrogate, Validated
 from selector.tables import StudyTables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from selector.jobfolder import JobFolder
+
+
+PAST_RECOVERIES = "past.json"
+"""In a job folder, before RECOVER: what earlier builds of the same study tried and got."""
 
 
 def load_policy(folder: JobFolder) -> Policy:
@@ -75,6 +81,29 @@ def validated_candidates(folder: JobFolder) -> list[dict[str, Any]]:
     """The candidates that VALIDATE built, in order; empty before that."""
     found = _validation(folder)
     return list(found["candidates"]) if found else []
+
+
+def past_recoveries(folder: JobFolder) -> list[Validated]:
+    """What earlier builds of the same study turned out to be, as far as they were put into the folder.
+
+    Raises:
+        BadRequestError: when they belong to another study.
+    """
+    path = folder.path / PAST_RECOVERIES
+    if not path.is_file():
+        return []
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    found = [Validated.from_json(row) for row in rows]
+    length = load_surrogate(folder).space.n_decisions
+    if any(len(each.config) != length for each in found):
+        raise BadRequestError(f"{PAST_RECOVERIES} is of builds of another study. Take it away.")
+    return found
+
+
+def prediction_check(folder: JobFolder) -> Check | None:
+    """How far predictions of the built candidates were off; ``None`` before there are any."""
+    found = _validation(folder).get("check")
+    return Check.from_json(found) if found and found["n_left_out"] else None
 
 
 def _validation(folder: JobFolder) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from selector import accuracy
 from selector.accuracy import AccuracyModel
 from selector.action_space import ActionSpace
 from selector.local_search import climb
+from selector.prediction_check import Check, check
 from selector.pricing import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE, CostTables
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Validated:
         size_bytes: of the file; 0 when it was not exported.
         host_ratio: times as fast as the original here; 0 when it was not timed.
         recovered: whether it was fine-tuned in full, not only briefly.
+        pairs: of its changes to one row, with their KL, that were measured along with it; see
+            ``StudyTables.pair_cells``.
     """
 
     config: tuple[int, ...]
@@ -53,16 +56,19 @@ class Validated:
     size_bytes: int = 0
     host_ratio: float = 0.0
     recovered: bool = False
+    pairs: tuple[tuple[tuple[int, ...], float], ...] = ()
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Validated:
-        """Read a row of ``candidates.json``."""
+        """Read a row of ``candidates.json``, or an attempt of ``recover.json``."""
         return cls(
             config=tuple(int(index) for index in values["config"]),
             drop_points=float(values["drop_points"]),
             kl=float(values["kl"]),
             size_bytes=int(values["size_bytes"]),
             host_ratio=float(values["host_ratio"]),
+            recovered=bool(values.get("recovered", False)),
+            pairs=tuple((tuple(cell), float(kl)) for cell, kl in values.get("pairs", ())),
         )
 
 
@@ -147,16 +153,38 @@ class Surrogate:
 
     def refit(self, validated: Sequence[Validated]) -> Surrogate:
         """The same tables with the accuracy model fitted to candidates that were built."""
-        configs = self._legal_configs(validated)
-        totals = CostTables(self.tables, self.space, self._any_target()).totals(configs)
+        features = self._features_of(self.tables, validated)
         drops = np.array([candidate.drop_points for candidate in validated], dtype=np.float64)
         prior = AccuracyModel(cap=_most_points(self.tables))
-        return Surrogate(self.tables, prior.fitted(self.features(totals), drops))
+        return Surrogate(self.tables, prior.fitted(features, drops))
+
+    def believing(self, rng: np.random.Generator) -> Surrogate:
+        """The same tables under an accuracy model drawn from those that what was built leaves possible."""
+        drawn = Surrogate.__new__(Surrogate)
+        drawn.__dict__.update(self.__dict__, model=self.model.drawn(rng))
+        return drawn
+
+    def checked(self, validated: Sequence[Validated]) -> Check:
+        """How far predictions of built candidates are off when each is left out in turn, with its pairs."""
+        drops = np.array([candidate.drop_points for candidate in validated], dtype=np.float64)
+        features = self._features_of(self.tables, validated)
+        alone = features.copy()
+        for row, candidate in enumerate(validated):
+            if candidate.pairs:
+                rest = [other for other in validated if other is not candidate]
+                tables = self.tables.with_pairs(_without(self.tables, candidate, rest))
+                alone[row] = self._features_of(tables, [candidate])[0]
+        return check(self.model, features, alone, drops)
+
+    def _features_of(self, tables: StudyTables, validated: Sequence[Validated]) -> Array:
+        configs = self._legal_configs(validated)
+        return self.features(CostTables(tables, self.space, self._any_target()).totals(configs))
 
     def predicts_as(self, other: Surrogate) -> bool:
         """Whether both predict the same of every recipe of one study."""
         return (
             self.model == other.model
+            and self.tables.known_pairs == other.tables.known_pairs
             and np.array_equal(self.tables.host_ms, other.tables.host_ms)
             and np.array_equal(self.tables.host_offset_ms, other.tables.host_offset_ms)
         )
@@ -191,6 +219,15 @@ class Surrogate:
             least = float(costs.totals(ends)[:, column].min())
             found.append(np.log2(float(base[column]) / max(least, 1e-12)))
         return np.asarray(np.maximum(found, LEAST_BEST_LOG2))
+
+
+def _without(
+    tables: StudyTables, candidate: Validated, others: Sequence[Validated]
+) -> dict[tuple[int, ...], float]:
+    """The pairs that are known without what only that candidate has told."""
+    told = {cell for other in others for cell, _ in other.pairs}
+    own = {cell for cell, _ in candidate.pairs} - told
+    return {cell: kl for cell, kl in tables.known_pairs.items() if cell not in own}
 
 
 def _most_points(tables: StudyTables) -> float:

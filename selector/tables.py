@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -84,6 +84,8 @@ class StudyTables:
         kl_width: ``[G, W]`` the same for narrowing a group.
         kl_thinning: ``[L, V]`` the same for thinning the row as it came.
         kl_precision: ``[P]`` the same for the precision of the whole network.
+        pair_cells: ``[N, 4]`` row, thinning, structure and width step (one of the last three is 0) of
+            ``N`` pairs of changes to one row; ``kl_pair [N]`` is the KL of each.
         mask_structure: ``[L, S]`` whether the change may be chosen; index 0 always may.
         mask_thinning: ``[L, V]``; mask_width: ``[G, W]``; mask_precision: ``[P]``.
         meta: JSON-able facts about the base; ``accuracy`` (0..1) and ``n_classes`` at least, and
@@ -120,6 +122,8 @@ class StudyTables:
     mask_precision: BoolArray
     host_band: float
     host_fetch: Array = field(default_factory=lambda: np.zeros((2, 2)))
+    pair_cells: IntArray = field(default_factory=lambda: np.zeros((0, 4), dtype=np.int64))
+    kl_pair: Array = field(default_factory=lambda: np.zeros(0))
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -142,6 +146,22 @@ class StudyTables:
         free = self.mask_structure[:, 0].all() and self.mask_thinning[:, 0].all()
         if not (free and self.mask_precision[0]):
             raise ValueError("the masks forbid leaving the network as it is")
+
+    @property
+    def known_pairs(self) -> dict[tuple[int, ...], float]:
+        """The KL of each pair that was measured, by its cell."""
+        return dict(
+            zip(map(tuple, self.pair_cells.tolist()), self.kl_pair.tolist(), strict=True)
+        )
+
+    def with_pairs(self, pairs: Mapping[tuple[int, ...], float]) -> StudyTables:
+        """The same tables with the KL of exactly these pairs."""
+        cells = sorted(pairs)
+        return replace(
+            self,
+            pair_cells=np.array(cells, dtype=np.int64).reshape(-1, 4),
+            kl_pair=np.array([pairs[cell] for cell in cells]),
+        )
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         n_rows, n_groups, n_widths = len(self.layers), len(self.leader_row), len(WIDTH_STEPS)
@@ -167,6 +187,8 @@ class StudyTables:
             "kl_thinning": (n_rows, n_thinnings),
             "kl_width": (n_groups, n_widths),
             "kl_precision": (n_precisions,),
+            "pair_cells": (len(self.kl_pair), 4),
+            "kl_pair": (len(self.pair_cells),),
             "mask_structure": cost[:2],
             "mask_thinning": (n_rows, n_thinnings),
             "mask_width": (n_groups, n_widths),

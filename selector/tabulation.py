@@ -12,7 +12,7 @@ from compression import technique
 from compression.cost import FEATURES, op_features
 from compression.types import LayerKind, LayerProfile, OpSpec, Precision
 from compression.weight_storage import stored_bytes
-from selector.layout import probes
+from selector.layout import is_pair, pair_cell, probes
 from selector.tables import (
     PRECISIONS,
     WIDTH_STEPS,
@@ -71,9 +71,9 @@ def tabulate(layout: Layout, measured: Measurements) -> StudyTables:
         len(WIDTH_STEPS),
         len(WIDTH_STEPS),
     )
-    costs = _filled(layout, measured, size)
+    costs: dict[str, Any] = _filled(layout, measured, size)
     base_ops = float(costs["n_ops"][:, 0, 0, 0].sum())
-    return StudyTables(
+    tables = StudyTables(
         layers=tuple(row.name for row in layout.rows),
         kinds=tuple(row.kind for row in layout.rows),
         structures=layout.structures,
@@ -98,9 +98,15 @@ def tabulate(layout: Layout, measured: Measurements) -> StudyTables:
         mask_width=np.array(layout.open_widths, dtype=bool),
         mask_precision=np.array(layout.precisions, dtype=bool),
         meta=dict(measured.meta),
-        **_sensitivities(layout, measured, size),
+        **_damage(layout, measured.kl),
         **costs,
     )
+    return tables.with_pairs(_pairs(measured.kl))
+
+
+def with_damage(tables: StudyTables, layout: Layout, kl: Mapping[str, float]) -> StudyTables:
+    """The same costs with what changes damage by probe key: filling the costs is what takes time."""
+    return replace(tables, **_damage(layout, kl)).with_pairs(_pairs(kl))
 
 
 def _cells(layout: Layout) -> Iterator[Cell]:
@@ -192,20 +198,27 @@ def _op_bytes(weight_bytes: Array, n_ops: float, measured: Measurements) -> Arra
     return np.asarray(np.maximum(overhead / max(1.0, n_ops), 0.0))
 
 
-def _sensitivities(
-    layout: Layout, measured: Measurements, size: tuple[int, ...]
-) -> dict[str, Array]:
+def _damage(layout: Layout, kl: Mapping[str, float]) -> dict[str, Any]:
+    """The arrays of what single changes damage; a change that was not probed counts as ruinous."""
+    n_rows, n_structures = len(layout.rows), max(map(len, layout.structures))
     arrays = {
-        "kl_structure": np.zeros(size[:2]),
-        "kl_thinning": np.zeros((size[0], max(map(len, layout.thinnings)))),
+        "kl_structure": np.zeros((n_rows, n_structures)),
+        "kl_thinning": np.zeros((n_rows, max(map(len, layout.thinnings)))),
         "kl_width": np.zeros((len(layout.widths), len(WIDTH_STEPS))),
         "kl_precision": np.zeros(len(PRECISIONS)),
     }
     for probe in probes(layout):
-        value = measured.kl.get(probe.key, math.inf)
-        # A change whose probe broke down is worse than anything that was measured.
-        arrays[probe.array][probe.index] = value if math.isfinite(value) else 1e3
+        arrays[probe.array][probe.index] = finite(kl.get(probe.key, math.inf))
     return arrays
+
+
+def _pairs(kl: Mapping[str, float]) -> dict[tuple[int, ...], float]:
+    return {pair_cell(key): finite(found) for key, found in kl.items() if is_pair(key)}
+
+
+def finite(kl: float) -> float:
+    """The same, in nats; a change whose probe broke down is worse than anything that was measured."""
+    return kl if math.isfinite(kl) else 1e3
 
 
 def _in_share(layout: Layout) -> Array:

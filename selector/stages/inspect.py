@@ -13,6 +13,7 @@ from compression.latency import MIN_ROUNDS, paired_latency
 from compression.preprocessing_trial import try_preprocessing
 from compression.types import Stage
 from selector.layout import applicability, probes
+from selector.plan import PLAN, plan
 
 if TYPE_CHECKING:
     from compression.data import Dataset
@@ -40,7 +41,9 @@ def inspect(job: Job) -> None:
     facts = _baseline(job, dataset, baseline)
     job.folder.write_json(Stage.INSPECT, "baseline.json", facts)
     job.reporter.progress(3, 4)
-    job.folder.write_json(Stage.INSPECT, "plan.json", _plan(job))
+    effort = job.effort
+    steps = plan(len(probes(job.layout)), effort.pair_probes, effort.candidates)
+    job.folder.write_json(Stage.INSPECT, PLAN, steps)
     job.folder.write_json(
         Stage.INSPECT,
         "inspect.json",
@@ -109,15 +112,6 @@ def _baseline(job: Job, dataset: Dataset, baseline: Evaluation) -> dict[str, Any
             "training": len(dataset.training),
             "test": len(dataset.test),
         },
-    }
-
-
-def _plan(job: Job) -> dict[str, Any]:
-    """How many work items the stages that take parts have."""
-    return {
-        Stage.PROBE.value: len(probes(job.layout)),
-        Stage.VALIDATE.value: job.effort.candidates,
-        Stage.RECOVER.value: 1,
     }
 
 

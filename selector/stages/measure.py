@@ -21,7 +21,7 @@ from selector.recipe_rows import rows
 from selector.report import BuildFacts, Predicted, build_report
 from selector.selection import predict
 from selector.stages.export import recovered_network
-from selector.study import load_surrogate, validated_candidates
+from selector.study import load_surrogate, prediction_check, validated_candidates
 
 if TYPE_CHECKING:
     from compression.data import Split
@@ -207,6 +207,7 @@ def _is_published(job: Job, recovered: dict[str, Any]) -> bool:
 
 
 def _search(job: Job, recovered: dict[str, Any]) -> dict[str, Any]:
+    check = prediction_check(job.folder)
     return {
         "selector": job.request.selector,
         "candidates_scored": recovered.get("scored") or _scored(job),
@@ -214,6 +215,7 @@ def _search(job: Job, recovered: dict[str, Any]) -> dict[str, Any]:
         "answered_by": recovered["answered_by"],
         "gap_to_best_found": recovered["gap_to_best_found"],
         "gap_bound": recovered["gap_bound"],
+        "prediction_check": check.to_json() if check else None,
     }
 
 

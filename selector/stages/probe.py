@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compression.evaluation import onnx_log_probabilities
-from compression.int8_fallback import offered_file
 from compression.latency import LatencyLookup
 from compression.onnx_export import export_onnx
-from compression.sensitivity import SharedLogits
 from compression.types import NETWORK, OpSpec, Precision, Stage
 from selector import tabulation
 from selector.action_space import ActionSpace
+from selector.divergence import Divergence
 from selector.host_latency import Timed, recalibrated
-from selector.layout import probes
+from selector.layout import PAIR, pair_probes, probes
 from selector.network_timing import drawn, network_files, time_networks
+from selector.pairs import telling_pairs
+from selector.plan import PAIR_ROUNDS, read_rounds
 from selector.recipe_rows import level_text
+from selector.surrogate import Surrogate
 from selector.tables import PRECISIONS
-from selector.tabulation import LOOKUP_PRECISIONS, Measurements
+from selector.tabulation import LOOKUP_PRECISIONS, Measurements, with_damage
 
 if TYPE_CHECKING:
     from selector.job import Job
@@ -30,65 +31,97 @@ if TYPE_CHECKING:
     from selector.layout import Probe
     from selector.tables import StudyTables
 
+TIMING_ITEMS = 10
+"""Probes that the timing of operations and networks counts as, when the stage says how far it is."""
 
-def probe_part(job: Job, part: Part) -> None:
-    """Measure this part's share of the probes; the first part also times the operations."""
-    items = part.take(probes(job.layout))
-    total = len(items) + 10
-    result: dict[str, Any] = {"kl": {}}
-    if part.index == 1:
-        result |= _host_timings(job, total)
-    x = job.dataset.search.take(job.effort.probe_samples).x
-    original = onnx_log_probabilities(job.model_bytes, x)
-    shared = SharedLogits(job.network, x)
-    for done, probe in enumerate(items, start=11):
-        if job.reporter.out_of_time():
-            job.reporter.log(
-                "Time is up: changes that were not probed are left out.", "warning"
-            )
-            break
-        changed = job.workbench.build(probe.recipe).network
-        if probe.layer == NETWORK:
-            file = offered_file(changed, job.calibration, x)
-            damage = job.form.divergence(original, onnx_log_probabilities(file, x))
-        else:
-            damage = job.form.divergence(original, shared.of(changed))
-        result["kl"][probe.key] = damage
-        job.reporter.metric(
-            layer=probe.layer, level=level_text(probe.treatments), kl=damage, **_last(probe)
+
+class Probing:
+    """PROBE in parts: single changes first, then pairs of changes that good recipes would hold."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._rounds = read_rounds(job.folder, Stage.PROBE)
+        self._divergence = Divergence(job)
+        self._chosen: dict[int, list[Probe]] = {}
+
+    def do(self, part: Part) -> None:
+        """Measure a part's share; the first part also times the operations."""
+        job = self._job
+        known = self._rounds.before(part.index)
+        items = self._rounds.within(part.index).take(
+            self._pairs(known) if known else probes(job.layout)
         )
-        job.reporter.log(f"{_title(probe)} alone moves the answers by {damage:.4f} nats")
-        job.reporter.progress(done, total)
-    job.folder.write_json(Stage.PROBE, job.folder.part_name(part, ".json"), result)
+        timing = TIMING_ITEMS if part.index == 1 else 0
+        result: dict[str, Any] = {"kl": {}}
+        if timing:
+            result |= _host_timings(job, len(items) + timing)
+        for done, probe in enumerate(items, start=timing + 1):
+            if job.reporter.out_of_time():
+                job.reporter.log(
+                    "Time is up: changes that were not probed are left out.", "warning"
+                )
+                break
+            result["kl"][probe.key] = self._damage(probe)
+            job.reporter.progress(done, len(items) + timing)
+        job.folder.write_json(Stage.PROBE, job.folder.part_name(part, ".json"), result)
 
+    def join(self) -> None:
+        """Put what all parts measured into ``tables.npz``."""
+        timings, damage = self._measured(self._rounds.count)
+        tables = with_damage(self._costs, self._job.layout, damage)
+        self._job.reporter.log(
+            f"Times of {len(timings['networks'])} whole networks fitted: 9 in 10 predictions for this computer "
+            f"lie within {100 * tables.host_band:.0f} %"
+        )
+        self._job.folder.write_with(Stage.PROBE, "tables.npz", tables.save)
 
-def merge_probes(job: Job, count: int) -> None:
-    """Join the parts into ``tables.npz``."""
-    paths = job.folder.parts(Stage.PROBE, ".json", count)
-    parts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    timings = next(part for part in parts if "op_ms" in part)
-    damage = {key: value for part in parts for key, value in part["kl"].items()}
-    tables = _calibrated(job, timings, damage)
-    job.reporter.log(
-        f"Times of {len(timings['networks'])} whole networks fitted: 9 in 10 predictions for this computer "
-        f"lie within {100 * tables.host_band:.0f} %"
-    )
-    job.folder.write_with(Stage.PROBE, "tables.npz", tables.save)
+    def _pairs(self, known: int) -> list[Probe]:
+        """The pairs to measure, as what the first ``known`` parts measured makes them look promising."""
+        if known not in self._chosen:
+            job = self._job
+            _, damage = self._measured(known)
+            surrogate = Surrogate(with_damage(self._costs, job.layout, damage))
+            most = -(-job.effort.pair_probes // PAIR_ROUNDS)
+            cells = telling_pairs(surrogate, job.targets, most, job.request.seed + known)
+            self._chosen[known] = pair_probes(job.layout, cells)
+        return self._chosen[known]
+
+    @cached_property
+    def _costs(self) -> StudyTables:
+        """The tables with times alone; the first part has left them."""
+        return _calibrated(self._job, self._measured(1)[0])
+
+    def _measured(self, count: int) -> tuple[dict[str, Any], dict[str, float]]:
+        """The timings, and the divergence by probe key, of the first ``count`` parts."""
+        paths = self._job.folder.parts(Stage.PROBE, ".json", self._rounds.count)[:count]
+        parts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        timings = next(part for part in parts if "op_ms" in part)
+        return timings, {key: value for part in parts for key, value in part["kl"].items()}
+
+    def _damage(self, probe: Probe) -> float:
+        damage, reporter = self._divergence.of(probe), self._job.reporter
+        if probe.array != PAIR:
+            reporter.metric(
+                layer=probe.layer, level=level_text(probe.treatments), kl=damage, **_last(probe)
+            )
+        reporter.log(f"{_title(probe)} alone moves the answers by {damage:.4f} nats")
+        return damage
 
 
 def timed_tables(job: Job) -> StudyTables:
     """Tables that know times alone: what the predictions for this computer rest on."""
-    return _calibrated(job, _host_timings(job, total=10), {})
+    return _calibrated(job, _host_timings(job, total=TIMING_ITEMS))
 
 
-def _calibrated(job: Job, timings: dict[str, Any], damage: dict[str, float]) -> StudyTables:
+def _calibrated(job: Job, timings: dict[str, Any]) -> StudyTables:
     timed = [Timed(**row) for row in timings["networks"]]
-    return recalibrated(_tabulated(job, timings, damage), timed)
+    return recalibrated(_tabulated(job, timings), timed)
 
 
-def _tabulated(job: Job, timings: dict[str, Any], damage: dict[str, float]) -> StudyTables:
+def _tabulated(job: Job, timings: dict[str, Any]) -> StudyTables:
+    """Tables that know times and sizes alone."""
     measured = Measurements(
-        kl=damage,
+        kl={},
         op_ms=dict(zip(_specs(job), timings["op_ms"], strict=True)),
         floor_ms=timings["floor_ms"],
         file_bytes=tuple(timings["file_bytes"]),
@@ -115,7 +148,7 @@ def _host_timings(job: Job, total: int) -> dict[str, Any]:
         "floor_ms": lookup.floor_ms,
         "file_bytes": [len(data) for data in exports],
     }
-    space = ActionSpace(_tabulated(job, found, {}))
+    space = ActionSpace(_tabulated(job, found))
     recipes = drawn(space, job.effort.timed_networks, job.request.seed)
     configs = np.concatenate([space.untouched(), recipes])
     timed = time_networks(job, configs, partial(network_files, job, space))

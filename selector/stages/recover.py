@@ -22,8 +22,8 @@ from selector.choosing import (
 from selector.conflicts import sentences
 from selector.learning import learnt, utilities
 from selector.selection import predict
-from selector.study import load_surrogate, validated_candidates
-from selector.surrogate import Surrogate, Validated
+from selector.study import load_surrogate, past_recoveries, validated_candidates
+from selector.surrogate import Validated
 from selector.trial import Trial, TrialRun
 
 if TYPE_CHECKING:
@@ -109,8 +109,10 @@ class _Attempts:
         self._trials = TrialRun(job)
         self._found: list[tuple[Validated, Trial, dict[str, Any]]] = []
         self._study = load_surrogate(job.folder)
-        self._known = [Validated.from_json(row) for row in validated_candidates(job.folder)]
-        self.surrogate: Surrogate = self._study
+        past = past_recoveries(job.folder)
+        short = map(Validated.from_json, validated_candidates(job.folder))
+        self._known = list({each.config: each for each in (*short, *past)}.values())
+        self.surrogate = learnt(self._study, self._known) if past else self._study
         self.curve: list[dict[str, float]] = []
 
     @property
@@ -171,8 +173,8 @@ class _Attempts:
         """The most useful of all, with what is known of it and of the others."""
         worth = self.utilities()
         others = [
-            {"config": facts["config"], "drop_points": facts["drop_points"], "utility": utility}
-            for utility, (_, _, facts) in zip(worth, self._found, strict=True)
+            {**asdict(outcome), "utility": utility}
+            for utility, (outcome, _, _) in zip(worth, self._found, strict=True)
         ]
         best = worth.index(max(worth))
         _, trial, facts = self._found[best]

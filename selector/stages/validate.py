@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from compression.latency import paired_latency
 from compression.types import Stage
+from selector.divergence import Divergence
+from selector.layout import pair_probes
 from selector.learning import learnt
+from selector.pairs import unknown_pairs
+from selector.plan import read_rounds
 from selector.policy import Policy
 from selector.policy_network import PolicyWeights
 from selector.proposals import propose
@@ -24,81 +29,120 @@ if TYPE_CHECKING:
 TIMING_ROUNDS = 12
 
 
-def validate_part(job: Job, part: Part) -> None:
-    """Build and score this part's share of the proposed recipes."""
-    surrogate = Surrogate(job.tables)
-    configs = propose(surrogate, job.effort.candidates, job.targets, job.request.seed)
-    items = part.take(list(enumerate(configs)))
-    trials = TrialRun(job)
-    rows: list[dict[str, Any]] = []
-    for done, (number, config) in enumerate(items, start=1):
-        if rows and job.reporter.out_of_time():
-            job.reporter.log("Time is up: the remaining candidates are not built.", "warning")
-            break
-        rows.append(_validated(job, surrogate, trials, number, config))
-        job.reporter.progress(done, len(items))
-    job.folder.write_json(Stage.VALIDATE, job.folder.part_name(part, ".json"), rows)
+class Validation:
+    """VALIDATE in parts: each round asks what the rounds before it have taught."""
 
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._rounds = read_rounds(job.folder, Stage.VALIDATE)
+        self._divergence = Divergence(job)
+        self._proposed: dict[int, tuple[Surrogate, IntArray]] = {}
 
-def merge_validated(job: Job, count: int) -> None:
-    """Refit the accuracy model; leave it with all built candidates in ``candidates.json``."""
-    paths = job.folder.parts(Stage.VALIDATE, ".json", count)
-    rows = [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
-    rows.sort(key=lambda row: row["id"])
-    surrogate = learnt(Surrogate(job.tables), [Validated.from_json(row) for row in rows])
-    job.reporter.log(
-        f"Predictions refitted on {len(rows)} built candidates; "
-        f"9 in 10 losses lie within a factor of {np.exp(surrogate.model.band):.1f}, "
-        f"times on this computer within {100 * surrogate.tables.host_band:.0f} %"
-    )
-    job.folder.write_with(Stage.VALIDATE, "tables.npz", surrogate.tables.save)
-    _refresh_policy(job, surrogate)
-    value = {"candidates": rows, "accuracy_model": surrogate.model.to_json()}
-    job.folder.write_json(Stage.VALIDATE, "candidates.json", value)
+    def do(self, part: Part) -> None:
+        """Build and score this part's share of what its round proposes."""
+        job, known = self._job, self._rounds.before(part.index)
+        surrogate, configs = self._proposals(known)
+        items = self._rounds.within(part.index).take(list(enumerate(configs, start=known)))
+        rows: list[dict[str, Any]] = []
+        for done, (number, config) in enumerate(items, start=1):
+            if part.index > 1 and job.reporter.out_of_time():
+                job.reporter.log(
+                    "Time is up: the remaining candidates are not built.", "warning"
+                )
+                break
+            rows.append(self._validated(surrogate, number, config))
+            job.reporter.progress(done, len(items))
+        job.folder.write_json(Stage.VALIDATE, job.folder.part_name(part, ".json"), rows)
 
+    def join(self) -> None:
+        """Refit the predictions; leave them with all built candidates in ``candidates.json``."""
+        job, rows = self._job, self._rows(self._rounds.count)
+        built = [Validated.from_json(row) for row in rows]
+        surrogate = learnt(Surrogate(job.tables), built)
+        check = surrogate.checked(built)
+        job.reporter.log(
+            f"Predictions refitted on {len(rows)} built candidates. {check.sentence} "
+            f"Times on this computer: within {100 * surrogate.tables.host_band:.0f} %."
+        )
+        job.folder.write_with(Stage.VALIDATE, "tables.npz", surrogate.tables.save)
+        self._refresh_policy(surrogate)
+        value = {
+            "candidates": rows,
+            "accuracy_model": surrogate.model.to_json(),
+            "check": check.to_json(),
+        }
+        job.folder.write_json(Stage.VALIDATE, "candidates.json", value)
 
-def _refresh_policy(job: Job, surrogate: Surrogate) -> None:
-    """Leave the trained policy with recipes that are good under the refitted predictions."""
-    trained = job.folder.path / Stage.SEARCH.value / "policy.npz"
-    if not trained.is_file():
-        return
-    policy = Policy.of(surrogate, PolicyWeights.load(trained))
-    weights = policy.judging_by(surrogate, job.targets).weights
-    job.folder.write_with(Stage.VALIDATE, "policy.npz", weights.save)
+    def _proposals(self, known: int) -> tuple[Surrogate, IntArray]:
+        """What to build next when the first ``known`` parts are done, and the predictions behind it."""
+        if known not in self._proposed:
+            built = [Validated.from_json(row) for row in self._rows(known)]
+            surrogate = Surrogate(self._job.tables)
+            surrogate = learnt(surrogate, built) if built else surrogate
+            size = self._rounds.within(known + 1).count
+            seed = self._job.request.seed + known
+            self._proposed[known] = (
+                surrogate,
+                propose(surrogate, size, self._job.targets, seed, built),
+            )
+        return self._proposed[known]
 
+    def _rows(self, count: int) -> list[dict[str, Any]]:
+        """The candidates that the first ``count`` parts built, in order."""
+        paths = self._job.folder.parts(Stage.VALIDATE, ".json", self._rounds.count)[:count]
+        rows = [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
+        return sorted(rows, key=lambda row: int(row["id"]))
 
-def _validated(
-    job: Job, surrogate: Surrogate, trials: TrialRun, number: int, config: IntArray
-) -> dict[str, Any]:
-    """Build one configuration, fine-tune it briefly, and measure what it gives here."""
+    def _refresh_policy(self, surrogate: Surrogate) -> None:
+        """Leave the trained policy with recipes that are good under the refitted predictions."""
+        job = self._job
+        trained = job.folder.path / Stage.SEARCH.value / "policy.npz"
+        if not trained.is_file():
+            return
+        policy = Policy.of(surrogate, PolicyWeights.load(trained))
+        weights = policy.judging_by(surrogate, job.targets).weights
+        job.folder.write_with(Stage.VALIDATE, "policy.npz", weights.save)
 
-    def report(_done: int, _total: int, _point: dict[str, float]) -> bool:
-        job.reporter.check()
-        return not job.reporter.out_of_time()
+    @cached_property
+    def _trials(self) -> TrialRun:
+        return TrialRun(self._job)
 
-    recipe = surrogate.space.decode(config)
-    trial = trials.run(recipe, job.effort.candidate_steps, report)
-    files = {"base": job.model_bytes, "candidate": trial.exported}
-    timing = paired_latency(files, job.calibration[:1], TIMING_ROUNDS)
-    predicted = surrogate.evaluate(config[None], job.target)
-    row = {
-        "id": number,
-        "config": [int(index) for index in config],
-        "drop_points": trial.drop_points,
-        "kl": trial.kl,
-        "untuned_points": trial.untuned_points,
-        "size_bytes": len(trial.exported),
-        "host_ms": timing["candidate"].p50,
-        "host_ratio": timing["candidate"].ratio,
-    }
-    job.reporter.candidate(
-        **row,
-        latency_ms=float(predicted.latency_ms[0]),
-        energy_mj=float(predicted.energy_mj[0]),
-        validated=True,
-    )
-    job.reporter.log(
-        f"Candidate {number}: {trial.drop_points:+.2f} points lost, "
-        f"{len(trial.exported) / 1000:.1f} kB, {timing['candidate'].ratio:.2f}× as fast here"
-    )
-    return row
+    def _validated(self, surrogate: Surrogate, number: int, config: IntArray) -> dict[str, Any]:
+        """Build one configuration, fine-tune it briefly, and measure what it gives here."""
+        job = self._job
+
+        def report(_done: int, _total: int, _point: dict[str, float]) -> bool:
+            job.reporter.check()
+            return not job.reporter.out_of_time()
+
+        recipe = surrogate.space.decode(config)
+        trial = self._trials.run(recipe, job.effort.candidate_steps, report)
+        files = {"base": job.model_bytes, "candidate": trial.exported}
+        timing = paired_latency(files, job.calibration[:1], TIMING_ROUNDS)
+        predicted = surrogate.evaluate(config[None], job.target)
+        row: dict[str, Any] = {
+            "id": number,
+            "config": [int(index) for index in config],
+            "drop_points": trial.drop_points,
+            "predicted_drop_points": float(predicted.drop_points[0]),
+            "kl": trial.kl,
+            "untuned_points": trial.untuned_points,
+            "size_bytes": len(trial.exported),
+            "host_ms": timing["candidate"].p50,
+            "host_ratio": timing["candidate"].ratio,
+        }
+        job.reporter.candidate(
+            **row,
+            latency_ms=float(predicted.latency_ms[0]),
+            energy_mj=float(predicted.energy_mj[0]),
+            validated=True,
+        )
+        job.reporter.log(
+            f"Candidate {number}: {trial.drop_points:+.2f} points lost "
+            f"(predicted {row['predicted_drop_points']:.2f}), "
+            f"{len(trial.exported) / 1000:.1f} kB, {timing['candidate'].ratio:.2f}× as fast here"
+        )
+        cells = unknown_pairs(surrogate, config)
+        probes = pair_probes(job.layout, np.array(cells, dtype=np.int64).reshape(-1, 4))
+        found = [self._divergence.of(probe) for probe in probes]
+        return {**row, "pairs": list(zip(cells, found, strict=True))}

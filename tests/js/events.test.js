@@ -42,6 +42,20 @@ test("the log says what happened in words", () => {
   assert.equal(line("progress", "PROBE", {}), null);
 });
 
+test("a stage done in parts counts its parts, whoever does them, until all of it is done", () => {
+  const events = new JobEvents();
+  const line = (part, done, total) => events.note({ kind: "progress", stage: "PROBE", part, done, total });
+  line("1/1", 3, 10);
+  assert.deepEqual(events.progress("PROBE"), { done: 3, total: 10 });
+  line("1/4", 5, 5);
+  line("2/4", 2, 8);
+  line("3/4", 6, 8);
+  assert.deepEqual(events.progress("PROBE"), { done: 2, total: 4 });
+  line("1/1", 1, 1);
+  assert.deepEqual(events.progress("PROBE"), { done: 1, total: 1 });
+  assert.equal(events.words({ kind: "done", stage: "PROBE", part: "2/4", data: { seconds: 2 } }), null);
+});
+
 test("waiting doubles to half a minute and is spread", () => {
   assert.equal(backoff(0, () => 0), 250);
   assert.equal(backoff(0, () => 1), 500);

@@ -249,6 +249,7 @@ def build(plan: Plan, seed: int) -> StudyTables:
         mask_width=mask_width,
         mask_precision=np.ones(len(PRECISIONS), dtype=np.bool_),
         meta={"accuracy": 0.99, "n_classes": plan.n_classes, "n_search": 1000},
+        pair_cells=np.zeros((0, 4), dtype=np.int64),
         **costs,
     )
 

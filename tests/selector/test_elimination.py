@@ -19,7 +19,12 @@ FEW = {
     "fc2": Lock(exclude=("svd", "filter_pruning", "magnitude_pruning")),
     "conv1": Lock(exclude=("magnitude_pruning",)),
 }
-NETWORKS = {"branches": (toy_tables(), {}), "removals": (lenet_tables(), FEW)}
+PAIRS = {(2, 1, 4, 0): 4.0, (2, 0, 4, 2): 1e-4, (0, 0, 1, 2): 9.0}
+NETWORKS = {
+    "branches": (toy_tables(), {}),
+    "removals": (lenet_tables(), FEW),
+    "pairs": (lenet_tables().with_pairs(PAIRS), FEW),
+}
 price = st.floats(-1.0, 1.0)
 
 

@@ -12,6 +12,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from compression.cost import load_device
 from compression.learner import Learner
 from compression.training_checkpoint import Checkpoint
 from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
@@ -19,8 +20,11 @@ from selector import engine
 from selector.choosing import read_recipe
 from selector.errors import BadRequestError
 from selector.jobfolder import JobFolder, Part
+from selector.learning import learnt
+from selector.plan import read_rounds
 from selector.report import check_report
 from selector.reporter import CancelledError, Reporter
+from selector.study import PAST_RECOVERIES, load_surrogate, past_recoveries
 from tests import networks
 from tests.pretend_converter import ANSWERING, make_environment
 
@@ -68,6 +72,10 @@ def test_a_run_leaves_a_report_that_the_schema_accepts(finished):
     assert report["status"] == status == "met"
     assert report["ratios"]["size"] > 2
     assert report["search"]["candidates_built"] >= 2
+    candidates = job.read_json(Stage.VALIDATE, "candidates.json")["candidates"]
+    assert report["search"]["prediction_check"]["n_left_out"] == len(candidates)
+    assert [row["id"] for row in candidates] == list(range(len(candidates)))
+    assert len({tuple(row["config"]) for row in candidates}) == len(candidates)
 
 
 def test_the_reported_size_and_accuracy_are_those_of_the_file(finished):
@@ -127,7 +135,7 @@ def test_formats_are_left_out_with_a_note_when_every_file_computes_in_8_bits(
 
 def test_every_stage_begins_and_ends_in_order(finished):
     _, _, lines = finished
-    done = [line["stage"] for line in lines if line["kind"] == "done"]
+    done = [line["stage"] for line in lines if (line["kind"], line["part"]) == ("done", "1/1")]
     assert done == [stage.value for stage in (*STUDY_STAGES, *BUILD_STAGES)]
     assert {line["v"] for line in lines} == {1}
     assert any(line["kind"] == "candidate" for line in lines)
@@ -141,19 +149,63 @@ def test_a_stage_done_twice_changes_nothing(finished):
     assert before == {p: p.stat().st_mtime_ns for p in job.path.rglob("*") if p.is_file()}
 
 
+def inspected(folder, **changes):
+    """A job folder after INSPECT."""
+    job = engine.prepare(write_request(folder, **changes), folder / "out")
+    engine.run_stage(Stage.INSPECT, job, Reporter(stream=io.StringIO()), None)
+    return job
+
+
+def arrays(job, *names):
+    with np.load(job.stage_path(Stage.PROBE, "tables.npz")) as tables:
+        return [tables[name] for name in names]
+
+
 def test_parts_of_a_stage_add_up_to_the_whole(finished, tmp_path):
     job, _, _ = finished
+    parted = inspected(tmp_path)
+    parts = read_rounds(parted, Stage.PROBE).parts
+    assert len(parts) > 1
+    for part in parts:
+        engine.run_stage(Stage.PROBE, parted, Reporter(stream=io.StringIO()), part)
+    assert not parted.is_done(Stage.PROBE)
+    engine.run_stage(Stage.PROBE, parted, Reporter(stream=io.StringIO()), None)
+    for whole, joined in zip(
+        arrays(job, "kl_width", "kl_structure"),
+        arrays(parted, "kl_width", "kl_structure"),
+        strict=True,
+    ):
+        np.testing.assert_allclose(whole, joined, rtol=1e-5)
+    assert len(arrays(parted, "kl_pair")[0]) > 0
+
+
+def test_a_part_says_which_part_it_needs_and_which_are_planned(tmp_path):
+    job = inspected(tmp_path)
     quiet = Reporter(stream=io.StringIO())
-    parted = engine.prepare(write_request(tmp_path), tmp_path / "out")
-    engine.run_stage(Stage.INSPECT, parted, quiet, None)
-    for index in (1, 2):
-        engine.run_stage(Stage.PROBE, parted, quiet, Part(index, 2))
-    engine.run_stage(Stage.PROBE, parted, quiet, None)
-    kl = [
-        np.load(folder.stage_path(Stage.PROBE, "tables.npz"))["kl_width"]
-        for folder in (job, parted)
-    ]
-    np.testing.assert_allclose(kl[0], kl[1], rtol=1e-5)
+    count = read_rounds(job, Stage.PROBE).count
+    with pytest.raises(BadRequestError, match=f"needs part 1/{count} first"):
+        engine.run_stage(Stage.PROBE, job, quiet, Part(count, count))
+    with pytest.raises(BadRequestError, match=f"planned in {count} parts: --part I/{count}"):
+        engine.run_stage(Stage.PROBE, job, quiet, Part(1, 50))
+    with pytest.raises(BadRequestError, match="SEARCH cannot be done in parts"):
+        engine.run_stage(Stage.SEARCH, job, quiet, Part(1, 2))
+
+
+def test_parts_told_on_standard_input_are_done_and_joined(tmp_path):
+    job = inspected(tmp_path)
+    rounds = read_rounds(job, Stage.PROBE)
+    told = [*map(str, rounds.parts), "join"]
+    run = subprocess.run(
+        [sys.executable, "-m", "selector", "stage", "PROBE", str(job.path), "--part", "-"],
+        input="\n".join(told) + "\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert job.is_done(Stage.PROBE)
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [line["part"] for line in lines if line["kind"] == "done"] == [*told[:-1], "1/1"]
 
 
 def test_the_recipe_of_a_run_rebuilds_the_same_network(finished, tmp_path):
@@ -310,3 +362,20 @@ def test_killed_recovery_goes_on_where_it_was(finished, tmp_path, monkeypatch):
     steps = [point["step"] for point in curve if point["attempt"] == 0]
     assert steps == sorted(set(steps))
     assert not list((folder.path / "RECOVER").glob("attempt-*"))
+
+
+def test_a_build_learns_from_what_earlier_ones_tried(finished, tmp_path):
+    shutil.copytree(finished[0].path, tmp_path / "job")
+    job = JobFolder(tmp_path / "job")
+    tried = job.read_json(Stage.RECOVER, "recover.json")["attempts"]
+    assert all(row["recovered"] and row["size_bytes"] > 0 for row in tried)
+    lossy = [{**row, "drop_points": 0.1} for row in tried]
+    (job.path / PAST_RECOVERIES).write_text(json.dumps(lossy))
+    known, taught = load_surrogate(job), learnt(load_surrogate(job), past_recoveries(job))
+    config = np.array([tried[0]["config"]])
+    here = load_device("this-host")
+    before, after = (each.evaluate(config, here).drop_points[0] for each in (known, taught))
+    assert after < before
+    (job.path / PAST_RECOVERIES).write_text(json.dumps([{**lossy[0], "config": [1, 2]}]))
+    with pytest.raises(BadRequestError, match="builds of another study"):
+        past_recoveries(job)

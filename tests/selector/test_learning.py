@@ -1,4 +1,5 @@
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -140,3 +141,28 @@ def test_what_recipes_lose_without_fine_tuning_is_learnt_from_built_ones():
     untouched = predict(surrogate, space.untouched()[0], HERE)
     assert untouched.untuned_drop_points.value == 0
     assert predict(SURROGATE, configs[0], HERE).untuned_drop_points is None
+
+
+def test_pairs_that_came_with_a_candidate_are_known_from_then_on():
+    plain = built(4)
+    cell = (4, 0, 1, 3)
+    told = replace(plain, pairs=((cell, 4.0),))
+    taught = learnt(SURROGATE, [told])
+    assert taught.tables.known_pairs == {cell: 4.0}
+    assert not taught.predicts_as(learnt(SURROGATE, [plain]))
+    assert Validated.from_json(json.loads(json.dumps(asdict(told)))) == told
+
+
+def test_a_candidate_left_out_takes_its_own_pairs_along():
+    """What a pair did is only known to the candidate that holds it, unless another told it too."""
+    rows = [built(seed, drop_points=0.5) for seed in range(8)]
+    config = np.zeros(SURROGATE.space.n_decisions, dtype=np.int64)
+    decisions = SURROGATE.space.decisions
+    config[next(d for d, x in enumerate(decisions) if x.layer == "fc1" and x.builds)] = 1
+    config[next(d for d, x in enumerate(decisions) if x.layer == "fc1" and x.narrows)] = 3
+    cell = (4, 0, 1, 3)
+    ruined = Validated(config=tuple(config.tolist()), drop_points=80.0, pairs=((cell, 16.0),))
+    alone = learnt(SURROGATE, [*rows, ruined]).checked([*rows, ruined])
+    twin = replace(rows[0], pairs=((cell, 16.0),))
+    backed = learnt(SURROGATE, [twin, *rows[1:], ruined]).checked([twin, *rows[1:], ruined])
+    assert backed.factor_90 < alone.factor_90

@@ -102,7 +102,12 @@ def write_validation(folder, surrogate, configs):
         }
         for number, config in enumerate(np.asarray(configs).tolist())
     ]
-    refitted = learnt(surrogate, [Validated.from_json(row) for row in rows])
+    built = [Validated.from_json(row) for row in rows]
+    refitted = learnt(surrogate, built)
     refitted.tables.save(folder / "tables.npz")
-    value = {"candidates": rows, "accuracy_model": refitted.model.to_json()}
+    value = {
+        "candidates": rows,
+        "accuracy_model": refitted.model.to_json(),
+        "check": refitted.checked(built).to_json(),
+    }
     (folder / "candidates.json").write_text(json.dumps(value))

@@ -59,6 +59,9 @@ def test_studio_shows_model_candidates_and_the_recommended_recipe(client, projec
     assert found["figure"]["data"]
     assert found["selection"]["violated"] == []
     assert set(found["best_log2"]) == {"latency", "energy", "storage"}
+    assert found["prediction_check"].startswith(
+        "Each of 7 built candidates predicted from the others: typically"
+    )
 
 
 def test_before_the_policy_the_chart_shows_rough_candidates(client, project):
@@ -71,6 +74,7 @@ def test_before_the_policy_the_chart_shows_rough_candidates(client, project):
     assert found["figure"]["data"]
     assert found["selection"] is None
     assert found["bands"]["labels"]["accuracy"] == "rough"
+    assert found["prediction_check"] == ""
     assert post(client, project, "select").json()["error"]["code"] == "not_ready"
 
 

@@ -14,7 +14,12 @@ from compression.cost import load_device
 from compression.types import Stage
 from selector.jobfolder import JobFolder
 from selector.pool import grow_pool
-from selector.study import load_policy, load_surrogate, validated_candidates
+from selector.study import (
+    load_policy,
+    load_surrogate,
+    prediction_check,
+    validated_candidates,
+)
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -93,6 +98,12 @@ def rough_configs(job: Job, target: DeviceProfile) -> IntArray:
 def validated(job: Job) -> list[dict[str, Any]]:
     """The candidates that were built for real."""
     return validated_candidates(JobFolder(job.folder))
+
+
+def check_text(job: Job) -> str:
+    """In words, how far predictions of built candidates were off; empty before there are any."""
+    check = prediction_check(JobFolder(job.folder))
+    return check.sentence if check else ""
 
 
 def techniques_json(inspected: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def studio_json(project: Project, target_name: str | None) -> dict[str, Any]:
         "study": study_json(project),
         "builds": build_rows(project),
         "model": model_json(inspected) if inspected else None,
+        "prediction_check": knowledge.check_text(job) if job else "",
         "targets": targets_json(surrogate),
         "target": device_json(target.name),
         "target_notes": target_notes(inspected, target) if inspected else [],

@@ -7,8 +7,8 @@ import { stageName } from "../lib/states.js";
 
 const ghost = '<span class="ghost" aria-label="not known yet"></span>';
 
-/** The facts as a definition list; grey bars until the model is inspected. */
-export function factsMarkup(model, layers) {
+/** The facts as a definition list; grey bars until the model is inspected. `check` says how good predictions are, once known. */
+export function factsMarkup(model, layers, check = "") {
   const kinds = (kind) => layers.filter((layer) => layer.kind === kind).length;
   const shape = layers.length ? [kinds("conv") && `${kinds("conv")} conv`, kinds("dense") && `${kinds("dense")} dense`].filter(Boolean).join(", ") || `${model?.n_layers ?? layers.length}` : null;
   const label = isAgreement(model?.accuracy_kind) ? `${accuracyTitle(model)}` : "Accuracy";
@@ -20,6 +20,7 @@ export function factsMarkup(model, layers) {
     ["Layers", shape],
     [model?.n_test ? `${label}, ${whole(model.n_test)} test inputs` : label, model?.accuracy !== null && model?.accuracy !== undefined && `${percent(model.accuracy)}${low !== undefined ? ` <small>${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)}, 95 % interval</small>` : ""}`],
     ["Latency on this host", model?.latency_ms && `${measured(model.latency_ms.p50)} ms${spread(model.latency_ms)} ${badge("measured", model.latency_ms.runs ? `measured, ${model.latency_ms.runs} runs` : "measured")}`],
+    ...(check ? [["Predicted losses", `<small>${escape(check)}</small>`]] : []),
   ];
   return items.map(([term, value]) => `<div><dt>${escape(term)}</dt><dd>${value || ghost}</dd></div>`).join("");
 }

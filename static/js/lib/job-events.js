@@ -38,7 +38,7 @@ export class JobEvents {
   }
 
   note(event) {
-    if (event.total) this.latest.set(event.stage, { done: event.done ?? 0, total: event.total });
+    if (event.total) this.noteProgress(event);
     if (event.kind === "candidate" && event.data?.latency_ms !== undefined) {
       this.candidates.set(event.data.id, event.data);
       if (isBetter(event.data, this.best)) this.best = event.data;
@@ -46,9 +46,21 @@ export class JobEvents {
     if (event.kind === "log" && /worker (restarted|went silent|was lost)|went on from/i.test(event.data?.text ?? "")) this.interrupted = true;
   }
 
-  /** How far a stage is: {done, total}, or null. */
+  noteProgress({ stage, part, done, total }) {
+    const count = Number(part?.split("/")[1] ?? 1);
+    // A line about the whole stage, "1/1", takes the place of those about its parts, and the other way round.
+    const known = this.latest.get(stage);
+    const parts = known && [...known.values()].every((other) => other.count === count) ? known : new Map();
+    parts.set(part, { share: (done ?? 0) / total, done: done ?? 0, total, count });
+    this.latest.set(stage, parts);
+  }
+
+  /** How far a stage is: {done, total}, or null. One that is done in parts counts its parts. */
   progress(stage) {
-    return this.latest.get(stage) ?? null;
+    const parts = [...(this.latest.get(stage)?.values() ?? [])];
+    if (!parts.length) return null;
+    const [{ done, total, count }] = parts;
+    return count === 1 ? { done, total } : { done: Math.floor(parts.reduce((sum, { share }) => sum + share, 0)), total: count };
   }
 
   /** The event as a line of the log, or null. Of the many points of a curve every tenth is written. */
@@ -57,9 +69,10 @@ export class JobEvents {
     return text ? { t: event.t, stage: event.stage, text, level: event.kind === "error" ? "error" : event.data?.level } : null;
   }
 
-  words({ kind, stage, data = {} }) {
+  words({ kind, stage, part, data = {} }) {
     if (kind === "log") return data.text;
     if (kind === "error") return data.message;
+    if (kind === "done" && part && !part.endsWith("/1")) return null; // a part of many
     if (kind === "done") return data.seconds === undefined ? "Done" : `Done in ${Number(data.seconds).toFixed(1)} s`;
     if (kind !== "metric" || !METRIC_WORDS[stage]) return null;
     this.metrics += 1;

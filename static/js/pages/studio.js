@@ -68,8 +68,8 @@ function restore({ goals, budgets, locks }) {
   state.locks = { ...(locks ?? {}) };
 }
 
-function showFacts({ model, layers, study, targets, builds, target_notes: notes }) {
-  $("#facts").innerHTML = factsMarkup(model, layers);
+function showFacts({ model, layers, study, targets, builds, target_notes: notes, prediction_check: check }) {
+  $("#facts").innerHTML = factsMarkup(model, layers, check);
   $("#study-note").innerHTML = studyNote(study, model?.warnings);
   $("#device").targets = targets;
   $("#device").value = state.target;

@@ -1,0 +1,130 @@
+"""In which parts a stage may be done, and which of them wait for others. Free of NumPy and torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from compression.types import Stage
+from selector.errors import BadRequestError
+from selector.jobfolder import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from selector.jobfolder import JobFolder
+
+PLAN = "plan.json"
+"""What INSPECT leaves: for each stage that takes parts its work items and ``rounds``."""
+
+PARTED_STAGES = (Stage.PROBE, Stage.VALIDATE)
+"""Stages whose parts may be done by several processes."""
+
+MOST_PARTS = 64
+PAIR_ROUNDS = 3
+"""Rounds of pairs: what one finds out moves the front to pairs that nobody has looked at."""
+
+_LEAST_SHARE = 6
+"""Probes that make a part: with fewer, handing parts out would take longer than doing them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """How many parts each round has. A part needs the results of all parts of the rounds before its own."""
+
+    sizes: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """All parts together."""
+        return sum(self.sizes)
+
+    @property
+    def parts(self) -> list[Part]:
+        """All parts in an order in which they can be done."""
+        return [Part(index, self.count) for index in range(1, self.count + 1)]
+
+    def before(self, index: int) -> int:
+        """How many parts, from the first on, must be done before part ``index``."""
+        ends = [sum(self.sizes[:r]) for r in range(len(self.sizes) + 1)]
+        return max(end for end in ends if end < index)
+
+    def within(self, index: int) -> Part:
+        """Part ``index`` as a share of its own round."""
+        first = self.before(index)
+        size = next(s for r, s in enumerate(self.sizes) if sum(self.sizes[:r]) == first)
+        return Part(index - first, size)
+
+
+def plan(n_probes: int, n_pairs: int, n_candidates: int) -> dict[str, Any]:
+    """The plan of a job: so many probes, at most so many of pairs, so many candidates to build.
+
+    A candidate is a part of its own. Rounds of candidates are even, so that two workers end together.
+    """
+    size = max(1, 2 * -(-n_candidates // 6))
+    starts = range(0, n_candidates, size)
+    return {
+        Stage.PROBE.value: {
+            "items": n_probes + n_pairs,
+            "rounds": [
+                _shares(n_probes, most=8),
+                *[_shares(n_pairs // PAIR_ROUNDS, most=4)] * PAIR_ROUNDS,
+            ],
+        },
+        Stage.VALIDATE.value: {
+            "items": n_candidates,
+            "rounds": [min(size, n_candidates - start) for start in starts],
+        },
+        Stage.RECOVER.value: {"items": 1, "rounds": [1]},
+    }
+
+
+def read_rounds(folder: JobFolder, stage: Stage) -> Rounds:
+    """The rounds of a stage that takes parts.
+
+    Raises:
+        BadRequestError: when INSPECT is not done, or the plan cannot be followed.
+    """
+    folder.require(Stage.INSPECT)
+    try:
+        sizes = folder.read_json(Stage.INSPECT, PLAN)[stage.value]["rounds"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unusable(stage) from error
+    if not _is_sane(sizes):
+        raise _unusable(stage)
+    return Rounds(tuple(sizes))
+
+
+def part_done(folder: JobFolder, stage: Stage, part: Part) -> bool:
+    """Whether a part has left its result."""
+    return (folder.path / stage.value / folder.part_name(part, ".json")).is_file()
+
+
+def check_ready(folder: JobFolder, stage: Stage, part: Part) -> None:
+    """Raise ``BadRequestError`` unless the part is one of the plan and those it needs are done."""
+    rounds = read_rounds(folder, stage)
+    if part.count != rounds.count:
+        raise BadRequestError(
+            f"{stage.value} is planned in {rounds.count} parts: --part I/{rounds.count}, "
+            f"not {part}."
+        )
+    for needed in rounds.parts[: rounds.before(part.index)]:
+        if not part_done(folder, stage, needed):
+            raise BadRequestError(
+                f"Part {part} of {stage.value} needs part {needed} first: it learns from its result."
+            )
+
+
+def _shares(items: int, most: int) -> int:
+    return min(most, max(1, items // _LEAST_SHARE))
+
+
+def _is_sane(sizes: Sequence[object]) -> bool:
+    whole = isinstance(sizes, list) and all(type(s) is int and s > 0 for s in sizes)
+    return whole and 0 < sum(sizes) <= MOST_PARTS  # type: ignore[arg-type]
+
+
+def _unusable(stage: Stage) -> BadRequestError:
+    return BadRequestError(
+        f"INSPECT/{PLAN} does not say in which parts {stage.value} is done. Study the model again."
+    )

@@ -1,0 +1,46 @@
+import json
+
+import pytest
+
+from compression.types import Stage
+from selector import engine
+from selector.errors import BadRequestError
+from selector.jobfolder import JobFolder, Part
+from selector.plan import PARTED_STAGES, PLAN, Rounds, plan, read_rounds
+
+ROUNDS = Rounds((3, 2, 1))
+
+
+def test_a_part_needs_all_parts_of_earlier_rounds():
+    assert [ROUNDS.before(index) for index in range(1, 7)] == [0, 0, 0, 3, 3, 5]
+    assert [ROUNDS.within(index) for index in (1, 3, 4, 5, 6)] == [
+        Part(1, 3),
+        Part(3, 3),
+        Part(1, 2),
+        Part(2, 2),
+        Part(1, 1),
+    ]
+
+
+@pytest.mark.parametrize("count", range(1, 20))
+def test_every_candidate_is_a_part_and_all_rounds_but_the_last_are_even(count):
+    sizes = plan(100, 50, count)["VALIDATE"]["rounds"]
+    assert sum(sizes) == count
+    assert len(sizes) <= 3
+    assert all(size % 2 == 0 for size in sizes[:-1])
+
+
+def test_the_plan_knows_the_stages_that_the_engine_does_in_parts():
+    assert set(PARTED_STAGES) == set(engine.PARTED)
+    assert {stage.value for stage in PARTED_STAGES} < plan(10, 10, 10).keys()
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"PROBE": {"rounds": []}}, {"PROBE": {"rounds": [0]}}, {"PROBE": {"rounds": [10**9]}}, []]
+)  # fmt: skip
+def test_a_plan_that_cannot_be_followed_is_refused(tmp_path, value):
+    (tmp_path / "INSPECT").mkdir()
+    (tmp_path / "INSPECT" / "inspect.json").write_text("{}")
+    (tmp_path / "INSPECT" / PLAN).write_text(json.dumps(value))
+    with pytest.raises(BadRequestError, match=f"{PLAN} does not say in which parts PROBE"):
+        read_rounds(JobFolder(tmp_path), Stage.PROBE)
