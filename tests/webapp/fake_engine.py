@@ -7,6 +7,7 @@ What a study finds is copied from the folder ``study`` beside it, if there is on
 
 import json
 import os
+import queue
 import shutil
 import sys
 import threading
@@ -26,15 +27,17 @@ RESULTS = {
 
 
 def main() -> None:
-    _, _command, stage, folder, supervised = sys.argv
+    _, _command, stage, folder, *options, supervised = sys.argv
     assert supervised == "--supervised"
     folder = Path(folder)
     behaviour = _behaviour(folder, stage)
-    if not behaviour.get("deaf"):
-        threading.Thread(target=_stop_with_parent, daemon=True).start()
     say(stage, "log", data={"level": "info", "text": f"{stage} begins"})
     with (folder / "runs.txt").open("a") as runs:
         runs.write(f"{stage} {os.getpid()}\n")
+    if options == ["--part", "-"]:
+        _do_parts(folder, stage, behaviour)
+    if not behaviour.get("deaf"):
+        threading.Thread(target=_stop_with_parent, daemon=True).start()
     for line in behaviour.get("print", []):
         sys.stdout.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
     exec(behaviour.get("code", ""))
@@ -43,14 +46,43 @@ def main() -> None:
         say(stage, "progress", done=step, total=steps, eta_s=0.1 * (steps - step))
         say(stage, "metric", data={"step": step})
         time.sleep(behaviour.get("sleep_s", 0) / steps)
+    _fail_if_told(stage, behaviour)
+    _write_result(folder, stage)
+    say(stage, "done", done=1, total=1, data={"seconds": 0.1})
+    sys.exit(behaviour.get("exit", 0))
+
+
+def _do_parts(folder: Path, stage: str, behaviour: dict) -> None:
+    """Parts as they are told, ``part_s`` seconds each."""
+    told = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(told, behaviour.get("deaf")), daemon=True).start()
+    while (order := told.get()) not in ("join", "end"):
+        with (folder / "parts.txt").open("a") as parts:
+            parts.write(f"{stage} {order} {os.getpid()}\n")
+        exec(behaviour.get("code", ""))
+        say(stage, "log", part=order, data={"level": "info", "text": f"part {order} begins"})
+        time.sleep(behaviour.get("part_s", 0))
+        _fail_if_told(stage, behaviour)
+        say(stage, "done", part=order, done=1, total=1, data={"seconds": 0.1})
+    if order == "join":
+        _write_result(folder, stage)
+        say(stage, "done", done=1, total=1, data={"seconds": 0.1})
+    sys.exit(0)
+
+
+def _listen(told: queue.SimpleQueue, deaf: bool) -> None:
+    for line in sys.stdin:
+        told.put(line.strip())
+    if not deaf:
+        os._exit(5)
+
+
+def _fail_if_told(stage: str, behaviour: dict) -> None:
     if "error" in behaviour:
         say(stage, "error", data={"message": behaviour["error"], "code": "model_refused"})
     if behaviour.get("exit", 0) not in (0, 3, 4):
         sys.stderr.write("Traceback: the fake engine was told to fail\n")
         sys.exit(behaviour["exit"])
-    _write_result(folder, stage)
-    say(stage, "done", done=1, total=1, data={"seconds": 0.1})
-    sys.exit(behaviour.get("exit", 0))
 
 
 def say(stage: str, kind: str, **values) -> None:
@@ -79,11 +111,19 @@ def _write_result(folder: Path, stage: str) -> None:
     for path in found.iterdir() if found.is_dir() else ():
         if path.name != RESULTS[stage]:
             shutil.copy(path, folder / stage)
+    if stage == "INSPECT":
+        (folder / stage / "plan.json").write_text(json.dumps(PLAN))
     result = folder / stage / RESULTS[stage]
     scratch = result.with_suffix(".tmp")
     shutil.copy(found / result.name, scratch) if found.is_dir() else scratch.write_text("{}")
     scratch.replace(result)
 
+
+PLAN = {
+    "PROBE": {"items": 40, "rounds": [3, 1]},
+    "VALIDATE": {"items": 6, "rounds": [2, 2, 2]},
+    "RECOVER": {"items": 1, "rounds": [1]},
+}
 
 REPORT = {
     "status": "met",

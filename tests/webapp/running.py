@@ -47,15 +47,15 @@ def free_port():
 class Installation:
     """A running ``up``; leaving the block stops it and looks for orphans."""
 
-    def __init__(self, home):
-        self.home, self.port = home, free_port()
+    def __init__(self, home, workers=1):
+        self.home, self.port, self.workers = home, free_port(), workers
         self.log = home / "up.log"
 
     def __enter__(self):
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                **command(self.home, "--port", str(self.port)),
+                **command(self.home, "--port", str(self.port), "--workers", str(self.workers)),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -121,6 +121,14 @@ class Installation:
         return (
             [line.split()[0] for line in runs.read_text().splitlines()] if runs.exists() else []
         )
+
+    def parts_run(self, job_id, stage):
+        """The parts of a stage that engine processes began, in order: label and process."""
+        parts = self.home / "jobs" / job_id / "parts.txt"
+        lines = (
+            [line.split() for line in parts.read_text().splitlines()] if parts.exists() else []
+        )
+        return [(label, int(pid)) for of, label, pid in lines if of == stage]
 
     def wait_for_stage(self, job_id, stage, seconds=30):
         wait_for(lambda: stage in self.stages_run(job_id), seconds)

@@ -1,3 +1,4 @@
+import json
 import threading
 import time
 
@@ -326,7 +327,6 @@ def test_engine_knows_no_secrets_and_has_limits(user, engine, settings, monkeypa
     )
     job = making.study(user)
     tasks.run(str(job.id))
-    import json
 
     environment, core, size, folder, leads = json.loads((job.folder / "seen.json").read_text())
     assert not {"SECRET_KEY", "REDIS_URL", "DATABASE_URL", "ADADEEP_HOME"} & set(environment)
@@ -341,3 +341,18 @@ def test_what_the_engine_said_of_a_failure_is_in_the_log_once(engine, user, work
     said = [event.data.get("text") or event.data.get("message") for event in job.events.all()]
     assert said.count("Node warp is not understood.") == 1
     assert said[-1] == "Stopped. Your files and goals are kept."
+
+
+def test_a_build_is_told_what_earlier_builds_of_its_study_tried(user, work_off):
+    tried = {"config": [1], "drop_points": 0.5, "kl": 0.1, "size_bytes": 9, "host_ratio": 1.5}
+    project = making.project(user)
+    work_off()
+    first = making.build(user, project)
+    work_off()
+    assert json.loads((first.folder / "past.json").read_text()) == []
+    (first.folder / "RECOVER" / "recover.json").write_text(json.dumps({"attempts": [tried]}))
+    second = making.build(user, project)
+    work_off()
+    assert json.loads((second.folder / "past.json").read_text()) == [tried]
+    second.refresh_from_db()
+    assert second.state == JobState.DONE

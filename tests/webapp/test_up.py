@@ -3,11 +3,13 @@ import signal
 import socket
 import time
 
+import psutil
 import pytest
 
 from tests.webapp import running
 from tests.webapp.running import Installation
 
+PROBE_PARTS = ["1/4", "2/4", "3/4", "4/4"]
 LONG = {"SEARCH": {"sleep_s": 3}}
 
 
@@ -89,6 +91,21 @@ def test_jobs_survive_a_stop_and_the_death_of_the_supervisor(place):
         third.wait_for_state(job_id, "done", 60)
         assert third.stages_run(job_id).count("PROBE") == 1
         assert events_are_gap_free(third, job_id)
+
+
+def test_two_workers_share_a_stage_and_one_that_is_killed_costs_its_part_alone(place):
+    with Installation(place, workers=2) as here:
+        here.tell_engine(PROBE={"part_s": 2}, VALIDATE={"part_s": 0.5})
+        job_id = here.open_sample()
+        running.wait_for(lambda: len(here.parts_run(job_id, "PROBE")) == 2, 30)
+        lost, engine = here.parts_run(job_id, "PROBE")[1]
+        psutil.Process(engine).parent().kill()
+        here.wait_for_state(job_id, "done", 60)
+        labels = [label for label, _ in here.parts_run(job_id, "PROBE")]
+        assert sorted(labels) == sorted([*PROBE_PARTS, lost])
+        assert here.stages_run(job_id).count("INSPECT") == 1
+        assert len({pid for _, pid in here.parts_run(job_id, "VALIDATE")}) == 2
+        assert events_are_gap_free(here, job_id)
 
 
 def is_up(here):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
@@ -19,8 +19,6 @@ from webapp.jobs.models import Job, JobEvent
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
-
-    from webapp.jobs.lease import Lease
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +43,18 @@ def group(job_id: UUID | str) -> str:
     return f"job-{job_id}"
 
 
-def append(lease: Lease, lines: Sequence[Line]) -> list[JobEvent]:
+class Holder(Protocol):
+    """Who may write about a job: its worker, or that of one of its parts."""
+
+    @property
+    def job_id(self) -> UUID: ...
+
+    @property
+    def rows(self) -> Any:
+        """The job's row; none when another holds the lease now."""
+
+
+def append(lease: Holder, lines: Sequence[Line]) -> list[JobEvent]:
     """Number the lines, store them, tell the watchers.
 
     Raises:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from compression.types import STUDY_STAGES, Stage
 from selector.jobfolder import JobFolder
+from selector.study import PAST_RECOVERIES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from webapp.jobs.models import Job
@@ -35,6 +37,16 @@ def link_study(job: Job, study: Job) -> None:
         for path in source.iterdir():
             if path.is_file() and not (target / path.name).exists():
                 link(path, target / path.name)
+
+
+def write_past(job: Job, earlier: Iterable[Job]) -> None:
+    """Tell a build what earlier ones of its study tried; once, so that it goes on alike after a restart."""
+    path = job.folder / PAST_RECOVERIES
+    if path.exists():
+        return
+    done = (build for build in earlier if build.pk != job.pk and is_done(build, Stage.RECOVER))
+    found = (JobFolder(build.folder).read_json(Stage.RECOVER, "recover.json") for build in done)
+    write_json(path, [row for each in found for row in each.get("attempts", ()) if "kl" in row])
 
 
 def is_done(job: Job, stage: Stage) -> bool:

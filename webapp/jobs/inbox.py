@@ -20,13 +20,17 @@ MOST_WAITING = 1000
 
 @dataclass(slots=True)
 class Inbox:
-    """Lines of the engine that wait to be stored, at most one of a kind where the last one counts."""
+    """Lines of the engine that wait to be stored, at most one of a kind where the last one counts.
+
+    ``finished`` is the part that ended last.
+    """
 
     stage: Stage
     waiting: list[Line] = field(default_factory=list)
     rest: bytes = b""
     error: str = ""
     done: dict[str, Any] = field(default_factory=dict)
+    finished: str = ""
 
     def feed(self, chunk: bytes) -> None:
         """Take in output; what is no progress line is dropped."""
@@ -42,7 +46,7 @@ class Inbox:
         if line.kind == "error":
             self.error = str(line.data.get("message", ""))
         if line.kind == "done":
-            self.done = line.data
+            self.done, self.finished = line.data, line.part
         if line.kind in ("progress", "metric"):
             # A newer value replaces an older one that nobody has seen.
             self.waiting = [

@@ -87,6 +87,46 @@ class Job(models.Model):
         return self.state in ACTIVE
 
 
+class PartState(models.TextChoices):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+
+
+class JobPart(models.Model):
+    """One part of a stage that several workers share. It has a lease of its own, as a job has.
+
+    ``needs`` counts the parts, from the first on, whose results it learns from.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="parts")
+    stage = models.CharField(max_length=8)
+    number = models.PositiveIntegerField()
+    count = models.PositiveIntegerField()
+    needs = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=8, choices=PartState, default=PartState.WAITING)
+    attempt = models.PositiveIntegerField(default=0)
+    lost = models.PositiveIntegerField(default=0)
+    worker = models.CharField(max_length=200, default="", blank=True)
+    heartbeat = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["job", "stage", "number"], name="one_part_a_number"
+            ),
+        )
+        indexes = (models.Index(fields=["state", "heartbeat"]),)
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {self.stage} {self.label}"
+
+    @property
+    def label(self) -> str:
+        """As the engine calls it."""
+        return f"{self.number}/{self.count}"
+
+
 class JobEvent(models.Model):
     """One line of a job's log, numbered without gaps from 1."""
 

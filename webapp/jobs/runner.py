@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
 import select
+import shutil
 import signal
 import time
 from collections import deque
-from typing import IO, TYPE_CHECKING
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
@@ -19,10 +22,14 @@ from webapp.jobs.inbox import Inbox
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from compression.types import Stage
+    from webapp.jobs.events import Line
     from webapp.jobs.lease import Lease
     from webapp.jobs.models import Job
+    from webapp.jobs.shift import Shift
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +70,41 @@ class Every:
         return True
 
 
+class Work(Protocol):
+    """What an engine process is there for."""
+
+    def beat(self) -> None:
+        """Say that this worker is alive."""
+
+    def cancel_requested(self) -> bool:
+        """Whether the user asked to stop."""
+
+    def store(self, lines: Sequence[Line]) -> None:
+        """Put what the engine said into the log."""
+
+    def next_order(self, inbox: Inbox) -> str | None:
+        """A line that the engine waits for, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeStage:
+    """All of a stage, in one process that needs no orders."""
+
+    lease: Lease
+
+    def beat(self) -> None:
+        self.lease.beat()
+
+    def cancel_requested(self) -> bool:
+        return self.lease.cancel_requested()
+
+    def store(self, lines: Sequence[Line]) -> None:
+        append(self.lease, lines)
+
+    def next_order(self, _inbox: Inbox) -> str | None:
+        return None
+
+
 def run_stage(job: Job, lease: Lease, stage: Stage) -> int:
     """Run one stage to its end; the exit code is 0, 3 (limits missed) or 4 (infeasible).
 
@@ -71,24 +113,36 @@ def run_stage(job: Job, lease: Lease, stage: Stage) -> int:
         StageFailedError: the engine refused the input, or broke.
         LeaseLostError: another worker has the job now.
     """
-    folder = job.folder
-    inbox = Inbox(stage)
+    return _run(job, stage, WholeStage(lease), [], job.folder / "tmp")
+
+
+def run_parts(job: Job, stage: Stage, shift: Shift) -> int:
+    """Do parts of a stage in one process, as many as others leave; the same exit codes and errors."""
+    scratch = job.folder / f"tmp-{secrets.token_hex(4)}"
+    try:
+        return _run(job, stage, shift, ["--part", "-"], scratch)
+    finally:
+        shift.release()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _run(job: Job, stage: Stage, work: Work, options: list[str], scratch: Path) -> int:
+    folder, inbox = job.folder, Inbox(stage)
+    command = ["stage", stage, str(folder), *options, "--supervised"]
     with (folder / "engine.log").open("ab") as log:
-        process = sandbox.start_engine(
-            ["stage", stage, str(folder), "--supervised"], folder, log
-        )
+        process = sandbox.start_engine(command, folder, scratch, log)
         try:
-            code = _follow(process, lease, inbox)
+            code = _follow(process, work, inbox)
         finally:
             sandbox.kill(process)
-    append(lease, inbox.take_all())
+    work.store(inbox.take_all())
     if code in (MET, MISSED, INFEASIBLE):
         return code
     raise _failure(job, stage, code, inbox.error)
 
 
-def _follow(process: subprocess.Popen[bytes], lease: Lease, inbox: Inbox) -> int:
-    """Store what the engine says and keep the lease until the engine has ended."""
+def _follow(process: subprocess.Popen[bytes], work: Work, inbox: Inbox) -> int:
+    """Store what the engine says, tell it what to do, keep the lease until the engine has ended."""
     output = _pipe(process.stdout)
     flush, beat = Every(FLUSH_S), Every(settings.LEASE_HEARTBEAT_S)
     ask, limit = Every(POLL_S), Every(settings.ENGINE_STAGE_HOURS * 3600)
@@ -98,11 +152,13 @@ def _follow(process: subprocess.Popen[bytes], lease: Lease, inbox: Inbox) -> int
         if readable and not chunk:
             return process.wait()
         inbox.feed(chunk)
+        if order := work.next_order(inbox):
+            _tell(process, order)
         if flush.is_due():
-            append(lease, inbox.take_all())
+            work.store(inbox.take_all())
         if beat.is_due():
-            lease.beat()
-        if ask.is_due() and lease.cancel_requested():
+            work.beat()
+        if ask.is_due() and work.cancel_requested():
             _ask_to_stop(process)
             raise StageCancelledError
         if limit.is_due():
@@ -110,9 +166,18 @@ def _follow(process: subprocess.Popen[bytes], lease: Lease, inbox: Inbox) -> int
             raise StageFailedError(f"{inbox.stage.capitalize()} took more than {hours} hours.")
 
 
+def _tell(process: subprocess.Popen[bytes], order: str) -> None:
+    if process.stdin:
+        # An engine that has just died reads nothing; its end is seen at the next turn.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(f"{order}\n".encode())
+            process.stdin.flush()
+
+
 def _ask_to_stop(process: subprocess.Popen[bytes]) -> None:
     if process.stdin:
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
     deadline = time.monotonic() + GRACE_S
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -21,14 +21,15 @@ LAUNCH = Path(__file__).resolve().parent.parent / "launch.py"
 PROBE_TIMEOUT_S = 5
 
 
-def start_engine(arguments: list[str], folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start ``python -m selector ARGUMENTS`` in its own session and folder.
+def start_engine(
+    arguments: list[str], folder: Path, scratch: Path, log: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start ``python -m selector ARGUMENTS`` in its own session and folder, with an empty ``scratch``.
 
     Standard output is a pipe of JSON lines; closing standard input asks the engine to stop.
     """
     command = settings.ENGINE_COMMAND or [sys.executable, "-P", "-m", "selector"]
     options = {"parent": os.getpid(), "death_signal": signal.SIGKILL, "limits": limits()}
-    scratch = folder / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     return subprocess.Popen(  # noqa: S603 - the command is ours, no shell is involved

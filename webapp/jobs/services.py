@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
-from webapp.jobs import folders, lease, tasks
+from webapp.jobs import folders, lease, part_lease, tasks
 from webapp.jobs.events import Line, append_unleased, nudge
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState
 from webapp.responses import RequestRefusedError
@@ -18,6 +18,7 @@ from webapp.responses import RequestRefusedError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from webapp.jobs.models import JobPart
     from webapp.projects.models import Project
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,9 @@ def jobs_reap() -> None:
         state = lease.take_back(job)
         if state is not None:
             _say_what_happened(job, state)
+    for part in part_lease.lost_parts():
+        if part_lease.take_back_part(part):
+            _say_that_part_is_lost(part)
     jobs_send_waiting(settings.REQUEUE_S)
 
 
@@ -127,6 +131,13 @@ def _say_what_happened(job: Job, state: JobState) -> None:
     logger.warning("Job %s, attempt %s: %s", job.pk, job.attempt, text)
     line = Line(stage=job.stage, kind="log", data={"level": "warning", "text": text})
     append_unleased(job.pk, line)
+
+
+def _say_that_part_is_lost(part: JobPart) -> None:
+    text = f"A worker was lost; part {part.number} of {part.count} is done again, nothing else."
+    logger.warning("Job %s, %s: %s", part.job_id, part.stage, text)
+    data = {"level": "warning", "text": text}
+    append_unleased(part.job_id, Line(stage=part.stage, kind="log", data=data))
 
 
 def _age_s(folder: Path) -> float:

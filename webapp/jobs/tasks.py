@@ -9,8 +9,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from compression.types import Stage
+from selector.errors import BadRequestError
+from selector.jobfolder import JobFolder
+from selector.plan import PARTED_STAGES, read_rounds
 from webapp.celery import app
-from webapp.jobs import artifacts, folders
+from webapp.jobs import artifacts, folders, part_lease, shift
 from webapp.jobs.events import Line, append, nudge
 from webapp.jobs.lease import Lease, LeaseLostError, claim
 from webapp.jobs.models import ACTIVE, Job, JobKind, JobState
@@ -19,6 +22,7 @@ from webapp.jobs.runner import (
     MISSED,
     StageCancelledError,
     StageFailedError,
+    run_parts,
     run_stage,
 )
 from webapp.jobs.workers import sign_of_life
@@ -63,6 +67,22 @@ def run(job_id: str) -> None:
     except LeaseLostError:
         logger.warning("Job %s: attempt %s lost its lease", job_id, lease.attempt)
     nudge(job_id)
+
+
+@app.task(name="jobs.help")
+def help_out(job_id: str, stage: str) -> None:
+    """Do parts of a stage beside the job's own worker. A late or second delivery finds none."""
+    job = Job.objects.filter(pk=job_id, state=JobState.RUNNING, stage=stage).first()
+    turn = shift.helper(job, stage) if job else None
+    if turn is None:
+        return
+    try:
+        run_parts(turn.job, Stage(stage), turn)
+    except (LeaseLostError, StageCancelledError):
+        logger.info("Job %s: help at %s is not wanted any more", job_id, stage)
+    except StageFailedError as error:
+        # The job's own worker does the part again, and fails the job if it must.
+        logger.warning("Job %s: help at %s failed: %s", job_id, stage, error)
 
 
 def send(job_id: UUID | str) -> None:
@@ -113,6 +133,7 @@ def _run_stages(job: Job, lease: Lease) -> JobState | None:
         if job.study is None or job.study.state != JobState.DONE:
             raise StageFailedError(NO_STUDY)
         folders.link_study(job, job.study)
+        folders.write_past(job, job.study.builds.order_by("created"))
     # The last stage is asked even when all are done: its exit code says how the job ended.
     todo = pending_stages(job) or [job.all_stages[-1]]
     code = 0
@@ -128,10 +149,26 @@ def _run_one(job: Job, lease: Lease, stage: Stage) -> int:
     job.stage = stage
     lease.write(stage=stage)
     _note_stage(job, lease, stage, {"state": "running", "started": started.isoformat()})
-    code = run_stage(job, lease, stage)
+    code = (
+        _run_shared(job, lease, stage)
+        if stage in PARTED_STAGES
+        else run_stage(job, lease, stage)
+    )
     seconds = round((timezone.now() - started).total_seconds(), 1)
     _note_stage(job, lease, stage, {"state": "done", "seconds": seconds})
     return code
+
+
+def _run_shared(job: Job, lease: Lease, stage: Stage) -> int:
+    """Do a stage in parts, with the help of whoever is free; alone it is one process all the same."""
+    try:
+        rounds = read_rounds(JobFolder(job.folder), stage)
+    except BadRequestError as error:
+        raise StageFailedError(str(error)) from error
+    part_lease.plan_parts(job, stage, rounds)
+    for _ in range(max(rounds.sizes) - 1):
+        help_out.apply_async((str(job.id), stage.value), queue=ENGINE)
+    return run_parts(job, stage, shift.Shift(job=job, stage=stage, lead=lease))
 
 
 def _note_stage(job: Job, lease: Lease, stage: Stage, fields: dict[str, object]) -> None:

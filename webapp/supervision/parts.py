@@ -28,7 +28,7 @@ def log_path(name: str) -> Path:
     return folder / f"{name}.log"
 
 
-def worker(queue: str, processes: int) -> Child:
+def worker(queue: str, processes: int, environment: dict[str, str]) -> Child:
     """A Celery worker that serves one queue."""
     command = [
         *(sys.executable, "-m", "celery", "-A", "webapp", "worker"),
@@ -41,14 +41,14 @@ def worker(queue: str, processes: int) -> Child:
         command=command,
         folder=settings.BASE_DIR,
         log=log_path(f"worker-{queue}"),
-        environment={**_environment(), "WORKER_QUEUE": queue},
+        environment={**environment, "WORKER_QUEUE": queue},
         # Not SIGTERM, which waits for the running job to end.
         stop_signal=signal.SIGQUIT,
         patience_s=2.0,  # an idle one takes its time, and a killed one costs nothing
     )
 
 
-def web(host: str, port: int) -> Child:
+def web(host: str, port: int, environment: dict[str, str]) -> Child:
     """The web server."""
     command = [
         *(sys.executable, "-m", "uvicorn", "webapp.asgi:application"),
@@ -62,12 +62,15 @@ def web(host: str, port: int) -> Child:
         folder=settings.BASE_DIR,
         log=log_path("web"),
         # Answers multiply small matrices: threads that wait for each other made them 3 times slower.
-        environment={**_environment(), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        environment={**environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
 
 
-def _environment() -> dict[str, str]:
+def environment(engine_workers: int) -> dict[str, str]:
+    """What every part is told. Engines that work side by side share the cores among them."""
+    cores_each = max(1, (os.cpu_count() or 1) // engine_workers)
     return {
+        "ENGINE_THREADS": str(min(settings.ENGINE_THREADS, cores_each)),
         "DJANGO_SETTINGS_MODULE": "webapp.settings",
         "ADADEEP_HOME": str(settings.ADADEEP_HOME),
         "PYTHONPATH": os.pathsep.join(

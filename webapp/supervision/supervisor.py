@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, close_old_connections
 
-from webapp.jobs import lease, services
+from webapp.jobs import lease, part_lease, services
 from webapp.projects.services import uploads_sweep
 from webapp.supervision import broker, health, parts
 from webapp.supervision.instance import Roster
@@ -61,9 +61,10 @@ class Supervisor:
             self._add(broker.embedded_broker(settings.ADADEEP_HOME, parts.log_path("broker")))
         self._wait("The broker does not answer.", lambda: broker.answers(settings.REDIS_URL))
         call_command("migrate", verbosity=0, interactive=False)
-        self._add(parts.worker("quick", 1))
-        self._add(parts.worker("engine", self.engine_workers))
-        self._add(parts.web(self.host, self.port))
+        environment = parts.environment(self.engine_workers)
+        self._add(parts.worker("quick", 1, environment))
+        self._add(parts.worker("engine", self.engine_workers, environment))
+        self._add(parts.web(self.host, self.port, environment))
         self._wait("AdaDeep does not get ready.", self._is_healthy)
         self._send_what_waits()
 
@@ -136,6 +137,7 @@ class Supervisor:
     def _release_jobs(self) -> None:
         try:
             lease.release_all_here()
+            part_lease.release_parts_here()
         except DatabaseError as error:
             logger.warning("Running jobs were not given back: %s", error)
 

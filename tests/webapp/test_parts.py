@@ -1,0 +1,247 @@
+import threading
+import time
+
+import psutil
+import pytest
+from django.db import connections
+
+from tests.webapp import making
+from tests.webapp.fake_engine import PLAN
+from webapp.jobs import lease, part_lease, services, shift, tasks
+from webapp.jobs.models import Job, JobPart, JobState, PartState
+from webapp.supervision import parts
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PARTS = [f"{number}/4" for number in range(1, 5)]
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The helpers that were called for, as ``(job, stage)``."""
+    calls = []
+    monkeypatch.setattr(
+        tasks.help_out, "apply_async", lambda args, queue: calls.append((*args, queue))
+    )
+    return calls
+
+
+@pytest.fixture
+def job(user, sent):
+    """A study that is through INSPECT."""
+    job = making.study(user)
+    tasks.run(str(job.id))
+    job.refresh_from_db()
+    return job
+
+
+def done_parts(job, stage="PROBE"):
+    """The parts that engines began, in order, each with its process."""
+    path = job.folder / "parts.txt"
+    lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+    return [(label, int(pid)) for of, label, pid in lines if of == stage]
+
+
+def in_background(work, *arguments):
+    def run():
+        work(*arguments)
+        connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def wait_for(condition, seconds=15):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_alone_a_worker_does_all_parts_in_one_process(job, sent):
+    tasks.run(str(job.id))
+    job.refresh_from_db()
+    assert job.state == JobState.DONE
+    labels, processes = zip(*done_parts(job), strict=True)
+    assert list(labels) == PARTS
+    assert len(set(processes)) == 1
+    stages = [stage for _, stage, _ in sent]
+    assert stages == ["PROBE"] * 2 + ["VALIDATE"]
+    assert set(job.parts.values_list("state", flat=True)) == {PartState.DONE}
+
+
+def test_a_helper_shares_the_parts_and_each_is_done_once(job, engine):
+    engine(PROBE={"part_s": 0.4})
+    lead = in_background(tasks.run, str(job.id))
+    wait_for(lambda: done_parts(job))
+    helper = in_background(tasks.help_out, str(job.id), "PROBE")
+    helper.join(20)
+    lead.join(20)
+    job.refresh_from_db()
+    assert job.state == JobState.DONE
+    labels, processes = zip(*done_parts(job), strict=True)
+    assert sorted(labels) == PARTS
+    assert len(set(processes)) == 2
+    numbers = list(job.events.values_list("seq", flat=True))
+    assert numbers == list(range(1, job.last_seq + 1))
+    said = [event.data["text"] for event in job.events.filter(stage="PROBE", kind="log")]
+    assert {f"part {label} begins" for label in PARTS} <= set(said)
+
+
+def test_a_part_waits_for_those_that_it_learns_from(job):
+    lease.claim(job.id)
+    plan(job)
+    held = [part_lease.claim_part(job.id, "PROBE", is_lead=False) for _ in range(4)]
+    assert [part.label if part else None for part in held] == [*PARTS[:3], None]
+    for part in held[:3]:
+        part.finish()
+    assert part_lease.claim_part(job.id, "PROBE", is_lead=False).label == "4/4"
+
+
+def plan(job):
+    from compression.types import Stage
+    from selector.plan import Rounds
+
+    part_lease.plan_parts(job, Stage.PROBE, Rounds(tuple(PLAN["PROBE"]["rounds"])))
+
+
+def test_second_delivery_of_help_changes_nothing(job):
+    tasks.run(str(job.id))
+    before = len(done_parts(job))
+    tasks.help_out(str(job.id), "PROBE")
+    tasks.help_out(str(job.id), "VALIDATE")
+    assert len(done_parts(job)) == before
+
+
+def test_only_one_claim_of_a_part_wins(job):
+    lease.claim(job.id)
+    plan(job)
+    labels = [part_lease.claim_part(job.id, "PROBE", is_lead=False).label for _ in range(2)]
+    assert labels == PARTS[:2]
+
+
+def test_a_lost_part_is_done_again_and_nothing_else(job, engine):
+    """A helper's engine and its worker are gone in the middle of a part: only the part is lost."""
+    lease.claim(job.id)
+    plan(job)
+    lost = part_lease.claim_part(job.id, "PROBE", is_lead=False)
+    JobPart.objects.filter(pk=lost.part_id).update(
+        worker="another-host:1:0.0", heartbeat="2020-01-01T00:00:00Z"
+    )
+    services.jobs_reap()
+    again = part_lease.claim_part(job.id, "PROBE", is_lead=False)
+    assert (again.label, again.attempt) == (lost.label, lost.attempt + 2)
+    with pytest.raises(lease.LeaseLostError):
+        lost.finish()
+    with pytest.raises(lease.LeaseLostError):
+        lost.beat()
+    assert not lost.rows.exists()
+    lost.give_back()
+    again.beat()
+    said = [event.data["text"] for event in job.events.filter(kind="log")]
+    assert "A worker was lost; part 1 of 4 is done again, nothing else." in said
+    assert JobPart.objects.get(pk=again.part_id).lost == 1
+
+
+def test_a_part_that_costs_workers_is_left_to_the_lead(job):
+    lease.claim(job.id)
+    plan(job)
+    JobPart.objects.filter(job=job, number=1).update(lost=part_lease.LEFT_TO_THE_LEAD)
+    assert part_lease.claim_part(job.id, "PROBE", is_lead=False).label == "2/4"
+    assert part_lease.claim_part(job.id, "PROBE", is_lead=True).label == "1/4"
+
+
+def test_parts_go_on_when_the_leads_worker_is_lost(job, engine):
+    engine(PROBE={"part_s": 0.5})
+    claimed = lease.claim(job.id)
+    claimed.write(stage="PROBE")
+    plan(job)
+    helper = in_background(tasks.help_out, str(job.id), "PROBE")
+    wait_for(lambda: done_parts(job))
+    Job.objects.filter(pk=job.pk).update(heartbeat="2020-01-01T00:00:00Z")
+    services.jobs_reap()
+    helper.join(20)
+    assert sorted({label for label, _ in done_parts(job)}) == PARTS
+    tasks.run(str(job.id))
+    job.refresh_from_db()
+    assert (job.state, job.lost) == (JobState.DONE, 1)
+    assert sorted(label for label, _ in done_parts(job)) == PARTS
+
+
+def test_cancel_ends_every_part_within_a_second(job, engine):
+    engine(PROBE={"part_s": 30, "deaf": True})
+    lead = in_background(tasks.run, str(job.id))
+    wait_for(lambda: len(done_parts(job)) == 1)
+    helper = in_background(tasks.help_out, str(job.id), "PROBE")
+    wait_for(lambda: len(done_parts(job)) == 2)
+    started = time.monotonic()
+    services.job_cancel(job=job)
+    lead.join(5)
+    helper.join(5)
+    assert time.monotonic() - started < 1.6
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED
+    assert not any(psutil.pid_exists(pid) for _, pid in done_parts(job))
+    assert set(job.parts.values_list("state", flat=True)) == {PartState.WAITING}
+
+
+def test_retry_goes_on_with_the_parts_that_are_left(job, engine):
+    code = "sys.exit(1) if order == '3/4' else None"
+    engine(PROBE={"code": code})
+    tasks.run(str(job.id))
+    job.refresh_from_db()
+    assert job.state == JobState.FAILED
+    engine()
+    services.job_retry(job=job)
+    tasks.run(str(job.id))
+    job.refresh_from_db()
+    assert job.state == JobState.DONE
+    assert [label for label, _ in done_parts(job)] == [*PARTS[:3], *PARTS[2:]]
+
+
+def test_a_helper_that_fails_leaves_its_part_to_the_lead(job, engine):
+    code = "sys.exit(1) if order == '2/4' and len(list(folder.glob('tmp-*'))) > 1 else None"
+    engine(PROBE={"part_s": 0.5, "code": code})
+    lead = in_background(tasks.run, str(job.id))
+    wait_for(lambda: done_parts(job))
+    helper = in_background(tasks.help_out, str(job.id), "PROBE")
+    helper.join(20)
+    lead.join(20)
+    job.refresh_from_db()
+    assert job.state == JobState.DONE
+    assert [label for label, _ in done_parts(job)].count("2/4") == 2
+
+
+def test_time_left_follows_the_parts(job):
+    lease.claim(job.id).write(stage="PROBE")
+    plan(job)
+    job.refresh_from_db()
+    job.stages["PROBE"] = {"state": "running", "started": minutes_ago(3)}
+    job.save()
+    for _ in range(3):
+        part_lease.claim_part(job.id, "PROBE", is_lead=True).finish()
+    from webapp.jobs import eta
+
+    assert eta._current_stage_s(job, usual_s=5.0) == pytest.approx(60, rel=0.05)
+
+
+def minutes_ago(count):
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    return (timezone.now() - timedelta(minutes=count)).isoformat()
+
+
+def test_nobody_helps_with_a_stage_that_is_over(job):
+    assert shift.helper(job, "PROBE") is None
+    tasks.help_out(str(job.id), "PROBE")
+    assert done_parts(job) == []
+
+
+def test_engines_side_by_side_share_the_cores(monkeypatch, settings):
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    settings.ENGINE_THREADS = 6
+    threads = [parts.environment(workers)["ENGINE_THREADS"] for workers in (1, 2, 20)]
+    assert threads == ["6", "4", "1"]
