@@ -43,7 +43,9 @@ def main(folder: Path, sample: str) -> None:
     found = {(stage, n): _anew(folder, stage, n) for stage in SHARED for n in WORKERS}
     for stage in SHARED:
         alone, shared = (found[stage, n][0] for n in WORKERS)
-        print(f"{stage}: {alone} s alone, {shared} s with two, {alone / shared:.2f} times as fast")
+        print(
+            f"{stage}: {alone} s alone, {shared} s with two, {alone / shared:.2f} times as fast"
+        )
     first, second = (found["VALIDATE", n][1] for n in WORKERS)
     same = sum(one == other for one, other in zip(first, second, strict=True))
     print(f"{same} of {len(first)} candidates and what they lost are the same")
@@ -53,7 +55,9 @@ def _anew(folder: Path, stage: str, workers: int) -> tuple[float, list[Any]]:
     """Seconds of a stage done again, and the candidates that are there afterwards."""
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "home"
-        shutil.copytree(folder, home, symlinks=True, ignore=shutil.ignore_patterns("run", "broker"))
+        shutil.copytree(
+            folder, home, symlinks=True, ignore=shutil.ignore_patterns("run", "broker")
+        )
         _forget(home, STUDY[STUDY.index(stage) :])
         with _running(home, workers) as port:
             seconds = _until_done(home, port, stage)

@@ -45,7 +45,9 @@ def learnt(surrogate: Surrogate, built: Sequence[Validated]) -> Surrogate:
     weighed = [
         each for each in built for _ in range(WEIGHT_OF_RECOVERED if each.recovered else 1)
     ]
-    return Surrogate(tables).refit(weighed)
+    taught = Surrogate(tables).refit(weighed)
+    taught.untuned = surrogate.untuned
+    return taught
 
 
 def host_base_ms(surrogate: Surrogate) -> float:
