@@ -7,7 +7,7 @@ from django.conf import settings
 
 from webapp.asgi_types import Application, Message, Receive, Scope, Send
 
-UPLOAD_PATH = "/api/uploads/"
+UPLOAD_PATHS = ("/api/uploads/", "/api/v1/uploads/")
 
 
 class BodyLimit:
@@ -29,7 +29,7 @@ def refusal_of(path: str, method: str, length: int | None) -> tuple[int, str, st
     """Status, code and sentence when a body of that length is not welcome."""
     if method in ("GET", "HEAD", "OPTIONS"):
         return None
-    if not path.startswith(UPLOAD_PATH):
+    if not path.startswith(UPLOAD_PATHS):
         if length and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return 413, "too_large", "This request is larger than 1 MiB."
         return None

@@ -15,6 +15,12 @@ class UserRequest(HttpRequest):
     user: User
 
 
+def declared_length(request: HttpRequest) -> int | None:
+    """How many bytes the body is said to have."""
+    length = request.headers.get("Content-Length", "")
+    return int(length) if length.isdigit() else None
+
+
 def json_body(request: HttpRequest) -> dict[str, Any]:
     """The JSON object of the body; an empty body is an empty object.
 

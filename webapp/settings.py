@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.staticfiles",
     "channels",
+    "ninja",
     "webapp",
     "webapp.accounts",
     "webapp.jobs",
@@ -70,6 +71,7 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,  # the API's page
         "OPTIONS": {"context_processors": ["webapp.context.shell"]},
     }
 ]

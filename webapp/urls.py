@@ -1,11 +1,13 @@
 from django.urls import include, path
 
 from webapp import views
+from webapp.api.v1 import api
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("healthz", views.healthz, name="healthz"),
     path("api/status", views.status, name="api-status"),
+    path("api/v1/", api.urls),
     path("", include("webapp.projects.urls")),
     path("", include("webapp.jobs.urls")),
     path("", include("webapp.samples.urls")),

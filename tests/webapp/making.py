@@ -1,13 +1,14 @@
 """Small files and records to test with."""
 
 import io
+import shutil
 import zipfile
 
 import numpy as np
 from onnx import TensorProto, helper
 
 from webapp.jobs import services as job_services
-from webapp.jobs.models import JobKind
+from webapp.jobs.models import Job, JobKind, JobState
 from webapp.projects import services
 from webapp.projects.models import Dataset, UploadedModel
 
@@ -60,3 +61,13 @@ def build(owner, found=None):
     found = found or project(owner)
     request = services.job_request(found, found.settings)
     return job_services.job_create(project=found, kind=JobKind.BUILD, request=request, files={})
+
+
+def studied(owner, study_folder):
+    """A project whose study is done."""
+    found = project(owner)
+    job = found.study.job
+    shutil.copytree(study_folder, job.folder, dirs_exist_ok=True)
+    Job.objects.filter(pk=job.pk).update(state=JobState.DONE)
+    found.refresh_from_db()
+    return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 from django.http import Http404
 from django.urls import reverse
@@ -11,12 +12,39 @@ from webapp.jobs.artifacts import report
 from webapp.jobs.knowledge import has_policy
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState
 from webapp.jobs.queries import stages_json, target_title
-from webapp.projects.models import Project
+from webapp.projects.models import Project, Upload
+from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from django.contrib.auth.models import User
+
+AnyUpload = TypeVar("AnyUpload", bound=Upload)
+
+
+def upload_get(kind: type[AnyUpload], *, owner: User, upload_id: object) -> AnyUpload:
+    """The owner's upload; a stranger gets 404.
+
+    Raises:
+        RequestRefusedError: when that is no name of an upload at all.
+    """
+    try:
+        key = UUID(str(upload_id))
+    except ValueError as error:
+        raise RequestRefusedError(f"{upload_id!r} names no upload.") from error
+    upload = kind._default_manager.filter(pk=key, owner=owner).first()
+    if upload is None:
+        raise Http404("There is no such upload. Send the file again.")
+    return upload
+
+
+def upload_json(upload: Upload) -> dict[str, Any]:
+    return {
+        "id": str(upload.id),
+        "kind": upload.project_field,
+        "name": upload.name,
+        "size_bytes": upload.size_bytes,
+        "sha256": upload.sha256,
+    }
 
 
 def project_get(*, owner: User, project_id: UUID) -> Project:

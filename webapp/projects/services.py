@@ -86,7 +86,7 @@ def project_create(
     study, _ = Study.objects.get_or_create(owner=owner, key=study_key(model, data, checked))
     project = Project.objects.create(
         owner=owner,
-        name=name or model.name.removesuffix(".onnx"),
+        name=_printable(name) or model.name.removesuffix(".onnx"),
         model=model,
         data=data,
         preprocessing=checked,
@@ -231,5 +231,8 @@ def _checked(preprocessing: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _plain_name(name: str) -> str:
-    last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(c for c in last if c.isprintable())[:NAME_LENGTH] or "unnamed"
+    return _printable(name.replace("\\", "/").rsplit("/", 1)[-1]) or "unnamed"
+
+
+def _printable(text: str) -> str:
+    return "".join(c for c in text if c.isprintable())[:NAME_LENGTH]

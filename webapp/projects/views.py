@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
-from uuid import UUID
 
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
@@ -14,15 +13,20 @@ from webapp.projects import answers, services
 from webapp.projects import builds as building
 from webapp.projects.devices import devices_compared
 from webapp.projects.models import Dataset, Project, UploadedModel
-from webapp.projects.queries import project_get, project_row, project_rows
+from webapp.projects.queries import (
+    project_get,
+    project_row,
+    project_rows,
+    upload_get,
+    upload_json,
+)
 from webapp.projects.studio import studio_json
-from webapp.requests import UserRequest, json_body
-from webapp.responses import RequestRefusedError
+from webapp.requests import UserRequest, declared_length, json_body
 
 if TYPE_CHECKING:
-    from webapp.projects.models import Upload
+    from uuid import UUID
 
-AnyUpload = TypeVar("AnyUpload", bound="Upload")
+    from webapp.projects.models import Upload
 
 
 @require_GET
@@ -49,8 +53,10 @@ def projects(request: UserRequest) -> JsonResponse:
     values = json_body(request)
     project = services.project_create(
         owner=request.user,
-        model=_owned(UploadedModel, request, values.get("model")),
-        data=_owned(Dataset, request, values["data"]) if values.get("data") else None,
+        model=upload_get(UploadedModel, owner=request.user, upload_id=values.get("model")),
+        data=upload_get(Dataset, owner=request.user, upload_id=values["data"])
+        if values.get("data")
+        else None,
         preprocessing=values.get("preprocessing"),
     )
     return created_json(project)
@@ -124,32 +130,11 @@ def created_json(project: Project) -> JsonResponse:
 
 
 def _upload(request: UserRequest, kind: type[Upload]) -> JsonResponse:
-    length = request.headers.get("Content-Length", "")
     upload = services.upload_store(
         kind,
         owner=request.user,
         name=unquote(request.headers.get("X-File-Name", "")),
         stream=request,
-        length=int(length) if length.isdigit() else None,
+        length=declared_length(request),
     )
-    return JsonResponse(
-        {
-            "id": str(upload.id),
-            "kind": upload.project_field,
-            "name": upload.name,
-            "size_bytes": upload.size_bytes,
-            "sha256": upload.sha256,
-        },
-        status=201,
-    )
-
-
-def _owned(kind: type[AnyUpload], request: UserRequest, upload_id: object) -> AnyUpload:
-    try:
-        key = UUID(str(upload_id))
-    except ValueError as error:
-        raise RequestRefusedError(f"{upload_id!r} names no upload.") from error
-    upload = kind._default_manager.filter(pk=key, owner=request.user).first()
-    if upload is None:
-        raise Http404("There is no such upload. Send the file again.")
-    return upload
+    return JsonResponse(upload_json(upload), status=201)

@@ -1,0 +1,38 @@
+"""Who asks: a program by its token, a page by its cookie and CSRF token."""
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from ninja.security import APIKeyCookie, HttpBearer
+from ninja.utils import check_csrf
+
+from webapp.accounts.tokens import token_owner
+from webapp.responses import RequestRefusedError
+
+HOW = "Make one with: python manage.py create_token NAME"
+UNKNOWN = f"This token is not known here, or it has ended. {HOW}"
+NEEDED = f"A change needs a token, sent as: Authorization: Bearer TOKEN. {HOW}"
+
+
+class Token(HttpBearer):
+    def authenticate(self, request: HttpRequest, token: str) -> User:
+        owner = token_owner(token)
+        if owner is None:
+            # Said here: a wrong token must not pass as no token.
+            raise RequestRefusedError(UNKNOWN, code="unknown_token", status=401)
+        request.user = owner
+        return owner
+
+
+class Page(APIKeyCookie):
+    """In local mode whoever asks from this machine may read; changes need the page's CSRF token."""
+
+    param_name = settings.CSRF_COOKIE_NAME
+
+    def _get_key(self, request: HttpRequest) -> str | None:
+        if check_csrf(request) is not None:
+            raise RequestRefusedError(NEEDED, code="csrf", status=403)
+        return request.COOKIES.get(self.param_name)
+
+    def authenticate(self, request: HttpRequest, _key: str | None) -> User | None:
+        return request.user if isinstance(request.user, User) else None

@@ -1,0 +1,99 @@
+"""Studies and builds: their state, events, charts, files."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, HttpResponseBase
+from ninja import Router
+from ninja.params.functions import Header, Query
+
+from webapp.api import schemas
+from webapp.api.streams import event_stream
+from webapp.jobs import artifacts, figures, queries, views
+from webapp.jobs.services import is_delivered, job_cancel, job_retry
+from webapp.requests import UserRequest
+
+router = Router(tags=["jobs"])
+
+STREAM = "text/event-stream"
+STREAMED = {"responses": {200: {"content": {STREAM: {"schema": {"type": "string"}}}}}}
+BYTES = {"type": "string", "format": "binary"}
+LARGEST_NUMBER = 2**31 - 1
+
+
+@router.get("/jobs/{uuid:job_id}", response=schemas.Job, summary="A job's state")
+def job(request: UserRequest, job_id: UUID) -> Any:
+    return queries.job_json(queries.job_get(owner=request.user, job_id=job_id))
+
+
+@router.get(
+    "/jobs/{uuid:job_id}/events",
+    response=schemas.Events,
+    openapi_extra=STREAMED,
+    summary="A job's events after a number",
+    description="JSON with at most 5,000 events; with `Accept: text/event-stream` the events as they "
+    "happen, until the job has ended. A stream that broke goes on after `Last-Event-ID`.",
+)
+def job_events(
+    request: UserRequest,
+    job_id: UUID,
+    after: int = Query(0, ge=0, le=LARGEST_NUMBER),
+    last_event_id: int = Header(0, alias="Last-Event-ID", ge=0, le=LARGEST_NUMBER),
+) -> Any:
+    found = queries.job_get(owner=request.user, job_id=job_id)
+    after = max(after, last_event_id)
+    if STREAM in request.headers.get("Accept", ""):
+        return event_stream(found.owner, found.id, after)
+    return {"events": queries.events_after(found, after), "job": queries.job_json(found)}
+
+
+@router.get(
+    "/jobs/{uuid:job_id}/figures", response=dict[str, Any], summary="Plotly figures of a job"
+)
+def job_figures(request: UserRequest, job_id: UUID) -> Any:
+    return figures.job_charts(queries.job_get(owner=request.user, job_id=job_id))
+
+
+@router.get(
+    "/jobs/{uuid:job_id}/report", response=dict[str, Any], summary="A build's report.json"
+)
+def job_report(request: UserRequest, job_id: UUID) -> Any:
+    found = queries.job_get(owner=request.user, job_id=job_id)
+    report = artifacts.report(found)
+    if report is None or not is_delivered(found):
+        raise Http404("This job has no result yet.")
+    return report
+
+
+@router.get(
+    "/jobs/{uuid:job_id}/log",
+    openapi_extra={"responses": {200: {"content": {"text/plain": {"schema": BYTES}}}}},
+    summary="A job's log as text",
+)
+def job_log(request: UserRequest, job_id: UUID) -> HttpResponse:
+    return views.job_log(request, job_id)
+
+
+@router.get(
+    "/jobs/{uuid:job_id}/files/{name}",
+    openapi_extra={
+        "responses": {200: {"content": {"application/octet-stream": {"schema": BYTES}}}}
+    },
+    summary="One of a build's files",
+)
+def job_file(request: UserRequest, job_id: UUID, name: str) -> HttpResponseBase:
+    return views.file_download(request, job_id, name)
+
+
+@router.post("/jobs/{uuid:job_id}/cancel", response=schemas.Job, summary="Stop a job")
+def cancel(request: UserRequest, job_id: UUID) -> Any:
+    job_cancel(job=queries.job_get(owner=request.user, job_id=job_id))
+    return job(request, job_id)
+
+
+@router.post(
+    "/jobs/{uuid:job_id}/retry", response=schemas.Job, summary="Go on with a stopped job"
+)
+def retry(request: UserRequest, job_id: UUID) -> Any:
+    job_retry(job=queries.job_get(owner=request.user, job_id=job_id))
+    return job(request, job_id)

@@ -1,0 +1,165 @@
+"""Uploads, projects, their answers and their builds."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from ninja import Router
+from ninja.params.functions import Query
+
+from webapp.api import schemas
+from webapp.jobs.queries import job_json
+from webapp.projects import answers, builds, queries, services
+from webapp.projects.devices import devices_compared
+from webapp.projects.models import Dataset, UploadedModel
+from webapp.projects.studio import studio_json
+from webapp.requests import UserRequest, declared_length
+
+router = Router(tags=["projects"])
+
+KINDS: dict[str, Any] = {"model": UploadedModel, "data": Dataset}
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+        },
+    }
+}
+Json = dict[str, Any]
+
+
+@router.post(
+    "/uploads/{kind}",
+    response={201: schemas.Upload},
+    openapi_extra=BODY,
+    summary="Send a file: the request's body, as it is",
+)
+def upload(
+    request: UserRequest,
+    kind: Literal["model", "data"],
+    name: str = Query("", description="the file's name, for people"),
+) -> Any:
+    stored = services.upload_store(
+        KINDS[kind],
+        owner=request.user,
+        name=name,
+        stream=request,
+        length=declared_length(request),
+    )
+    return queries.upload_json(stored)
+
+
+@router.get("/projects", response=schemas.Projects, summary="All projects, newest first")
+def projects(request: UserRequest) -> Any:
+    return {"projects": queries.project_rows(owner=request.user)}
+
+
+@router.post(
+    "/projects", response={201: schemas.Project}, summary="A project; its study starts"
+)
+def create(request: UserRequest, values: schemas.NewProject) -> Any:
+    owner, preprocessing = request.user, values.preprocessing
+    project = services.project_create(
+        owner=owner,
+        model=queries.upload_get(UploadedModel, owner=owner, upload_id=values.model),
+        data=queries.upload_get(Dataset, owner=owner, upload_id=values.data)
+        if values.data
+        else None,
+        preprocessing=preprocessing.model_dump() if preprocessing else None,
+        name=values.name,
+    )
+    return queries.project_row(project)
+
+
+@router.get("/projects/{uuid:project_id}", response=schemas.Project, summary="A project")
+def project(request: UserRequest, project_id: UUID) -> Any:
+    return queries.project_row(_found(request, project_id))
+
+
+@router.delete(
+    "/projects/{uuid:project_id}", response={204: None}, summary="Delete it with its files"
+)
+def delete(request: UserRequest, project_id: UUID) -> None:
+    services.project_delete(project=_found(request, project_id))
+
+
+@router.get(
+    "/projects/{uuid:project_id}/studio",
+    response=Json,
+    summary="Model, layers, candidates and the recommended recipe, as far as the study is",
+)
+def studio(request: UserRequest, project_id: UUID, target: str | None = None) -> Any:
+    return studio_json(_found(request, project_id), target)
+
+
+@router.post(
+    "/projects/{uuid:project_id}/select",
+    response=schemas.Selection,
+    summary="The recommended recipe for goals and limits, with what it is predicted to give",
+)
+def select(request: UserRequest, project_id: UUID, values: schemas.Choice) -> Any:
+    found, said = _found(request, project_id), values.said()
+    config = said.pop("config", None)
+    return answers.selection(found, services.checked_settings(said), config)
+
+
+@router.post(
+    "/projects/{uuid:project_id}/devices",
+    response=dict[str, list[Json]],
+    summary="A recipe on every device, beside the best one for each",
+)
+def devices(request: UserRequest, project_id: UUID, values: schemas.Choice) -> Any:
+    found, said = _found(request, project_id), values.said()
+    config = said.pop("config", None)
+    return {"devices": devices_compared(found, services.checked_settings(said), config)}
+
+
+@router.put(
+    "/projects/{uuid:project_id}/settings",
+    response=schemas.Settings,
+    summary="Keep goals, limits, device and locks",
+)
+def settings(request: UserRequest, project_id: UUID, values: schemas.Wanted) -> Any:
+    found = _found(request, project_id)
+    return services.settings_save(project=found, values=values.said())
+
+
+@router.put(
+    "/projects/{uuid:project_id}/preprocessing",
+    response=schemas.Project,
+    summary="Read the data another way; that is another study",
+)
+def preprocessing(request: UserRequest, project_id: UUID, values: schemas.Preprocessing) -> Any:
+    found = _found(request, project_id)
+    services.preprocessing_change(project=found, preprocessing=values.model_dump())
+    return queries.project_row(found)
+
+
+@router.post(
+    "/projects/{uuid:project_id}/study",
+    response=schemas.Project,
+    summary="Study the model again, from the start",
+)
+def study(request: UserRequest, project_id: UUID) -> Any:
+    found = _found(request, project_id)
+    services.study_again(project=found)
+    return queries.project_row(found)
+
+
+@router.get("/projects/{uuid:project_id}/builds", response=schemas.Builds, summary="Its builds")
+def build_list(request: UserRequest, project_id: UUID) -> Any:
+    return {"builds": queries.build_rows(_found(request, project_id))}
+
+
+@router.post(
+    "/projects/{uuid:project_id}/builds",
+    response={201: schemas.Job},
+    summary="Build the recommended recipe, or the one named by its config",
+)
+def build(request: UserRequest, project_id: UUID, values: schemas.Choice) -> Any:
+    found = _found(request, project_id)
+    return job_json(builds.build_start(project=found, values=values.said()))
+
+
+def _found(request: UserRequest, project_id: UUID) -> Any:
+    return queries.project_get(owner=request.user, project_id=project_id)

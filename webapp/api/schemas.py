@@ -1,0 +1,223 @@
+"""What goes in and comes out. What is named here stays so within a version; answers may gain fields."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from webapp.jobs.models import JobKind, JobState
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Question(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ErrorText(Answer):
+    message: str = Field(description="a sentence: what is wrong, where, what would do")
+    code: str = Field(description="a word for programs")
+
+
+class Error(Answer):
+    error: ErrorText
+
+
+class Upload(Answer):
+    id: UUID
+    kind: Literal["model", "data"]
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class Reached(Answer):
+    """What a finished build reached, measured; ratios say how many times less than the original."""
+
+    latency_ratio: float
+    size_ratio: float
+    accuracy_points: float = Field(description="change of accuracy, in percentage points")
+
+
+class JobName(Answer):
+    id: UUID
+
+
+class Project(Answer):
+    id: UUID
+    name: str
+    data_name: str | None
+    state: str = Field(description="of its newest job; ready: the study is done")
+    stage: str
+    done: float | None = Field(description="share of the stages, 0 to 1")
+    message: str
+    updated: str
+    size_bytes: int
+    job: JobName | None
+    best: Reached | None
+
+
+class Projects(Answer):
+    projects: list[Project]
+
+
+class NewProject(Question):
+    model: UUID = Field(description="id of an uploaded model")
+    data: UUID | None = Field(
+        default=None, description="id of uploaded data; without, it is made up"
+    )
+    name: str = Field(default="", max_length=200)
+    preprocessing: "Preprocessing | None" = None
+
+
+class Preprocessing(Question):
+    """(x / divide - mean) / std, after the channel axis moved to the front. Empty: guessed anew."""
+
+    layout: str | None = Field(default=None, description="NCHW, NHWC, NHW, NCT, NTC, NT or N*")
+    divide: float | None = None
+    mean: list[float] | None = None
+    std: list[float] | None = None
+
+
+class Goals(Question):
+    """Four weights; only their shares count. One that is not named counts as 0."""
+
+    accuracy: float = 0.0
+    latency: float = 0.0
+    energy: float = 0.0
+    storage: float = 0.0
+
+
+class Budgets(Question):
+    """Limits; null means none."""
+
+    max_accuracy_drop: float | None = Field(default=None, description="percentage points")
+    max_latency_ms: float | None = None
+    max_energy_mj: float | None = None
+    max_size_bytes: float | None = Field(default=None, description="of the file")
+
+
+class Wanted(Question):
+    goals: Goals = Goals()
+    budgets: Budgets = Budgets()
+    target: str = Field(default="this-host", description="name of a device")
+    locks: dict[str, Any] = Field(
+        default_factory=dict,
+        description='by layer: "keep", {"technique": …, "params": {}} or {"exclude": [ … ]}',
+    )
+
+    def said(self) -> dict[str, Any]:
+        """What the request names; the services know what holds for the rest."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Choice(Wanted):
+    config: list[int] | None = Field(
+        default=None,
+        description="a candidate's config, to ask for that one instead of the best",
+    )
+
+
+class Settings(Answer):
+    goals: dict[str, float]
+    budgets: dict[str, float | None]
+    target: str
+    locks: dict[str, Any]
+
+
+class Selection(Answer):
+    config: list[int]
+    prediction: dict[str, Any]
+    layers: list[dict[str, Any]]
+
+
+class Build(Answer):
+    id: UUID
+    state: JobState
+    stage: str
+    target: str
+    created: str
+    best: Reached | None
+
+
+class Builds(Answer):
+    builds: list[Build]
+
+
+class StageState(Answer):
+    stage: str
+    state: str
+    seconds: float | None
+    detail: str
+
+
+class TimeLeft(Answer):
+    low_s: float
+    high_s: float
+
+
+class File(Answer):
+    name: str
+    size_bytes: int
+    sha256: str
+    format: str
+    primary: bool = Field(description="the model that the report's figures are about")
+
+
+class Job(Answer):
+    id: UUID
+    kind: JobKind
+    state: JobState
+    stage: str
+    stages: list[StageState]
+    eta: TimeLeft | None
+    message: str
+    queue_position: int | None
+    last_seq: int = Field(description="number of the newest event")
+    created: str
+    started: str | None
+    finished: str | None
+    best: dict[str, Any] | None
+    artifacts: list[File]
+
+
+class Event(Answer):
+    seq: int = Field(description="numbered from 1 without a gap")
+    t: str
+    stage: str
+    kind: str
+    data: dict[str, Any]
+    done: float | None
+    total: float | None
+    eta_s: float | None
+
+
+class Events(Answer):
+    events: list[Event]
+    job: Job
+
+
+class Sample(Answer):
+    name: str
+    title: str
+    text: str
+
+
+class Samples(Answer):
+    samples: list[Sample]
+
+
+class Device(Answer):
+    name: str
+    title: str
+    family: str
+    label: str
+    band: tuple[float, float]
+    energy_label: str
+    energy_band: tuple[float, float]
+
+
+class Devices(Answer):
+    targets: list[Device]

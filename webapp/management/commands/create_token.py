@@ -1,0 +1,30 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
+
+from webapp.accounts.models import local_user
+from webapp.accounts.tokens import token_create, token_delete
+
+
+class Command(BaseCommand):
+    help = "Prints a new token for programs that use the API. It is shown once; make one a program."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="what it is for; a token of that name ends")
+        parser.add_argument("--delete", action="store_true", help="only end that token")
+
+    def handle(self, **options: Any) -> None:
+        name = options["name"]
+        try:
+            owner = local_user()
+            if options["delete"]:
+                if not token_delete(owner=owner, name=name):
+                    raise CommandError(f"There is no token {name!r}.")
+            else:
+                self.stdout.write(token_create(owner=owner, name=name))
+        except OperationalError as error:
+            raise CommandError(
+                "The database is not there yet. Start AdaDeep once (make run), then ask again."
+            ) from error
