@@ -1,0 +1,79 @@
+"""A small client of AdaDeep's API: Python's standard library alone, to copy and change."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+
+class RefusedError(Exception):
+    """What the server says is wrong, in its words; ``code`` is for programs."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class AdaDeep:
+    """One server, asked with one token (``python manage.py create_token NAME``)."""
+
+    def __init__(self, token: str, url: str = "http://127.0.0.1:8000") -> None:
+        self.token, self.url = token, url
+
+    def upload(self, kind: str, path: Path) -> str:
+        """Send a ``model`` or its ``data``; the id to make a project with."""
+        address = f"uploads/{kind}?name={quote(path.name)}"
+        headers = {"Content-Length": str(path.stat().st_size)}
+        with path.open("rb") as file, self._open("POST", address, file, headers) as answer:
+            return str(json.load(answer)["id"])
+
+    def ask(self, method: str, address: str, value: object = None) -> Any:
+        """Any of the calls that ``/api/v1/docs`` describes."""
+        body = None if value is None else json.dumps(value).encode()
+        headers = {"Content-Type": "application/json"}
+        with self._open(method, address, body, headers) as answer:
+            content = answer.read()
+        return json.loads(content) if content else None
+
+    def events(self, job_id: str, after: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+        """``event``, ``job`` and at last ``end`` with their values, as they happen."""
+        address, headers = (
+            f"jobs/{job_id}/events?after={after}",
+            {"Accept": "text/event-stream"},
+        )
+        kind = ""
+        with self._open("GET", address, None, headers) as lines:
+            for line in lines:
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data":
+                    yield kind, json.loads(value)
+
+    def wait(self, job_id: str) -> dict[str, Any]:
+        """The job once it has ended."""
+        for kind, value in self.events(job_id):
+            if kind == "end":
+                return value
+        raise ConnectionError("The stream broke before the job ended. Wait again.")
+
+    def download(self, job_id: str, name: str, path: Path) -> None:
+        """One of a build's files."""
+        with self._open("GET", f"jobs/{job_id}/files/{quote(name)}") as answer:
+            path.write_bytes(answer.read())
+
+    def _open(
+        self, method: str, address: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+        request = urllib.request.Request(  # noqa: S310 - the address is the user's own server
+            f"{self.url}/api/v1/{address}", data=body, headers=headers, method=method
+        )
+        try:
+            return urllib.request.urlopen(request)  # noqa: S310
+        except urllib.error.HTTPError as error:
+            refusal = json.load(error)["error"]
+            raise RefusedError(refusal["message"], refusal["code"]) from error
