@@ -113,23 +113,30 @@ class Trainer:
         self.rounds_done, self.loss = 0, 0.0
 
     def run(self, report: Report) -> None:
-        """All rounds, or those until ``report`` says that it is enough."""
-        settings = self.settings
-        average = 0.0
+        """All rounds, or those until ``report`` says that it is enough; never leaves a worse agent.
+
+        One that comes from other networks may be better than what few rounds on this one make of it.
+        """
+        settings, came = self.settings, self.learner.arrays()
+        average, gap = 0.0, self.gap()
+        first_gap = gap
         for done in range(1, settings.rounds + 1):
             reward = self.round(done)
             average = reward if done == 1 else 0.9 * average + 0.1 * reward
             if done % settings.report_every == 0 or done == settings.rounds:
+                gap = self.gap()
                 figures = {
                     "episode": float(done * settings.episodes_per_round),
                     "reward": reward,
                     "average": average,
                     "loss": self.loss,
                     "epsilon": self._epsilon(done),
-                    "gap": self.gap(),
+                    "gap": gap,
                 }
                 if not report(done, settings.rounds, figures):
-                    return
+                    break
+        if gap > first_gap:
+            self.learner.load(came)
 
     def round(self, done: int) -> float:
         """The episodes and the updates of one round, counted from 1; returns the mean reward."""

@@ -39,15 +39,19 @@ class Learner:
         torch.manual_seed(seed)
         self.q_net, self.q_net_target = QNetwork(), QNetwork()
         torch.random.set_rng_state(generator_state)
-        if start is not None:
-            self.q_net.load_state_dict({n: torch.tensor(array) for n, array in start.items()})
-        self.q_net_target.load_state_dict(self.q_net.state_dict())
+        self.load(start or self.arrays())
         self._optimizer = torch.optim.Adam(self.q_net.parameters())
 
     def arrays(self) -> dict[str, Array]:
         """The network as plain arrays."""
         state = self.q_net.state_dict()
         return {name: value.numpy().copy() for name, value in state.items()}
+
+    def load(self, arrays: Arrays) -> None:
+        """Takes both networks to what ``arrays`` once returned."""
+        state = {name: torch.tensor(array) for name, array in arrays.items()}
+        self.q_net.load_state_dict(state)
+        self.q_net_target.load_state_dict(state)
 
     def best_actions(self, seen: Observation) -> IntArray:
         """``[B]`` the legal actions of the highest values."""

@@ -118,6 +118,17 @@ def test_training_reports_and_stops_when_told(surrogate):
     assert weights.facts["rounds"] == 2
 
 
+def test_training_never_leaves_an_agent_worse_than_it_came(surrogate):
+    start = train(surrogate, [TARGET], Training(rounds=30, **LEARNING)).arrays
+    reckless = Training(rounds=4, report_every=2, learning_rate=1.0, **LEARNING)
+    after = train(surrogate, [TARGET], reckless, start=start).arrays
+    before_gap, after_gap = (
+        Trainer(surrogate, [TARGET], reckless, Learner(0, each)).gap()
+        for each in (start, after)
+    )
+    assert after_gap <= before_gap
+
+
 def test_numpy_and_torch_give_the_same_values(surrogate):
     net = QNetwork()
     for parameter in net.parameters():
