@@ -1,0 +1,132 @@
+import json
+import shutil
+import sys
+import tempfile
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from compression.types import Stage
+from selector.errors import BadRequestError
+from selector.request import parse_request
+from webapp.jobs import sandbox
+from webapp.management.progressbar import ProgressBar
+
+MET, FAULT, BAD_REQUEST, MISSED, INFEASIBLE = 0, 1, 2, 3, 4
+LIMITS = {
+    "max_accuracy_drop": "percentage points",
+    "max_latency_ms": "on the target",
+    "max_energy_mj": "on the target",
+    "max_size_bytes": "of the file",
+}
+STOPPED = (
+    "The operating system stopped the engine, most likely for lack of memory. "
+    "Use a smaller model or data set, or a larger machine."
+)
+LOG_TAIL = 2000
+GOALS = ("accuracy", "latency", "energy", "storage")
+
+
+class Command(BaseCommand):
+    help = (
+        "Compresses a model without a running server. Exit status: 0 all limits met, 3 missed but "
+        "delivered, 4 no recipe can meet them (the nearest is delivered), 2 bad request, 1 fault."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("model", metavar="MODEL", type=Path, help="an ONNX file")
+        parser.add_argument("--data", type=Path, help=".npz or .zip; without, it is made up")
+        parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+        parser.add_argument("--target", default="this-host", help="name of a device")
+        parser.add_argument(
+            "--preprocessing", type=json.loads, metavar="JSON", help="left out, it is guessed"
+        )
+        for name, unit in LIMITS.items():
+            parser.add_argument(f"--{name.replace('_', '-')}", type=float, help=unit)
+        for name in GOALS:
+            parser.add_argument(f"--{name}", type=float, metavar="WEIGHT", help="of that goal")
+        parser.add_argument("--time-limit-s", type=float, default=settings.BUILD_TIME_LIMIT_S)
+        parser.add_argument("--threads", type=int, default=settings.ENGINE_THREADS)
+        parser.add_argument("--seed", type=int, default=0)
+
+    def handle(self, **options: Any) -> None:
+        request = _request(options)
+        out: Path = options["out"]
+        # Results of another run in the same folder must not pass for this one's.
+        with tempfile.TemporaryDirectory(dir=settings.ADADEEP_HOME / "tmp") as scratch:
+            work = Path(scratch)
+            code, problem = _run(request, work, ProgressBar(self.stderr))
+            if code not in (MET, MISSED, INFEASIBLE):
+                raise CommandError(problem, returncode=code)
+            _deliver(work / Stage.PACKAGE.value, out)
+        report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+        self.stdout.write(summary(report, out))
+        sys.exit(code)
+
+
+def summary(report: dict[str, Any], out: Path) -> str:
+    """What was reached, measured, in a few lines."""
+    baseline, result, ratios = report["baseline"], report["result"], report["ratios"]
+    return "\n".join(
+        [
+            f"Limits:   {report['status']}",
+            f"{baseline['accuracy_kind'].capitalize()}: {baseline['accuracy']:.2%} -> {result['accuracy']:.2%}",
+            f"File:     {baseline['size_bytes']:,} -> {result['size_bytes']:,} bytes "
+            f"({ratios['size']:.1f}x smaller)",
+            f"Latency:  {ratios['host_latency']:.2f}x faster, measured on this computer",
+            f"Files:    {out}",
+        ]
+    )
+
+
+def _request(options: dict[str, Any]) -> dict[str, Any]:
+    """The engine's request, checked before anything is started."""
+    goals = {name: options[name] for name in GOALS if options[name] is not None}
+    request = {
+        "model": str(options["model"].resolve()),
+        "data": str(options["data"].resolve()) if options["data"] else None,
+        "preprocessing": options["preprocessing"],
+        "target": options["target"],
+        **({"goals": goals} if goals else {}),
+        "budgets": {name: options[name] for name in LIMITS},
+        "time_limit_s": options["time_limit_s"],
+        "threads": options["threads"],
+        "seed": options["seed"],
+    }
+    try:
+        parse_request(request, folder=Path())
+    except BadRequestError as error:
+        raise CommandError(str(error), returncode=BAD_REQUEST) from error
+    return request
+
+
+def _run(request: dict[str, Any], work: Path, bar: ProgressBar) -> tuple[int, str]:
+    """The engine's exit code, and its words when it failed."""
+    path = work / "request.json"
+    path.write_text(json.dumps(request), encoding="utf-8")
+    with (work / "engine.log").open("w+b") as log:
+        arguments = ["run", str(path), "--out", str(work), "--supervised"]
+        process = sandbox.start_engine(arguments, work, work / "tmp", log)
+        try:
+            for line in process.stdout or ():
+                bar.take(line)
+            code = process.wait()
+        finally:
+            sandbox.kill(process)
+            bar.close()
+        log.seek(0)
+        said = log.read().decode(errors="replace")
+    if code not in (MET, FAULT, BAD_REQUEST, MISSED, INFEASIBLE):
+        return FAULT, bar.error or STOPPED
+    return code, bar.error or said[-LOG_TAIL:]
+
+
+def _deliver(package: Path, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for path in package.iterdir():
+        if path.name not in ("package.json", "seconds.json"):
+            shutil.copyfile(path, out / path.name)
