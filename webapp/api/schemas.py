@@ -1,6 +1,6 @@
 """What goes in and comes out. What is named here stays so within a version; answers may gain fields."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -209,14 +209,18 @@ class Samples(Answer):
     samples: list[Sample]
 
 
+# Not a tuple: its JSON Schema is none that OpenAPI's tools read.
+Band = Annotated[list[float], Field(min_length=2, max_length=2, description="low, high")]
+
+
 class Device(Answer):
     name: str
     title: str
     family: str
     label: str
-    band: tuple[float, float]
+    band: Band
     energy_label: str
-    energy_band: tuple[float, float]
+    energy_band: Band
 
 
 class Devices(Answer):

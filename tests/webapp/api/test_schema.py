@@ -1,0 +1,43 @@
+"""Requests made up from the API's own description, against the real application and database."""
+
+import pytest
+import schemathesis
+from django.core.wsgi import get_wsgi_application
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import response_schema_conformance
+
+from tests.webapp import making
+from webapp.accounts.tokens import token_create
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", get_wsgi_application())
+CHECKS = [not_a_server_error, response_schema_conformance]
+
+
+@pytest.fixture
+def known(user, study_folder):
+    """Names of what exists, and a token: most made-up requests would end at an unknown name."""
+    project = making.studied(user, study_folder)
+    return {
+        "project_id": str(project.id),
+        "job_id": str(project.study.job.id),
+        "token": token_create(owner=user, name="schema"),
+    }
+
+
+@schema.parametrize()
+@settings(
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_no_request_of_the_schema_breaks_the_server(case, known):
+    for name in ("project_id", "job_id"):
+        if name in case.path_parameters:
+            case.path_parameters[name] = known[name]
+    headers = {"Authorization": f"Bearer {known['token']}"}
+    case.call_and_validate(headers=headers, checks=CHECKS)
