@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -173,11 +174,14 @@ def _lock(layer: str, value: object) -> Lock:
             raise BadRequestError(form)
         return Lock(exclude=tuple(_technique(name, layer) for name in known["exclude"]))
     params = known.get("params") or {}
-    if not isinstance(params, Mapping) or not all(
-        isinstance(v, int | float | str) for v in params.values()
-    ):
+    if not isinstance(params, Mapping) or not all(map(_is_setting, params.values())):
         raise BadRequestError(form)
     return Lock(technique=_technique(known["technique"], layer), params=dict(params))
+
+
+def _is_setting(value: object) -> bool:
+    """Whether it may be a technique's parameter; JSON's 1e999 is read as an infinity."""
+    return isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value))
 
 
 def _technique(name: object, where: str) -> str:

@@ -97,6 +97,10 @@ def test_locks_are_read_by_layer():
         ({"locks": {"a": "drop"}}, 'locks.a must be "keep"'),
         ({"locks": {"a": {"technique": "magic"}}}, "a: there is no technique 'magic'"),
         ({"locks": {"a": {"exclude": [], "technique": "svd"}}}, 'locks.a must be "keep"'),
+        (
+            {"locks": {"a": {"technique": "svd", "params": {"rank_ratio": float("inf")}}}},
+            'locks.a must be "keep"',
+        ),
         ({"locks": []}, '"locks" must be an object'),
         ({"preprocessing": {"scale": 2}}, "Preprocessing has no setting 'scale'"),
         ({"preprocessing": 255}, '"preprocessing" must be an object or null'),
