@@ -88,7 +88,10 @@ def _until_done(home: Path, port: int, stage: str) -> float:
 
 
 def _job_folder(home: Path) -> Path:
-    return next((home / "jobs").iterdir())
+    """Of the only job; it appears when a worker takes the job up."""
+    while not (found := next((home / "jobs").iterdir(), None)):
+        time.sleep(0.2)
+    return found
 
 
 @contextmanager
