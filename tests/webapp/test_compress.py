@@ -1,5 +1,6 @@
 import io
 import json
+import sys
 
 import numpy as np
 import onnxruntime as ort
@@ -79,3 +80,41 @@ def test_output_that_is_no_progress_is_let_by():
     shown.take(b"some library's warning\n")
     shown.take(b'{"kind": "error", "data": {"message": "The file is cut short."}}\n')
     assert shown.error == "The file is cut short."
+
+
+ENDING = """
+import json, pathlib, sys
+package = pathlib.Path("PACKAGE")
+if {code} == 3:
+    package.mkdir()
+    side = {{"accuracy": 0.9, "accuracy_kind": "accuracy", "size_bytes": 1000}}
+    report = {{"status": "missed", "baseline": side, "result": side, "ratios": {{"size": 1, "host_latency": 1}}}}
+    (package / "report.json").write_text(json.dumps(report))
+print("the disk went away", file=sys.stderr)
+sys.exit({code})
+"""
+
+
+def engine_that_ends_with(code, tmp_path, settings):
+    script = tmp_path / "engine.py"
+    script.write_text(ENDING.format(code=code))
+    settings.ENGINE_COMMAND = [sys.executable, str(script)]
+
+
+def test_missed_limits_end_with_3_and_deliver_what_there_is(files, tmp_path, settings):
+    engine_that_ends_with(3, tmp_path, settings)
+    code, said, _ = compress(*files, "--out", str(tmp_path / "out"))
+    assert code == 3
+    assert "missed" in said
+    assert (tmp_path / "out" / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"), [(1, "the disk went away"), (137, "lack of memory")]
+)
+def test_fault_ends_with_1_and_says_what_happened(files, tmp_path, settings, code, sentence):
+    engine_that_ends_with(code, tmp_path, settings)
+    with pytest.raises(CommandError, match=sentence) as failed:
+        call_command("compress", *files, "--out", str(tmp_path / "out"), stderr=io.StringIO())
+    assert failed.value.returncode == 1
+    assert not (tmp_path / "out").exists()
