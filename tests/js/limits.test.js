@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bandText, evidenceText, tierOf } from "../../static/js/lib/evidence.js";
-import { conflictText, limitState, loosening, looseningText, nearestText, recoveryText } from "../../static/js/lib/limits.js";
+import { conflictText, limitState, limitText, loosening, looseningText, nearestText, recoveryText } from "../../static/js/lib/limits.js";
 import { lockPrice } from "../../static/js/lib/lock-price.js";
 import { predictionOf } from "../../static/js/lib/bands.js";
 
@@ -84,4 +84,10 @@ test("what fine-tuning has to recover is said, and when a limit hangs on it", ()
   assert.match(recoveryText(prediction, 1), /^Your accuracy limit is met only with fine-tuning: without it this recipe/);
   assert.equal(recoveryText({ ...prediction, untuned_drop_points: null }), "");
   assert.equal(recoveryText({ ...prediction, untuned_drop_points: { value: 1, low: 0.5, high: 2 } }, 1), "");
+});
+
+test("a small limit is written out", () => {
+  assert.equal(limitText("max_size_bytes", 3000), "0.003 MB");
+  assert.equal(limitText("max_latency_ms", 0.0042), "0.0042 ms");
+  assert.equal(limitText("max_latency_ms", 4.24), "4.2 ms");
 });

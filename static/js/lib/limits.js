@@ -82,12 +82,15 @@ export function looseningText(needed) {
   return `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
 }
 
+/* Somebody typed it, so a small one is written out: "at most <0.01 MB" would say nothing. */
+const asked = (value) => (value < 0.01 ? String(Number(value.toPrecision(2))) : predicted(value));
+
 /** A limit with its unit, as the chart and the tables write it. */
 export function limitText(key, value) {
   if (key === "max_accuracy_drop") return `${value.toFixed(1)} points lost`;
-  if (key === "max_latency_ms") return `${predicted(value)} ms`;
-  if (key === "max_energy_mj") return `${predicted(value)} mJ`;
-  return `${predicted(value / 1e6)} MB`;
+  if (key === "max_latency_ms") return `${asked(value)} ms`;
+  if (key === "max_energy_mj") return `${asked(value)} mJ`;
+  return `${asked(value / 1e6)} MB`;
 }
 
 /** What fine-tuning has to do for a recipe: said when it matters, and when the limit hangs on it. */
