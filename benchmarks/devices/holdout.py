@@ -7,7 +7,6 @@ of ``compression/cost.py`` were chosen, in round numbers, on the protocol that h
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,7 +20,6 @@ from benchmarks.devices.population import (
     of_same_core,
 )
 from benchmarks.devices.tables import (
-    TablesMissingError,
     configurations,
     latency_table,
     layer_tables,
@@ -173,13 +171,9 @@ def coverage(errors: Array) -> float:
     return float(np.concatenate(inside).mean())
 
 
-def main() -> int:
+def main() -> None:
     """Print every protocol."""
-    try:
-        require_tables()
-    except TablesMissingError as error:
-        print(error, file=sys.stderr)
-        return 2
+    require_tables()
     table = Measured.read()
     protocols = {
         "20 % of cells hidden, network known elsewhere": hidden_cells(table, effects=True),
@@ -198,8 +192,7 @@ def main() -> int:
             f"{name:50} {summary(errors)}  band sd {band_sd(errors):.3f}, "
             f"holds {coverage(errors):.1%} on other chips"
         )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,10 +33,6 @@ MEASUREMENTS = TABLES / "device_measurements.csv"
 LAYERS = TABLES / "ncnn_model_layers.json"
 
 
-class TablesMissingError(Exception):
-    """The public tables are not on this machine."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """One row of the fit: a cluster of cores of a chip, so many threads, ncnn.
@@ -54,14 +51,10 @@ class Configuration:
 
 
 def require_tables() -> None:
-    """Say what to do where the tables are missing.
-
-    Raises:
-        TablesMissingError: with a sentence for the user.
-    """
+    """End the script with what to do where the tables are missing."""
     missing = [str(path) for path in (MEASUREMENTS, LAYERS) if not path.is_file()]
     if missing:
-        raise TablesMissingError(
+        sys.exit(
             f"The public device tables are missing: {', '.join(missing)}. "
             "Set ADADEEP_DEVICE_TABLES to the folder that holds them."
         )
