@@ -7,17 +7,11 @@ NumPy only.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from compression.types import OpSpec
 
 Array = NDArray[np.float64]
 
@@ -58,15 +52,6 @@ class AnalyticCounts(NamedTuple):
     macs: Array
     weights: Array
     activations: Array
-
-
-def counts_of(ops: Iterable[OpSpec]) -> AnalyticCounts:
-    """The counts of operations at batch 1: weights that are not zero, each output once."""
-    found = [
-        (op.macs, op.params * op.density, math.prod(op.out_shape) if op.macs else 0)
-        for op in ops
-    ]
-    return AnalyticCounts(*np.array(found, dtype=np.float64).reshape(-1, 3).sum(axis=0))
 
 
 def storage_bits(counts: AnalyticCounts, constants: AnalyticConstants) -> Array:
