@@ -14,13 +14,13 @@ JS_TESTS = $(wildcard tests/js/*.test.js)
 # Tests and checks never touch a person's own projects, and share two cores without fighting.
 QUIET_HOME := ADADEEP_HOME=$(CURDIR)/.adadeep OMP_NUM_THREADS=1
 
-.PHONY: setup setup-dev run test test-slow lint check format bench browser clean
+.PHONY: setup setup-dev run test test-slow lint check format bench browser browser-runtime clean
 .PHONY: extra-ncnn extra-litert extra-executorch
 .DEFAULT_GOAL := run
 
-setup: $(VENV)/.stamp-run
+setup: $(VENV)/.stamp-run $(VENV)/.stamp-browser-runtime
 
-setup-dev: $(VENV)/.stamp-dev
+setup-dev: $(VENV)/.stamp-dev $(VENV)/.stamp-browser-runtime
 
 run: setup
 	@set -a; if [ -f .env ]; then . ./.env; fi; exec $(BIN)/python manage.py up --port $(PORT)
@@ -70,8 +70,16 @@ browser:
 	    echo "Chromium is missing: browser tests are skipped. Install the package 'chromium'."; \
 	fi
 
+# What measures browsers comes from npm. Without it everything else works, so a failure ends no setup.
+browser-runtime: $(VENV)/.stamp-venv
+	$(BIN)/python webapp/browserruntime.py .browser-runtime
+
+$(VENV)/.stamp-browser-runtime: $(VENV)/.stamp-venv webapp/browserruntime.py
+	@$(BIN)/python webapp/browserruntime.py .browser-runtime || true
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-ncnn .venv-litert .venv-executorch .mypy_cache .ruff_cache .pytest_cache .import_linter_cache staticfiles
+	rm -rf $(VENV) .browser-runtime .venv-ncnn .venv-litert .venv-executorch .mypy_cache .ruff_cache .pytest_cache .import_linter_cache staticfiles
 
 $(VENV)/.stamp-venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

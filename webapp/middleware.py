@@ -6,24 +6,38 @@ from compression.errors import CompressionError
 from selector.errors import SelectorError
 from webapp.responses import RequestRefusedError, error_page
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    [
-        "default-src 'self'",
-        "script-src 'self'",
-        "style-src 'self' 'unsafe-inline'",  # Plotly sets style attributes
-        "img-src 'self' data: blob:",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    ]
-)
+
+def _policy(script_src: str, *more: str) -> str:
+    return "; ".join(
+        [
+            "default-src 'self'",
+            f"script-src {script_src}",
+            "style-src 'self' 'unsafe-inline'",  # Plotly sets style attributes
+            "img-src 'self' data: blob:",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+            *more,
+        ]
+    )
+
+
 HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": _policy("'self'"),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+}
+MEASURING_PATHS = ("/devices/measure/", "/static/browser-runtime/", "/static/js/workers/")
+"""The page that measures browsers, and what it runs in the background."""
+
+# A worker lives by the headers of its own file. Threads need the embedder policy on each of them: on the
+# page alone they neither start nor fail.
+MEASURING_HEADERS = HEADERS | {
+    "Content-Security-Policy": _policy("'self' 'wasm-unsafe-eval'", "worker-src 'self'"),
+    "Cross-Origin-Embedder-Policy": "require-corp",
 }
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -32,7 +46,8 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 def security_headers(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        for name, value in HEADERS.items():
+        is_measuring = request.path.startswith(MEASURING_PATHS)
+        for name, value in (MEASURING_HEADERS if is_measuring else HEADERS).items():
             response.headers.setdefault(name, value)
         return response
 

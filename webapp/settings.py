@@ -10,6 +10,7 @@ from webapp.datafolder import broker_url, data_folder, secret_key
 env = Env(eager=False)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+BROWSER_RUNTIME = BASE_DIR / ".browser-runtime"
 ADADEEP_HOME = data_folder(env.str("ADADEEP_HOME", default="~/.adadeep"))
 UPLOAD_ROOT = ADADEEP_HOME / "uploads"
 JOB_ROOT = ADADEEP_HOME / "jobs"
@@ -125,10 +126,14 @@ CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = CELERY_BROKER_TRANSPORT_OPTIONS
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 0.0
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS: list[Path | tuple[str, Path]] = [BASE_DIR / "static"]
+if BROWSER_RUNTIME.is_dir():
+    STATICFILES_DIRS.append(("browser-runtime", BROWSER_RUNTIME))
 WHITENOISE_USE_FINDERS = True
 # ES modules import each other by plain names, so names carry no hash: the browser asks each time.
 WHITENOISE_MAX_AGE = 0
+# The runtime's files lie under their version and never change.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/browser-runtime/"
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 FILE_UPLOAD_TEMP_DIR = ADADEEP_HOME / "tmp"
