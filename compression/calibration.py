@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from compression.cost import MAC_TYPES, latency_coefficients
+from compression.cost import MAC_TYPES, latency_coefficients, latency_ms
 from compression.errors import CompressionError
 from compression.types import Precision
 
@@ -49,6 +49,22 @@ class Belief(NamedTuple):
     def log_ms(self, features: Array) -> Array:
         """``[..., N]`` log milliseconds of networks with features ``[N, 9]``."""
         return np.asarray(np.log(np.exp(self.mean) @ features.T))
+
+    def widened(self, factor: float) -> Belief:
+        """The same mean, with that many times the covariance."""
+        return Belief(self.mean, self.covariance * factor)
+
+    @property
+    def lopsided_log_sd(self) -> float:
+        """Standard deviation for networks that spend half of their time on one kind of multiply-adds.
+
+        The other half goes to all kinds evenly; the mean square over the kinds. So a kind that was never
+        measured counts, as it should for networks that nobody has seen.
+        """
+        kinds = len(MAC_TYPES)
+        shares = 0.5 * np.eye(kinds) + 0.5 / kinds
+        spread = np.einsum("nj,jk,nk->n", shares, self.covariance[:kinds, :kinds], shares)
+        return float(np.sqrt(spread.mean() + RESIDUAL_SD**2))
 
     def log_sd(self, features: Array) -> Array:
         """``[..., N]`` standard deviation of those: of the coefficients, and of one network about them."""
@@ -83,6 +99,17 @@ def fitted(prior: Belief, features: Array, log_ms: Array, known: Array) -> Belie
         step = np.linalg.solve(curvature, slope[..., None])[..., 0]
         mean = mean + np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
     return Belief(mean, np.linalg.inv(curvature))
+
+
+def surprise(prior: Belief, features: Array, log_ms: Array) -> float:
+    """How many times the variance that the prior expects networks ``[N, 9]`` are off, at least 1.
+
+    Another runtime or another family of cores is further from the profile it starts from than chips of the
+    public tables are from each other; a prior widened by this no longer contradicts what was measured. The
+    median, so that one odd time among many widens nothing.
+    """
+    errors = (log_ms - prior.log_ms(features)) / prior.log_sd(features)
+    return max(1.0, float(np.median(errors**2)))
 
 
 def _shares(mean: Array, features: Array) -> Array:
@@ -151,24 +178,30 @@ def calibrated(device: DeviceProfile, measurements: Sequence[Measurement]) -> Ca
         CompressionError: when no measurement is usable, with the reason for each.
     """
     prior = Belief(np.log(latency_coefficients(device, Precision.FP32)), _covariance())
-    refused = {m.name: reason for m in measurements if (reason := _absurd(prior, m))}
+    refused = {m.name: reason for m in measurements if (reason := absurd(device, m))}
     used = tuple(m for m in measurements if m.name not in refused)
     if not used:
         reasons = " ".join(refused.values()) or "There is none."
         raise CompressionError(f"No measurement of {device.title} can be used. {reasons}")
     features = np.array([m.features for m in used])
     log_ms = np.log([m.milliseconds for m in used])
+    prior = prior.widened(surprise(prior, features, log_ms))
     found = fitted(prior, features, log_ms, np.ones(len(used)))
     others = 1.0 - np.eye(len(used)) if len(used) > 1 else np.ones((1, 1))
     start = Belief(np.tile(prior.mean, (len(used), 1)), prior.covariance)
     hidden = fitted(start, features, np.tile(log_ms, (len(used), 1)), others)
     return Calibration(
-        profile=_profile(device, found.mean),
+        profile=_profile(device, found, features),
         used=used,
         before=prior.log_ms(features) - log_ms,
         after=np.diag(hidden.log_ms(features)) - log_ms,
         refused=refused,
     )
+
+
+def calibrated_log_sd() -> float:
+    """How far predictions on a calibrated device are off: hidden chips of which one network was measured."""
+    return float(_prior_file()["calibrated_log_sd"])
 
 
 def _row(measured: Measurement, before: float, after: float) -> Row:
@@ -177,8 +210,8 @@ def _row(measured: Measurement, before: float, after: float) -> Row:
     return Row(measured.name, time, low, high, float(time * before), float(time * after))
 
 
-def _absurd(prior: Belief, measured: Measurement) -> str:
-    """Why a measurement cannot be what it says; empty if it can."""
+def absurd(device: DeviceProfile, measured: Measurement) -> str:
+    """Why a measurement on a device cannot be what it says, before it was calibrated; empty if it can."""
     if not measured.runs_ms:
         return f"{measured.name}: there are no runs."
     for run in measured.runs_ms:
@@ -186,7 +219,7 @@ def _absurd(prior: Belief, measured: Measurement) -> str:
             return f"{measured.name}: {run:g} ms is no time; it must be above zero."
     if not measured.features.any():
         return f"{measured.name}: a network without operations says nothing."
-    expected = math.exp(float(prior.log_ms(measured.features[None])[0]))
+    expected = float(latency_ms(measured.features, device, Precision.FP32))
     ratio = measured.milliseconds / expected
     if max(ratio, 1 / ratio) > MOST_OFF:
         return (
@@ -197,7 +230,9 @@ def _absurd(prior: Belief, measured: Measurement) -> str:
     return ""
 
 
-def _profile(device: DeviceProfile, mean: Array) -> DeviceProfile:
+def _profile(device: DeviceProfile, found: Belief, features: Array) -> DeviceProfile:
+    mean, macs = found.mean, features[:, : len(MAC_TYPES)].sum(axis=1)
+    low, high = device.calibrated_macs
     rates = {kind: 1e-6 / math.exp(value) for kind, value in zip(MAC_TYPES, mean, strict=False)}
     activation, weight, overhead = np.exp(mean[len(MAC_TYPES) :]).tolist()
     return replace(
@@ -207,7 +242,8 @@ def _profile(device: DeviceProfile, mean: Array) -> DeviceProfile:
         activation_gb_s=4e-6 / activation,
         weight_gb_s=4e-6 / weight,
         overhead_ms=overhead,
-        latency_log_sd=_prior_file()["calibrated_log_sd"],
+        latency_log_sd=max(calibrated_log_sd(), found.lopsided_log_sd),
+        calibrated_macs=(min(low, float(macs.min())), max(high, float(macs.max()))),
     )
 
 

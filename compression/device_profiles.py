@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DEVICES = Path(__file__).parent / "devices"
 
 MAC_TYPES = ("conv3x3_s1", "conv_kxk", "conv1x1", "depthwise", "group_conv", "fc")
+ARITHMETICS = ("fp32", "fp16", "int8")
 LABELS = ("measured", "calibrated", "same chip", "similar chip", "rough")
 FAMILIES = ("host", "phone", "watch", "board", "box", "microcontroller")
 """In the order of the catalogue."""
@@ -89,6 +90,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "source": _TEXT,
     },
 }
+_FIT_FIGURES = tuple(key for key, kind in _SECTIONS["fit"].items() if kind is _FIGURE)
 _OPTIONAL = {
     "core",
     "clock_ghz",
@@ -181,12 +183,52 @@ def read_profile(path: Path) -> DeviceProfile:
         CompressionError: with file and key, for anything that is unknown, missing or of the wrong kind.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CompressionError(f"The device profile {path.name} cannot be read.") from error
+    return parse_profile(path.stem, text)
+
+
+def parse_profile(name: str, text: str) -> DeviceProfile:
+    """The profile in the text of such a file, for a device called ``name``.
+
+    Raises:
+        CompressionError: with name and key, for anything that is unknown, missing or of the wrong kind.
+    """
+    try:
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise CompressionError(f"{path.name} is not a TOML file: {error}.") from error
+        raise CompressionError(f"{name}.toml is not a TOML file: {error}.") from error
     for fault in _faults(values):
-        raise CompressionError(f"{path.name}: {fault}")
-    return _profile(path.stem, values)
+        raise CompressionError(f"{name}.toml: {fault}")
+    return _profile(name, values)
+
+
+def profile_values(device: DeviceProfile) -> dict[str, Any]:
+    """What ``parse_profile`` reads, as TOML would hold it; what is not known is left out.
+
+    Figures of ``[fit]`` share its source; one that has another keeps it in ``[sources]``.
+    """
+    source = device.sources.get("rate_gmacs", "")
+    shared = {key for key in _SECTIONS["fit"] if device.sources.get(key) == source}
+    fit = {
+        "label": device.label,
+        "rate_gmacs": dict(device.rates),
+        **{key: getattr(device, key) for key in _FIT_FIGURES},
+        "calibrated_macs": list(device.calibrated_macs),
+        "source": source,
+    }
+    hardware = {key: getattr(device, key, 0) for key in _SECTIONS["hardware"]}
+    latency = {key: getattr(device, key) for key in ("runtime", "threads", "arithmetic")}
+    energy = {key: getattr(device, key) for key in _SECTIONS["energy"] if key != "label"}
+    return {
+        **{key: getattr(device, key) for key in _SECTIONS[""]},
+        "hardware": {key: value for key, value in hardware.items() if value},
+        "latency": latency,
+        "energy": {"label": device.energy_label, **energy},
+        "sources": {k: text for k, text in device.sources.items() if k not in shared},
+        "fit": fit,
+    }
 
 
 def _faults(values: Mapping[str, Any]) -> Iterator[str]:
@@ -228,7 +270,7 @@ def _unknown_words(values: Mapping[str, Any]) -> Iterator[str]:
         (
             "arithmetic in [latency]",
             values.get("latency", {}).get("arithmetic"),
-            ("fp32", "fp16", "int8"),
+            ARITHMETICS,
         ),
     ):
         if word not in known:
@@ -264,7 +306,7 @@ def _profile(name: str, values: Mapping[str, Any]) -> DeviceProfile:
     low, high = fit.get("calibrated_macs", (0.0, math.inf))
     sources = {**values.get("sources", {})}
     if fit:
-        sources |= dict.fromkeys([*_SECTIONS["fit"]], fit["source"])
+        sources = dict.fromkeys(_SECTIONS["fit"], fit["source"]) | sources
     return DeviceProfile(
         name=name,
         title=values["title"],

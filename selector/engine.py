@@ -23,7 +23,7 @@ from selector.job import Job
 from selector.jobfolder import JobFolder, Part
 from selector.plan import check_ready, part_done, read_rounds
 from selector.reporter import Reporter
-from selector.request import Request, read_request
+from selector.request import PROFILE_SUFFIX, Request, read_request
 from selector.stages import export, inspect, measure, package, probe, recover, search, validate
 
 if TYPE_CHECKING:
@@ -82,11 +82,22 @@ def _prepared(asked: Request, out: Path) -> JobFolder:
         _place(asked.data, data)
     # Paths in a request are relative to its folder, so that the folder can be moved.
     inside = replace(
-        asked, model=model.relative_to(out), data=data.relative_to(out) if data else None
+        asked,
+        model=model.relative_to(out),
+        data=data.relative_to(out) if data else None,
+        target=_placed_target(asked.target, out),
     )
     text = json.dumps(inside.to_json(), indent=1)
     (out / "request.json").write_text(text, encoding="utf-8")
     return JobFolder(out)
+
+
+def _placed_target(target: str, out: Path) -> str:
+    """The name of the device; a profile of one's own comes into the folder too."""
+    if not target.endswith(PROFILE_SUFFIX):
+        return target
+    _place(Path(target), out / Path(target).name)
+    return Path(target).name
 
 
 def run(folder: JobFolder, reporter: Reporter) -> str:

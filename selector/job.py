@@ -153,7 +153,7 @@ class Job:
     @property
     def target(self) -> DeviceProfile:
         """The device that the request names."""
-        return load_device(self.request.target)
+        return self.request.device
 
     @property
     def targets(self) -> tuple[DeviceProfile, ...]:
@@ -161,8 +161,8 @@ class Job:
 
         It answers for any other too, so that the size of the catalogue costs a study nothing.
         """
-        names = dict.fromkeys((*TRAINING_TARGETS, self.request.target))
-        return tuple(load_device(name) for name in names)
+        usual = [load_device(name) for name in TRAINING_TARGETS]
+        return tuple(dict.fromkeys([*usual, self.target]))
 
     @cached_property
     def tables(self) -> StudyTables:

@@ -175,6 +175,10 @@ class Policy:
         """Looked up once for a target and locks; of the latest locks alone, as people try many."""
         target, mask = question.question.target, question.mask
         key, free = (target.name, mask.tobytes()), (target.name, b"")
+        if free in self._known and self._known[free].observer.costs.targets != (target,):
+            # A user's device that was measured again keeps its name.
+            for each in [k for k in self._known if k[0] == target.name]:
+                del self._known[each]
         if key not in self._known:
             if free not in self._known:
                 observer = Observer(self.surrogate, (target,))

@@ -6,11 +6,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compression import technique
-from compression.cost import device_names
-from compression.errors import DataRefusedError
+from compression.cost import device_names, load_device
+from compression.device_profiles import read_profile
+from compression.errors import CompressionError, DataRefusedError
 from compression.preprocessing import Preprocessing
 from selector.classic_settings import ClassicSettings, changed_settings, parse_settings
 from selector.errors import BadRequestError
@@ -18,16 +21,18 @@ from selector.json_values import as_integer, as_number, as_object, as_text
 from selector.types import Budgets, Goals, Lock
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from compression.cost import DeviceProfile
 
 SELECTORS = ("dqn", "classic", "greedy", "random", "genetic", "exhaustive")
 KEEP = "keep"
+PROFILE_SUFFIX = ".toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One job, checked. ``techniques`` ``None`` means all; ``locks`` are by layer name.
 
+    ``target`` is the name of a device of the catalogue, or the path of a profile like its files (``.toml``).
     ``classic`` are switches of the selector of that name; the others do not look at them.
     ``time_limit_s`` is a ceiling: work is counted in steps, so that a seed repeats.
     """
@@ -45,6 +50,11 @@ class Request:
     time_limit_s: float = 600.0
     threads: int = 2
     seed: int = 0
+
+    @property
+    def device(self) -> DeviceProfile:
+        """The profile that ``target`` names."""
+        return _device(self.target)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``parse_request`` reads back."""
@@ -97,7 +107,7 @@ def parse_request(values: object, *, folder: Path) -> Request:
         if known.get("data") is not None
         else None,
         preprocessing=_preprocessing(known.get("preprocessing")),
-        target=parse_target(known.get("target", "this-host")),
+        target=_target(known.get("target", "this-host"), folder),
         goals=parse_goals(known.get("goals", {})),
         budgets=parse_budgets(known.get("budgets", {})),
         selector=_selector(known.get("selector", "dqn")),
@@ -151,6 +161,30 @@ def parse_target(value: object) -> str:
             f"There is no target {value!r}. Known targets: {', '.join(names)}."
         )
     return str(value)
+
+
+def _target(value: object, folder: Path) -> str:
+    """The name of a device, or the path of a profile that can be read."""
+    if not isinstance(value, str) or not value.endswith(PROFILE_SUFFIX):
+        return parse_target(value)
+    path = str(folder / value)
+    try:
+        _device(path)
+    except CompressionError as error:
+        raise BadRequestError(f'"target": {error}') from error
+    return path
+
+
+def _device(target: str) -> DeviceProfile:
+    if target.endswith(PROFILE_SUFFIX):
+        return _profile_at(Path(target))
+    return load_device(target)
+
+
+@cache
+def _profile_at(path: Path) -> DeviceProfile:
+    """Read once: what is known of a device is found again by the profile itself."""
+    return read_profile(path)
 
 
 def lock_to_json(lock: Lock) -> object:

@@ -13,7 +13,17 @@ from selector.accuracy import AccuracyModel
 from selector.action_space import ActionSpace
 from selector.local_search import climb
 from selector.prediction_check import Check, check
-from selector.pricing import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE, CostTables
+from selector.pricing import (
+    DAMAGE,
+    ENERGY,
+    LATENCY,
+    MACS,
+    PARAMS,
+    SIZE,
+    CostTables,
+    RowState,
+)
+from selector.tables import WIDTH_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,14 +98,14 @@ class Surrogate:
         self.model = model or AccuracyModel(cap=_most_points(tables))
         self.untuned: AccuracyModel | None = None
         self._costs: dict[tuple[str, ...], CostTables] = {}
-        self._best_log2: dict[str, Array] = {}
+        self._best_log2: dict[str, tuple[DeviceProfile, Array]] = {}
         base = tables.macs[:, 0, 0, 0].sum(), tables.params[:, 0, 0, 0].sum()
         self._base_macs, self._base_params = float(base[0]), float(base[1])
 
     def costs(self, targets: Sequence[DeviceProfile]) -> CostTables:
-        """The tables priced for those targets; made once."""
+        """The tables priced for those targets; made once, and again for a profile that has changed."""
         key = tuple(target.name for target in targets)
-        if key not in self._costs:
+        if key not in self._costs or self._costs[key].targets != tuple(targets):
             self._costs[key] = CostTables(self.tables, self.space, targets)
         return self._costs[key]
 
@@ -142,14 +152,30 @@ class Surrogate:
         """Predictions (shape ``[]``) for the network as it came."""
         return Metrics(*(column[0] for column in self.evaluate(self.space.untouched(), target)))
 
+    def network_features(self, config: IntArray) -> Array:
+        """``[9]`` what a whole network of configuration ``[D]`` computes, see ``compression.cost.FEATURES``."""
+        costs = self.costs(self._any_target())
+        rows = np.arange(costs.n_rows)
+        state = RowState(*(values[0] for values in costs.state(config[None], rows)))
+        low = np.floor(state.inputs + 1e-9).astype(np.int64)
+        high = np.minimum(low + 1, len(WIDTH_STEPS) - 1)
+        outputs = state.outputs.astype(np.int64)
+        lower, upper = (
+            self.tables.features[rows, state.structures, step, outputs] for step in (low, high)
+        )
+        share = np.clip(state.inputs - low, 0.0, 1.0)[:, None]
+        found = (lower + share * (upper - lower))[~state.gone]
+        return np.asarray(found.sum(axis=0))
+
     def best_log2(self, target: DeviceProfile) -> Array:
         """``[3]`` log2 of the best attainable ratio to the baseline: latency, energy, storage.
 
         Found by climbing from several corners, accuracy aside; at least ``LEAST_BEST_LOG2``.
         """
-        if target.name not in self._best_log2:
-            self._best_log2[target.name] = self._best(target)
-        return self._best_log2[target.name]
+        known = self._best_log2.get(target.name)
+        if known is None or known[0] is not target:
+            known = self._best_log2[target.name] = target, self._best(target)
+        return known[1]
 
     def refit(self, validated: Sequence[Validated]) -> Surrogate:
         """The same tables with the accuracy model fitted to candidates that were built."""

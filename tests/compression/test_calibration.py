@@ -103,9 +103,10 @@ def test_error_after_is_of_networks_that_were_left_out():
 
 
 def test_calibrated_device_says_how_sure_it_is():
-    found = calibrated(BOARD, [measured("mine")])
-    assert 1.3 < band(found.profile).high < 1.5
-    assert band(found.profile).label == "calibrated"
+    few = calibrated(BOARD, [measured("mine")])
+    many = calibrated(BOARD, [measured(str(seed), seed=seed) for seed in range(20)])
+    assert 1.3 < band(many.profile).high < 1.4 < band(few.profile).high
+    assert band(many.profile).label == "calibrated"
 
 
 @pytest.mark.parametrize(
@@ -150,3 +151,29 @@ def test_chart_shows_the_prediction_before_and_after():
 def test_measurement_without_runs_is_set_aside():
     empty = measured("empty", seed=1)._replace(runs_ms=())
     assert "there are no runs" in calibrated(BOARD, [measured("mine"), empty]).refused["empty"]
+
+
+def test_prior_that_is_far_off_does_not_hold_back_what_was_measured():
+    """Another runtime: overheads ten times, all else a fifth of what the profile says."""
+    factors = np.array([0.2] * 8 + [10.0])
+    rng = np.random.default_rng(1)
+    runs = [one_kind(kind, rng, factors) for kind in range(9) for _ in range(2)]
+    found = calibrated(BOARD, runs)
+    assert np.abs(found.before).max() > 1.5
+    assert np.median(np.abs(found.after)) < 0.1
+
+
+def one_kind(kind, rng, factors):
+    """A piece that does mostly one kind of work, timed where each kind is so many times slower."""
+    usual = np.array([5e7, 5e7, 5e7, 5e6, 5e7, 4e6, 1e6, 1e6, 200])
+    features = usual * rng.uniform(0.001, 0.01, 9)
+    features[kind] = usual[kind] * rng.uniform(0.5, 2)
+    time = float(latency_ms(features * factors, BOARD, Precision.FP32))
+    return Measurement(f"{kind} {time}", features, (time,))
+
+
+def test_fit_covers_the_sizes_that_were_measured():
+    small = one_kind(0, np.random.default_rng(0), np.ones(9))
+    low, high = calibrated(BOARD, [small]).profile.calibrated_macs
+    assert low < BOARD.calibrated_macs[0]
+    assert high == BOARD.calibrated_macs[1]

@@ -1,6 +1,6 @@
 import pytest
 
-from compression.cost import device_names
+from compression.cost import device_names, load_device
 from compression.device_evidence import evidence
 from webapp.devices.charts import evidence_data, evidence_figure
 from webapp.devices.queries import device_figures
@@ -20,13 +20,15 @@ def test_catalogue_lists_every_device_with_label_and_band(client):
 @pytest.mark.parametrize("name", ["this-host", "rpi4", "pixel-6", "stm32-l4r5"])
 def test_device_page_shows_each_figure_with_its_source(client, name):
     page = client.get(f"/devices/{name}/").content.decode()
-    for figure in device_figures(name):
+    for figure in device_figures(load_device(name)):
         assert figure.value in page
     assert "Figures and where they come from" in page
 
 
 def test_figures_from_memory_are_shown_as_such(client):
-    from_memory = {figure.name for figure in device_figures("redmi-3s") if figure.from_memory}
+    from_memory = {
+        figure.name for figure in device_figures(load_device("redmi-3s")) if figure.from_memory
+    }
     assert {"Power above idle", "Memory"} <= from_memory
     assert "3×3 convolutions" not in from_memory
     page = client.get("/devices/redmi-3s/").content.decode()

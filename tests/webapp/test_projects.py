@@ -119,20 +119,20 @@ def test_settings_are_checked_and_kept(client, user):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "sentence"),
+    ("wanted", "status", "sentence"),
     [
-        ({"target": "toaster"}, "There is no target 'toaster'."),
-        ({"goals": {"speed": 1}}, "unknown keys: speed"),
-        ({"goals": {"latency": "fast"}}, "goals.latency must be a number"),
-        ({"budgets": {"max_latency_ms": 0}}, "no network can meet"),
-        ({"locks": {"conv1": "sideways"}}, "locks.conv1 must be"),
-        ({"locks": []}, '"locks" must be an object'),
+        ({"target": "toaster"}, 404, "There is no device 'toaster'."),
+        ({"goals": {"speed": 1}}, 400, "unknown keys: speed"),
+        ({"goals": {"latency": "fast"}}, 400, "goals.latency must be a number"),
+        ({"budgets": {"max_latency_ms": 0}}, 400, "no network can meet"),
+        ({"locks": {"conv1": "sideways"}}, 400, "locks.conv1 must be"),
+        ({"locks": []}, 400, '"locks" must be an object'),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(client, user, wanted, sentence):
+def test_settings_that_make_no_sense_are_refused(client, user, wanted, status, sentence):
     project = making.project(user)
     answer = post(client, f"/api/projects/{project.id}/settings", wanted)
-    assert answer.status_code == 400
+    assert answer.status_code == status
     assert sentence in answer.json()["error"]["message"]
 
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 from ninja import Router
 
-from compression.cost import device_names
 from webapp.api import schemas
 from webapp.devices.queries import device_json, devices_json
+from webapp.devices.targets import target_profile
 from webapp.jobs.workers import worker_status
 from webapp.projects.queries import project_row
 from webapp.requests import UserRequest
@@ -23,15 +23,13 @@ def status(request: HttpRequest) -> Any:
 
 
 @router.get("/devices", response=schemas.Devices, summary="The devices to choose from")
-def devices(request: HttpRequest) -> Any:
-    return {"targets": devices_json()}
+def devices(request: UserRequest) -> Any:
+    return {"targets": devices_json(request.user)}
 
 
 @router.get("/devices/{name}", response=schemas.Device, summary="A device and its sources")
-def device(request: HttpRequest, name: str) -> Any:
-    if name not in device_names():
-        raise Http404(f"There is no device {name}.")
-    return device_json(name)
+def device(request: UserRequest, name: str) -> Any:
+    return device_json(target_profile(owner=request.user, name=name))
 
 
 @router.get("/samples", response=schemas.Samples, summary="Models with data, ready to open")

@@ -100,7 +100,7 @@ def studio(request: UserRequest, project_id: UUID, target: str | None = None) ->
 def select(request: UserRequest, project_id: UUID, values: schemas.Choice) -> Any:
     found, said = _found(request, project_id), values.said()
     config = said.pop("config", None)
-    return answers.selection(found, services.checked_settings(said), config)
+    return answers.selection(found, services.checked_settings(said, owner=request.user), config)
 
 
 @router.post(
@@ -111,7 +111,11 @@ def select(request: UserRequest, project_id: UUID, values: schemas.Choice) -> An
 def devices(request: UserRequest, project_id: UUID, values: schemas.Choice) -> Any:
     found, said = _found(request, project_id), values.said()
     config = said.pop("config", None)
-    return {"devices": devices_compared(found, services.checked_settings(said), config)}
+    return {
+        "devices": devices_compared(
+            found, services.checked_settings(said, owner=request.user), config
+        )
+    }
 
 
 @router.put(

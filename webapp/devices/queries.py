@@ -1,10 +1,21 @@
 """The targets as the pages see them."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-from compression.cost import band, device_names, load_device
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from compression.cost import band
 from compression.device_profiles import FROM_MEMORY
+from webapp.devices.targets import is_own, target_profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django.contrib.auth.models import User
+
+    from compression.cost import DeviceProfile
+
+OWN_FAMILY = "own"
 
 
 class Figure(NamedTuple):
@@ -44,15 +55,14 @@ RATES = {
 }
 
 
-def device_row(name: str) -> dict[str, Any]:
-    """A target as a list shows it."""
-    device = load_device(name)
+def device_row(device: DeviceProfile) -> dict[str, Any]:
+    """A target as a list shows it; users' own devices are a family of their own."""
     latency, energy = band(device), band(device, "energy")
     return {
         "name": device.name,
         "title": device.title,
         "chip": device.chip,
-        "family": device.family,
+        "family": OWN_FAMILY if is_own(device.name) else device.family,
         "label": device.label,
         "band": [latency.low, latency.high],
         "energy_label": device.energy_label,
@@ -63,20 +73,18 @@ def device_row(name: str) -> dict[str, Any]:
     }
 
 
-def device_json(name: str) -> dict[str, Any]:
+def device_json(device: DeviceProfile) -> dict[str, Any]:
     """A target with what is known about it."""
-    device = load_device(name)
-    return {**device_row(name), "note": device.note, "sources": dict(device.sources)}
+    return {**device_row(device), "note": device.note, "sources": dict(device.sources)}
 
 
-def devices_json() -> list[dict[str, Any]]:
-    """All targets, this machine first."""
-    return [device_row(name) for name in device_names()]
+def devices_json(owner: User) -> list[dict[str, Any]]:
+    """All targets: the owner's own, this machine, then by family."""
+    return [device_row(device) for device in target_profiles(owner=owner)]
 
 
-def device_figures(name: str) -> list[Figure]:
+def device_figures(device: DeviceProfile) -> list[Figure]:
     """Every figure of a profile that is known, each with its source."""
-    device = load_device(name)
     found = [
         Figure(text, f"{getattr(device, key):g} {unit}".strip(), device.sources[key])
         for key, (text, unit) in UNITS.items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from compression.cost import load_device
 from webapp.jobs import knowledge
 from webapp.jobs.charts import job_figures
 from webapp.jobs.events import event_json
@@ -49,7 +48,7 @@ def original_json(job: Job) -> dict[str, Any] | None:
     inspected = knowledge.inspection(study) if study else None
     if study is None or inspected is None:
         return None
-    surrogate, target = _predictions(study), load_device(job.target)
+    surrogate, target = _predictions(study), knowledge.target_of(job)
     if surrogate is None:
         return {"accuracy": inspected["baseline"]["accuracy"]}
     bands = knowledge.bands_json(surrogate, target)
@@ -89,7 +88,7 @@ def result_context(job: Job, report: Mapping[str, Any]) -> dict[str, Any]:
         "best_log2": None,
     }
     if surrogate:
-        latency, energy, storage = surrogate.best_log2(load_device(job.target)).tolist()
+        latency, energy, storage = surrogate.best_log2(knowledge.target_of(job)).tolist()
         context["best_log2"] = {"latency": latency, "energy": energy, "storage": storage}
     return context
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compression.cost import load_device
+from compression.device_profiles import read_profile
 from compression.types import Stage
 from selector.jobfolder import JobFolder
 from selector.pool import grow_pool
+from selector.request import PROFILE_SUFFIX
 from selector.study import (
     load_policy,
     load_surrogate,
@@ -37,7 +39,7 @@ OUTDATED = (
     "Study the model again; finished builds stay as they are."
 )
 
-CACHED_STUDIES = 8
+CACHED_STUDIES, KEPT_PROFILES = 8, 64
 
 ROUGH_ROUNDS, ROUGH_POOL = 2, 300
 """Before there is a policy: a third of a second for LeNet finds about two hundred candidates."""
@@ -85,6 +87,18 @@ def policy(job: Job) -> Policy:
         return _policy(job.folder, _version(job))
 
 
+def target_of(job: Job) -> DeviceProfile:
+    """The device of the job; a user's own as it was known when the job was made.
+
+    Raises:
+        CompressionError: when no profile tells of it any more.
+    """
+    path = job.folder / f"{job.target}{PROFILE_SUFFIX}"
+    if path.is_file() and not path.is_symlink():
+        return _kept_profile(path)
+    return load_device(job.target)
+
+
 def rough_configs(job: Job, target: DeviceProfile) -> IntArray:
     """``[N, D]`` configurations to show before the policy exists, good by PROBE's predictions.
 
@@ -92,7 +106,7 @@ def rough_configs(job: Job, target: DeviceProfile) -> IntArray:
         RequestRefusedError: when another version of the engine wrote them.
     """
     with _readable():
-        return _rough_configs(job.folder, target.name)
+        return _rough_configs(job.folder, target)
 
 
 def validated(job: Job) -> list[dict[str, Any]]:
@@ -171,10 +185,15 @@ def _surrogate(folder: Path, _version: tuple[bool, ...]) -> Surrogate:
 
 
 @lru_cache(maxsize=CACHED_STUDIES)
-def _rough_configs(folder: Path, target_name: str) -> IntArray:
+def _rough_configs(folder: Path, target: DeviceProfile) -> IntArray:
     surrogate = _surrogate(folder, (False,))
-    targets, start = (load_device(target_name),), surrogate.space.untouched()
-    return grow_pool(surrogate, targets, start, ROUGH_ROUNDS, ROUGH_POOL)
+    start = surrogate.space.untouched()
+    return grow_pool(surrogate, (target,), start, ROUGH_ROUNDS, ROUGH_POOL)
+
+
+@lru_cache(maxsize=KEPT_PROFILES)
+def _kept_profile(path: Path) -> DeviceProfile:
+    return read_profile(path)
 
 
 @lru_cache(maxsize=CACHED_STUDIES)

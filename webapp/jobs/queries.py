@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from django.http import Http404
 from django.urls import reverse
 
-from compression.cost import load_device
 from compression.errors import CompressionError
 from webapp.jobs.eta import remaining_seconds
 from webapp.jobs.events import event_json
+from webapp.jobs.knowledge import target_of
 from webapp.jobs.models import Artifact, Job, JobEvent
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "message": job.message,
         "reference": job.reference,
         "project": {"id": str(project.id), "name": project.name} if project else None,
-        "target": _target_json(job.target),
+        "target": _target_json(job),
         "last_seq": job.last_seq,
         "created": _iso(job.created),
         "started": _iso(job.started),
@@ -55,12 +55,12 @@ def job_json(job: Job) -> dict[str, Any]:
     }
 
 
-def target_title(name: str) -> str:
-    """The device's title; its name where no profile tells it any more."""
+def target_title(job: Job) -> str:
+    """The title of the job's device; its name where no profile tells it any more."""
     try:
-        return load_device(name).title
+        return target_of(job).title
     except CompressionError:
-        return name
+        return job.target
 
 
 def stages_json(job: Job) -> list[dict[str, Any]]:
@@ -105,11 +105,11 @@ def queue_position(job: Job) -> int | None:
     return Job.objects.filter(state="queued", queued__lt=job.queued).count()
 
 
-def _target_json(name: str) -> dict[str, str]:
+def _target_json(job: Job) -> dict[str, str]:
     """The target with its title, and how that reads inside a sentence."""
-    title = target_title(name)
+    title = target_title(job)
     inside = f"this {title[5:]}" if title.startswith("This ") else title
-    return {"name": name, "title": title, "inside": inside}
+    return {"name": job.target, "title": title, "inside": inside}
 
 
 def _iso(moment: datetime | None) -> str | None:

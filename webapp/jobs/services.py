@@ -10,6 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
+from selector.request import PROFILE_SUFFIX
 from webapp.jobs import folders, lease, part_lease, tasks
 from webapp.jobs.events import Line, append_unleased, nudge
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState
@@ -31,20 +32,24 @@ def job_create(
     request: dict[str, Any],
     files: dict[str, Path],
     extra: dict[str, Any] | None = None,
+    profile: str = "",
 ) -> Job:
     """Make the job and its folder, and queue it once the transaction is through.
 
-    ``files`` are linked into the folder by the names given, ``extra`` is written there as JSON.
+    ``files`` are linked into the folder by the names given, ``extra`` is written there as JSON, and so is
+    ``profile``, the text of the target's profile where it is in no catalogue: what the job knows of the device.
     A folder whose transaction fails is swept later.
     """
     job = Job.objects.create(
         owner=project.owner,
         project=project,
         kind=kind,
-        target=request["target"],
+        target=request["target"].removesuffix(PROFILE_SUFFIX),
         study=project.study.job if kind == JobKind.BUILD else None,
     )
     folders.write_inputs(job, files, {"request.json": request, **(extra or {})})
+    if profile:
+        (job.folder / request["target"]).write_text(profile, encoding="utf-8")
     tasks.send(job.id)
     return job
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compression.cost import load_device
 from selector import recipe_rows
 from selector.conflicts import resolved
 from selector.explain import explain
 from selector.request import parse_budgets, parse_goals, parse_locks
 from selector.selection import Question, predict
+from webapp.devices.targets import target_profile
 from webapp.jobs import knowledge
 from webapp.jobs.outcome import EXPECTED
 from webapp.responses import RequestRefusedError
@@ -40,9 +40,8 @@ def policy_of(project: Project) -> Policy:
     return knowledge.policy(job)
 
 
-def select(policy: Policy, wanted: dict[str, Any]) -> Selection:
+def _select(policy: Policy, asked: Question) -> Selection:
     """The recommended recipe; where none keeps all limits, the nearest with the conflict between them."""
-    asked = _question(policy, wanted)
     found = policy.select(asked.goals, asked.budgets, asked.target, asked.locks)
     return resolved(asked.prepared(), found, policy.weights.pool) if found.violated else found
 
@@ -57,8 +56,9 @@ def selection(
     """
     policy = policy_of(project)
     if config is not None:
-        return _picked(policy, wanted, _checked_config(policy, config))
-    found = select(policy, wanted)
+        return _picked(project, policy, wanted, _checked_config(policy, config))
+    asked = _question(project, policy, wanted)
+    found = _select(policy, asked)
     return {
         "config": list(found.config),
         "score": found.score,
@@ -68,32 +68,36 @@ def selection(
         "answered_by": found.answered_by,
         "gap": found.gap_to_best_found,
         "prediction": asdict(found.prediction),
-        "layers": _layers(_question(policy, wanted), found.config),
+        "layers": _layers(asked, found.config),
     }
 
 
-def _picked(policy: Policy, wanted: dict[str, Any], config: tuple[int, ...]) -> dict[str, Any]:
-    target = load_device(wanted["target"])
+def _picked(
+    project: Project, policy: Policy, wanted: dict[str, Any], config: tuple[int, ...]
+) -> dict[str, Any]:
+    asked = _question(project, policy, wanted)
     return {
         "config": list(config),
-        "prediction": asdict(predict(policy.surrogate, _array(config), target)),
-        "layers": _layers(_question(policy, wanted), config),
+        "prediction": asdict(predict(policy.surrogate, _array(config), asked.target)),
+        "layers": _layers(asked, config),
     }
 
 
-def known_recipes(policy: Policy, wanted: dict[str, Any]) -> IntArray:
+def known_recipes(project: Project, policy: Policy, wanted: dict[str, Any]) -> IntArray:
     """``[N, D]`` the recipes found good so far that the locks allow."""
-    return _question(policy, wanted).prepared().allowed(policy.weights.pool)
+    return _question(project, policy, wanted).prepared().allowed(policy.weights.pool)
 
 
-def config_of(policy: Policy, wanted: dict[str, Any], config: object) -> tuple[int, ...]:
+def config_of(
+    project: Project, policy: Policy, wanted: dict[str, Any], config: object
+) -> tuple[int, ...]:
     """The recipe that a person picked, or else the recommended one.
 
     Raises:
         RequestRefusedError: when the picked configuration does not belong to this study.
     """
     if config is None:
-        return select(policy, wanted).config
+        return _select(policy, _question(project, policy, wanted)).config
     return _checked_config(policy, config)
 
 
@@ -107,9 +111,10 @@ def build_inputs(project: Project, wanted: dict[str, Any], config: object) -> di
         RequestRefusedError: when the configuration does not belong to this study.
     """
     policy = policy_of(project)
-    recommended = select(policy, wanted).config
+    asked = _question(project, policy, wanted)
+    recommended = _select(policy, asked).config
     chosen = recommended if config is None else _checked_config(policy, config)
-    expected = {EXPECTED: _expected(project, policy, wanted, chosen)}
+    expected = {EXPECTED: _expected(project, asked, wanted, chosen)}
     if chosen == recommended:
         return expected
     steps = policy.surrogate.space.decode(chosen)
@@ -131,10 +136,10 @@ def _checked_config(policy: Policy, config: object) -> tuple[int, ...]:
 
 
 def _expected(
-    project: Project, policy: Policy, wanted: dict[str, Any], config: tuple[int, ...]
+    project: Project, asked: Question, wanted: dict[str, Any], config: tuple[int, ...]
 ) -> dict[str, Any]:
     """What the build page shows until there are measurements."""
-    surrogate, target = policy.surrogate, load_device(wanted["target"])
+    surrogate, target = asked.surrogate, asked.target
     job = project.study.job
     inspected = knowledge.inspection(job) if job else None
     return {
@@ -156,10 +161,10 @@ def _layers(question: Question, config: tuple[int, ...]) -> list[dict[str, Any]]
     ]
 
 
-def _question(policy: Policy, wanted: dict[str, Any]) -> Question:
+def _question(project: Project, policy: Policy, wanted: dict[str, Any]) -> Question:
     return Question(
         surrogate=policy.surrogate,
-        target=load_device(wanted["target"]),
+        target=target_profile(owner=project.owner, name=wanted["target"]),
         goals=parse_goals(wanted["goals"]),
         budgets=parse_budgets(wanted["budgets"]),
         locks=parse_locks(wanted["locks"]),

@@ -81,8 +81,10 @@ class ProjectConsumer(PageSocket):
         number = asked.get("n")
         known = ("goals", "budgets", "target", "locks")
         try:
-            wanted = checked_settings({key: asked[key] for key in known if key in asked})
-            selection = answers.selection(self._project(), wanted, asked.get("config"))
+            project = self._project()
+            said = {key: asked[key] for key in known if key in asked}
+            wanted = checked_settings(said, owner=project.owner)
+            selection = answers.selection(project, wanted, asked.get("config"))
         except (RequestRefusedError, CompressionError, SelectorError, Http404) as error:
             return {"kind": "refusal", "n": number, "message": str(error)}
         return {"kind": "answer", "n": number, "selection": selection}

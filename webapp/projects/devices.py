@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compression.cost import device_names, load_device
 from compression.suitability import misfit
 from selector.device_comparison import Wish, on_devices
 from selector.request import parse_budgets, parse_goals
 from webapp.devices.queries import device_row
+from webapp.devices.targets import target_profiles
 from webapp.jobs import knowledge
 from webapp.projects import answers
 from webapp.projects.suitability import peak_of
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 def devices_compared(
     project: Project, wanted: dict[str, Any], config: object
 ) -> list[dict[str, Any]]:
-    """A row for each device of the catalogue: the recipe on it, and the best known for it.
+    """A row for each device, the owner's own first: the recipe on it, and the best known for it.
 
     Raises:
         RequestRefusedError: before the study can answer, or for a recipe of another study.
     """
     policy = answers.policy_of(project)
-    chosen = answers.config_of(policy, wanted, config)
+    chosen = answers.config_of(project, policy, wanted, config)
     job = project.study.job
     peak = peak_of(knowledge.inspection(job)) if job else 0
     wish = Wish(parse_goals(wanted["goals"]), parse_budgets(wanted["budgets"]))
-    devices = [load_device(name) for name in device_names()]
-    pool = answers.known_recipes(policy, wanted)
+    devices = target_profiles(owner=project.owner)
+    pool = answers.known_recipes(project, policy, wanted)
     found = on_devices(policy.surrogate, pool, np.array(chosen), wish, devices)
     return [_row(row, peak) for row in found]
 
 
 def _row(found: OnDevice, peak: int) -> dict[str, Any]:
     return {
-        **device_row(found.device.name),
+        **device_row(found.device),
         "band": found.latency[:2],
         "energy_band": found.energy[:2],
         "recipe": _against(found.recipe, found.original),

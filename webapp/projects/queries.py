@@ -8,15 +8,19 @@ from uuid import UUID
 from django.http import Http404
 from django.urls import reverse
 
+from compression.cost import load_device
+from webapp.devices.targets import target_profile
 from webapp.jobs.artifacts import report
 from webapp.jobs.knowledge import has_policy
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState
 from webapp.jobs.queries import stages_json, target_title
-from webapp.projects.models import Project, Upload
+from webapp.projects.models import DEFAULT_TARGET, Project, Upload
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+    from compression.cost import DeviceProfile
 
 AnyUpload = TypeVar("AnyUpload", bound=Upload)
 
@@ -49,7 +53,7 @@ def upload_json(upload: Upload) -> dict[str, Any]:
 
 def project_get(*, owner: User, project_id: UUID) -> Project:
     """The owner's project; a stranger gets 404."""
-    projects = Project.objects.select_related("study__job", "model", "data")
+    projects = Project.objects.select_related("owner", "study__job", "model", "data")
     project = projects.filter(pk=project_id, owner=owner).first()
     if project is None:
         raise Http404("There is no such project.")
@@ -58,20 +62,21 @@ def project_get(*, owner: User, project_id: UUID) -> Project:
 
 def project_rows(*, owner: User) -> list[dict[str, Any]]:
     """The owner's projects for the table, newest first."""
-    projects = Project.objects.filter(owner=owner).select_related("study__job", "model", "data")
+    related = ("owner", "study__job", "model", "data")
+    projects = Project.objects.filter(owner=owner).select_related(*related)
     return [project_row(project) for project in projects]
 
 
 def project_row(project: Project) -> dict[str, Any]:
     """One line of the projects table."""
     job = _current_job(project)
-    target = project.settings["target"]
+    target = chosen_target(project)
     return {
         "id": str(project.id),
         "name": project.name,
         "data_name": project.data.name if project.data else None,
         "url": reverse("studio", args=[project.id]),
-        "target": {"name": target, "title": target_title(target)},
+        "target": {"name": target.name, "title": target.title},
         "updated": project.updated.isoformat(timespec="seconds"),
         "size_bytes": project.model.size_bytes
         + (project.data.size_bytes if project.data else 0),
@@ -79,6 +84,14 @@ def project_row(project: Project) -> dict[str, Any]:
         "job": {"id": str(job.id), "url": reverse("job", args=[job.id])} if job else None,
         **_last_result(project),
     }
+
+
+def chosen_target(project: Project) -> DeviceProfile:
+    """The device that the project is for; this computer where that device is no more."""
+    try:
+        return target_profile(owner=project.owner, name=project.settings["target"])
+    except Http404:
+        return load_device(DEFAULT_TARGET)
 
 
 def build_rows(project: Project) -> list[dict[str, Any]]:
@@ -90,7 +103,7 @@ def build_rows(project: Project) -> list[dict[str, Any]]:
             "url": reverse("job-result" if job.state in DELIVERED else "job", args=[job.id]),
             "state": job.state,
             "stage": job.stage,
-            "target": target_title(job.target),
+            "target": target_title(job),
             "created": job.created.isoformat(timespec="seconds"),
             "best": _reached(job) if job.state in DELIVERED else None,
         }

@@ -9,7 +9,8 @@ from django.conf import settings
 from django.db import transaction
 
 from compression.preprocessing import Preprocessing
-from selector.request import parse_budgets, parse_goals, parse_locks, parse_target
+from selector.request import parse_budgets, parse_goals, parse_locks
+from webapp.devices.targets import target_profile
 from webapp.jobs.models import Job, JobKind, JobState
 from webapp.jobs.services import job_create, job_delete
 from webapp.projects import formats, storage
@@ -140,23 +141,24 @@ def _study_under(project: Project, preprocessing: dict[str, Any] | None) -> None
 
 def settings_save(*, project: Project, values: dict[str, Any]) -> dict[str, Any]:
     """Keep goals, limits, target and locks of the project."""
-    project.settings = checked_settings(values)
+    project.settings = checked_settings(values, owner=project.owner)
     project.save(update_fields=["settings", "updated"])
     return dict(project.settings)
 
 
-def checked_settings(values: dict[str, Any]) -> dict[str, Any]:
+def checked_settings(values: dict[str, Any], *, owner: User) -> dict[str, Any]:
     """What the user wants, complete and checked.
 
     Raises:
         BadRequestError: naming the value that cannot be taken.
+        Http404: for a device that is not there, or is somebody else's.
     """
     wanted = {**default_settings(), **values}
     parse_locks(wanted["locks"])
     return {
         "goals": asdict(parse_goals(wanted["goals"])),
         "budgets": asdict(parse_budgets(wanted["budgets"])),
-        "target": parse_target(wanted["target"]),
+        "target": target_profile(owner=owner, name=wanted["target"]).name,
         "locks": wanted["locks"],
     }
 

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compression.cost import load_device
 from selector import recipe_rows
 from selector.pricing import LATENCY
-from webapp.devices.queries import device_json, devices_json
+from webapp.devices.queries import device_json, device_row
+from webapp.devices.targets import target_profile, target_profiles
 from webapp.jobs import knowledge
 from webapp.jobs.charts import tradeoff_data, tradeoff_figure
 from webapp.projects import answers
-from webapp.projects.queries import build_rows, project_row, study_json
+from webapp.projects.models import DEFAULT_TARGET
+from webapp.projects.queries import build_rows, chosen_target, project_row, study_json
 from webapp.projects.suitability import target_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from compression.cost import DeviceProfile
     from selector.surrogate import Surrogate
     from selector.tables import IntArray
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from webapp.projects.models import Project
 
 MOST_CANDIDATES = 300
+GONE = "The device that was chosen here is no more, or no longer shared; this computer stands in for it."
 MOST_TILES = 9000
 """A deep network's candidates are fewer, so that the page stays below a megabyte or so."""
 
@@ -31,8 +35,12 @@ MOST_TILES = 9000
 def studio_json(project: Project, target_name: str | None) -> dict[str, Any]:
     """The page's data for a target; what is not known yet is empty."""
     job = project.study.job
-    wanted = {**project.settings, "target": target_name or project.settings["target"]}
-    target = load_device(wanted["target"])
+    target = (
+        target_profile(owner=project.owner, name=target_name)
+        if target_name
+        else chosen_target(project)
+    )
+    wanted = {**project.settings, "target": target.name}
     inspected = knowledge.inspection(job) if job else None
     surrogate = knowledge.surrogate(job) if job else None
     return {
@@ -41,21 +49,23 @@ def studio_json(project: Project, target_name: str | None) -> dict[str, Any]:
         "builds": build_rows(project),
         "model": model_json(inspected) if inspected else None,
         "prediction_check": knowledge.check_text(job) if job else "",
-        "targets": targets_json(surrogate),
-        "target": device_json(target.name),
-        "target_notes": target_notes(inspected, target) if inspected else [],
+        "targets": targets_json(target_profiles(owner=project.owner), surrogate),
+        "target": device_json(target),
+        "target_notes": _target_notes(project, inspected, target),
         "layers": layers_json(inspected, surrogate, target) if inspected else [],
         "techniques": knowledge.techniques_json(inspected) if inspected else {},
         **_costs(inspected, surrogate, target),
-        **_choice(project, inspected, surrogate, wanted),
+        **_choice(project, inspected, surrogate, wanted, target),
     }
 
 
-def targets_json(surrogate: Surrogate | None) -> list[dict[str, Any]]:
+def targets_json(
+    devices: Sequence[DeviceProfile], surrogate: Surrogate | None
+) -> list[dict[str, Any]]:
     """The devices to choose from; a study may know its own machine better than the profile does."""
-    rows = devices_json()
+    rows = [device_row(device) for device in devices]
     if surrogate is not None:
-        bands = [surrogate.band(load_device(row["name"])) for row in rows]
+        bands = [surrogate.band(device) for device in devices]
         rows = [
             {**row, "band": [band.low, band.high]}
             for row, band in zip(rows, bands, strict=True)
@@ -141,6 +151,15 @@ def candidates_json(
     ]
 
 
+def _target_notes(
+    project: Project, inspected: dict[str, Any] | None, target: DeviceProfile
+) -> list[str]:
+    """What to know of the model on the target, and of a device that was chosen once and is no more."""
+    gone = chosen_target(project).name != project.settings["target"]
+    notes = [GONE] if gone and target.name == DEFAULT_TARGET else []
+    return notes + (target_notes(inspected, target) if inspected else [])
+
+
 def _costs(
     inspected: dict[str, Any] | None, surrogate: Surrogate | None, target: DeviceProfile
 ) -> dict[str, Any]:
@@ -159,12 +178,12 @@ def _choice(
     inspected: dict[str, Any] | None,
     surrogate: Surrogate | None,
     wanted: dict[str, Any],
+    target: DeviceProfile,
 ) -> dict[str, Any]:
     """Candidates from the end of PROBE on; the recommended recipe once the policy exists."""
     job = project.study.job
     if job is None or inspected is None or surrogate is None:
         return {"candidates": [], "figure": None, "selection": None}
-    target = load_device(wanted["target"])
     candidates = candidates_json(job, surrogate, target)
     baseline = knowledge.baseline_json(inspected, surrogate, target)
     is_ready = knowledge.has_policy(job)

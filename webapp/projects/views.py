@@ -82,7 +82,7 @@ def select(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
     values = json_body(request)
     config = values.pop("config", None)
-    wanted = services.checked_settings(values)
+    wanted = services.checked_settings(values, owner=request.user)
     return JsonResponse({"selection": answers.selection(found, wanted, config)})
 
 
@@ -91,7 +91,7 @@ def devices(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
     values = json_body(request)
     config = values.pop("config", None)
-    wanted = services.checked_settings(values)
+    wanted = services.checked_settings(values, owner=request.user)
     return JsonResponse({"devices": devices_compared(found, wanted, config)})
 
 

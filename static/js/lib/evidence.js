@@ -18,7 +18,7 @@ export const TIER_MEANING = [
 ];
 
 /** The families of the catalogue, in its order. */
-export const FAMILIES = { host: "This machine", phone: "Phones", watch: "Watches", board: "Boards", box: "Set-top boxes", microcontroller: "Microcontrollers" };
+export const FAMILIES = { own: "Your devices", host: "This machine", phone: "Phones", watch: "Watches", board: "Boards", box: "Set-top boxes", microcontroller: "Microcontrollers" };
 
 /** The badge's data-tier for an engine label; an unknown label counts as rough, never as better. */
 export const tierOf = (label) => TIERS[label] ?? "rough";

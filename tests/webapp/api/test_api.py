@@ -94,7 +94,7 @@ def test_project_is_deleted_with_its_files(program, project, home):
 @pytest.mark.parametrize(
     ("wanted", "status", "sentence"),
     [
-        ({"target": "toaster"}, 400, "There is no target 'toaster'."),
+        ({"target": "toaster"}, 404, "There is no device 'toaster'."),
         ({"budgets": {"max_latency_ms": 0}}, 400, "no network can meet"),
         ({"goals": {"latency": "fast"}}, 422, "goals.latency: "),
         ({"goals": {"speed": 1}}, 422, "goals.speed: "),
@@ -138,7 +138,7 @@ def test_catalogue_names_samples_and_devices(program):
     assert names[0] == "this-host"
     assert program.get("devices/rpi4").json()["sources"]
     assert program.get("devices/toaster").json()["error"]["message"] == (
-        "There is no device toaster."
+        "There is no device 'toaster'."
     )
 
 

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from compression.types import Stage
 from selector.errors import BadRequestError
-from selector.request import parse_request
+from selector.request import PROFILE_SUFFIX, parse_request
 from webapp.jobs import sandbox
 from webapp.management.progressbar import ProgressBar
 
@@ -41,7 +41,9 @@ class Command(BaseCommand):
         parser.add_argument("model", metavar="MODEL", type=Path, help="an ONNX file")
         parser.add_argument("--data", type=Path, help=".npz or .zip; without, it is made up")
         parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-        parser.add_argument("--target", default="this-host", help="name of a device")
+        parser.add_argument(
+            "--target", default="this-host", help="name of a device, or its profile (.toml)"
+        )
         parser.add_argument(
             "--preprocessing", type=json.loads, metavar="JSON", help="left out, it is guessed"
         )
@@ -90,7 +92,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
         "model": str(options["model"].resolve()),
         "data": str(options["data"].resolve()) if options["data"] else None,
         "preprocessing": options["preprocessing"],
-        "target": options["target"],
+        "target": _absolute_profile(options["target"]),
         **({"goals": goals} if goals else {}),
         "budgets": {name: options[name] for name in LIMITS},
         "time_limit_s": options["time_limit_s"],
@@ -102,6 +104,10 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     except BadRequestError as error:
         raise CommandError(str(error), returncode=BAD_REQUEST) from error
     return request
+
+
+def _absolute_profile(target: str) -> str:
+    return str(Path(target).resolve()) if target.endswith(PROFILE_SUFFIX) else target
 
 
 def _run(request: dict[str, Any], work: Path, bar: ProgressBar) -> tuple[int, str]:

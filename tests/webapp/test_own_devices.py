@@ -1,0 +1,337 @@
+import math
+
+import numpy as np
+import pytest
+from django.http import Http404
+
+from compression.cost import band, device_names, latency_ms, load_device
+from compression.device_profiles import parse_profile
+from compression.types import Precision
+from tests.webapp import making
+from webapp.devices.kit import kit_graphs
+from webapp.devices.models import Measurement, OwnDevice
+from webapp.devices.services import (
+    MOST_MEASUREMENTS,
+    MOST_RUNS,
+    Run,
+    own_device_create,
+    own_device_delete,
+    own_device_rename,
+    own_device_share,
+    runs_record,
+)
+from webapp.devices.targets import own_profile, profile_text, target_profile, target_profiles
+from webapp.jobs.knowledge import target_of
+from webapp.jobs.models import JobState
+from webapp.responses import RequestRefusedError
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def create(owner, **values):
+    usual = {
+        "title": "My board",
+        "prior": "rpi4",
+        "runtime": "onnxruntime",
+        "threads": 1,
+        "arithmetic": "fp32",
+        "means": "kit",
+    }
+    return own_device_create(owner=owner, **{**usual, **values})
+
+
+def kit_runs(factor=2.0, names=None):
+    """What a device would time that is so many times slower than a Raspberry Pi 4."""
+    board = load_device("rpi4")
+    times = {
+        graph.name: factor * float(latency_ms(np.array(graph.features), board, Precision.FP32))
+        for graph in kit_graphs().values()
+    }
+    return [
+        Run(name, [ms * f for f in (0.98, 1.0, 1.03)])
+        for name, ms in times.items()
+        if not names or name in names
+    ]
+
+
+def measured(owner, factor=2.0, **values):
+    device = create(owner, **values)
+    runs_record(device=device, runs=kit_runs(factor), environment={"cores": 4})
+    device.refresh_from_db()
+    return device
+
+
+def test_measured_device_is_calibrated(user):
+    device = create(user)
+    outcome = runs_record(device=device, runs=kit_runs(), environment={"cores": 4})
+    assert len(outcome.used) == len(kit_graphs())
+    assert outcome.refused == {}
+    assert outcome.error_before > 0.4
+    assert outcome.error_after < 0.1
+    profile = target_profile(owner=user, name=device.key)
+    assert (profile.label, profile.title, profile.runtime) == (
+        "calibrated",
+        "My board",
+        "onnxruntime",
+    )
+    assert profile.rates["conv3x3_s1"] == pytest.approx(
+        load_device("rpi4").rates["conv3x3_s1"] / 2, rel=0.15
+    )
+    assert "Measured by its owner on" in profile.sources["rate_gmacs"]
+    assert profile.sources["power_w"].startswith("Taken over from Raspberry Pi 4B")
+
+
+def test_profile_of_a_device_is_a_file_of_the_catalogue(user):
+    device = measured(user)
+    again = parse_profile(device.key, device.profile)
+    assert profile_text(again) == device.profile
+    for name in device_names()[1:]:
+        known = load_device(name)
+        read = parse_profile(name, profile_text(known))
+        for field in known.__slots__:
+            assert getattr(read, field) == getattr(known, field), (name, field)
+
+
+def test_raw_runs_are_kept_with_the_environment(user):
+    device = measured(user)
+    rows = device.measurements.all()
+    assert len(rows) == len(kit_graphs())
+    assert [len(row.runs_ms) for row in rows] == [3] * len(rows)
+    assert rows[0].environment == {"cores": 4}
+
+
+def test_newest_measurement_of_a_graph_counts(user):
+    device = measured(user, factor=4.0)
+    runs_record(device=device, runs=kit_runs(1.0), environment={})
+    device.refresh_from_db()
+    fast = own_profile(device).rates["conv3x3_s1"]
+    assert fast == pytest.approx(load_device("rpi4").rates["conv3x3_s1"], rel=0.1)
+    assert device.measurements.count() == 2 * len(kit_graphs())
+
+
+@pytest.mark.parametrize(
+    ("runs_ms", "reason"),
+    [
+        ([5.0, -3], "-3 ms is no time"),
+        ([0.0], "0 ms is no time"),
+        ([math.nan], "nan ms is no time"),
+        ([math.inf], "inf ms is no time"),
+        ([10**400], "inf ms is no time"),
+        (["fast"], "nan ms is no time"),
+        ([True], "nan ms is no time"),
+        ([], "there are no runs"),
+        ([1e9], "times more than the"),
+        ([1e-9], "times less than the"),
+    ],
+)
+def test_absurd_measurement_is_kept_but_set_aside(user, runs_ms, reason):
+    device = create(user)
+    good = kit_runs(names=("conv1x1-64", "mobile"))
+    outcome = runs_record(device=device, runs=[*good, Run("sums", runs_ms)], environment={})
+    assert reason in outcome.refused["sums"]
+    assert {row.name for row in outcome.used} == {"conv1x1-64", "mobile"}
+    kept = Measurement.objects.get(device=device, name="sums")
+    assert reason in kept.refused
+    assert len(kept.runs_ms) == len(runs_ms)
+
+
+def test_nothing_usable_leaves_the_device_unmeasured(user):
+    device = create(user)
+    outcome = runs_record(device=device, runs=[Run("sums", [-1])], environment={})
+    assert (outcome.used, outcome.error_before) == ((), None)
+    with pytest.raises(Http404, match="My board has not been measured yet"):
+        target_profile(owner=user, name=device.key)
+    assert device.key not in [d.name for d in target_profiles(owner=user)]
+
+
+def test_unknown_graph_is_set_aside_with_the_known_ones(user):
+    outcome = runs_record(device=create(user), runs=[Run("conv9x9", [1.0])], environment={})
+    assert "no graph or network 'conv9x9'" in outcome.refused["conv9x9"]
+    assert "conv3x3-64" in outcome.refused["conv9x9"]
+
+
+def test_few_kinds_of_layers_leave_a_wider_band_and_say_so(user):
+    one, all_of_it = create(user), create(user)
+    runs_record(device=one, runs=kit_runs(names=("dense-128",)), environment={})
+    runs_record(device=all_of_it, runs=kit_runs(), environment={})
+    narrow, wide = own_profile(all_of_it), own_profile(one)
+    assert band(wide).high > 1.2 * band(narrow).high
+    assert "the band is wider" in wide.note
+    assert "the band is wider" not in narrow.note
+
+
+@pytest.mark.parametrize(
+    ("runs", "environment", "sentence"),
+    [
+        ([], {}, "no measurements in this delivery"),
+        ([Run("sums", [1.0])] * (MOST_MEASUREMENTS + 1), {}, "taken at once"),
+        ([Run("sums", [1.0] * (MOST_RUNS + 1))], {}, "at most 2,000 runs"),
+        ([Run("s" * 300, [1.0])], {}, "at most 200 letters"),
+        ([Run("sums", [1.0])], {"x": "y" * 20_000}, "larger than 16 KiB"),
+        ([Run("sums", [1.0])], {"x": math.nan}, "not plain JSON"),
+    ],
+)
+def test_what_is_no_delivery_leaves_nothing(user, runs, environment, sentence):
+    device = create(user)
+    with pytest.raises(RequestRefusedError, match=sentence):
+        runs_record(device=device, runs=runs, environment=environment)
+    assert not device.measurements.exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"title": " \n "}, "title must have 1 to 100"),
+        ({"title": "x" * 101}, "title must have 1 to 100"),
+        ({"prior": "toaster"}, "'toaster' is no device of the catalogue"),
+        ({"prior": "this-host"}, "no device of the catalogue to start from"),
+        ({"threads": 0}, "Threads must be 1 to 256"),
+        ({"arithmetic": "fp8"}, "no arithmetic 'fp8'"),
+        ({"means": "guess"}, "no means 'guess'"),
+    ],
+)
+def test_device_that_cannot_be_is_refused(user, values, sentence):
+    with pytest.raises(RequestRefusedError, match=sentence):
+        create(user, **values)
+
+
+def test_device_is_private_unless_shared(user, stranger):
+    device = measured(user)
+    with pytest.raises(Http404, match="There is no device"):
+        target_profile(owner=stranger, name=device.key)
+    assert device.key not in [d.name for d in target_profiles(owner=stranger)]
+    own_device_share(device=device, shared=True)
+    assert target_profile(owner=stranger, name=device.key).title == "My board"
+    own_device_share(device=device, shared=False)
+    with pytest.raises(Http404):
+        target_profile(owner=stranger, name=device.key)
+
+
+@pytest.mark.parametrize(
+    "name", ["toaster", "own-", "own-12", "own-{}", None, 7, ["rpi4"], "../rpi4.toml"]
+)
+def test_names_of_nothing_are_not_found(user, name):
+    with pytest.raises(Http404, match="There is no device"):
+        target_profile(owner=user, name=name)
+
+
+def test_renamed_device_keeps_its_figures(user):
+    device = measured(user)
+    before = own_profile(device)
+    own_device_rename(device=device, title='<b>"Ünïcode"</b>\x07 🚀')
+    after = target_profile(owner=user, name=device.key)
+    assert after.title == '<b>"Ünïcode"</b> 🚀'
+    assert after.rates == before.rates
+
+
+def test_same_profile_is_the_same_object_until_measured_again(user):
+    device = measured(user)
+    first = target_profile(owner=user, name=device.key)
+    assert target_profile(owner=user, name=device.key) is first
+    runs_record(device=device, runs=kit_runs(3.0), environment={})
+    assert target_profile(owner=user, name=device.key) is not first
+
+
+@pytest.fixture
+def project(user, study_folder):
+    return making.studied(user, study_folder)
+
+
+def post(client, path, **values):
+    return client.post(path, values, content_type="application/json")
+
+
+def test_studio_answers_for_ones_own_device(client, user, project):
+    device = measured(user, factor=3.0)
+    url = f"/api/projects/{project.id}"
+    found = client.get(f"{url}/studio?target={device.key}").json()
+    assert found["targets"][0]["name"] == device.key
+    assert found["targets"][0]["family"] == "own"
+    board = client.get(f"{url}/studio?target=rpi4").json()
+    slower = found["baseline"]["latency_ms"] / board["baseline"]["latency_ms"]
+    assert slower == pytest.approx(3.0, rel=0.2)
+    assert found["bands"]["labels"]["latency"] == "calibrated"
+    rows = post(client, f"{url}/devices", target=device.key).json()["devices"]
+    assert rows[0]["name"] == device.key
+    selected = post(client, f"{url}/select", target=device.key).json()["selection"]
+    assert selected["prediction"]["latency_ms"]["label"] == "calibrated"
+
+
+def test_answers_follow_a_device_that_is_measured_again(client, user, project):
+    device = measured(user)
+    url = f"/api/projects/{project.id}"
+
+    def baseline():
+        post(client, f"{url}/select", target=device.key)
+        return client.get(f"{url}/studio?target={device.key}").json()["baseline"]["latency_ms"]
+
+    before = baseline()
+    runs_record(device=device, runs=kit_runs(6.0), environment={})
+    assert baseline() == pytest.approx(3 * before, rel=0.2)
+
+
+def test_strangers_device_is_unknown_everywhere(client, user, stranger, project):
+    device = measured(stranger)
+    url = f"/api/projects/{project.id}"
+    asked = [
+        post(client, f"{url}/{p}", target=device.key)
+        for p in ("select", "devices", "builds", "settings")
+    ]
+    asked.append(client.get(f"{url}/studio?target={device.key}"))
+    asked.append(client.get(f"/devices/{device.key}/"))
+    assert {answer.status_code for answer in asked} == {404}
+    assert device.key not in [
+        row["name"] for row in client.get("/api/devices").json()["targets"]
+    ]
+
+
+def test_build_remembers_the_profile_it_was_made_with(client, user, project, work_off):
+    device = measured(user)
+    answer = post(client, f"/api/projects/{project.id}/builds", target=device.key)
+    assert answer.status_code == 201, answer.content
+    project.refresh_from_db()
+    build = project.study.job.builds.get()
+    rates = own_profile(device).rates
+    runs_record(device=device, runs=kit_runs(9.0), environment={})
+    own_device_delete(device=OwnDevice.objects.get(pk=device.pk))
+    assert target_of(build).rates == rates
+    page = client.get(f"/api/jobs/{build.id}").json()
+    assert page["target"]["title"] == "My board"
+    work_off()
+    build.refresh_from_db()
+    assert build.state == JobState.DONE
+    assert client.get(f"/api/jobs/{build.id}/figures").status_code == 200
+
+
+def test_project_whose_device_is_gone_falls_back_and_says_so(client, user, project):
+    device = measured(user)
+    url = f"/api/projects/{project.id}"
+    post(client, f"{url}/settings", target=device.key)
+    own_device_delete(device=device)
+    found = client.get(f"{url}/studio").json()
+    assert found["target"]["name"] == "this-host"
+    assert "no more" in found["target_notes"][0]
+    assert client.get("/").status_code == 200
+
+
+def test_originals_are_timed_by_what_the_study_recorded(user, project):
+    device = create(user)
+    name = f"model:{project.study.job.id}"
+    outcome = runs_record(device=device, runs=[Run(name, [2.0, 2.1])], environment={})
+    assert [row.name for row in outcome.used] == ["tiny, original"]
+    assert Measurement.objects.get().features[6] > 0
+
+
+def test_networks_of_others_cannot_be_named(stranger, project):
+    device = create(stranger)
+    for name in (f"model:{project.study.job.id}", "artifact:1", "model:", "artifact:x"):
+        outcome = runs_record(device=device, runs=[Run(name, [2.0])], environment={})
+        assert "no graph or network" in outcome.refused[name]
+
+
+def test_kit_is_served(client):
+    rows = client.get("/devices/kit/kit.json").json()["graphs"]
+    assert [row["name"] for row in rows] == list(kit_graphs())
+    file = client.get(f"/devices/kit/{rows[0]['name']}.onnx")
+    assert b"".join(file) == kit_graphs()[rows[0]["name"]].path.read_bytes()
+    assert client.get("/devices/kit/secret.onnx").status_code == 404

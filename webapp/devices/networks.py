@@ -1,0 +1,110 @@
+"""What may be timed on a device: graphs of the kit, and networks of the owner's projects.
+
+What a network computes is looked up in what its study recorded; a client only names it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+import numpy as np
+
+from compression.cost import latency_coefficients
+from compression.types import Precision, Stage
+from selector.jobfolder import JobFolder
+from webapp.devices.kit import kit_graphs
+from webapp.jobs import knowledge
+from webapp.jobs.artifacts import report
+from webapp.jobs.models import Artifact, Job, JobKind
+from webapp.responses import RequestRefusedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from django.contrib.auth.models import User
+
+    from compression.cost import DeviceProfile
+    from selector.tables import Array
+
+MODEL = re.compile(r"model:([0-9a-f-]{32,36})")
+"""The original of a study, by the study's job."""
+
+ARTIFACT = re.compile(r"artifact:(\d{1,15})")
+"""A file of a build."""
+
+
+class Timed(NamedTuple):
+    """Something that can be timed: its name for people, its file, and its nine features."""
+
+    title: str
+    path: Path
+    features: Array
+
+
+def timed(*, owner: User, name: str, prior: DeviceProfile) -> Timed:
+    """A graph of the kit (``conv3x3-64``), an original (``model:JOB``) or a build's file (``artifact:ID``).
+
+    Features of a network in 8-bit arithmetic are those of a float network that takes as long on ``prior``.
+
+    Raises:
+        RequestRefusedError: when the owner has nothing of that name, or its study cannot tell what it computes.
+    """
+    if graph := kit_graphs().get(name):
+        return Timed(name, graph.path, np.array(graph.features))
+    if found := MODEL.fullmatch(name):
+        return _original(owner, found[1])
+    if found := ARTIFACT.fullmatch(name):
+        return _artifact(owner, int(found[1]), prior)
+    raise _unknown(name)
+
+
+def _original(owner: User, key: str) -> Timed:
+    try:
+        job_id = UUID(key)
+    except ValueError as error:
+        raise _unknown(f"model:{key}") from error
+    jobs = Job.objects.select_related("project").filter(owner=owner, kind=JobKind.STUDY)
+    job = jobs.filter(pk=job_id).first()
+    surrogate = knowledge.surrogate(job) if job else None
+    if job is None or surrogate is None:
+        raise _unknown(f"model:{key}")
+    features = surrogate.network_features(surrogate.space.untouched()[0])
+    return Timed(f"{_project(job)}, original", job.folder / "model.onnx", features)
+
+
+def _artifact(owner: User, number: int, prior: DeviceProfile) -> Timed:
+    files = Artifact.objects.select_related("job__project").filter(format="onnx")
+    file = files.filter(pk=number, job__owner=owner).first()
+    # A build's folder holds what its study found, also when the study is gone.
+    surrogate = knowledge.surrogate(file.job) if file else None
+    if file is None or surrogate is None:
+        raise _unknown(f"artifact:{number}")
+    folder = JobFolder(file.job.folder)
+    config = np.array(folder.read_json(Stage.RECOVER, "recover.json")["config"], dtype=np.int64)
+    features = surrogate.network_features(config)
+    if _precision(file) == Precision.INT8:
+        eight, full = (latency_coefficients(prior, p) for p in (Precision.INT8, Precision.FP32))
+        features = features * eight / full
+    title = f"{_project(file.job)}, {file.name} of build {file.job.id.hex[:6]}"
+    return Timed(title, file.job.folder / file.path, features)
+
+
+def _precision(file: Artifact) -> str:
+    rows = (report(file.job) or {}).get("artifacts", [])
+    return next((row.get("precision", "") for row in rows if row["path"] == file.name), "")
+
+
+def _project(job: Job) -> str:
+    return job.project.name if job.project else "A deleted project"
+
+
+def _unknown(name: str) -> RequestRefusedError:
+    known = ", ".join(kit_graphs())
+    return RequestRefusedError(
+        f"There is no graph or network {name!r}. Graphs of the kit: {known}. "
+        "A network is named model:ID or artifact:ID, as the kit of the device names it.",
+        code="unknown_network",
+        status=422,
+    )

@@ -1,0 +1,281 @@
+"""What people and their devices do with measurements."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from django.db import transaction
+from django.utils import timezone
+
+from compression import calibration
+from compression.calibration import absurd, calibrated, calibrated_log_sd
+from compression.cost import device_names, load_device
+from compression.device_profiles import ARITHMETICS
+from webapp.devices.models import Means, Measurement, OwnDevice
+from webapp.devices.networks import timed
+from webapp.devices.targets import own_profile, profile_text
+from webapp.responses import RequestRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from django.contrib.auth.models import User
+
+    from compression.calibration import Calibration
+    from compression.cost import Array, DeviceProfile
+
+FITTED = ("rate_gmacs", "activation_gb_s", "weight_gb_s", "overhead_ms", "latency_log_sd")
+"""Figures of a profile that measuring changes."""
+
+LONGEST_TITLE, LONGEST_RUNTIME, LONGEST_NAME = 100, 60, 200
+MOST_THREADS = 256
+MOST_MEASUREMENTS = 500
+"""Of one delivery."""
+MOST_RUNS = 2000
+"""Of one measurement."""
+MOST_KEPT = 20_000
+"""Measurements of one device."""
+LARGEST_ENVIRONMENT = 16 * 1024
+LONGEST_RUN_MS = 1e12
+LONGEST_TEXT = 40
+"""Of what stands where a time should be."""
+
+
+class Run(NamedTuple):
+    """One thing that was timed: its name, see ``networks.timed``, and every run after the warm-up."""
+
+    name: str
+    runs_ms: Sequence[object]
+
+
+class Outcome(NamedTuple):
+    """What came of a delivery.
+
+    Attributes:
+        used: a row for each graph or network that the profile rests on now.
+        refused: names of this delivery that were set aside, each with the reason.
+        error_before: half of the times used were off by no more than that share before; ``None`` without any.
+        error_after: the same now, each predicted from the others.
+    """
+
+    used: tuple[calibration.Row, ...]
+    refused: dict[str, str]
+    error_before: float | None
+    error_after: float | None
+
+
+def own_device_create(
+    *,
+    owner: User,
+    title: str,
+    prior: str,
+    runtime: str,
+    threads: int,
+    arithmetic: str,
+    means: str,
+) -> OwnDevice:
+    """A device that is no target until something was measured on it.
+
+    Raises:
+        RequestRefusedError: naming the value that cannot be taken.
+    """
+    if prior not in device_names() or load_device(prior).measured_here:
+        raise RequestRefusedError(
+            f"{prior!r} is no device of the catalogue to start from. Take the one most like yours."
+        )
+    if arithmetic not in ARITHMETICS:
+        raise RequestRefusedError(
+            f"There is no arithmetic {arithmetic!r}. Take {', '.join(ARITHMETICS)}."
+        )
+    if means not in Means:
+        raise RequestRefusedError(f"There is no means {means!r}. Take {', '.join(Means)}.")
+    if not 1 <= threads <= MOST_THREADS:
+        raise RequestRefusedError(f"Threads must be 1 to {MOST_THREADS}; got {threads}.")
+    return OwnDevice.objects.create(
+        owner=owner,
+        title=_words(title, "title", LONGEST_TITLE),
+        prior=prior,
+        runtime=_words(runtime, "runtime", LONGEST_RUNTIME),
+        threads=threads,
+        arithmetic=arithmetic,
+        means=means,
+    )
+
+
+@transaction.atomic
+def runs_record(
+    *, device: OwnDevice, runs: Sequence[Run], environment: dict[str, Any]
+) -> Outcome:
+    """Keep what was timed, as it came, and calibrate the device with all that it ever was.
+
+    What cannot be a measurement is kept too, but set aside with the reason. Of a graph that was timed again
+    the newest usable measurement counts.
+
+    Raises:
+        RequestRefusedError: when this is no delivery at all; nothing is kept then.
+    """
+    OwnDevice.objects.select_for_update().get(pk=device.pk)
+    _check_size(device, runs, environment)
+    new = [_measurement(device, run, environment) for run in runs]
+    Measurement.objects.bulk_create(new)
+    refused = {row.name: row.refused for row in new if row.refused}
+    found = _calibrate(device)
+    if found is None:
+        return Outcome((), refused, None, None)
+    return Outcome(found.rows(), refused, _typical(found.before), _typical(found.after))
+
+
+def own_device_share(*, device: OwnDevice, shared: bool) -> None:
+    """Let everybody with an account here choose the device, or its owner alone."""
+    device.shared = shared
+    device.save(update_fields=["shared"])
+
+
+def own_device_rename(*, device: OwnDevice, title: str) -> None:
+    device.title = _words(title, "title", LONGEST_TITLE)
+    if device.profile:
+        device.profile = profile_text(replace(own_profile(device), title=device.title))
+    device.save(update_fields=["title", "profile"])
+
+
+def own_device_delete(*, device: OwnDevice) -> None:
+    """Remove a device with its measurements; builds made for it keep its profile."""
+    device.delete()
+
+
+def prior_profile(device: OwnDevice) -> DeviceProfile:
+    """What is believed of a device before anything was measured: the profile it starts from."""
+    prior = load_device(device.prior)
+    taken = {
+        key: f"Taken over from {prior.title}: {text}" for key, text in prior.sources.items()
+    }
+    return replace(
+        prior,
+        name=device.key,
+        title=device.title,
+        chip=f"started from {prior.title}",
+        runtime=device.runtime,
+        threads=device.threads,
+        arithmetic=device.arithmetic,
+        sources=MappingProxyType(taken),
+    )
+
+
+def _check_size(device: OwnDevice, runs: Sequence[Run], environment: dict[str, Any]) -> None:
+    if not runs:
+        raise RequestRefusedError("There are no measurements in this delivery.")
+    if len(runs) > MOST_MEASUREMENTS:
+        raise RequestRefusedError(
+            f"{len(runs):,} measurements are more than the {MOST_MEASUREMENTS} taken at once."
+        )
+    if len(runs) + device.measurements.count() > MOST_KEPT:
+        raise RequestRefusedError(
+            f"{device.title} would hold more than {MOST_KEPT:,} measurements. Make a new device."
+        )
+    for run in runs:
+        if len(run.name) > LONGEST_NAME or len(run.runs_ms) > MOST_RUNS:
+            raise RequestRefusedError(
+                f"{run.name[:LONGEST_NAME]!r}: names have at most {LONGEST_NAME} letters, "
+                f"measurements at most {MOST_RUNS:,} runs; this one has {len(run.runs_ms):,}."
+            )
+    try:
+        size = len(json.dumps(environment, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise RequestRefusedError("The environment is not plain JSON.") from error
+    if size > LARGEST_ENVIRONMENT:
+        raise RequestRefusedError("The description of the environment is larger than 16 KiB.")
+
+
+def _measurement(device: OwnDevice, run: Run, environment: dict[str, Any]) -> Measurement:
+    found = Measurement(
+        device=device,
+        name=run.name,
+        title=_printable(run.name),
+        runs_ms=[_as_it_came(value) for value in run.runs_ms],
+        environment=environment,
+    )
+    prior = prior_profile(device)
+    try:
+        what = timed(owner=device.owner, name=run.name, prior=prior)
+    except RequestRefusedError as error:
+        found.refused = str(error)
+        return found
+    runs_ms = tuple(map(_milliseconds, run.runs_ms))
+    found.title, found.features = what.title, what.features.tolist()
+    found.refused = absurd(prior, calibration.Measurement(what.title, what.features, runs_ms))
+    return found
+
+
+def _calibrate(device: OwnDevice) -> Calibration | None:
+    """Fit the profile to the newest measurement of each graph and network; nothing without any."""
+    rows = Measurement.objects.filter(device=device, refused="").order_by("id")
+    newest = {row.name: row for row in rows}
+    if not newest:
+        return None
+    found = calibrated(prior_profile(device), [_as_timed(row) for row in newest.values()])
+    device.measured = timezone.now()
+    device.profile = profile_text(_described(found, device))
+    device.save(update_fields=["measured", "profile"])
+    return found
+
+
+def _described(found: Calibration, device: OwnDevice) -> DeviceProfile:
+    """The new profile with where its figures come from, and how sure it is, in words."""
+    profile, count = found.profile, len(found.used)
+    day = f"{device.measured:%-d %B %Y}"
+    source = f"Measured by its owner on {day}: {count} {'timing' if count == 1 else 'timings'}"
+    prior = load_device(device.prior).title
+    fitted = dict.fromkeys(FITTED, f"{source}; what they leave open follows from {prior}")
+    width = (
+        "Few kinds of layers were timed, so the band is wider than that of a device measured well."
+        if profile.latency_log_sd > calibrated_log_sd()
+        else "The band is that of devices calibrated by one network, which held for hidden ones."
+    )
+    return replace(
+        profile,
+        note=f"{source}. {width} Energy, memory and 8-bit times are taken over from {prior}.",
+        sources=MappingProxyType({**profile.sources, **fitted}),
+    )
+
+
+def _as_timed(row: Measurement) -> calibration.Measurement:
+    return calibration.Measurement(row.title, np.array(row.features), tuple(row.runs_ms))
+
+
+def _milliseconds(value: object) -> float:
+    """The run as a number; NaN for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    return math.inf if abs(value) > LONGEST_RUN_MS else float(value)
+
+
+def _as_it_came(value: object) -> float | str:
+    """A run as JSON can hold it."""
+    number = _milliseconds(value)
+    return number if math.isfinite(number) else str(value)[:LONGEST_TEXT]
+
+
+def _typical(errors: Array) -> float:
+    """The share by which half of the predictions are off at the most."""
+    return float(np.median(np.abs(np.expm1(errors))))
+
+
+def _words(text: object, what: str, most: int) -> str:
+    """A text for people: printable, not empty, not long.
+
+    Raises:
+        RequestRefusedError: when it is none.
+    """
+    found = _printable(text) if isinstance(text, str) else ""
+    if not found or len(found) > most:
+        raise RequestRefusedError(f"The {what} must have 1 to {most} printable letters.")
+    return found
+
+
+def _printable(text: str) -> str:
+    return "".join(c for c in text if c.isprintable()).strip()
