@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import bdtr
 
 from compression.evaluation import Z95
 from compression.outputs import AnswerKind
@@ -45,8 +46,9 @@ class Comparison:
     """Two files on the same examples. ``drop_points`` are percentage points; positive is a loss.
 
     ``n_lost`` and ``n_gained`` count positions where an example has several; classes are compared and
-    single answers are told only where an example has one. ``relative_error`` is the root mean square
-    error of values as a share of their spread.
+    single answers are told only where an example has one. ``chance`` is the probability that two equally
+    good files differ this much or more (exact McNemar test), where an example has one answer.
+    ``relative_error`` is the root mean square error of values as a share of their spread.
     """
 
     drop_points: float
@@ -56,6 +58,7 @@ class Comparison:
     agreement: float
     per_class: tuple[ClassChange, ...]
     flips: tuple[Flip, ...]
+    chance: float | None = None
     relative_error: float | None = None
 
 
@@ -93,6 +96,7 @@ def compare(
         if single
         else (),
         flips=tuple(_flip(before, after, split, int(row)) for row in rows) if single else (),
+        chance=exact_mcnemar(int(lost.sum()), int(gained.sum())) if positions == 1 else None,
         relative_error=before.form.relative_error(before.answers, after.answers)
         if values
         else None,
@@ -109,6 +113,11 @@ def paired_interval(lost: float, gained: float, total: int) -> tuple[float, floa
     middle = p_lost - p_gained
     half = Z95 * math.sqrt((p_lost + p_gained - middle**2) / (total + 2))
     return middle - half, middle + half
+
+
+def exact_mcnemar(lost: int, gained: int) -> float:
+    """The two-sided exact McNemar test: how likely so uneven a split of the flips is by chance."""
+    return min(1.0, 2 * float(bdtr(min(lost, gained), lost + gained, 0.5)))
 
 
 def _class_change(before: Evaluation, after: Evaluation, label: int) -> ClassChange:

@@ -54,6 +54,20 @@ def points(change: float) -> str:
     return f"{'0.00' if float(text) == 0 else text.replace('-', '−')} points"
 
 
+def interval(low: float, high: float) -> str:
+    """Two signed changes in percentage points."""
+    return f"{points(low).removesuffix(' points')} to {points(high)}"
+
+
+def chance_words(probability: float | None) -> str:
+    """What the paired test says of a change; nothing where there was none."""
+    if probability is None:
+        return ""
+    if probability < 0.001:
+        return "by chance in under 0.1 % of cases (exact McNemar test)"
+    return f"by chance in {digits(100 * probability, 2)} % of cases (exact McNemar test)"
+
+
 def accuracy_words(result: Mapping[str, Any]) -> str:
     """What the ``accuracy`` of a report's side is: of the labels, or agreement, and on what."""
     words: str = result.get("accuracy_words") or result["accuracy_kind"].replace("_", " ")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from compression.report_charts import class_changes, layer_bars, ratio_bars
 from compression.report_numbers import (
     accuracy_words,
+    chance_words,
     count,
     digits,
+    interval,
     measured,
     percent,
     points,
@@ -17,6 +19,7 @@ from compression.report_numbers import (
     ratio,
     size,
 )
+from compression.report_pictures import picture_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,8 +71,17 @@ def _accuracy_row(report: Report) -> Row:
         percent(before["accuracy"]),
         percent(after["accuracy"]),
         points(-report["accuracy_drop_points"]),
-        f"measured, 95 % interval {percent(low)} to {percent(high)}{relative}",
+        f"measured, 95 % interval {percent(low)} to {percent(high)}{relative}{_difference(report)}",
     )
+
+
+def _difference(report: Report) -> str:
+    """The paired interval of the change, and whether chance would explain it."""
+    if "accuracy_drop_ci_points" not in report:
+        return ""
+    worst, best = sorted(-end for end in report["accuracy_drop_ci_points"])
+    chance = chance_words(report.get("accuracy_drop_chance"))
+    return f"; change {interval(worst, best)}{chance and f', {chance}'}"
 
 
 def _host_latency_row(report: Report) -> Row:
@@ -130,7 +142,8 @@ def charts(report: Report) -> str:
     """Time per layer beside accuracy by class, as far as there are any."""
     parts = []
     if any(row.get("ms_before") for row in report.get("layers", [])):
-        parts.append(section("Time per layer", layer_bars(report["layers"])))
+        note = f'<p class="muted">{escape(_layer_times(report))}</p>'
+        parts.append(section("Time per layer", layer_bars(report["layers"]) + note))
     classes = report.get("per_class", [])
     if classes and report["result"]["accuracy_kind"] == "accuracy":
         worst = sorted(classes, key=lambda row: row["after"] - row["before"])
@@ -145,24 +158,71 @@ def charts(report: Report) -> str:
     )
 
 
+def _layer_times(report: Report) -> str:
+    """How the times of single layers are known: whole networks are measured, layers are not."""
+    if report["target"] == "this-host":
+        how = "from operations timed on the engine's host"
+    else:
+        target = report.get("target_title", report["target"])
+        how = f"for {target} ({report['predicted']['latency_ms']['label']})"
+    return f"In the order of the network. Grey: original; colour: compressed. Predicted {how}."
+
+
 def flips(report: Report) -> str:
-    """The answers that changed, the surest first."""
+    """The answers that changed, the surest first; drawn where the data can be."""
     flipped = report.get("flipped") or {}
-    if not flipped.get("examples"):
+    examples = flipped.get("examples")
+    if not examples:
         return ""
-    rows = [
-        (
-            str(flip["index"]),
-            flip["truth"],
-            f"{flip['before']} → {flip['after']}",
-            f"{100 * flip.get('confidence_before', 0):.0f} % → {100 * flip.get('confidence_after', 0):.0f} %",
-            "fixed" if flip["fixed"] else "broken",
-        )
-        for flip in flipped["examples"][:_MOST_FLIPS]
-    ]
+    is_labelled = report["result"]["accuracy_kind"] == "accuracy"
     title = f"Answers that flipped: {flipped['gained']:,} fixed, {flipped['lost']:,} broken"
+    if not is_labelled:
+        title = f"Answers that differ from the original's: {flipped['lost']:,}"
+    drawn = [flip for flip in examples if flip.get("input")]
+    if drawn:
+        cards = "".join(_flip_card(flip, is_labelled=is_labelled) for flip in drawn)
+        return section(title, f'<div class="flips">{cards}</div>')
+    rows = [_flip_row(flip, is_labelled=is_labelled) for flip in examples[:_MOST_FLIPS]]
     head = ("Data row", "Truth", "Answer", "Confidence", "")
     return section(title, _table(head, rows, css="tight"))
+
+
+def _flip_row(flip: Report, *, is_labelled: bool) -> Row:
+    before, after = _confidences(flip)
+    return (
+        str(flip["index"]),
+        flip["truth"] if is_labelled else "not known",
+        f"{flip['before']} → {flip['after']}",
+        f"{before} → {after}",
+        _flip_words(flip, is_labelled=is_labelled),
+    )
+
+
+def _flip_card(flip: Report, *, is_labelled: bool) -> str:
+    """The example with its label, both answers and how sure each was."""
+    before, after = _confidences(flip)
+    words = _flip_words(flip, is_labelled=is_labelled)
+    tone = {"fixed": "good", "broken": "bad"}.get(words, "warn")
+    label = (
+        f'<span class="muted">label</span> {escape(flip["truth"])}<br>' if is_labelled else ""
+    )
+    return (
+        f"<div>{picture_html(flip['input'], 'Data row ' + str(flip['index']))}"
+        f'<span class="pill {tone}">{words}</span> <span class="muted">row {flip["index"]}</span><br>{label}'
+        f'{escape(flip["before"])} <span class="muted">{before}</span><br>→ '
+        f'<b>{escape(flip["after"])}</b> <span class="muted">{after}</span></div>'
+    )
+
+
+def _confidences(flip: Report) -> tuple[str, str]:
+    before, after = flip.get("confidence_before", 0), flip.get("confidence_after", 0)
+    return f"{100 * before:.0f} %", f"{100 * after:.0f} %"
+
+
+def _flip_words(flip: Report, *, is_labelled: bool) -> str:
+    if not is_labelled:
+        return "differs"
+    return "fixed" if flip["fixed"] else "broken"
 
 
 def recipe(report: Report) -> str:

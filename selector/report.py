@@ -102,6 +102,7 @@ def build_report(facts: BuildFacts) -> dict[str, Any]:
         "result": _side(facts.result, facts.result_timing),
         "accuracy_drop_points": facts.comparison.drop_points,
         "accuracy_drop_ci_points": list(facts.comparison.drop_ci_points),
+        "accuracy_drop_chance": facts.comparison.chance,
         "agreement_with_original": facts.comparison.agreement,
         "relative_error": facts.comparison.relative_error,
         "ratios": ratios(facts),

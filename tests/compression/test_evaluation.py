@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from compression.comparison import compare, paired_interval
+from compression.comparison import compare, exact_mcnemar, paired_interval
 from compression.data import load_data
 from compression.evaluation import (
     evaluate_onnx,
@@ -67,6 +67,7 @@ def test_comparison_names_the_examples_that_changed(model, data):
     assert change.drop_ci_points[0] < change.drop_points < change.drop_ci_points[1]
     assert change.n_lost - change.n_gained == round(2 * change.drop_points)
     assert sum(row.n for row in change.per_class) == 200
+    assert change.chance == exact_mcnemar(change.n_lost, change.n_gained)
     for row in change.per_class:
         assert row.low < 100 * (row.after - row.before) + 1e-9
         assert row.high > 100 * (row.after - row.before) - 1e-9
@@ -93,6 +94,12 @@ def test_interval_of_an_unchanged_network_is_not_empty():
     low, high = paired_interval(0, 0, 1000)
     assert low == pytest.approx(-high)
     assert 0.001 < high < 0.004
+
+
+def test_uneven_flips_are_seldom_chance():
+    assert exact_mcnemar(0, 0) == exact_mcnemar(3, 3) == 1.0
+    assert exact_mcnemar(10, 1) == exact_mcnemar(1, 10) == pytest.approx(24 / 2**11)
+    assert exact_mcnemar(118, 96) == pytest.approx(0.151, abs=1e-3)
 
 
 def test_outputs_that_are_probabilities_already_stay():

@@ -2,7 +2,7 @@ import base64
 
 import numpy as np
 
-from compression.pictures import picture
+from compression.pictures import picture, pixels
 
 
 def test_image_becomes_bytes_over_its_own_range():
@@ -16,6 +16,15 @@ def test_large_examples_are_thinned_and_flat_ones_are_black():
     assert found["shape"] == [3, 45, 45]
     assert set(base64.b64decode(found["data"])) == {0}
     assert picture(np.zeros((6, 1000)))["shape"] == [6, 125]
+
+
+def test_pixels_of_a_small_picture_are_means_in_the_examples_proportions():
+    spectrogram = np.zeros((1, 40, 101))
+    spectrogram[0, :3, :2] = 1.0
+    found = picture(spectrogram)
+    assert found["shape"] == [1, 14, 34]
+    assert pixels(found)[0, 0, 0] == 255
+    assert pixels(found)[0, 1:].max() == 0
 
 
 def test_rows_of_a_table_have_no_picture():

@@ -1,11 +1,14 @@
 import re
 
+import numpy as np
+
+from compression.pictures import picture
 from compression.report_html import report_html
 from tests.compression.test_packaging import report
 
 
 def usual():
-    """A report as long as a LeNet's with ten classes, a recipe of six steps and a dozen flips."""
+    """A report as long as a LeNet's with ten classes, a recipe of six steps and two dozen flips."""
     one = report()
     steps = [
         {**one["recipe"][0], "layer": f"conv{i}", "why": "saves 18% of the file; " * 4}
@@ -13,7 +16,9 @@ def usual():
     ]
     classes = [{**one["per_class"][0], "name": str(i)} for i in range(10)]
     layers = [{**one["layers"][0], "layer": f"pool{i}_max_pool"} for i in range(7)]
-    flips = one["flipped"] | {"examples": one["flipped"]["examples"] * 12}
+    (flip,) = one["flipped"]["examples"]
+    drawn = flip | {"input": picture(np.eye(28)[None])}
+    flips = one["flipped"] | {"examples": [drawn] * 24}
     code = [{"name": "python", "title": "Python", "syntax": "python", "code": "line\n" * 200}]
     return report(recipe=steps, per_class=classes, layers=layers, flipped=flips, snippets=code)
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gradeOf } from "../../static/js/components/gauge.js";
 import { isAgreement } from "../../static/js/lib/accuracy-kind.js";
-import { gauges, headlineRows, mixedFlips, searchText, verdict } from "../../static/js/lib/report.js";
+import { differenceText, flipWords, flipsCount, flipsTitle, gauges, headlineRows, layerTimesText, mixedFlips, searchText, verdict } from "../../static/js/lib/report.js";
 import { codeIn, formatUse, languageButtons } from "../../static/js/lib/snippets.js";
 import { legend, setTechniques, tile, titleOf } from "../../static/js/lib/techniques.js";
 import { alternativeText, undoText, withReasons } from "../../static/js/lib/why.js";
@@ -138,4 +138,25 @@ test("undoing a choice and the next best ones say what each goal would lose", ()
   assert.equal(undoText(change), "Leaving this layer untouched instead: 0.42 ms slower, 1.5 mJ more energy, 12.3 kB larger, 0.3 points more accurate; it would break your limit on storage.");
   assert.equal(undoText({}), "");
   assert.equal(alternativeText({ technique: "svd", level: "1/4", change: { latency_ms: -0.00123, breaks: [] } }, true), "Instead SVD (1/4): 1.2 µs faster.");
+});
+
+test("the change of accuracy carries its interval and what chance would do", () => {
+  const changed = { ...report, accuracy_drop_ci_points: [-0.1, 0.5], accuracy_drop_chance: 0.15 };
+  assert.equal(row("Accuracy", changed).note, "95 %: −0.5 to +0.1");
+  assert.match(differenceText(changed), /^−0.2 points, 95 % interval −0.5 to \+0.1, .* by chance in 15 % of cases/);
+  assert.equal(differenceText({ ...report, accuracy_drop_ci_points: undefined }), "");
+});
+
+test("without labels an answer differs, it is not wrong", () => {
+  const [flip] = report.flipped.examples;
+  const unlabelled = { ...report, result: { ...report.result, accuracy_kind: "agreement" } };
+  assert.deepEqual(flipWords(flip, report), { tone: "bad", word: "broken", label: "cat" });
+  assert.deepEqual(flipWords(flip, unlabelled), { tone: "warn", word: "differs", label: "" });
+  assert.match(flipsTitle(unlabelled), /differ from the original/);
+  assert.doesNotMatch(flipsCount(unlabelled), /broken/);
+});
+
+test("times of single layers are never called measured", () => {
+  assert.equal(layerTimesText({ ...report, target: "this-host" }), "Predicted from operations timed on this computer.");
+  assert.match(layerTimesText(report), /^Predicted for Xiaomi Redmi 3S \(similar chip\)/);
 });

@@ -1,6 +1,8 @@
 import json
 import math
 
+import pytest
+
 from webapp.jobs.charts import job_figures, tradeoff_data, tradeoff_figure
 from webapp.jobs.curves import recovery_data, recovery_figure, reward_data, reward_figure
 from webapp.jobs.result_charts import (
@@ -256,3 +258,16 @@ def test_layers_say_before_and_after_at_their_end():
         (0, "4.7 → <b>2.2</b>"),
         (1, "1.0"),
     ]
+
+
+def test_deep_networks_keep_their_largest_layers_in_order_and_sum_up_the_others():
+    rows = [
+        {"layer": f"conv{i}", "ms_before": 5.0 if i % 50 == 0 else 0.1, "ms_after": 0.05}
+        for i in range(500)
+    ]
+    data = layers_data(rows, LOOKS, "ms")
+    assert len(data["layers"]) <= 121
+    assert data["layers"][0] == "conv0"
+    assert "conv450" in data["layers"]
+    assert sum(data["before"]) == pytest.approx(sum(row["ms_before"] for row in rows))
+    assert sum(data["after"]) == pytest.approx(500 * 0.05)

@@ -1,6 +1,7 @@
 """Charts of the result page: per layer and per class. Numbers first, figure JSON second."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from webapp.jobs.figure_parts import Json, base_layout, row_values, vertical
@@ -14,13 +15,16 @@ MICRO_BELOW_MS = 0.2
 
 KEPT = "tech-keep"
 
+MOST_ROWS = 60
+"""Layers with a row of their own, those that take most; of deeper networks the others are told in groups."""
+
 
 def layers_data(layers: Sequence[Row], techniques: Mapping[str, Row], quantity: str) -> Json:
     """Before and after of one quantity (``ms`` or ``params``), layers in model order.
 
     ``techniques`` are the facts of each by name; of two stacked ones the last gives the colour.
     """
-    shown = [row for row in layers if row.get(f"{quantity}_before")]
+    shown = _grouped([row for row in layers if row.get(f"{quantity}_before")], quantity)
     names = [str(row.get("technique") or "keep") for row in shown]
     before = [float(row[f"{quantity}_before"]) for row in shown]
     after = [float(row.get(f"{quantity}_after") or 0.0) for row in shown]
@@ -34,6 +38,34 @@ def layers_data(layers: Sequence[Row], techniques: Mapping[str, Row], quantity: 
         "techniques": names,
         "tokens": [techniques.get(n.split("+")[-1], {}).get("token", KEPT) for n in names],
     }
+
+
+def _grouped(layers: Sequence[Row], quantity: str) -> list[Row]:
+    """The same rows in order; neighbours beyond the ``MOST_ROWS`` largest become one row with their sums."""
+    if len(layers) <= MOST_ROWS:
+        return list(layers)
+    largest = {id(row) for row in sorted(layers, key=_size(quantity))[-MOST_ROWS:]}
+    groups: list[Row] = []
+    for is_large, run in itertools.groupby(layers, key=lambda row: id(row) in largest):
+        rows = list(run)
+        groups += rows if is_large else [_together(rows, quantity)]
+    return groups
+
+
+def _size(quantity: str) -> Callable[[Row], float]:
+    return lambda row: max(
+        float(row[f"{quantity}_before"]), float(row.get(f"{quantity}_after") or 0.0)
+    )
+
+
+def _together(rows: Sequence[Row], quantity: str) -> Row:
+    if len(rows) == 1:
+        return rows[0]
+    sums = {
+        key: sum(float(row.get(key) or 0.0) for row in rows)
+        for key in (f"{quantity}_before", f"{quantity}_after")
+    }
+    return {"layer": f"{len(rows)} layers from {rows[0]['layer']}", **sums}
 
 
 def layers_figure(data: Json) -> Json:
@@ -56,7 +88,9 @@ def layers_figure(data: Json) -> Json:
         ),
     ]
     name = "Parameters per layer" if unit == UNITS["params"] else "Time per layer"
-    summary = f"{name} before and after, {len(data['layers'])} layers."
+    summary = (
+        f"{name} before and after, in the order of the network, {len(data['layers'])} rows."
+    )
     layout = base_layout(unit, "", summary)
     layout |= {"barmode": "group", "bargap": 0.3, "bargroupgap": 0.08}
     layout["yaxis"] |= {"autorange": "reversed", "showgrid": False, "type": "category"}

@@ -1,5 +1,5 @@
 // What the result page reads off a report: rows of "measured against predicted", verdict, gauges.
-import { accuracyTitle } from "./accuracy-kind.js";
+import { accuracyTitle, isAgreement } from "./accuracy-kind.js";
 import { bytes, bytesRange, measured, measuredRatio, percent, predicted, range, ratio, signed, whole } from "./format.js";
 import { bandText, evidenceText } from "./evidence.js";
 import { limitText } from "./limits.js";
@@ -108,6 +108,7 @@ function accuracyRow(report) {
     way: drop > 0.05 ? "down" : drop < -0.05 ? "up" : "same",
     tone: drop > 0.05 ? "warn" : "good",
     change: `${signed(-drop)} points`,
+    note: differenceRange(report) && `95 %: ${differenceRange(report)}`,
     label: "measured",
     evidence: low === undefined ? "measured" : `measured, ${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)}`,
     expected: expected ? `${at(expected.value)} % (${at(expected.high)}–${at(expected.low)})` : "–",
@@ -156,6 +157,41 @@ export function searchText({ selector, answered_by: who, candidates_scored: scor
     known(gap) && `gap to the best found ${(gap * 100).toFixed(2)} %`,
     known(bound) && `proven to be at most ${(bound * 100).toFixed(1)} % from the best possible, by the predictions`,
   ].filter(Boolean).join(", ");
+}
+
+/** How the times of single layers are known: whole networks are measured, layers are not. */
+export function layerTimesText(report) {
+  const { label } = report.predicted.latency_ms;
+  return isHost(report) ? "Predicted from operations timed on this computer." : `Predicted for ${targetTitle(report)} (${label}).`;
+}
+
+/** The paired 95 % interval of the change: "−0.9 to +0.1"; nothing in reports that have none. */
+function differenceRange(report) {
+  const ends = report.accuracy_drop_ci_points?.map((end) => -end).sort((a, b) => a - b);
+  return ends ? `${signed(ends[0])} to ${signed(ends[1])}` : "";
+}
+
+/** The change with its interval, and whether chance would explain it, in words. */
+export function differenceText(report) {
+  const between = differenceRange(report);
+  if (!between) return "";
+  const chance = report.accuracy_drop_chance;
+  const test = typeof chance === "number" ? `; a difference this large comes by chance in ${chance < 0.001 ? "under 0.1" : predicted(100 * chance)} % of cases (exact McNemar test)` : "";
+  return `${signed(-report.accuracy_drop_points)} points, 95 % interval ${between}, both files on the same examples${test}`;
+}
+
+/** What a flip is called: without labels nobody can say that an answer is wrong. */
+export function flipWords(flip, report) {
+  if (isAgreement(report.result.accuracy_kind)) return { tone: "warn", word: "differs", label: "" };
+  return flip.fixed ? { tone: "good", word: "fixed", label: flip.truth } : { tone: "bad", word: "broken", label: flip.truth };
+}
+
+export const flipsTitle = (report) => (isAgreement(report.result.accuracy_kind) ? "Answers that differ from the original's" : "Predictions that flipped");
+
+export function flipsCount({ flipped, result }) {
+  const { lost = 0, gained = 0 } = flipped ?? {};
+  const all = `${whole(lost + gained)} of ${whole(result.n_test)}`;
+  return isAgreement(result.accuracy_kind) ? all : `${all} changed: ${whole(gained)} fixed, ${whole(lost)} broken`;
 }
 
 /** Flips to show: fixed and broken in their shares, but at least one of each kind that there is. */

@@ -9,7 +9,7 @@ import { count, duration, exactBytes, percent, predicted, shortHash, whole } fro
 import { ICONS } from "../lib/icons.js";
 import { STATE_LOOK } from "../lib/limits.js";
 import { badge, beforeAfter, note } from "../lib/markup.js";
-import { gauges, headlineRows, mixedFlips, searchText, targetTitle, verdict } from "../lib/report.js";
+import { differenceText, flipWords, flipsCount, flipsTitle, gauges, headlineRows, layerTimesText, mixedFlips, searchText, targetTitle, verdict } from "../lib/report.js";
 import { GOALS } from "../lib/score.js";
 import { codeIn, formatUse, languageButtons } from "../lib/snippets.js";
 import { alternativeText, undoText, withReasons } from "../lib/why.js";
@@ -55,7 +55,7 @@ $("#headline tbody").innerHTML = headlineRows(report).map((row) => `<tr><td clas
 function showLayers(name) {
   $("#layers").figure = figures[name] ?? null;
   setText($("#layers-title"), name === "layers" ? "Time per layer" : "Parameters per layer");
-  setText($("#layers-label"), name === "layers" ? `On ${targetTitle(report)}, ${report.predicted.latency_ms.label === "measured" ? "measured layer by layer" : "predicted"}. Grey: original; colour: the technique.` : "Counted. Grey: original; colour: the technique.");
+  setText($("#layers-label"), name === "layers" ? `In the order of the network. ${layerTimesText(report)} Grey: original; colour: the technique.` : "In the order of the network, counted. Grey: original; colour: the technique.");
 }
 $("#layers").reason = "This report has no numbers per layer.";
 showLayers("layers");
@@ -65,18 +65,22 @@ $("#classes").figure = figures.classes ?? null;
 $("#layers-card").hidden = !figures.layers && !layers.length;
 
 /* ----- flips ----- */
-const MOST_FLIPS = 12;
+const MOST_FLIPS = 24;
 function showFlips() {
   const { lost = 0, gained = 0, examples = [] } = report.flipped ?? {};
   const pictured = examples.filter((flip) => flip.input);
-  $("#flips-card").hidden = !(lost + gained);
-  setText($("#flips-count"), `${whole(lost + gained)} of ${whole(report.result.n_test)} changed: ${whole(gained)} fixed, ${whole(lost)} broken`);
-  $("#flips").replaceChildren(...mixedFlips(pictured.length ? pictured : examples, MOST_FLIPS).map(flipCard));
+  const shown = mixedFlips(pictured.length ? pictured : examples, MOST_FLIPS);
+  $("#flips-card").hidden = !shown.length;
+  setText($("#flips-title"), flipsTitle(report));
+  setText($("#flips-count"), flipsCount(report));
+  setText($("#flips-note"), pictured.length ? `The ${pictured.length} pictures are examples of your data; report.html and report.json hold them, too.` : "");
+  $("#flips").replaceChildren(...shown.map(flipCard));
 }
 function flipCard(flip) {
   const card = document.createElement("div");
-  card.innerHTML = `<span class="pill ${flip.fixed ? "good" : "bad"}">${flip.fixed ? "fixed" : "broken"}</span> <span class="muted">${percent(flip.confidence_after, 0)}</span><br><span class="muted">truth ${escape(flip.truth)}</span><br>${escape(flip.before)} → <b>${escape(flip.after)}</b><br><span class="muted">row ${flip.index}</span>`;
-  const picture = flip.input && inputPicture(flip.input, `Example ${flip.index}, truth ${flip.truth}`);
+  const { tone, word, label } = flipWords(flip, report);
+  card.innerHTML = `<span class="pill ${tone}">${word}</span> <span class="muted">row ${flip.index}</span>${label ? `<br><span class="muted">label</span> ${escape(label)}` : ""}<br>${escape(flip.before)} <span class="muted nowrap">${percent(flip.confidence_before, 0)}</span><br>→ <b>${escape(flip.after)}</b> <span class="muted nowrap">${percent(flip.confidence_after, 0)}</span>`;
+  const picture = flip.input && inputPicture(flip.input, `Example ${flip.index}${label ? `, label ${label}` : ""}`);
   if (picture) card.prepend(picture);
   return card;
 }
@@ -151,6 +155,7 @@ const facts = [
   ["Data hash", report.data_sha256 ? `<code>${shortHash(report.data_sha256)}</code>` : "none"],
   ["Original hash", `<code>${shortHash(report.model_sha256)}</code>`],
   ["Agreement", report.agreement_with_original === undefined ? "" : `${percent(report.agreement_with_original)} of answers equal to the original's`],
+  ["Change of accuracy", differenceText(report)],
   ["Time to compress", spent ? duration(spent) : ""],
   ["Versions", Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")],
 ].filter(([, text]) => text);
