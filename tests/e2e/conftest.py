@@ -1,10 +1,12 @@
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.e2e import product as running
+from tests.e2e import staging
 
 SHOTS = os.environ.get("E2E_SHOTS")  # a folder: pictures of each page land there
 
@@ -32,9 +34,28 @@ def product(tmp_path):
 
 @pytest.fixture
 def page(browser, product):
-    context = browser.new_context(
-        base_url=product.url, viewport={"width": 1440, "height": 900}, accept_downloads=True
-    )
+    with opened(browser, product.url) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory):
+    """AdaDeep with an engine that pretends: every state of a page within seconds."""
+    with staging.prepared(tmp_path_factory.mktemp("staged")) as installation:
+        yield installation
+
+
+@pytest.fixture
+def staged_page(browser, staged):
+    with opened(browser, f"http://127.0.0.1:{staged.port}") as page:
+        yield page
+
+
+@contextmanager
+def opened(browser, url, **options):
+    """A page of its own; whatever the console complains of fails the test."""
+    usual = {"viewport": {"width": 1440, "height": 900}, "accept_downloads": True}
+    context = browser.new_context(base_url=url, **{**usual, **options})
     page = context.new_page()
     page.set_default_timeout(15_000)
     page.faults = []

@@ -2,7 +2,8 @@
 
 ``fake.json`` in the data folder says what a stage does otherwise: ``{"PROBE": {"exit": 1}}`` with
 ``exit``, ``error``, ``sleep_s``, ``deaf`` (goes on when standard input closes), ``print``, ``code``.
-What a study finds is copied from the folder ``study`` beside it, if there is one.
+What a study finds is copied from the folder ``study`` beside it, and a build's report from
+``report.json``, if they are there.
 """
 
 import json
@@ -106,7 +107,7 @@ def _write_result(folder: Path, stage: str) -> None:
     if stage == "PACKAGE":
         (folder / stage / "model.onnx").write_bytes(b"a small network")
         (folder / stage / "bundle.zip").write_bytes(b"everything")
-        (folder / "report.json").write_text(json.dumps(REPORT))
+        (folder / "report.json").write_text(json.dumps(_report(folder.parent.parent)))
     found = folder.parent.parent / "study" / stage
     for path in found.iterdir() if found.is_dir() else ():
         if path.name != RESULTS[stage]:
@@ -117,6 +118,11 @@ def _write_result(folder: Path, stage: str) -> None:
     scratch = result.with_suffix(".tmp")
     shutil.copy(found / result.name, scratch) if found.is_dir() else scratch.write_text("{}")
     scratch.replace(result)
+
+
+def _report(home: Path) -> dict:
+    path = home / "report.json"
+    return json.loads(path.read_text()) if path.exists() else REPORT
 
 
 PLAN = {

@@ -52,6 +52,13 @@ class Installation:
         self.log = home / "up.log"
 
     def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -62,9 +69,8 @@ class Installation:
             )
         wait_for(lambda: "READY" in self.log.read_text() or self.process.poll() is not None, 60)
         assert self.process.poll() is None, self.log.read_text()
-        return self
 
-    def __exit__(self, *_):
+    def stop(self):
         family = self.family()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)

@@ -18,8 +18,8 @@ TRAINING = dqn.Training(
 )
 
 
-def write(folder):
-    tables = lenet_tables()
+def write(folder, tables=None):
+    tables = tables or lenet_tables()
     surrogate = Surrogate(tables)
     targets = [load_device(name) for name in TRAINING_TARGETS]
     torch.set_num_threads(1)

@@ -5,7 +5,7 @@ import { bytes, count, measured, percent, whole } from "../lib/format.js";
 import { badge, note } from "../lib/markup.js";
 import { stageName } from "../lib/states.js";
 
-const ghost = '<span class="ghost" aria-label="not known yet"></span>';
+const ghost = '<span class="ghost" role="img" aria-label="not known yet"></span>';
 
 /** The facts as a definition list; grey bars until the model is inspected. `check` says how good predictions are, once known. */
 export function factsMarkup(model, layers, check = "") {

@@ -1,0 +1,90 @@
+"""The product in every state within seconds: real pages, server and workers, an engine that pretends."""
+
+import http.client
+import json
+from urllib.parse import quote
+
+from tests.webapp import making, study_files
+from tests.webapp.running import ROOT, Installation
+
+WHOLE_REPORT = ROOT / "tests" / "js" / "fixtures" / "report.json"
+
+FOREVER_S = 600
+
+
+def prepared(folder) -> Installation:
+    """An installation whose studies find what LeNet's would."""
+    study_files.write(folder / "study")
+    report = json.loads(WHOLE_REPORT.read_text(encoding="utf-8"))
+    report["artifacts"] = [{"path": "model.onnx", "primary": True}]
+    (folder / "report.json").write_text(json.dumps(report))
+    return Installation(folder)
+
+
+def project(staged: Installation, name: str = "points.onnx", seed: int = 0) -> str:
+    """A project of two small uploads, another for each seed."""
+    model = _upload(staged, "model", name, making.onnx_bytes(f"tiny{seed}"))
+    data = _upload(staged, "data", "points.npz", making.npz_bytes(seed))
+    answer = staged.call("POST", "/api/projects", {"model": model, "data": data})
+    return answer["id"]
+
+
+def studied(staged: Installation, name: str = "points.onnx", seed: int = 0) -> str:
+    """A project whose study is done."""
+    found = project(staged, name, seed)
+    staged.wait_for_state(study_of(staged, found), "done")
+    return found
+
+
+def study_of(staged: Installation, project_id: str) -> str:
+    return staged.call("GET", f"/api/projects/{project_id}")["job"]["id"]
+
+
+def built(staged: Installation, project_id: str) -> str:
+    """A build that is done."""
+    wanted = {"target": "redmi-3s", "budgets": {"max_accuracy_drop": 1.0}}
+    job = staged.call("POST", f"/api/projects/{project_id}/builds", wanted)["job"]
+    staged.wait_for_state(job, "done")
+    return job
+
+
+def addresses(staged: Installation) -> dict[str, str]:
+    """A page in each of its states. The worker is busy afterwards, with a job that does not end."""
+    ready = studied(staged)
+    job = built(staged, ready)
+    staged.tell_engine(PROBE={"exit": 1, "error": "conv1 cannot be probed. Leave it out."})
+    failed = project(staged, seed=1)
+    staged.wait_for_state(study_of(staged, failed), "failed")
+    staged.tell_engine(PROBE={"part_s": FOREVER_S})
+    running = project(staged, seed=2)
+    staged.wait_for_state(study_of(staged, running), "running")
+    waiting = project(staged, seed=3)
+    return {
+        "home": "/",
+        "studio while it studies": f"/projects/{running}/",
+        "studio": f"/projects/{ready}/",
+        "studio of a failed study": f"/projects/{failed}/",
+        "job running": f"/jobs/{study_of(staged, running)}/",
+        "job waiting": f"/jobs/{study_of(staged, waiting)}/",
+        "job done": f"/jobs/{job}/",
+        "job failed": f"/jobs/{study_of(staged, failed)}/",
+        "result": f"/jobs/{job}/result/",
+        "devices": "/devices/",
+        "device": "/devices/rpi4/",
+        "not found": "/jobs/00000000-0000-0000-0000-000000000000/",
+    }
+
+
+def _upload(staged: Installation, kind: str, name: str, content: bytes) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", staged.port, timeout=20)
+    token = "a" * 32
+    headers = {
+        "Cookie": f"csrftoken={token}",
+        "X-CSRFToken": token,
+        "X-File-Name": quote(name),
+        "Content-Type": "application/octet-stream",
+    }
+    connection.request("POST", f"/api/uploads/{kind}", content, headers)
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer["id"]
