@@ -15,12 +15,12 @@ def test_main_path_by_keyboard_alone(page: Page):
     steps.check_widths(page, "home")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
-    _tab_to(page, "Smartwatch motion")
+    steps.tab_to(page, "Smartwatch motion")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/projects/"), timeout=30_000)
     steps.wait_for_answers(page, seconds=200)
 
-    _tab_to(page, "Storage")
+    steps.tab_to(page, "Storage")
     before = steps.slider(page, "Storage").input_value()
     page.keyboard.press("Home")
     page.keyboard.press("PageUp")
@@ -28,10 +28,10 @@ def test_main_path_by_keyboard_alone(page: Page):
     assert steps.slider(page, "Storage").input_value() == "11" != before
 
     _map_tells_why_not(page)
-    steps.build_button(page).focus()
+    steps.tab_to(page, "Build this model")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/jobs/"))
-    _tab_to(page, "Cancel")
+    steps.tab_to(page, "Cancel")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Go on")).to_be_focused()
     page.keyboard.press("Shift+Tab")
@@ -44,7 +44,7 @@ def test_main_path_by_keyboard_alone(page: Page):
 
 def _map_tells_why_not(page: Page) -> None:
     """Which techniques fit which layers: one Tab stop, arrow keys inside, words below."""
-    _tab_to(page, "What fits where")
+    steps.tab_to(page, "What fits where")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     reasons = []
@@ -54,17 +54,3 @@ def _map_tells_why_not(page: Page) -> None:
         page.keyboard.press("ArrowRight")
     assert any(re.fullmatch(r".+ fits conv\d\.", words) for words in reasons)
     assert any(re.fullmatch(r".+ on conv\d: .+\.", words) for words in reasons)
-
-
-def _tab_to(page: Page, name: str) -> None:
-    """Presses Tab until the element of that name has the focus, as a person would."""
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        focused = page.evaluate(
-            "(e => e.matches('a, button, input, summary') && "
-            "(e.getAttribute('aria-label') || e.labels?.[0]?.innerText || e.innerText))"
-            "(document.activeElement) || ''"
-        )
-        if name.lower() in focused.lower():
-            return
-    raise AssertionError(f"Tab never reached {name!r}")

@@ -78,7 +78,7 @@ class DropZone extends HTMLElement {
     const other = this.slots[name === "model" ? "data" : "model"].state;
     node.className = `slot ${slot.state}`;
     const icon = { ready: "ready", refused: "refused" }[slot.state] ?? spec.icon;
-    const file = slot.name ? `<p class="file"><b>${escape(slot.name)}</b> <span class="muted nowrap">${bytes(slot.size_bytes)}</span></p>` : "";
+    const file = slot.name ? `<p class="file"><bdi class="strong">${escape(slot.name)}</bdi> <span class="muted nowrap">${bytes(slot.size_bytes)}</span></p>` : "";
     node.innerHTML = `<span class="slot-icon">${ICONS[icon]}</span><h2>${spec.title}</h2>${this.slotBody(name, slot, spec, other, file)}`;
   }
 

@@ -55,6 +55,20 @@ export class GoalPanel {
     }));
   }
 
+  /** What stands in the fields, letter for letter: [{value, limit, on}] in the order of the goals. */
+  get typed() {
+    return this.sliders.map((slider) => ({ value: slider.value, limit: slider.max.value, on: slider.on.checked }));
+  }
+
+  set typed(fields) {
+    fields.forEach(({ value, limit, on }, i) => {
+      this.sliders[i].value = value;
+      this.sliders[i].setLimit(limit, on);
+    });
+    this.mark(this.matching());
+    this.showShares();
+  }
+
   /** Sets sliders and limits from saved settings; `suggest` fills the limits that are off. */
   load({ goals = {}, budgets = {} }, suggest = {}) {
     const shares = normalised(goals);

@@ -11,7 +11,7 @@ const MARK = '<svg width="48" height="48" viewBox="0 0 22 22" aria-hidden="true"
 /* "VGG-16 on cifar10.npz"; a sample's data has the sample's own name, which need not be said twice. */
 function onData(row) {
   if (!row.data_name) return ' <span class="muted">without data</span>';
-  return row.data_name === row.name ? "" : ` <span class="muted">on ${escape(row.data_name)}</span>`;
+  return row.data_name === row.name ? "" : ` <span class="muted">on <bdi>${escape(row.data_name)}</bdi></span>`;
 }
 
 export class ProjectsTable {
@@ -47,7 +47,7 @@ export class ProjectsTable {
     const [tone, words] = pillOf(row.state, row.stage, row.done);
     const share = Math.round((row.done ?? 0) * 100);
     const bar = row.state === "running" ? `<span class="bar" style="--done:${share}%" role="progressbar" aria-label="Progress of ${escape(row.name)}" aria-valuenow="${share}" aria-valuemin="0" aria-valuemax="100"><i></i></span>` : "";
-    return `<tr data-project="${row.id}"><td class="full"><a class="strong plain-link" href="${escape(row.url)}">${escape(row.name)}</a>${onData(row)}</td>
+    return `<tr data-project="${row.id}"><td class="full"><a class="strong plain-link" href="${escape(row.url)}"><bdi>${escape(row.name)}</bdi></a>${onData(row)}</td>
       <td class="full">${escape(row.target?.title ?? "")}</td><td class="full">${this.best(row.best)}</td>
       <td class="status-cell"><span class="pill ${tone}">${words}</span>${bar}</td><td class="n muted">${ago(row.updated)}</td>
       <td class="n full nowrap">${this.actions(row)}<button type="button" class="btn quiet danger" data-ask="${row.id}" aria-label="Delete ${escape(row.name)}">Delete</button></td></tr>`;
@@ -67,7 +67,7 @@ export class ProjectsTable {
 
   question(row) {
     const size = row.size_bytes ? ` and ${bytes(row.size_bytes)} of files` : "";
-    return `<tr class="asking" data-project="${row.id}"><td colspan="5" class="full">Delete <b>${escape(row.name)}</b>${size}?</td><td class="n full nowrap"><button type="button" class="btn danger" data-delete="${row.id}">Delete</button> <button type="button" class="btn" data-keep>Keep</button></td></tr>`;
+    return `<tr class="asking" data-project="${row.id}"><td colspan="5" class="full">Delete <bdi class="strong">${escape(row.name)}</bdi>${size}?</td><td class="n full nowrap"><button type="button" class="btn danger" data-delete="${row.id}">Delete</button> <button type="button" class="btn" data-keep>Keep</button></td></tr>`;
   }
 
   ask(id) {

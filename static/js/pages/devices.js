@@ -1,6 +1,7 @@
 // Devices: the catalogue by family, searchable, with label and band on each.
 import { $, escape, pageData } from "../lib/dom.js";
 import { FAMILIES, TIER_MEANING, bandText } from "../lib/evidence.js";
+import { keepTyped } from "../lib/kept.js";
 import { badge } from "../lib/markup.js";
 
 const { targets } = pageData();
@@ -22,5 +23,4 @@ function show(query) {
 }
 
 $("#tiers").innerHTML = TIER_MEANING.map(([tier, title, text]) => `<li>${badge(NAMES[tier], title)}<p class="tiny muted" style="margin-top:4px">${escape(text)}</p></li>`).join("");
-$("#search").addEventListener("input", (event) => show(event.target.value.trim().toLowerCase()));
-show("");
+keepTyped($("#search"), (text) => show(text.trim().toLowerCase()));

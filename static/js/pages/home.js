@@ -95,3 +95,5 @@ async function refresh() {
   table.projects = (await get("/api/projects")).projects;
 }
 setInterval(() => quietly(refresh()), 4000);
+// A page that the browser kept still says "Opening".
+addEventListener("pageshow", (event) => event.persisted && location.reload());

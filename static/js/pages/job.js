@@ -15,6 +15,7 @@ import { $, escape, pageData, saveText, setText } from "../lib/dom.js";
 import { duration, timeLeft } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { JobEvents } from "../lib/job-events.js";
+import { keepTyped } from "../lib/kept.js";
 import { excess } from "../lib/score.js";
 import { LiveSocket } from "../lib/socket.js";
 import { isActive, isDelivered, pillOf, stageName } from "../lib/states.js";
@@ -55,19 +56,20 @@ function showJob(next) {
 function showActions() {
   const node = $("#job-actions");
   const markup = isActive(job.state) ? waiting() : finished();
-  if (node.dataset.shown === markup) return;
+  if (node.dataset.shown !== markup) node.innerHTML = markup;
   node.dataset.shown = markup;
-  // The time that runs makes the buttons anew; the keyboard's focus must survive it.
-  const { action } = node.contains(document.activeElement) ? document.activeElement.dataset : {};
-  node.innerHTML = markup;
-  if (action) $(`[data-action="${action}"]`, node)?.focus();
+  showTimes();
+}
+
+/* Written into what stands there: a button made anew every second would lose clicks and the focus. */
+function showTimes() {
+  setText($("#time-left"), job.cancel_requested ? "Stopping" : timeLeft(job.eta?.low_s, job.eta?.high_s));
+  setText($("#time-spent"), job.started ? `· ${duration(Math.max(0, (Date.now() - new Date(job.started)) / 1000))} so far` : "");
 }
 
 function waiting() {
-  const so = job.started ? `<span class="muted">· ${duration(Math.max(0, (Date.now() - new Date(job.started)) / 1000))} so far</span>` : "";
-  const left = job.cancel_requested ? "Stopping" : timeLeft(job.eta?.low_s, job.eta?.high_s);
   const cancel = job.cancel_requested ? "" : '<button type="button" class="btn danger" data-action="ask-cancel" data-needs-server>Cancel</button>';
-  return `<span class="small"><b>${left}</b> ${so}</span>${cancel}`;
+  return `<span class="small"><b id="time-left"></b> <span class="muted" id="time-spent"></span></span>${cancel}`;
 }
 
 function finished() {
@@ -187,8 +189,8 @@ function showFault(error) {
   $("#job-note").insertAdjacentHTML("afterbegin", `<p class="note bad" role="alert">${ICONS.warn}<span>${escape(error.message)}</span></p>`);
 }
 document.addEventListener("keydown", (event) => event.key === "Escape" && asking && settleCancel(null));
-$("#log-filter").addEventListener("input", (event) => {
-  log.filter = event.target.value;
+keepTyped($("#log-filter"), (text) => {
+  log.filter = text;
 });
 $("#log-pause").addEventListener("click", ({ target }) => {
   const on = target.getAttribute("aria-pressed") !== "true";

@@ -26,7 +26,7 @@ setTechniques(techniques);
 
 /* ----- head ----- */
 const { tone, words, sentence } = verdict(report);
-$("#title").textContent = `${job.project?.name ?? report.model_name} for ${targetTitle(report)}`;
+$("#title").innerHTML = `<bdi>${escape(job.project?.name ?? report.model_name)}</bdi> for ${escape(targetTitle(report))}`;
 $("#verdict").className = `pill ${tone}`;
 $("#verdict").textContent = words;
 const tested = `${whole(report.result.n_test)} test inputs${report.data_name ? ` of ${report.data_name}` : ""}`;
@@ -152,8 +152,8 @@ const facts = [
   ["Timing", `paired and interleaved, median of ${report.result.host_latency_ms.rounds ?? 30} rounds, p90 ${predicted(report.result.host_latency_ms.p90)} ms`],
   ["Search", searchText(report.search ?? {})],
   ["Seed", String(report.seed)],
-  ["Data hash", report.data_sha256 ? `<code>${shortHash(report.data_sha256)}</code>` : "none"],
-  ["Original hash", `<code>${shortHash(report.model_sha256)}</code>`],
+  ["Data hash", report.data_sha256 ? shortHash(report.data_sha256) : "none", "mono"],
+  ["Original hash", shortHash(report.model_sha256), "mono"],
   ["Agreement", report.agreement_with_original === undefined ? "" : `${percent(report.agreement_with_original)} of answers equal to the original's`],
   ["Change of accuracy", differenceText(report)],
   ["Time to compress", spent ? duration(spent) : ""],
@@ -161,7 +161,7 @@ const facts = [
 ].filter(([, text]) => text);
 
 const half = Math.ceil(facts.length / 2);
-const list = (rows) => `<dl class="kv">${rows.map(([term, text]) => `<dt>${term}</dt><dd>${text.startsWith("<code>") ? text : escape(text)}</dd>`).join("")}</dl>`;
+const list = (rows) => `<dl class="kv">${rows.map(([term, text, look = ""]) => `<dt>${term}</dt><dd class="${look}">${escape(text)}</dd>`).join("")}</dl>`;
 $("#how").innerHTML = list(facts.slice(0, half)) + list(facts.slice(half));
 
 wireChartButtons(job.project?.name ?? "result");

@@ -17,6 +17,7 @@ import { $, $$, escape, pageData, segmented, setText } from "../lib/dom.js";
 import { percent } from "../lib/format.js";
 import { Frames } from "../lib/frames.js";
 import { Hold } from "../lib/hold.js";
+import { keep, kept } from "../lib/kept.js";
 import { PolicyAnswers } from "../lib/policy-answers.js";
 import { best, prepare } from "../lib/score.js";
 import { LiveSocket } from "../lib/socket.js";
@@ -31,8 +32,9 @@ const CHARTS_MS = 2_500;
 const { project } = pageData();
 const api = (path) => `/api/projects/${project.id}${path}`;
 const loaded = new Map();
+const typed = kept("typed"); // what the fields held when this page was left
 
-const state = { studio: null, target: null, locks: {}, axis: "latency", onlyWithin: false, picked: null, shown: null, prepared: [] };
+const state = { studio: null, target: typed?.target ?? null, locks: {}, axis: "latency", onlyWithin: $("#only-feasible").checked, picked: null, shown: null, prepared: [] };
 
 const panel = new GoalPanel({ presets: $("#presets"), goals: $("#goals"), note: $("#feasible-note") });
 const view = new StudioView(panel);
@@ -65,7 +67,8 @@ function take(studio) {
 
 function restore({ goals, budgets, locks }) {
   panel.load({ goals, budgets });
-  state.locks = { ...(locks ?? {}) };
+  if (typed) panel.typed = typed.fields;
+  state.locks = { ...(typed?.locks ?? locks ?? {}) };
 }
 
 function showFacts({ model, layers, study, targets, builds, target_notes: notes, prediction_check: check }) {
@@ -159,10 +162,14 @@ function answered(selection) {
   lockNote.answered(selection.prediction);
 }
 
+// The browser refuses more than some two hundred of these in half a minute; held keys would make more.
+const keepFields = throttle(() => keep("typed", { fields: panel.typed, target: state.target, locks: state.locks }), 200);
+
 let saveTimer = 0;
 /* Settled: save, and say it once to screen readers. */
 function settled() {
   if (!socket.open) ask();
+  keepFields();
   clearTimeout(saveTimer);
   saveTimer = setTimeout(() => quietly(post(api("/settings"), question())), SAVE_DELAY_MS);
   setTimeout(() => state.shown && setText($("#spoken"), `${view.starText(state.shown)}: ${view.headline(state.shown.prediction)}`), 250);
@@ -213,7 +220,6 @@ $("#unpick").addEventListener("click", () => {
 
 for (const source of [view.strip, view.table.table]) source.addEventListener("layer-hover", ({ detail }) => view.light(detail));
 view.strip.addEventListener("layer-open", ({ detail }) => view.table.toggle(detail, true));
-view.strip.addEventListener("strip-resize", () => state.shown && view.paintStrip(state.shown, state.locks));
 view.table.table.addEventListener("lock-change", ({ detail: { layer, lock, action } }) => {
   lockNote.ask(layer, action, lock && state.shown ? state.shown.prediction : null);
   const { [layer]: _released, ...others } = state.locks;
@@ -252,15 +258,23 @@ form.node.addEventListener("preprocessing-change", async ({ detail }) => {
   }
 });
 
+/* Answers that come in meanwhile turn the button on again; a second click still starts nothing. */
+let starting = false;
+addEventListener("pageshow", (event) => {
+  if (event.persisted) starting = false;
+});
+
 async function build() {
   const { shown } = state;
-  if (!shown) return;
+  if (!shown || starting) return;
+  starting = true;
   allowBuild(false, "Starting the build");
   try {
     const config = shown.picked?.config ?? shown.answer?.config ?? shown.candidate.config;
     const { url } = await post(api("/builds"), { ...question(), config });
     location.assign(url);
   } catch (error) {
+    starting = false;
     allowBuild(true);
     showError(error);
   }
