@@ -298,8 +298,18 @@ def test_levels_of_stacked_techniques_stand_side_by_side():
 
 
 def test_deep_networks_send_fewer_candidates(client, project, monkeypatch):
+    monkeypatch.setattr(studio, "MOST_CHOICES", 200)
+    assert len(get(client, project)["candidates"]) <= 28
+
+
+def test_only_the_best_candidates_of_deep_networks_come_layer_by_layer(
+    client, project, monkeypatch
+):
     monkeypatch.setattr(studio, "MOST_TILES", 70)
-    assert len(get(client, project)["candidates"]) <= 18
+    candidates = get(client, project)["candidates"]
+    assert [bool(candidate["tiles"]) for candidate in candidates[:12]] == [True] * 10 + [
+        False
+    ] * 2
 
 
 def test_study_of_another_version_is_said(client, project):

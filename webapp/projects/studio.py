@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from webapp.projects.models import Project
 
 MOST_CANDIDATES = 300
-GONE = "The device that was chosen here is no more, or no longer shared; this computer stands in for it."
+MOST_CHOICES = 150_000
+"""Of all candidates together: those of a deep network are fewer."""
 MOST_TILES = 9000
-"""A deep network's candidates are fewer, so that the page stays below a megabyte or so."""
+"""What comes layer by layer is longer. The best candidates bring it, for the rest the policy tells it when one
+is chosen; before there is a policy only those come that can bring it."""
+GONE = "The device that was chosen here is no more, or no longer shared; this computer stands in for it."
 
 
 def studio_json(project: Project, target_name: str | None) -> dict[str, Any]:
@@ -144,7 +147,9 @@ def candidates_json(
             "latency_ms": float(metrics.latency_ms[number - 1]),
             "energy_mj": float(metrics.energy_mj[number - 1]),
             "size_bytes": float(metrics.size_bytes[number - 1]),
-            "tiles": recipe_rows.tiles(surrogate, configs[number - 1]),
+            "tiles": recipe_rows.tiles(surrogate, configs[number - 1])
+            if number * len(surrogate.tables.layers) <= MOST_TILES
+            else [],
             "validated": tuple(config) in built,
         }
         for number, config in enumerate(configs.tolist(), start=1)
@@ -196,10 +201,11 @@ def _choice(
 
 def _shown_configs(job: Job, surrogate: Surrogate, target: DeviceProfile) -> IntArray:
     """The policy's best; before it exists, what serves many wishes by PROBE's predictions."""
-    count = min(MOST_CANDIDATES, MOST_TILES // max(1, len(surrogate.tables.layers)))
     if knowledge.has_policy(job):
+        count = min(MOST_CANDIDATES, MOST_CHOICES // max(1, surrogate.space.n_decisions))
         return knowledge.policy(job).candidates(target, count)
-    return knowledge.rough_configs(job, target)[:count]
+    with_tiles = MOST_TILES // max(1, len(surrogate.tables.layers))
+    return knowledge.rough_configs(job, target)[: min(MOST_CANDIDATES, with_tiles)]
 
 
 def _measured(

@@ -12,6 +12,8 @@ export class FitMap {
     this.table.addEventListener("pointerover", (event) => this.tell(event.target.closest("[data-words]")));
     this.table.addEventListener("focusin", (event) => this.tell(event.target.closest("[data-words]")));
     this.table.addEventListener("keydown", (event) => this.key(event));
+    // A deep network has twenty thousand cells: they are made when somebody looks.
+    $("details", card).addEventListener("toggle", () => this.fill());
   }
 
   /** layers: {name, kind, text, applicable: {technique: true | reason}}; techniques: looks by name. */
@@ -20,7 +22,14 @@ export class FitMap {
     this.card.hidden = !layers.length || !columns.length;
     setText(this.summary, fitSummary(layers, columns));
     $("thead", this.table).innerHTML = `<tr><th scope="col">Layer</th>${columns.map((name) => `<th scope="col" title="${escape(lookOf(name).title)}">${tile(name)}<span class="sr">${escape(lookOf(name).title)}</span></th>`).join("")}</tr>`;
-    $("tbody", this.table).innerHTML = layers.map((layer) => this.row(layer, columns)).join("");
+    this.pending = () => layers.map((layer) => this.row(layer, columns)).join("");
+    this.fill();
+  }
+
+  fill() {
+    if (!this.pending || !$("details", this.card).open) return;
+    $("tbody", this.table).innerHTML = this.pending();
+    this.pending = null;
     $("td", this.table)?.setAttribute("tabindex", "0");
   }
 

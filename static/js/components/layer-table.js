@@ -9,12 +9,15 @@ import { lookOf, tile, titleOf } from "../lib/techniques.js";
 import { alternativeText, undoText } from "../lib/why.js";
 
 const MICRO_BELOW_MS = 0.2;
+const PAGE_ROWS = 100;
 const SORT = { order: null, params: "params_after", macs: "macs_after", ms: "ms_after" };
 
 export class LayerTable {
   constructor(table) {
-    Object.assign(this, { table, body: $("tbody", table), sort: { key: "order", down: false }, rows: [], locks: {}, open: null, facts: new Map() });
-    $("thead", table).addEventListener("click", (event) => this.sorted(event.target.closest("button")));
+    Object.assign(this, { table, body: $("tbody", table), sort: { key: "order", down: false }, rows: [], sorted: [], locks: {}, open: null, facts: new Map(), from: 0 });
+    this.pager = pagerBelow(table.closest(".table-wrap"));
+    this.pager.addEventListener("click", (event) => this.turned(event.target.closest("button")));
+    $("thead", table).addEventListener("click", (event) => this.sortBy(event.target.closest("button")));
     this.body.addEventListener("click", (event) => this.clicked(event));
     this.body.addEventListener("pointerover", (event) => this.hover(event.target));
     this.body.addEventListener("focusin", (event) => this.hover(event.target));
@@ -42,9 +45,29 @@ export class LayerTable {
     const held = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const { key, down } = this.sort;
     const value = (row) => (SORT[key] ? (row[SORT[key]] ?? this.facts.get(row.layer)[key]) : this.facts.get(row.layer).order);
-    const rows = [...this.rows].sort((a, b) => (value(a) - value(b)) * (down ? -1 : 1));
+    this.sorted = [...this.rows].sort((a, b) => (value(a) - value(b)) * (down ? -1 : 1));
+    if (this.from >= this.sorted.length) this.from = 0;
+    const rows = this.sorted.slice(this.from, this.from + PAGE_ROWS);
+    this.showPager(rows.length);
+    this.lit = null;
     this.body.innerHTML = rows.map((row) => this.row(row) + (row.layer === this.open ? this.details(row) : "")).join("");
     if (held) this.body.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
+  }
+
+  /* A deep network's rows come a hundred at a time: all at once would take longer than a frame. */
+  showPager(shown) {
+    const all = this.sorted.length;
+    this.pager.hidden = all <= PAGE_ROWS;
+    setText($("span", this.pager), `Layers ${this.from + 1}–${this.from + shown} of ${all}`);
+    $('[value="-1"]', this.pager).disabled = this.from === 0;
+    $('[value="1"]', this.pager).disabled = this.from + PAGE_ROWS >= all;
+  }
+
+  turned(button) {
+    if (!button) return;
+    this.from += Number(button.value) * PAGE_ROWS;
+    this.render();
+    this.table.scrollIntoView({ block: "nearest" });
   }
 
   get showTime() {
@@ -97,12 +120,13 @@ export class LayerTable {
     return `<li>${tile(name)}<span>${escape(title)}${said}</span>${actions}</li>`;
   }
 
-  sorted(button) {
+  sortBy(button) {
     if (!button) return;
     const key = button.dataset.sort;
     this.sort = { key, down: this.sort.key === key ? !this.sort.down : key !== "order" };
     for (const th of $$("th[aria-sort]", this.table)) th.removeAttribute("aria-sort");
     button.closest("th").setAttribute("aria-sort", this.sort.down ? "descending" : "ascending");
+    this.from = 0;
     this.render();
   }
 
@@ -128,16 +152,23 @@ export class LayerTable {
   /** Opens a layer's details and brings its row into view. */
   toggle(layer, reveal = false) {
     this.open = this.open === layer && !reveal ? null : layer;
+    if (reveal) this.from = PAGE_ROWS * Math.floor(Math.max(0, this.sorted.findIndex((row) => row.layer === layer)) / PAGE_ROWS);
     this.render();
-    const row = this.body.querySelector(`[data-layer="${CSS.escape(layer)}"]`);
+    const row = this.rowOf(layer);
     if (reveal && row) {
       row.scrollIntoView({ block: "nearest" });
       row.querySelector('[data-action="open"]').focus();
     }
   }
 
+  rowOf(layer) {
+    return this.body.querySelector(`[data-layer="${CSS.escape(layer)}"]`);
+  }
+
   light(name) {
-    for (const row of this.body.children) row.classList.toggle("on", row.dataset.layer === name);
+    this.lit?.classList.remove("on");
+    this.lit = name ? this.rowOf(name) : null;
+    this.lit?.classList.add("on");
   }
 
   hover(target) {
@@ -148,4 +179,14 @@ export class LayerTable {
   emit(type, detail) {
     this.table.dispatchEvent(new CustomEvent(type, { bubbles: true, detail }));
   }
+}
+
+function pagerBelow(wrap) {
+  const pager = document.createElement("nav");
+  pager.className = "pager row";
+  pager.setAttribute("aria-label", "More layers");
+  pager.innerHTML = '<button type="button" class="btn quiet" value="-1">Earlier</button><span class="small muted"></span><button type="button" class="btn quiet" value="1">Later</button>';
+  pager.hidden = true;
+  wrap.after(pager);
+  return pager;
 }

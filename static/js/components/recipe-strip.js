@@ -1,11 +1,20 @@
-// One block a layer, width = time before; below it the same strip at the same scale after.
+// One block a layer, width = time before, or a block for several where there is no room; below it the same strip at the same scale after.
 // Emits "layer-hover" and "layer-open" with the layer's name.
 import { escape, setText } from "../lib/dom.js";
 import { predicted } from "../lib/format.js";
+import { blocksOf, tileOfBlock } from "../lib/strip.js";
 import { fillOf, isSmall, isStacked, lettersOf, titleOf } from "../lib/techniques.js";
 
 const ROOM_FOR_LEVEL_PX = 18;
 const PX_PER_LETTER = 5.6;
+const LEAST_BLOCK_PX = 22; // the least width of a block and the gap after it
+const USUAL_PX = 900;
+
+/* "conv1, SVD"; of layers that share a block "conv1 to conv9, 9 layers, mostly SVD". */
+function nameOf({ names }, { technique, layers, alike }) {
+  if (names.length === 1) return `${names[0]}, ${titleOf(technique)}`;
+  return `${names[0]} to ${names.at(-1)}, ${layers} layers, ${alike ? "all" : "mostly"} ${titleOf(technique)}`;
+}
 
 class RecipeStrip extends HTMLElement {
   connectedCallback() {
@@ -17,6 +26,7 @@ class RecipeStrip extends HTMLElement {
     this.strip = this.querySelector(".recipe");
     this.after = this.querySelector(".after-strip");
     this.blocks = new Map();
+    this.runs = [];
     const layerOf = (event) => event.target.closest("[data-layer]")?.dataset.layer;
     this.strip.addEventListener("pointerover", (event) => this.emit("layer-hover", layerOf(event)));
     this.strip.addEventListener("pointerleave", () => this.emit("layer-hover", null));
@@ -29,14 +39,32 @@ class RecipeStrip extends HTMLElement {
   /** layers: [{name, ms}] in model order; totalMs: the whole network before, or null while unknown. */
   setLayers(layers, totalMs) {
     const timed = layers.reduce((sum, layer) => sum + layer.ms, 0);
-    this.total = totalMs;
-    const shareOf = (layer) => (timed > 0 ? (100 * layer.ms) / timed : 1);
-    this.strip.innerHTML = layers.map((layer, i) => `<button type="button" data-layer="${escape(layer.name)}" tabindex="${i ? -1 : 0}" style="--share:${shareOf(layer).toFixed(4)}"><span></span><small></small></button>`).join("");
-    this.after.innerHTML = layers.map(() => "<i></i>").join("");
-    this.blocks = new Map([...this.strip.children].map((button, i) => [button.dataset.layer, { button, letter: button.firstElementChild, level: button.lastElementChild, after: this.after.children[i], key: "" }]));
-    this.sum = layers.reduce((sum, layer) => sum + shareOf(layer), 0);
-    setText(this.querySelector(".strip-what"), timed > 0 ? "One block per layer, width = time before" : "One block per layer; times are not known yet");
+    Object.assign(this, { layers, timed, total: totalMs });
+    this.build();
     setText(this.querySelector(".before-total"), totalMs === null ? "" : `${predicted(totalMs)} ms`);
+  }
+
+  get room() {
+    return Math.floor((this.wide ?? USUAL_PX) / LEAST_BLOCK_PX);
+  }
+
+  /* As many blocks as there is room for; a deep network's neighbours share one. */
+  build() {
+    const { layers, timed } = this;
+    const runs = blocksOf(layers, this.room);
+    const shareOf = ({ ms, names }) => (timed > 0 ? (100 * ms) / timed : names.length);
+    this.strip.innerHTML = runs.map((run, i) => `<button type="button" data-layer="${escape(run.names[0])}" tabindex="${i ? -1 : 0}" style="--share:${shareOf(run).toFixed(4)}"><span></span><small></small></button>`).join("");
+    this.after.innerHTML = runs.map(() => "<i></i>").join("");
+    this.runs = runs.map(({ names }, i) => {
+      const button = this.strip.children[i];
+      return { names, button, letter: button.firstElementChild, level: button.lastElementChild, after: this.after.children[i], key: "" };
+    });
+    this.blocks = new Map(this.runs.flatMap((block) => block.names.map((name) => [name, block])));
+    this.sum = runs.reduce((sum, run) => sum + shareOf(run), 0);
+    this.stop = this.runs[0];
+    this.lit = null;
+    const what = runs.length < layers.length ? `${layers.length} layers in ${runs.length} blocks` : "One block per layer";
+    setText(this.querySelector(".strip-what"), timed > 0 ? `${what}, width = time before` : `${what}; times are not known yet`);
   }
 
   /**
@@ -44,10 +72,12 @@ class RecipeStrip extends HTMLElement {
    * Only blocks that changed are written.
    */
   paint(tiles, totalMs, locks = {}) {
+    this.painted = [tiles, totalMs, locks];
     const timed = tiles.reduce((sum, tile) => sum + (tile.ms ?? 0), 0);
-    for (const tile of tiles) {
-      const block = this.blocks.get(tile.layer);
-      if (block) this.paintBlock(block, tile, tile.layer in locks, timed);
+    const tileOf = new Map(tiles.map((tile) => [tile.layer, tile]));
+    for (const block of this.runs) {
+      const own = block.names.map((name) => tileOf.get(name)).filter(Boolean);
+      if (own.length) this.paintBlock(block, tileOfBlock(own), block.names.some((name) => name in locks), timed);
     }
     if (totalMs === null) return this.paintUnknown();
     this.after.style.setProperty("--width", `${Math.max(0.4, Math.min(100, (100 * totalMs) / this.total)).toFixed(2)}%`);
@@ -71,10 +101,10 @@ class RecipeStrip extends HTMLElement {
     button.style.cssText = `--share:${share};${fill}`;
     button.className = [isSmall(tile.stored) && "small-weights", isStacked(tile.technique) && "two", fixed && "fixed", tile.unsupported && "unknown"].filter(Boolean).join(" ");
     letter.textContent = lettersOf(tile.technique).join(" ");
-    const words = tile.level ?? "";
-    const room = ((this.wide ?? 900) * Number(share)) / this.sum >= ROOM_FOR_LEVEL_PX + PX_PER_LETTER * words.length;
+    const words = tile.layers > 1 ? `×${tile.layers}` : tile.level;
+    const room = ((this.wide ?? USUAL_PX) * Number(share)) / this.sum >= ROOM_FOR_LEVEL_PX + PX_PER_LETTER * words.length;
     level.textContent = room ? words : "";
-    button.setAttribute("aria-label", [tile.layer, titleOf(tile.technique), tile.level, isSmall(tile.stored) && tile.stored, fixed && "locked"].filter(Boolean).join(", "));
+    button.setAttribute("aria-label", [nameOf(block, tile), tile.level, isSmall(tile.stored) && tile.stored, fixed && "locked"].filter(Boolean).join(", "));
     after.className = isStacked(tile.technique) ? "two" : "";
     after.style.cssText = `${fill};--share:${ms === null || !timed ? share : Math.max(0.01, (100 * ms) / timed).toFixed(4)}`;
   }
@@ -83,15 +113,23 @@ class RecipeStrip extends HTMLElement {
     const wide = Math.round(width / 40) * 40;
     if (wide === this.wide) return;
     this.wide = wide;
-    this.emit("strip-resize", wide);
+    if (!this.layers) return;
+    if (Math.min(this.layers.length, this.room) !== this.runs.length) this.build();
+    if (this.painted) this.paint(...this.painted);
   }
 
   light(name) {
-    for (const [layer, { button }] of this.blocks) button.classList.toggle("on", layer === name);
+    this.lit?.button.classList.remove("on");
+    this.lit = this.blocks.get(name) ?? null;
+    this.lit?.button.classList.add("on");
   }
 
   focused(name) {
-    for (const [layer, { button }] of this.blocks) button.tabIndex = layer === name ? 0 : -1;
+    const block = this.blocks.get(name);
+    if (!block) return;
+    this.stop.button.tabIndex = -1;
+    this.stop = block;
+    block.button.tabIndex = 0;
     this.emit("layer-hover", name);
   }
 

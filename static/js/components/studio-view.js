@@ -83,15 +83,21 @@ export class StudioView {
 
   showLate(choice, locks) {
     const { studio, panel } = this;
-    const rows = withReasons(rowsOf(choice), (layer) => !this.untreated.has(layer));
-    this.table.show(rows, locks);
-    $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.map((row) => row.stored));
+    this.showRows(rowsOf(choice), locks);
     const needed = choice.within ? {} : loosening(studio.candidates, choice.budgets);
     panel.showNote({ within: choice.within, total: studio.candidates.length, met: choice.feasible, locked: Object.keys(locks).length > 0, needed: Object.keys(needed).length ? needed : (choice.answer?.nearest ?? {}), conflict: choice.answer?.conflict, nearest: choice.answer?.nearest });
     setText($("#recovery-note"), recoveryText(choice.prediction, choice.budgets.max_accuracy_drop));
     setText($("#star-text"), this.starText(choice));
     $("#unpick").hidden = !choice.picked;
     allowBuild(isReady(studio), "The search is still on: the build can start when it is through.");
+  }
+
+  /* A candidate that came without its layers leaves the table as it is until the policy tells them. */
+  showRows(found, locks) {
+    if (!found.length) return;
+    const rows = withReasons(found, (layer) => !this.untreated.has(layer));
+    this.table.show(rows, locks);
+    $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.map((row) => row.stored));
   }
 
   showNothing() {

@@ -49,9 +49,10 @@ export function excess(candidate, budgets) {
   return total;
 }
 
-/** Whether a candidate's tiles agree with the locked and excluded layers. */
+/** Whether a candidate's tiles agree with the locked and excluded layers; without tiles nobody knows. */
 export function respects(candidate, locks) {
-  for (const tile of candidate.tiles ?? []) {
+  if (!candidate.tiles?.length) return false;
+  for (const tile of candidate.tiles) {
     const lock = locks[tile.layer];
     if (lock && !tileRespects(tile, lock)) return false;
   }
