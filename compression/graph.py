@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor, fx
+
+
+_LARGE_BYTES = 16e6
+"""Weights from which on a copy is worth looking for earlier ones to free: that takes a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,10 @@ class Network:
 
     def copied_module(self) -> fx.GraphModule:
         """A deep copy of the module, free to be changed."""
+        if 4 * self.profile.params > _LARGE_BYTES:
+            # A module and its graph refer to each other, so earlier copies wait for the collector,
+            # which counts objects, not bytes.
+            gc.collect()
         return copy.deepcopy(self.module)
 
 

@@ -12,6 +12,9 @@ _ROUNDS = 100
 _SAME = 1e-5
 """Relative weights nearer than this are one value that float32 arithmetic spread."""
 
+_MANY = 2**20
+"""Weights from which on the values are fitted to evenly chosen outputs, that many weights in all."""
+
 Array = NDArray[np.float64]
 
 
@@ -38,14 +41,25 @@ def clustered(
     axes = tuple(range(1, values.ndim))
     largest = np.abs(values).max(axis=axes, keepdims=True)
     factors = np.where(largest > 0, largest, 1.0).astype(np.float32)
-    weights = np.broadcast_to(np.square(factors, dtype=np.float64), values.shape)
-    relative = (values / factors).astype(np.float64)
-    kept = values != 0 if zero else np.ones(values.shape, bool)
-    centres = _centres(relative[kept], weights[kept], CODES - zero)
-    indices = np.zeros(values.shape, np.uint8)
-    indices[kept] = np.searchsorted(_borders(centres), relative[kept]) + zero
+    parts = max(1, min(values.size // _MANY, len(values)))
+    centres = _centres_of(values[::parts], factors[::parts], zero=zero)
+    borders, indices = _borders(centres), np.zeros(values.shape, np.uint8)
+    for first in range(parts):  # in parts, for the search makes 8 bytes of each weight
+        some = slice(first, None, parts)
+        found = np.searchsorted(borders, (values[some] / factors[some]).astype(np.float64))
+        indices[some] = np.where(values[some] == 0, 0, found + 1) if zero else found
     codebook = np.concatenate([np.zeros(int(zero)), centres])
     return indices, np.resize(codebook, CODES).astype(np.float32), factors
+
+
+def _centres_of(
+    values: NDArray[np.float32], factors: NDArray[np.float32], *, zero: bool
+) -> Array:
+    """The values that stand for some outputs, each relative to its factor."""
+    relative = (values / factors).astype(np.float64)
+    weights = np.broadcast_to(np.square(factors, dtype=np.float64), values.shape)
+    kept = values != 0 if zero else np.ones(values.shape, bool)
+    return _centres(relative[kept], weights[kept], CODES - zero)
 
 
 def _centres(values: Array, weights: Array, count: int) -> Array:

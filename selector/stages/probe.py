@@ -140,13 +140,13 @@ def _host_timings(job: Job, total: int) -> dict[str, Any]:
     specs = _specs(job)
     lookup = LatencyLookup(job.model_bytes, job.calibration[:1])
     measured = lookup.measure(specs, keep_on)
-    exports = [
-        export_onnx(replace(job.network, precision=p), job.calibration) for p in PRECISIONS
+    sizes = [
+        len(export_onnx(replace(job.network, precision=p), job.calibration)) for p in PRECISIONS
     ]
     found: dict[str, Any] = {
         "op_ms": [measured[spec] for spec in specs],
         "floor_ms": lookup.floor_ms,
-        "file_bytes": [len(data) for data in exports],
+        "file_bytes": sizes,
     }
     space = ActionSpace(_tabulated(job, found))
     recipes = drawn(space, job.effort.timed_networks, job.request.seed)

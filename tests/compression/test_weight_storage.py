@@ -105,6 +105,22 @@ def test_clusters_fit_what_clusters():
     np.testing.assert_allclose(codebook[indices] * factors, values, atol=1e-6)
 
 
+def test_clusters_of_many_weights_fit_as_well_as_those_of_few(monkeypatch):
+    values = np.random.default_rng(0).normal(size=(512, 64)).astype(np.float32)
+    values[values < -2] = 0.0
+
+    def squared_error(zero: bool) -> float:
+        indices, codebook, factors = clustered(values, zero=zero)
+        assert not zero or ((indices == 0) == (values == 0)).all()
+        return float(np.square(codebook[indices] * factors - values).sum())
+
+    exact = squared_error(zero=False), squared_error(zero=True)
+    monkeypatch.setattr("compression.weight_codebook._MANY", 16384)
+    assert (squared_error(zero=False), squared_error(zero=True)) == pytest.approx(
+        exact, rel=0.01
+    )
+
+
 # --- where values belong --------------------------------------------------------------------------
 
 
