@@ -13,7 +13,7 @@ PR_SET_PDEATHSIG = 1
 
 app = Celery("adadeep")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["webapp.jobs"])
+app.autodiscover_tasks(["webapp.jobs", "webapp.agents"])
 
 
 @worker_process_init.connect

@@ -1,7 +1,13 @@
-"""The two shapes of an answer that is not what was asked for: a JSON error and a page."""
+"""Answers of a shape of their own: errors as JSON and as a page, and files."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+
+CHUNK = 256 * 1024
 
 
 class RequestRefusedError(Exception):
@@ -25,3 +31,10 @@ def error_page(
         return error_json(message, code=code, status=status)
     context = {"message": message, "status": status}
     return render(request, "error.html", context, status=status)
+
+
+async def file_chunks(path: Path) -> AsyncIterator[bytes]:
+    # Asynchronous: Django would first read the whole file into memory otherwise.
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, CHUNK):
+            yield chunk

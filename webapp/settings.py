@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "webapp.jobs",
     "webapp.projects",
     "webapp.devices",
+    "webapp.agents",
     "webapp.samples",
 ]
 MIDDLEWARE = [

@@ -1,6 +1,7 @@
 from django.urls import include, path
 
 from webapp import views
+from webapp.api.agents import api as agents_api
 from webapp.api.v1 import api
 
 urlpatterns = [
@@ -8,9 +9,11 @@ urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("api/status", views.status, name="api-status"),
     path("api/v1/", api.urls),
+    path("api/agent/v1/", agents_api.urls),
     path("", include("webapp.projects.urls")),
     path("", include("webapp.jobs.urls")),
     path("", include("webapp.samples.urls")),
+    path("", include("webapp.agents.urls")),
     path("", include("webapp.devices.urls")),
 ]
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -12,16 +11,14 @@ from django.views.decorators.http import require_GET, require_POST
 from webapp.jobs import artifacts, figures, queries
 from webapp.jobs.models import JobKind
 from webapp.jobs.services import is_delivered, job_cancel, job_retry
+from webapp.responses import file_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
     from uuid import UUID
 
     from webapp.jobs.models import Artifact, Job
     from webapp.requests import UserRequest
-
-CHUNK = 256 * 1024
 
 
 @require_GET
@@ -102,7 +99,7 @@ def file_download(request: UserRequest, job_id: UUID, name: str) -> StreamingHtt
 def _stream(path: Path, artifact: Artifact, job: Job) -> StreamingHttpResponse:
     name = quote(artifacts.download_name(job, artifact))
     return StreamingHttpResponse(
-        _chunks(path),
+        file_chunks(path),
         content_type="application/octet-stream",
         headers={
             "Content-Length": str(artifact.size_bytes),
@@ -110,10 +107,3 @@ def _stream(path: Path, artifact: Artifact, job: Job) -> StreamingHttpResponse:
             "ETag": f'"{artifact.sha256}"',
         },
     )
-
-
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
-    # Asynchronous: Django would first read the whole file into memory otherwise.
-    with await asyncio.to_thread(path.open, "rb") as file:
-        while chunk := await asyncio.to_thread(file.read, CHUNK):
-            yield chunk

@@ -28,11 +28,18 @@ def log_path(name: str) -> Path:
     return folder / f"{name}.log"
 
 
-def worker(queue: str, processes: int, environment: dict[str, str]) -> Child:
-    """A Celery worker that serves one queue."""
+def worker(queue: str, processes: int, environment: dict[str, str], *also: str) -> Child:
+    """A Celery worker that serves a queue, and along with it others that have little to do."""
     command = [
         *(sys.executable, "-m", "celery", "-A", "webapp", "worker"),
-        *("--queues", queue, "--hostname", f"{queue}@%h", "--pool", "prefork"),
+        *(
+            "--queues",
+            ",".join((queue, *also)),
+            "--hostname",
+            f"{queue}@%h",
+            "--pool",
+            "prefork",
+        ),
         *("--concurrency", str(processes), "--loglevel", "INFO"),
         *("--without-gossip", "--without-mingle"),
     ]

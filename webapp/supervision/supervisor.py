@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, close_old_connections
 
+from webapp.agents.tasks import send_reap
 from webapp.jobs import lease, part_lease, services
 from webapp.projects.services import uploads_sweep
 from webapp.supervision import broker, health, parts
@@ -62,7 +63,7 @@ class Supervisor:
         self._wait("The broker does not answer.", lambda: broker.answers(settings.REDIS_URL))
         call_command("migrate", verbosity=0, interactive=False)
         environment = parts.environment(self.engine_workers)
-        self._add(parts.worker("quick", 1, environment))
+        self._add(parts.worker("quick", 1, environment, "device"))
         self._add(parts.worker("engine", self.engine_workers, environment))
         self._add(parts.web(self.host, self.port, environment))
         self._wait("AdaDeep does not get ready.", self._is_healthy)
@@ -121,6 +122,7 @@ class Supervisor:
             if now - self._reaped > REAP_S:
                 self._reaped = now
                 services.jobs_reap()
+                send_reap(REAP_S)
             if now - self._swept > SWEEP_S:
                 self._swept = now
                 services.folders_sweep(settings.LEASE_LOST_S)

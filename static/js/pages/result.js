@@ -1,9 +1,11 @@
 // Report: decide, convince others, take the file.
+import "../components/device-measurements.js";
 import "../components/plot-figure.js";
 import { gauge } from "../components/gauge.js";
 import { inputPicture } from "../components/input-picture.js";
 import { isAgreement } from "../lib/accuracy-kind.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
+import { copyText } from "../lib/clipboard.js";
 import { $, escape, pageData, segmented, setText } from "../lib/dom.js";
 import { count, duration, exactBytes, percent, predicted, shortHash, whole } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
@@ -117,22 +119,11 @@ $("#files tbody").innerHTML = files.map((file) => `<tr><td class="mono full wrap
 $("#files").addEventListener("click", async ({ target }) => {
   const hash = target.closest("[data-copy]")?.dataset.copy;
   if (!hash) return;
-  await copy(hash);
+  await copyText(hash);
   target.textContent = "Copied";
   setText($("#spoken"), "SHA-256 copied");
   setTimeout(() => (target.textContent = "Copy"), 1600);
 });
-
-/* The clipboard is refused on plain http beyond this machine; a selection still works there. */
-async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text).catch(() => {});
-  const area = document.createElement("textarea");
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
-}
 
 const code = report.snippets ?? [];
 const showCode = (language) => setText($("#snippet"), codeIn(code, language));

@@ -1,0 +1,67 @@
+// What connected devices are asked to measure, in words: states, times with their spread, ratios.
+import { escape } from "./dom.js";
+import { ago, measured, measuredRatio, range } from "./format.js";
+
+const PILLS = { waiting: ["info", "Waiting"], leased: ["info", "Measuring"], done: ["good", "Measured"], failed: ["bad", "Failed"], "given up": ["warn", "Given up"] };
+const STATE_PILLS = { none: "", offline: "warn", idle: "good", busy: "info" };
+
+export const statePill = ({ state, text }) => `<span class="pill ${STATE_PILLS[state] ?? ""}">${escape(text)}</span>`;
+
+export function taskPill(task) {
+  const [tone, words] = PILLS[task.state] ?? ["", task.state];
+  return `<span class="pill ${tone}">${escape(words)}</span>`;
+}
+
+/** What a task waits for, or what came of it. */
+export function taskText(task) {
+  if (task.state === "waiting" && task.device_state?.state === "offline") return ["The device is offline. The build stands with its predictions; it is measured when the device comes back.", task.message].filter(Boolean).join(" ");
+  if (task.state === "waiting") return task.message || "Starts as soon as the device is free.";
+  return task.message;
+}
+
+/** "3.21 ms (3.10–3.58)": the median of a measurement and its p10 to p90. */
+export const spreadText = ({ p10, p50, p90 }) => `${measured(p50)} ms (${range(p10, p90, measured)})`;
+
+/** [tone, words]: how many times as fast, with the range of that. */
+export function changeText({ ratio, ratio_ci: [low, high] }) {
+  const faster = ratio >= 1;
+  if (low <= 1 && high >= 1) return ["muted", `no difference (${range(low, high, measured)}×)`];
+  const ends = faster ? [low, high] : [1 / high, 1 / low];
+  return [faster ? "good" : "bad", `${measuredRatio(faster ? ratio : 1 / ratio)} ${faster ? "faster" : "slower"} (${range(...ends, measured)}×)`];
+}
+
+/** A row of the report's table: one device. */
+export function buildRow(task) {
+  const cells = task.pair ? pairCells(task.pair) : `<td class="full muted" colspan="3">${escape(taskText(task))}</td>`;
+  return `<tr><td class="full strong">${escape(task.device)}</td>${cells}<td class="full">${howText(task)}</td></tr>`;
+}
+
+function pairCells(pair) {
+  const [tone, words] = changeText(pair);
+  return `<td class="n muted" data-label="Original">${spreadText(pair.original_ms)}</td><td class="n" data-label="Compressed">${spreadText(pair.result_ms)}</td><td class="n full ${tone}">${words}</td>`;
+}
+
+function howText(task) {
+  if (!task.pair) return `${taskPill(task)}${task.is_open ? ` <button type="button" class="btn quiet mini no-print" data-stop="${escape(task.id)}">Stop</button>` : ""}`;
+  const said = task.message ? `<br><span class="tiny muted">${escape(task.message)}</span>` : "";
+  return `<span class="tier" data-tier="measured">measured on the device, ${task.pair.rounds} paired rounds, ${ago(task.finished)}</span>${said}`;
+}
+
+/** A line of the device's own page. */
+export function taskLine(task) {
+  const stop = task.is_open ? `<button type="button" class="btn quiet mini" data-stop="${escape(task.id)}">Stop</button>` : "";
+  return `<tr><td class="full strong">${escape(task.title)}</td><td class="full">${taskPill(task)} ${stop}</td><td class="full small">${escape([taskText(task), threadsText(task.threads_ms)].filter(Boolean).join(" "))}</td><td class="n muted">${ago(task.finished ?? task.created)}</td></tr>`;
+}
+
+/** "A small mobile network: 3.2 ms on 1 thread, 2.0 on 2." */
+export function threadsText(threadsMs) {
+  const times = Object.entries(threadsMs ?? {});
+  if (times.length < 2) return "";
+  return `A small mobile network: ${times.map(([threads, ms]) => `${measured(ms)} ms on ${threads} thread${threads === "1" ? "" : "s"}`).join(", ")}.`;
+}
+
+/** Processor, cores and runtime, as the agent said. */
+export function factsText(facts) {
+  if (!facts?.cores) return "";
+  return [facts.processor || facts.machine, `${facts.cores} core${facts.cores === 1 ? "" : "s"}`, facts.system, `ONNX Runtime ${facts.onnxruntime}`, `Python ${facts.python}`].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { buildRow, changeText, factsText, taskText, threadsText } from "../../static/js/lib/device-tasks.js";
+
+const pair = { original_ms: { p10: 3.9, p50: 4.02, p90: 4.4 }, result_ms: { p10: 1.9, p50: 2.01, p90: 2.3 }, rounds: 40, ratio: 2.0, ratio_ci: [1.95, 2.06] };
+const task = { id: "t", device: "My <board>", state: "done", is_open: false, message: "", finished: new Date().toISOString(), pair, device_state: { state: "idle" } };
+
+test("what a device measured is told with its spread, and as measured", () => {
+  const row = buildRow(task);
+  assert.match(row, /2\.01 ms \(1\.90–2\.30\)/);
+  assert.match(row, /measured on the device, 40 paired rounds/);
+  assert.match(row, /My &lt;board&gt;/);
+});
+
+test("a range that holds 1 is no difference", () => {
+  assert.deepEqual(changeText(pair), ["good", "2.00× faster (1.95–2.06×)"]);
+  assert.equal(changeText({ ratio: 1.01, ratio_ci: [0.98, 1.03] })[0], "muted");
+  assert.deepEqual(changeText({ ratio: 0.5, ratio_ci: [0.4, 0.8] }), ["bad", "2.00× slower (1.25–2.50×)"]);
+});
+
+test("a device that is away leaves the predictions standing", () => {
+  const waiting = { ...task, state: "waiting", pair: null, is_open: true, device_state: { state: "offline" } };
+  assert.match(taskText(waiting), /offline\. The build stands with its predictions/);
+  assert.match(buildRow(waiting), /data-stop="t"/);
+  assert.match(taskText({ ...waiting, device_state: { state: "busy" } }), /as soon as the device is free/);
+});
+
+test("threads are told only where there are several", () => {
+  assert.equal(threadsText({ 1: 3.2 }), "");
+  assert.equal(threadsText({ 1: 3.2, 2: 2 }), "A small mobile network: 3.20 ms on 1 thread, 2.00 ms on 2 threads.");
+});
+
+test("an agent that has said nothing yet has no facts", () => {
+  assert.equal(factsText({}), "");
+  assert.match(factsText({ processor: "Cortex", cores: 4, system: "Linux", onnxruntime: "1.20", python: "3.11" }), /^Cortex · 4 cores · Linux · ONNX Runtime 1\.20/);
+});

@@ -1,0 +1,1 @@
+"""Devices that are connected: their agents' tokens, the tasks they lease, what they send."""

@@ -1,0 +1,69 @@
+"""The files of a task: graphs of the kit, or the two networks of a build."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from compression.cost import load_device
+from webapp.agents.models import TaskKind
+from webapp.devices.kit import kit_graphs
+from webapp.devices.networks import Timed, timed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from webapp.agents.models import Agent, DeviceTask
+    from webapp.devices.models import OwnDevice
+    from webapp.jobs.models import Job
+
+REFERENCE = "mobile"
+"""The graph of the kit that tells drift and power, and what more threads bring."""
+
+
+def task_graphs(task: DeviceTask, agent: Agent) -> list[dict[str, Any]]:
+    """What a task is about, with hashes that tell the agent that a file came whole.
+
+    Raises:
+        RequestRefusedError: a network is gone.
+    """
+    device = task.device
+    if task.kind == TaskKind.VALIDATE and task.job:
+        return [_row(device, name, [device.threads]) for name in build_networks(task.job)]
+    every = sorted({device.threads, *thread_numbers(agent.facts.get("cores", 1))})
+    return [
+        _row(device, name, every if name == REFERENCE else [device.threads])
+        for name in kit_graphs()
+    ]
+
+
+def build_networks(job: Job) -> tuple[str, str]:
+    """The names of a build's original and of the file that its report is about."""
+    result = job.artifacts.filter(primary=True).first()
+    return f"model:{job.study_id}", f"artifact:{result.pk if result else 0}"
+
+
+def graph_path(task: DeviceTask, number: int) -> Path | None:
+    """The file of one of a task's graphs, by its place; ``None`` when there is none."""
+    rows = task.payload["graphs"]
+    return _network(task.device, rows[number]["name"]).path if number < len(rows) else None
+
+
+def thread_numbers(cores: int) -> list[int]:
+    """1, 2, 4 … and all."""
+    return [*(2**power for power in range(cores.bit_length()) if 2**power < cores), cores]
+
+
+def _row(device: OwnDevice, name: str, threads: list[int]) -> dict[str, Any]:
+    content = _network(device, name).path.read_bytes()
+    return {
+        "name": name,
+        "threads": threads,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size_bytes": len(content),
+    }
+
+
+def _network(device: OwnDevice, name: str) -> Timed:
+    """What a name stands for, among what the device's owner may time."""
+    return timed(owner=device.owner, name=name, prior=load_device(device.prior))

@@ -1,0 +1,181 @@
+"""Asking a connected device to measure, and what becomes of its answers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from webapp.agents import lease
+from webapp.agents.graphs import REFERENCE, task_graphs
+from webapp.agents.lease import TaskLease
+from webapp.agents.models import OPEN, Agent, DeviceTask, TaskKind, TaskState
+from webapp.agents.results import result_read
+from webapp.devices.services import Run, runs_record
+from webapp.jobs.models import ACTIVE, DELIVERED
+from webapp.responses import RequestRefusedError
+
+if TYPE_CHECKING:
+    from webapp.agents.results import TaskResult
+    from webapp.devices.models import OwnDevice
+    from webapp.devices.services import Outcome
+    from webapp.jobs.models import Job
+
+WAITS_FOR = timedelta(hours=24)
+SECONDS = {TaskKind.CALIBRATE: 30.0, TaskKind.VALIDATE: 15.0}
+"""Timed runs of a task, without warm-up, loading and power."""
+
+MOST_DRIFT = 1.15
+
+SILENT = "The device went silent while it measured. Does it sleep, or run out of memory?"
+NOT_CONNECTED = "This device is not connected. Its page says how to connect it by agent."
+NO_RESULT = "This build has no result to measure."
+CANCELLED = "Stopped on request."
+BUILD_FAILED = "The build did not finish."
+
+
+def calibration_start(*, device: OwnDevice) -> DeviceTask:
+    """Have the agent time the kit; one that waits already is not asked for twice."""
+    return _task(device, TaskKind.CALIBRATE, None)
+
+
+def validation_start(*, device: OwnDevice, job: Job) -> DeviceTask:
+    """Have the agent time a build's original and result in turns; a build that runs is waited for.
+
+    The build does not wait: it is delivered with its predictions whatever the device does.
+
+    Raises:
+        RequestRefusedError: there is nothing to measure, or nobody to do it.
+    """
+    if job.state not in (*ACTIVE, *DELIVERED):
+        raise RequestRefusedError(NO_RESULT, status=409)
+    return _task(device, TaskKind.VALIDATE, job)
+
+
+def task_cancel(*, task: DeviceTask) -> None:
+    """Stop a task: what an agent still sends for it is dropped."""
+    _give_up(DeviceTask.objects.filter(pk=task.pk), CANCELLED)
+
+
+def task_hand_out(*, agent: Agent) -> dict[str, Any] | None:
+    """The next task as its agent reads it, leased; ``None`` when nothing waits."""
+    task = lease.task_claim(agent)
+    if task is None:
+        return None
+    held = TaskLease(agent.device_id, task.pk, task.attempt)
+    try:
+        graphs = task_graphs(task, agent)
+    except (RequestRefusedError, OSError) as error:
+        held.finish(TaskState.FAILED, message=str(error))
+        return None
+    held.write(payload={"graphs": graphs})
+    return {
+        "id": str(task.pk),
+        "attempt": task.attempt,
+        "kind": task.kind,
+        "graphs": graphs,
+        "reference": REFERENCE if task.kind == TaskKind.CALIBRATE else graphs[0]["name"],
+        "seconds": SECONDS[TaskKind(task.kind)],
+        "beat_every_s": settings.LEASE_HEARTBEAT_S,
+    }
+
+
+def result_take(*, held: TaskLease, body: bytes) -> None:
+    """Keep what an agent measured, and calibrate its device. Sent twice it changes nothing.
+
+    Raises:
+        TaskGoneError: the task belongs to another attempt, or has ended otherwise.
+        RequestRefusedError: this is no answer to the task; the task goes back, and that counts.
+    """
+    if held.is_done():
+        return
+    task = held.task()
+    try:
+        _keep(held, task, result_read(task, body))
+    except RequestRefusedError as error:
+        lease.take_back(task, f"The agent's answer was refused: {error}")
+        raise
+
+
+def tasks_reap() -> None:
+    """Take tasks from agents that went silent, and give up what nobody will do any more."""
+    for task in lease.lost_tasks():
+        lease.take_back(task, SILENT)
+    waiting = DeviceTask.objects.filter(state=TaskState.WAITING)
+    hours = WAITS_FOR.total_seconds() / 3600
+    _give_up(
+        waiting.filter(deadline__lt=timezone.now()),
+        f"The device did not come within {hours:.0f} hours.",
+    )
+    _give_up(
+        waiting.filter(job__isnull=False).exclude(job__state__in=(*ACTIVE, *DELIVERED)),
+        BUILD_FAILED,
+    )
+
+
+def _task(device: OwnDevice, kind: TaskKind, job: Job | None) -> DeviceTask:
+    if not Agent.objects.filter(device=device).exists():
+        raise RequestRefusedError(NOT_CONNECTED, status=409)
+    task, _ = DeviceTask.objects.get_or_create(
+        device=device,
+        kind=kind,
+        job=job,
+        state__in=OPEN,
+        defaults={"state": TaskState.WAITING, "deadline": timezone.now() + WAITS_FOR},
+    )
+    return task
+
+
+def _give_up(tasks: Any, message: str) -> None:
+    tasks.filter(state__in=OPEN).update(
+        state=TaskState.GIVEN_UP, message=message, finished=timezone.now()
+    )
+
+
+@transaction.atomic
+def _keep(held: TaskLease, task: DeviceTask, result: TaskResult) -> None:
+    # First the conditional write: of two that send at once, one alone records its runs.
+    held.finish(TaskState.DONE, result=result.model_dump())
+    DeviceTask.objects.filter(pk=task.pk).update(message=_recorded(task, result))
+
+
+def _recorded(task: DeviceTask, result: TaskResult) -> str:
+    """Give the runs to the device; what a person should know of them."""
+    said = [f"{failure.name} did not run: {failure.reason}" for failure in result.failed]
+    usual = [runs for runs in result.runs if runs.threads == task.device.threads]
+    if usual:
+        outcome = runs_record(
+            device=task.device,
+            runs=[Run(runs.name, runs.runs_ms) for runs in usual],
+            environment=_environment(task, result),
+        )
+        said += _words(outcome)
+    if result.drift and result.drift.last_ms > MOST_DRIFT * result.drift.first_ms:
+        slower = result.drift.last_ms / result.drift.first_ms - 1
+        said.append(
+            f"The device got {slower:.0%} slower while it measured: let it cool down, then measure again."
+        )
+    return " ".join(said)
+
+
+def _words(outcome: Outcome) -> list[str]:
+    said = [f"Set aside: {reason}" for reason in outcome.refused.values()]
+    if outcome.error_before is not None and outcome.error_after is not None:
+        said.append(
+            f"Half of the times are predicted within {outcome.error_after:.0%}; "
+            f"before it were {outcome.error_before:.0%}."
+        )
+    return said
+
+
+def _environment(task: DeviceTask, result: TaskResult) -> dict[str, Any]:
+    agent = Agent.objects.filter(device=task.device_id).first()
+    return {
+        "agent": agent.facts if agent else {},
+        "task": str(task.pk),
+        "drift": result.drift.model_dump() if result.drift else None,
+        "power": result.model_dump()["power"],
+    }

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from webapp.agents import connections, queries, services
+from webapp.agents.archive import agent_archive, agent_url
+from webapp.devices.agent.protocol import ARCHIVE
+from webapp.jobs.queries import job_get
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from webapp.jobs.models import Job
+    from webapp.requests import UserRequest
+
+
+@require_GET
+def archive(_request: HttpRequest) -> HttpResponse:
+    """The agent; it holds no secret, so that a device without a browser can fetch it."""
+    return HttpResponse(
+        agent_archive(),
+        content_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{ARCHIVE}"'},
+    )
+
+
+@require_http_methods(["GET", "POST", "DELETE"])
+def agent(request: UserRequest, device_id: UUID) -> JsonResponse:
+    """How a device's agent does; POST makes a token, which is shown once; DELETE ends it."""
+    device = queries.own_device(owner=request.user, device_id=device_id)
+    commands = []
+    if request.method == "POST":
+        commands = _commands(request, connections.agent_connect(device=device))
+    elif request.method == "DELETE":
+        connections.agent_disconnect(device=device)
+    return JsonResponse({**queries.agent_json(device), "commands": commands})
+
+
+@require_POST
+def calibrate(request: UserRequest, device_id: UUID) -> JsonResponse:
+    device = queries.own_device(owner=request.user, device_id=device_id)
+    return JsonResponse(queries.task_json(services.calibration_start(device=device)))
+
+
+@require_POST
+def cancel(request: UserRequest, task_id: UUID) -> JsonResponse:
+    task = queries.device_task(owner=request.user, task_id=task_id)
+    services.task_cancel(task=task)
+    task.refresh_from_db()
+    return JsonResponse(queries.task_json(task))
+
+
+@require_GET
+def build_tasks(request: UserRequest, job_id: UUID) -> JsonResponse:
+    """What devices measured of a build, and which are there to ask."""
+    return _build_json(request, job_get(owner=request.user, job_id=job_id))
+
+
+@require_POST
+def validate(request: UserRequest, job_id: UUID, device_id: UUID) -> JsonResponse:
+    job = job_get(owner=request.user, job_id=job_id)
+    device = queries.own_device(owner=request.user, device_id=device_id)
+    services.validation_start(device=device, job=job)
+    return _build_json(request, job)
+
+
+def _build_json(request: UserRequest, job: Job) -> JsonResponse:
+    devices = queries.connected_devices(request.user)
+    return JsonResponse({"tasks": queries.build_tasks(job), "devices": devices})
+
+
+def _commands(request: UserRequest, token: str) -> list[str]:
+    server = request.build_absolute_uri("/").rstrip("/")
+    return [
+        f"curl -fO {shlex.quote(agent_url(request))}",
+        f"python3 {ARCHIVE} --server {shlex.quote(server)} --token {token}",
+    ]

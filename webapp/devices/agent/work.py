@@ -1,0 +1,157 @@
+"""One task, from the graphs to the answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Callable, NamedTuple
+
+from webapp.devices.agent.power import power_meter, power_of
+from webapp.devices.agent.server import RefusedError, Server, UnreachableError
+from webapp.devices.agent.timing import (
+    Call,
+    graph_call,
+    paired_runs,
+    reference_ms,
+    scattered_runs,
+)
+
+RESULT_PATIENCE_S = 900.0
+_LONGEST_REASON = 300
+
+GraphKey = tuple[str, int]
+"""A graph's name and the number of threads."""
+
+logger = logging.getLogger(__name__)
+
+
+class Task(NamedTuple):
+    """What the server asks for, as one numbered attempt."""
+
+    id: str
+    attempt: int
+    kind: str
+    graphs: tuple[Any, ...]
+    reference: str
+    seconds: float
+    beat_every_s: float
+
+    @property
+    def path(self) -> str:
+        return f"/tasks/{self.id}/{self.attempt}"
+
+
+class TaskGoneError(Exception):
+    """The server has given the task to somebody else, or wants it no more."""
+
+
+class Pulse:
+    """Says between two timed runs, every few seconds, that the task goes on."""
+
+    def __init__(self, server: Server, task: Task) -> None:
+        self._server = server
+        self._task = task
+        self._next = time.monotonic()
+
+    def __call__(self) -> bool:
+        if time.monotonic() < self._next:
+            return False
+        try:
+            self._server.ask(f"{self._task.path}/beat", {}, patience_s=0)
+        except UnreachableError as error:
+            # What was measured so far is still good; perhaps the server is back at the end.
+            logger.info("%s Measuring goes on.", error)
+        except RefusedError as error:
+            raise TaskGoneError(str(error)) from error
+        self._next = time.monotonic() + self._task.beat_every_s
+        return True
+
+
+def do_task(server: Server, task: Task) -> None:
+    """Fetch, measure, answer.
+
+    Raises:
+        TaskGoneError: it is not ours any more.
+        UnreachableError: the server stayed away; it has given the task back by then.
+    """
+    try:
+        files = [
+            server.download(f"{task.path}/graphs/{at}", graph["sha256"], graph["size_bytes"])
+            for at, graph in enumerate(task.graphs)
+        ]
+        result = measured(task, files, Pulse(server, task))
+        server.ask(f"{task.path}/result", result, patience_s=RESULT_PATIENCE_S)
+    except RefusedError as error:
+        raise TaskGoneError(str(error)) from error
+
+
+def measured(task: Task, files: list[bytes], rest: Callable[[], bool]) -> dict[str, Any]:
+    """The answer to a task: all runs, what could not be run, the drift, the power."""
+    started = time.monotonic()
+    calls, failed = _loaded(task, files, rest)
+    if not calls:
+        return _answer({}, failed, None, None, started)
+    reference = _on_fewest_threads(calls, task.reference) or next(iter(calls.values()))
+    first_ms = reference_ms(reference)
+    method = paired_runs if task.kind == "validate" else scattered_runs
+    runs = method(calls, task.seconds, rest)
+    drift = {"first_ms": first_ms, "last_ms": reference_ms(reference)}
+    return _answer(runs, failed, drift, _power(task, calls, rest), started)
+
+
+def _loaded(
+    task: Task, files: list[bytes], rest: Callable[[], bool]
+) -> tuple[dict[GraphKey, Call], list[dict[str, str]]]:
+    calls: dict[GraphKey, Call] = {}
+    failed: dict[str, str] = {}
+    for graph, data in zip(task.graphs, files):
+        for threads in graph["threads"]:
+            rest()
+            try:
+                calls[graph["name"], threads] = graph_call(data, threads)
+            except Exception as error:  # noqa: BLE001 - the runtime has no common error; each becomes a reason
+                failed[graph["name"]] = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+    kept = {key: call for key, call in calls.items() if key[0] not in failed}
+    return kept, [{"name": name, "reason": reason} for name, reason in failed.items()]
+
+
+def _power(
+    task: Task, calls: dict[GraphKey, Call], rest: Callable[[], bool]
+) -> dict[str, Any] | None:
+    """Of the networks of a validation, or of a calibration's reference."""
+    meter = power_meter()
+    if meter is None:
+        return None
+    validates = task.kind == "validate"
+    names = [graph["name"] for graph in task.graphs] if validates else [task.reference]
+    found = {}
+    for name in names:
+        rest()
+        call = _on_fewest_threads(calls, name)
+        if call and (power := power_of(meter, call)):
+            found[name] = power
+    return found or None
+
+
+def _on_fewest_threads(calls: dict[GraphKey, Call], name: str) -> Call | None:
+    found = {threads: call for (of, threads), call in calls.items() if of == name}
+    return found[min(found)] if found else None
+
+
+def _answer(
+    runs: dict[GraphKey, list[float]],
+    failed: list[dict[str, str]],
+    drift: dict[str, float] | None,
+    power: dict[str, Any] | None,
+    started: float,
+) -> dict[str, Any]:
+    return {
+        "runs": [
+            {"name": name, "threads": threads, "runs_ms": times}
+            for (name, threads), times in runs.items()
+        ],
+        "failed": failed,
+        "drift": drift,
+        "power": power,
+        "seconds": time.monotonic() - started,
+    }
