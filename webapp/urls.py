@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("webapp.samples.urls")),
     path("", include("webapp.agents.urls")),
     path("", include("webapp.devices.urls")),
+    path("", include("webapp.comparison.urls")),
 ]
 
 handler404 = "webapp.views.not_found"

@@ -5,7 +5,7 @@ from typing import Any
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from webapp.api import catalogue, jobs, projects
+from webapp.api import catalogue, comparison, jobs, projects
 from webapp.api.auth import Page, Token
 from webapp.api.errors import add_handlers
 from webapp.api.schemas import Error
@@ -44,5 +44,5 @@ api = VersionedAPI(
     auth=[Token(), Page()],
 )
 add_handlers(api)
-for router in (projects.router, jobs.router, catalogue.router):
+for router in (projects.router, jobs.router, comparison.router, catalogue.router):
     api.add_router("", router)

@@ -43,7 +43,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "message": job.message,
         "reference": job.reference,
         "project": {"id": str(project.id), "name": project.name} if project else None,
-        "target": _target_json(job),
+        "target": target_json(job.target, target_title(job)),
         "last_seq": job.last_seq,
         "created": _iso(job.created),
         "started": _iso(job.started),
@@ -105,11 +105,10 @@ def queue_position(job: Job) -> int | None:
     return Job.objects.filter(state="queued", queued__lt=job.queued).count()
 
 
-def _target_json(job: Job) -> dict[str, str]:
+def target_json(name: str, title: str) -> dict[str, str]:
     """The target with its title, and how that reads inside a sentence."""
-    title = target_title(job)
     inside = f"this {title[5:]}" if title.startswith("This ") else title
-    return {"name": job.target, "title": title, "inside": inside}
+    return {"name": name, "title": title, "inside": inside}
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -11,7 +11,7 @@ function row(build) {
   const link = isDelivered(build.state) ? "Report" : (LINKS[build.state] ?? "Open");
   return `<tr><td class="full strong">${escape(build.target)}</td><td class="full">${build.best ? escape(reachedText(build.best)) : '<span class="muted">–</span>'}</td>
     <td><span class="pill ${tone}">${words}</span></td><td class="n muted">${ago(build.created)}</td>
-    <td class="n full"><a class="btn quiet" href="${escape(build.url)}" aria-label="${link}: build for ${escape(build.target)}, ${ago(build.created)}">${link}</a></td></tr>`;
+    <td class="n full">${isDelivered(build.state) ? `<a class="btn quiet" href="/compare/?a=${escape(build.id)}" aria-label="Compare: build for ${escape(build.target)}, ${ago(build.created)}">Compare</a>` : ""}<a class="btn quiet" href="${escape(build.url)}" aria-label="${link}: build for ${escape(build.target)}, ${ago(build.created)}">${link}</a></td></tr>`;
 }
 
 /** Rows for the body of the builds table, newest first. */

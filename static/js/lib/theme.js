@@ -1,6 +1,6 @@
 // Figures come from Python with roles, not colours; here they get the colours of the design tokens.
 
-const NAMES = ["surface", "line", "line-strong", "ink", "ink-2", "ink-3", "accent", "bad", "good", "dot", "dot-out", "font", "mark-bad",
+const NAMES = ["surface", "line", "line-strong", "ink", "ink-2", "ink-3", "accent", "on-accent", "bad", "good", "dot", "dot-out", "font", "mark-bad",
   "tech-ink", "tech-keep", "tech-prune", "tech-svd", "tech-sparse", "tech-depthwise", "tech-fire", "tech-gap", "tech-drop",
   "tech-tucker", "tech-cp",
   "tech-random", "tech-coding", "tech-bases", "tech-mlp",
@@ -28,6 +28,10 @@ const ROLES = {
   end: (t) => ({ marker: { color: t.accent, size: 8 } }),
   rule: (t) => ({ line: { color: t["ink-3"], width: 1.5, dash: "dash" }, textfont: { color: t["ink-3"] } }),
   limit: (t) => ({ line: { color: t.bad, width: 1.2, dash: "dash" }, textfont: { color: t.bad } }),
+  "side-a": (t) => ({ textfont: { color: t.accent, size: 11.5, weight: 700 }, line: { color: t.accent, width: 2 }, marker: { color: t.accent, size: 5 } }),
+  "side-b": (t) => ({ textfont: { color: t.ink, size: 11.5, weight: 700 }, line: { color: t["ink-2"], width: 2, dash: "dot" }, marker: { color: t["ink-2"], size: 5 } }),
+  "disc-a": (t) => ({ marker: { color: t.accent, size: 22, line: { color: t.surface, width: 2 } }, textfont: { color: t["on-accent"], size: 11.5, weight: 700 } }),
+  "disc-b": (t) => ({ marker: { color: t.ink, size: 22, line: { color: t.surface, width: 2 } }, textfont: { color: t.surface, size: 11.5, weight: 700 } }),
   before: (t) => ({ marker: { color: t.dot } }),
   after: (t, trace) => ({ marker: { color: (trace.meta.tokens ?? []).map((name) => t[name] || t.accent) } }),
   probe: (t, trace) => ({ marker: { color: t[trace.meta.token] || t.accent, size: 17, line: { color: t.surface, width: 1 } }, textfont: { color: t["tech-ink"], size: 10, weight: 700 } }),

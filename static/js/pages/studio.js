@@ -12,6 +12,7 @@ import { ApiError, get, post, quietly } from "../lib/api.js";
 import { throttle } from "../lib/backoff.js";
 import { predictionOf } from "../lib/bands.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
+import { configText, nameOf } from "../lib/compare.js";
 import { showConnection } from "../lib/connection.js";
 import { $, $$, escape, pageData, segmented, setText } from "../lib/dom.js";
 import { percent } from "../lib/format.js";
@@ -78,6 +79,7 @@ function showFacts({ model, layers, study, targets, builds, target_notes: notes,
   $("#device").value = state.target;
   $("#device-notes").innerHTML = (notes ?? []).map((text) => `<p class="note warn" style="margin-top:8px">${escape(text)}</p>`).join("");
   comparison.ready = isReady(state.studio);
+  $("#compare-with").disabled = !isReady(state.studio);
   $("#study-link").hidden = !study.job;
   $("#study-link").href = `/jobs/${study.job}/`;
   $("#builds-card").hidden = !builds.length;
@@ -258,6 +260,12 @@ form.node.addEventListener("preprocessing-change", async ({ detail }) => {
   }
 });
 
+const shownConfig = ({ picked, answer, candidate }) => picked?.config ?? answer?.config ?? candidate.config;
+
+$("#compare-with").addEventListener("click", () => {
+  if (state.shown) location.assign(`/compare/?a=${nameOf({ project: project.id, device: state.target, recipe: configText(shownConfig(state.shown)) })}`);
+});
+
 /* Answers that come in meanwhile turn the button on again; a second click still starts nothing. */
 let starting = false;
 addEventListener("pageshow", (event) => {
@@ -270,8 +278,7 @@ async function build() {
   starting = true;
   allowBuild(false, "Starting the build");
   try {
-    const config = shown.picked?.config ?? shown.answer?.config ?? shown.candidate.config;
-    const { url } = await post(api("/builds"), { ...question(), config });
+    const { url } = await post(api("/builds"), { ...question(), config: shownConfig(shown) });
     location.assign(url);
   } catch (error) {
     starting = false;

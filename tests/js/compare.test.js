@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { accuracyVerdict, configText, foldedRows, headlineRows, lanesOf, nameOf, partsOfName, verdict } from "../../static/js/lib/compare.js";
+
+const predicted = (value, share = 0.3) => ({ value, low: value * (1 - share), high: value * (1 + share), label: "similar chip" });
+const exact = (value) => ({ value, low: value, high: value, label: "exact" });
+const pairs = (text) => [...text].map((letter, i) => ({ a: i, b: i, same: letter === "=" }));
+
+test("two predictions closer than their band are a tie, and the text says by how much", () => {
+  assert.deepEqual(verdict(predicted(10), predicted(9)), { who: "tie", text: "B ahead by 11 %, inside the band" });
+  assert.deepEqual(verdict(predicted(10), predicted(4)), { who: "B", text: "2.5× less" });
+  assert.equal(verdict(predicted(9, 0.01), predicted(10, 0.01)).who, "A");
+});
+
+test("counted values win by little, and are equal only when they are", () => {
+  assert.deepEqual(verdict(exact(91), exact(100)), { who: "A", text: "9 % less" });
+  assert.equal(verdict(exact(100), exact(100)).who, "equal");
+  assert.equal(verdict(exact(0), exact(0)).who, "equal");
+});
+
+test("more accuracy wins, beyond the wider of both bands", () => {
+  const side = (value, half) => ({ value, low: value - half, high: value + half });
+  assert.equal(accuracyVerdict(side(92, 0.2), side(91, 0.2)).who, "A");
+  assert.match(accuracyVerdict(side(92, 0.2), side(91.8, 0.4)).text, /^A ahead by 0.2 points, inside ±0.4$/);
+});
+
+test("the headline tells accuracy first and leaves out what one side does not know", () => {
+  const values = { accuracy_drop_points: { value: 0.5, low: 0.1, high: 0.9, label: "measured" }, latency_ms: predicted(3), energy_mj: predicted(9), size_bytes: exact(2000), params: exact(5) };
+  const side = { baseline: { accuracy: 0.99 }, values, accuracy_kind: "accuracy" };
+  const rows = headlineRows(side, side);
+  assert.deepEqual(rows.map((row) => row.goal), ["Accuracy", "Latency", "Energy", "Storage", "Parameters"]);
+  assert.deepEqual([rows[0].a, rows[0].evidence[0], rows[1].evidence[0]], ["98.5 %", "measured", "predicted ±30 %"]);
+});
+
+test("long unchanged runs are folded, short ones stay, and a person can unfold", () => {
+  const layers = pairs(`!${"=".repeat(212)}!==!`);
+  assert.deepEqual(foldedRows(layers), [{ pair: 0 }, { fold: 212, from: 1 }, { pair: 213 }, { pair: 214 }, { pair: 215 }, { pair: 216 }]);
+  assert.equal(foldedRows(layers, { open: new Set([1]) }).length, layers.length);
+  assert.deepEqual(foldedRows(layers, { strict: true }).map((row) => row.fold ?? 0), [0, 212, 0, 2, 0]);
+  assert.deepEqual(foldedRows([]), []);
+});
+
+test("only lines past other rows need a lane; those side by side share none", () => {
+  assert.deepEqual(lanesOf([[], [0], [1]]), []);
+  assert.deepEqual(lanesOf([[], [0], [1, 0], [2], [3, 2]]), [{ from: 0, to: 2, lane: 0 }, { from: 2, to: 4, lane: 0 }]);
+  const [outer, inner] = lanesOf([[], [0], [1], [2, 1], [3, 0]]);
+  assert.notEqual(outer.lane, inner.lane);
+});
+
+test("a thousand layers that all read the first stay within the lanes there are", () => {
+  const lanes = lanesOf(Array.from({ length: 1000 }, (_, i) => (i > 1 ? [0, i - 1] : [])));
+  assert.ok(Math.max(...lanes.map((edge) => edge.lane)) < 6);
+});
+
+test("a side's name is taken apart and put together again", () => {
+  assert.equal(configText([3, 0, 0, 0, 12]), "3.0x3.12");
+  assert.equal(nameOf(partsOfName("p@redmi-3s@3.0x3")), "p@redmi-3s@3.0x3");
+  assert.equal(nameOf({ ...partsOfName("p@redmi-3s"), device: "rpi4" }), "p@rpi4");
+  assert.deepEqual(partsOfName("build-id"), { build: "build-id" });
+});

@@ -1,0 +1,1 @@
+"""Two recipes, builds or devices side by side."""
