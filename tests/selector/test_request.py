@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from compression import technique
+from compression.cost import load_device
 from compression.preprocessing import Preprocessing
 from selector.errors import BadRequestError
 from selector.request import Request, parse_request, read_request
@@ -126,3 +127,31 @@ def test_file_that_is_no_json_is_refused(tmp_path):
     path.write_text("[]")
     with pytest.raises(BadRequestError, match="must be a JSON object"):
         read_request(path)
+
+
+def test_target_may_be_a_profile_beside_the_request(tmp_path):
+    catalogue = Path("compression/devices/rpi4.toml").resolve()
+    (tmp_path / "my-board.toml").write_text(catalogue.read_text())
+    request = parse_request(FULL | {"target": "my-board.toml"}, folder=tmp_path)
+    assert request.device.name == "my-board"
+    assert request.device.rates == load_device("rpi4").rates
+    assert (
+        request.device
+        is parse_request(FULL | {"target": "my-board.toml"}, folder=tmp_path).device
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, '"target": The device profile my-board.toml cannot be read.'),
+        ("title = ", '"target": my-board.toml is not a TOML file'),
+        ("title = 'x'", "my-board.toml: 'chip' is missing"),
+    ],
+)
+def test_profile_that_is_none_is_refused(tmp_path, text, sentence):
+    if text is not None:
+        (tmp_path / "my-board.toml").write_text(text)
+    with pytest.raises(BadRequestError) as refused:
+        parse_request(FULL | {"target": "my-board.toml"}, folder=tmp_path)
+    assert sentence in str(refused.value)

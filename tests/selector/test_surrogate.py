@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from compression.cost import load_device
+from compression.cost import latency_ms, load_device
+from compression.types import Precision
 from selector.job import TRAINING_TARGETS
 from selector.local_search import climb
 from selector.pricing import SIZE
@@ -53,3 +56,24 @@ def test_climbing_ends_where_no_single_change_helps():
         ahead = costs.lookahead(end, decision, costs.totals(end))[..., SIZE]
         legal = space.legal(end, decision, space.mask)
         assert (np.where(legal, ahead, np.inf).min(axis=1) >= sizes - 1e-6).all()
+
+
+@pytest.mark.parametrize("make", [lenet_tables, residual_tables, toy_tables])
+def test_features_of_a_network_price_it_as_the_tables_do(make):
+    surrogate, board = Surrogate(make()), load_device("rpi4")
+    configs = surrogate.space.sample(surrogate.space.mask, 20, np.random.default_rng(0))
+    configs[:, -1] = 0
+    for config, expected in zip(
+        configs, surrogate.evaluate(configs, board).latency_ms, strict=True
+    ):
+        features = surrogate.network_features(config)
+        assert latency_ms(features, board, Precision.FP32) == pytest.approx(expected)
+
+
+def test_profile_that_has_changed_is_priced_anew():
+    surrogate, board = Surrogate(lenet_tables()), load_device("rpi4")
+    slower = replace(board, rates={kind: rate / 2 for kind, rate in board.rates.items()})
+    before = surrogate.baseline(board), surrogate.best_log2(board)
+    after = surrogate.baseline(slower), surrogate.best_log2(slower)
+    assert after[0].latency_ms > 1.2 * before[0].latency_ms
+    assert after[1][0] != before[1][0]

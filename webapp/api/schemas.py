@@ -225,3 +225,62 @@ class Device(Answer):
 
 class Devices(Answer):
     targets: list[Device]
+
+
+class NewDevice(Question):
+    title: str
+    prior: str = Field(description="name of the device of the catalogue that it starts from")
+    runtime: str
+    threads: int = 1
+    arithmetic: str = Field(default="fp32", description="fp32, fp16 or int8")
+    means: str = Field(default="kit", description="browser, agent or kit")
+
+
+class DeviceSettings(Question):
+    title: str | None = None
+    shared: bool | None = None
+
+
+class OwnDevice(Answer):
+    id: UUID
+    name: str = Field(description="its name as a target, once it was measured")
+    title: str
+    prior: str
+    runtime: str
+    threads: int
+    arithmetic: str
+    means: str
+    shared: bool
+    mine: bool
+    created: str
+    measured: str | None
+    measurements: int
+    label: str | None
+    band: Band | None
+
+
+class OwnDevices(Answer):
+    devices: list[OwnDevice]
+
+
+class TimedRuns(Question):
+    name: str
+    runs_ms: list[Any] = Field(description="milliseconds of every run after the warm-up")
+
+
+class Delivery(Question):
+    runs: list[TimedRuns]
+    environment: dict[str, Any] = Field(default_factory=dict, description="where it ran")
+
+
+class Outcome(Answer):
+    used: list[dict[str, Any]] = Field(
+        description="what the profile rests on now, predicted before and after calibrating"
+    )
+    refused: dict[str, str] = Field(description="names that were set aside, with the reason")
+    error_before: float | None = Field(description="half were off by at most that share")
+    error_after: float | None
+
+
+class Measurements(Answer):
+    measurements: list[dict[str, Any]]

@@ -5,7 +5,7 @@ from typing import Any
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from webapp.api import catalogue, comparison, jobs, projects
+from webapp.api import catalogue, comparison, devices, jobs, projects
 from webapp.api.auth import Page, Token
 from webapp.api.errors import add_handlers
 from webapp.api.schemas import Error
@@ -44,5 +44,12 @@ api = VersionedAPI(
     auth=[Token(), Page()],
 )
 add_handlers(api)
-for router in (projects.router, jobs.router, comparison.router, catalogue.router):
+ROUTERS = (
+    projects.router,
+    jobs.router,
+    comparison.router,
+    devices.router,
+    catalogue.router,
+)
+for router in ROUTERS:
     api.add_router("", router)

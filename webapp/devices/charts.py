@@ -1,8 +1,10 @@
 """Predicted against measured on one device: numbers first, figure JSON second."""
 
+import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from compression.calibration import Row
 from compression.device_evidence import Evidence
 
 Json = dict[str, Any]
@@ -67,6 +69,77 @@ def evidence_figure(data: Fit) -> Json:
             "meta": {"summary": summary},
         },
     }
+
+
+class Calibrated(NamedTuple):
+    """The networks that a user's device was calibrated by, and the band that its predictions carry."""
+
+    rows: Sequence[Row]
+    low: float
+    high: float
+
+    @property
+    def error_before(self) -> float:
+        return _median_error(self.rows, [row.before_ms for row in self.rows])
+
+    @property
+    def error_after(self) -> float:
+        return _median_error(self.rows, [row.after_ms for row in self.rows])
+
+
+def calibration_data(rows: Sequence[Row], band: tuple[float, float]) -> Calibrated:
+    """What was timed on a user's device, one graph or network at least."""
+    return Calibrated(rows, *band)
+
+
+def calibration_figure(data: Calibrated) -> Json:
+    """Two points for each graph and network: predicted before and after calibrating, against measured."""
+    values = [ms for row in data.rows for ms in (row.measured_ms, row.before_ms, row.after_ms)]
+    after = _points("After, predicted from the others", "end", data.rows)
+    after["y"] = [row.after_ms for row in data.rows]
+    after["error_y"] = {
+        "type": "data",
+        "array": [row.after_ms * (data.high - 1) for row in data.rows],
+        "arrayminus": [row.after_ms * (1 - data.low) for row in data.rows],
+        "thickness": 1,
+        "width": 0,
+    }
+    before = _points("Before, as the starting profile says", "outside", data.rows)
+    before["y"] = [row.before_ms for row in data.rows]
+    summary = (
+        f"Predicted against measured latency of {len(data.rows)} graphs and networks. "
+        f"Half of the predictions were off by at most {data.error_before:.0%} before calibrating, "
+        f"{data.error_after:.0%} after."
+    )
+    axis = {"type": "log", "dtick": "D2"}
+    return {
+        "data": [before, after],
+        "layout": {
+            "xaxis": {"title": {"text": "Measured, ms (log)"}, **axis},
+            "yaxis": {"title": {"text": "Predicted, ms (log)"}, **axis},
+            "shapes": [_equality(min(values) / 1.2, max(values) * 1.2)],
+            "annotations": [],
+            "height": 360,
+            "meta": {"summary": summary},
+        },
+    }
+
+
+def _points(name: str, role: str, rows: Sequence[Row]) -> Json:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [row.measured_ms for row in rows],
+        "text": [row.name for row in rows],
+        "hovertemplate": "<b>%{text}</b><br>measured %{x:.3g} ms<br>predicted %{y:.2g} ms<extra></extra>",
+        "meta": {"role": role},
+    }
+
+
+def _median_error(rows: Sequence[Row], predicted_ms: Sequence[float]) -> float:
+    errors = [abs(ms / row.measured_ms - 1) for row, ms in zip(rows, predicted_ms, strict=True)]
+    return statistics.median(errors)
 
 
 def _equality(low: float, high: float) -> Json:

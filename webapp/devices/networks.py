@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MODEL = re.compile(r"model:([0-9a-f-]{32,36})")
 """The original of a study, by the study's job."""
 
+MOST_CHOICES = 50
+
 ARTIFACT = re.compile(r"artifact:(\d{1,15})")
 """A file of a build."""
 
@@ -60,6 +62,27 @@ def timed(*, owner: User, name: str, prior: DeviceProfile) -> Timed:
     raise _unknown(name)
 
 
+def is_network(name: str) -> bool:
+    """Whether it has the form of a network's name."""
+    return bool(MODEL.fullmatch(name) or ARTIFACT.fullmatch(name))
+
+
+def network_choices(owner: User) -> list[dict[str, str]]:
+    """Name and title of the owner's networks that can be timed, newest first."""
+    studies = Job.objects.filter(owner=owner, kind=JobKind.STUDY, project__isnull=False)
+    originals = [
+        {"name": f"model:{job.id}", "title": f"{_project(job)}, original"}
+        for job in studies.select_related("project").order_by("-created")[:MOST_CHOICES]
+        if knowledge.is_done(job, Stage.PROBE)
+    ]
+    files = Artifact.objects.filter(job__owner=owner, format="onnx")
+    files = files.select_related("job__project").order_by("-job__created", "-primary", "name")
+    built = [
+        {"name": f"artifact:{file.pk}", "title": _title(file)} for file in files[:MOST_CHOICES]
+    ]
+    return [*originals, *built]
+
+
 def _original(owner: User, key: str) -> Timed:
     try:
         job_id = UUID(key)
@@ -87,13 +110,16 @@ def _artifact(owner: User, number: int, prior: DeviceProfile) -> Timed:
     if _precision(file) == Precision.INT8:
         eight, full = (latency_coefficients(prior, p) for p in (Precision.INT8, Precision.FP32))
         features = features * eight / full
-    title = f"{_project(file.job)}, {file.name} of build {file.job.id.hex[:6]}"
-    return Timed(title, file.job.folder / file.path, features)
+    return Timed(_title(file), file.job.folder / file.path, features)
 
 
 def _precision(file: Artifact) -> str:
     rows = (report(file.job) or {}).get("artifacts", [])
     return next((row.get("precision", "") for row in rows if row["path"] == file.name), "")
+
+
+def _title(file: Artifact) -> str:
+    return f"{_project(file.job)}, {file.name} of build {file.job.id.hex[:6]}"
 
 
 def _project(job: Job) -> str:

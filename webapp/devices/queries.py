@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import statistics
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from compression.cost import band
+from django.db.models import Count
+from django.http import Http404
+from django.urls import reverse
+
+from compression.cost import band, device_names, load_device
 from compression.device_profiles import FROM_MEMORY
-from webapp.devices.targets import is_own, target_profiles
+from webapp.devices.models import OwnDevice
+from webapp.devices.targets import is_own, own_profile, target_profiles, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
     from django.contrib.auth.models import User
 
     from compression.cost import DeviceProfile
+    from webapp.devices.services import Outcome
 
 OWN_FAMILY = "own"
 
@@ -91,6 +101,104 @@ def device_figures(device: DeviceProfile) -> list[Figure]:
         if key in device.sources and getattr(device, key)
     ]
     return [*found, *_rates(device.rates, device.sources.get("rate_gmacs", ""))]
+
+
+def prior_choices() -> list[DeviceProfile]:
+    """The devices of the catalogue that one's own may start from."""
+    found = map(load_device, device_names())
+    return [device for device in found if not device.measured_here]
+
+
+def own_device_get(*, owner: User, device_id: UUID) -> OwnDevice:
+    """The owner's device; a stranger gets 404, also where it is shared."""
+    device = OwnDevice.objects.filter(pk=device_id, owner=owner).first()
+    if device is None:
+        raise Http404("There is no such device of yours.")
+    return device
+
+
+def own_device_rows(user: User) -> list[dict[str, Any]]:
+    """The user's devices, measured or not, then those that others share."""
+    devices = visible(user).select_related("owner").annotate(count=Count("measurements"))
+    in_order = sorted(devices, key=lambda d: (d.owner_id != user.pk, d.title, d.created))
+    return [own_device_row(device, user, device.count) for device in in_order]
+
+
+def own_device_row(device: OwnDevice, user: User, count: int) -> dict[str, Any]:
+    """A user's device as lists show it; ``count`` is how many measurements it has."""
+    profile = own_profile(device) if device.profile else None
+    return {
+        "id": str(device.id),
+        "name": device.key,
+        "title": device.title,
+        "url": reverse("device", args=[device.key]),
+        "prior": device.prior,
+        "prior_title": load_device(device.prior).title,
+        "runtime": device.runtime,
+        "threads": device.threads,
+        "arithmetic": device.arithmetic,
+        "means": device.means,
+        "shared": device.shared,
+        "mine": device.owner_id == user.pk,
+        "owner": device.owner.username,
+        "created": device.created.isoformat(timespec="seconds"),
+        "measured": device.measured.isoformat(timespec="seconds") if device.measured else None,
+        "measurements": count,
+        "label": profile.label if profile else None,
+        "band": list(band(profile)[:2]) if profile else None,
+    }
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """What came of a delivery, for pages and programs."""
+    return {**outcome._asdict(), "used": [row._asdict() for row in outcome.used]}
+
+
+def measurement_rows(device: OwnDevice, most: int) -> list[dict[str, Any]]:
+    """The newest measurements for the page, with the median of those that count."""
+    return [
+        {
+            "title": row.title,
+            "created": row.created,
+            "runs": len(row.runs_ms),
+            "median": f"{statistics.median(row.runs_ms):.3g}" if not row.refused else "",
+            "refused": row.refused,
+        }
+        for row in device.measurements.order_by("-id")[:most]
+    ]
+
+
+def measurements_json(device: OwnDevice) -> list[dict[str, Any]]:
+    """Everything that was ever timed on a device, oldest first, as it came."""
+    return [
+        {
+            "name": row.name,
+            "title": row.title,
+            "created": row.created.isoformat(timespec="seconds"),
+            "runs_ms": row.runs_ms,
+            "refused": row.refused,
+            "environment": row.environment,
+        }
+        for row in device.measurements.all()
+    ]
+
+
+def measurements_csv(device: OwnDevice) -> str:
+    """The same as a table, one line a run."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["measured", "name", "run", "ms", "set aside because"])
+    for row in device.measurements.all():
+        for number, run_ms in enumerate(row.runs_ms, 1):
+            day = row.created.isoformat(timespec="seconds")
+            table.writerow([day, *map(_plain_cell, (row.name, number, run_ms, row.refused))])
+    return text.getvalue()
+
+
+def _plain_cell(value: object) -> object:
+    """A text that a spreadsheet would run as a formula is kept from it."""
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@"))
+    return f"'{value}" if is_formula else value
 
 
 def _rates(rates: Mapping[str, float], source: str) -> list[Figure]:

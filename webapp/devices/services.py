@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from django.db import transaction
 from django.utils import timezone
 
 from compression import calibration
-from compression.calibration import absurd, calibrated, calibrated_log_sd
+from compression.calibration import absurd
 from compression.cost import device_names, load_device
 from compression.device_profiles import ARITHMETICS
+from webapp.devices.fitting import calibration_of, described, prior_profile, typical
 from webapp.devices.models import Means, Measurement, OwnDevice
 from webapp.devices.networks import timed
 from webapp.devices.targets import own_profile, profile_text
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
     from compression.calibration import Calibration
-    from compression.cost import Array, DeviceProfile
-
-FITTED = ("rate_gmacs", "activation_gb_s", "weight_gb_s", "overhead_ms", "latency_log_sd")
-"""Figures of a profile that measuring changes."""
 
 LONGEST_TITLE, LONGEST_RUNTIME, LONGEST_NAME = 100, 60, 200
 MOST_THREADS = 256
@@ -38,7 +33,7 @@ MOST_MEASUREMENTS = 500
 """Of one delivery."""
 MOST_RUNS = 2000
 """Of one measurement."""
-MOST_KEPT = 20_000
+MOST_KEPT = 5000
 """Measurements of one device."""
 LARGEST_ENVIRONMENT = 16 * 1024
 LONGEST_RUN_MS = 1e12
@@ -92,9 +87,9 @@ def own_device_create(
         raise RequestRefusedError(
             f"There is no arithmetic {arithmetic!r}. Take {', '.join(ARITHMETICS)}."
         )
-    if means not in Means:
+    if means not in Means.values:
         raise RequestRefusedError(f"There is no means {means!r}. Take {', '.join(Means)}.")
-    if not 1 <= threads <= MOST_THREADS:
+    if not _is_count(threads, MOST_THREADS):
         raise RequestRefusedError(f"Threads must be 1 to {MOST_THREADS}; got {threads}.")
     return OwnDevice.objects.create(
         owner=owner,
@@ -127,7 +122,7 @@ def runs_record(
     found = _calibrate(device)
     if found is None:
         return Outcome((), refused, None, None)
-    return Outcome(found.rows(), refused, _typical(found.before), _typical(found.after))
+    return Outcome(found.rows(), refused, typical(found.before), typical(found.after))
 
 
 def own_device_share(*, device: OwnDevice, shared: bool) -> None:
@@ -146,24 +141,6 @@ def own_device_rename(*, device: OwnDevice, title: str) -> None:
 def own_device_delete(*, device: OwnDevice) -> None:
     """Remove a device with its measurements; builds made for it keep its profile."""
     device.delete()
-
-
-def prior_profile(device: OwnDevice) -> DeviceProfile:
-    """What is believed of a device before anything was measured: the profile it starts from."""
-    prior = load_device(device.prior)
-    taken = {
-        key: f"Taken over from {prior.title}: {text}" for key, text in prior.sources.items()
-    }
-    return replace(
-        prior,
-        name=device.key,
-        title=device.title,
-        chip=f"started from {prior.title}",
-        runtime=device.runtime,
-        threads=device.threads,
-        arithmetic=device.arithmetic,
-        sources=MappingProxyType(taken),
-    )
 
 
 def _check_size(device: OwnDevice, runs: Sequence[Run], environment: dict[str, Any]) -> None:
@@ -212,39 +189,14 @@ def _measurement(device: OwnDevice, run: Run, environment: dict[str, Any]) -> Me
 
 
 def _calibrate(device: OwnDevice) -> Calibration | None:
-    """Fit the profile to the newest measurement of each graph and network; nothing without any."""
-    rows = Measurement.objects.filter(device=device, refused="").order_by("id")
-    newest = {row.name: row for row in rows}
-    if not newest:
+    """Fit the profile to all that was ever measured and counts; nothing without any."""
+    found = calibration_of(device)
+    if found is None:
         return None
-    found = calibrated(prior_profile(device), [_as_timed(row) for row in newest.values()])
     device.measured = timezone.now()
-    device.profile = profile_text(_described(found, device))
+    device.profile = profile_text(described(found, device))
     device.save(update_fields=["measured", "profile"])
     return found
-
-
-def _described(found: Calibration, device: OwnDevice) -> DeviceProfile:
-    """The new profile with where its figures come from, and how sure it is, in words."""
-    profile, count = found.profile, len(found.used)
-    day = f"{device.measured:%-d %B %Y}"
-    source = f"Measured by its owner on {day}: {count} {'timing' if count == 1 else 'timings'}"
-    prior = load_device(device.prior).title
-    fitted = dict.fromkeys(FITTED, f"{source}; what they leave open follows from {prior}")
-    width = (
-        "Few kinds of layers were timed, so the band is wider than that of a device measured well."
-        if profile.latency_log_sd > calibrated_log_sd()
-        else "The band is that of devices calibrated by one network, which held for hidden ones."
-    )
-    return replace(
-        profile,
-        note=f"{source}. {width} Energy, memory and 8-bit times are taken over from {prior}.",
-        sources=MappingProxyType({**profile.sources, **fitted}),
-    )
-
-
-def _as_timed(row: Measurement) -> calibration.Measurement:
-    return calibration.Measurement(row.title, np.array(row.features), tuple(row.runs_ms))
 
 
 def _milliseconds(value: object) -> float:
@@ -260,9 +212,8 @@ def _as_it_came(value: object) -> float | str:
     return number if math.isfinite(number) else str(value)[:LONGEST_TEXT]
 
 
-def _typical(errors: Array) -> float:
-    """The share by which half of the predictions are off at the most."""
-    return float(np.median(np.abs(np.expm1(errors))))
+def _is_count(value: object, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def _words(text: object, what: str, most: int) -> str:

@@ -1,4 +1,4 @@
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
@@ -6,20 +6,32 @@ from django.views.decorators.http import require_GET
 from compression.device_evidence import evidence
 from webapp.devices.charts import evidence_data, evidence_figure
 from webapp.devices.kit import kit_graphs, kit_json
-from webapp.devices.queries import device_figures, device_json, devices_json
-from webapp.devices.targets import target_profile
+from webapp.devices.own_views import own_device_page
+from webapp.devices.queries import (
+    OWN_FAMILY,
+    device_figures,
+    device_json,
+    devices_json,
+    own_device_rows,
+    prior_choices,
+)
+from webapp.devices.targets import own_device_find, target_profile
 from webapp.requests import UserRequest
 
 
 @require_GET
 @ensure_csrf_cookie
 def devices_page(request: UserRequest) -> HttpResponse:
-    return render(request, "devices.html", {"page": {"targets": devices_json(request.user)}})
+    targets = [row for row in devices_json(request.user) if row["family"] != OWN_FAMILY]
+    page = {"targets": targets, "own": own_device_rows(request.user)}
+    return render(request, "devices.html", {"page": page, "priors": prior_choices()})
 
 
 @require_GET
 @ensure_csrf_cookie
 def device_page(request: UserRequest, name: str) -> HttpResponse:
+    if own := own_device_find(owner=request.user, name=name):
+        return own_device_page(request, own)
     device = target_profile(owner=request.user, name=name)
     found = device_json(device)
     data = evidence_data(evidence(name), found["band"])
@@ -39,8 +51,8 @@ def kit_list(_request: HttpRequest) -> JsonResponse:
 
 
 @require_GET
-def kit_file(_request: HttpRequest, name: str) -> FileResponse:
+def kit_file(_request: HttpRequest, name: str) -> HttpResponse:
     graph = kit_graphs().get(name)
     if graph is None:
         raise Http404(f"The kit has no graph {name}.")
-    return FileResponse(graph.path.open("rb"), content_type="application/octet-stream")
+    return HttpResponse(graph.path.read_bytes(), content_type="application/octet-stream")

@@ -1,10 +1,13 @@
-// Devices: the catalogue by family, searchable, with label and band on each.
+// Devices: the user's own, then the catalogue by family, searchable, with label and band on each.
+import { OwnDevices } from "../components/own-devices.js";
+import { post } from "../lib/api.js";
 import { $, escape, pageData } from "../lib/dom.js";
 import { FAMILIES, TIER_MEANING, bandText } from "../lib/evidence.js";
 import { keepTyped } from "../lib/kept.js";
 import { badge } from "../lib/markup.js";
+import { wireOwnDevices } from "../lib/own-devices.js";
 
-const { targets } = pageData();
+const { targets, own } = pageData();
 const NAMES = { measured: "measured", calibrated: "calibrated", same: "same chip", similar: "similar chip", rough: "rough" };
 const body = $("#targets tbody");
 
@@ -24,3 +27,18 @@ function show(query) {
 
 $("#tiers").innerHTML = TIER_MEANING.map(([tier, title, text]) => `<li>${badge(NAMES[tier], title)}<p class="tiny muted" style="margin-top:4px">${escape(text)}</p></li>`).join("");
 keepTyped($("#search"), (text) => show(text.trim().toLowerCase()));
+
+const list = new OwnDevices($("#own"));
+list.devices = own;
+wireOwnDevices(list);
+
+$("#new-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const { threads, ...said } = Object.fromEntries(new FormData(event.target));
+  try {
+    const { url } = await post("/api/own-devices", { ...said, threads: Number(threads), means: "kit" });
+    location.assign(url);
+  } catch (error) {
+    $("#new-error").textContent = error.message;
+  }
+});

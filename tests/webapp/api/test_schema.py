@@ -8,6 +8,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance
 
 from tests.webapp import making
+from tests.webapp.test_own_devices import create
 from webapp.accounts.tokens import token_create
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,6 +24,7 @@ def known(user, study_folder):
     return {
         "project_id": str(project.id),
         "job_id": str(project.study.job.id),
+        "device_id": str(create(user).id),
         "token": token_create(owner=user, name="schema"),
     }
 
@@ -36,7 +38,7 @@ def known(user, study_folder):
     suppress_health_check=list(HealthCheck),
 )
 def test_no_request_of_the_schema_breaks_the_server(case, known):
-    for name in ("project_id", "job_id"):
+    for name in ("project_id", "job_id", "device_id"):
         if name in case.path_parameters:
             case.path_parameters[name] = known[name]
     headers = {"Authorization": f"Bearer {known['token']}"}

@@ -1,0 +1,84 @@
+"""A user's device, fitted to what was measured on it: from the profile it starts from to its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from django.db.models import Max
+
+from compression.calibration import Measurement, calibrated, calibrated_log_sd
+from compression.cost import load_device
+
+if TYPE_CHECKING:
+    from compression.calibration import Calibration
+    from compression.cost import Array, DeviceProfile
+    from webapp.devices.models import OwnDevice
+
+FITTED = ("rate_gmacs", "activation_gb_s", "weight_gb_s", "overhead_ms", "latency_log_sd")
+"""Figures of a profile that measuring changes."""
+
+BY_OWNER = "Measured by its owner"
+
+
+def prior_profile(device: OwnDevice) -> DeviceProfile:
+    """What is believed of a device before anything was measured: the profile it starts from."""
+    prior = load_device(device.prior)
+    taken = {
+        key: f"Taken over from {prior.title}: {text}" for key, text in prior.sources.items()
+    }
+    return replace(
+        prior,
+        name=device.key,
+        title=device.title,
+        chip=f"started from {prior.title}",
+        runtime=device.runtime,
+        threads=device.threads,
+        arithmetic=device.arithmetic,
+        sources=MappingProxyType(taken),
+    )
+
+
+def calibration_of(device: OwnDevice) -> Calibration | None:
+    """The fit to the newest measurement of each graph and network that counts; nothing without any."""
+    usable = device.measurements.filter(refused="")
+    newest = usable.values("name").annotate(newest=Max("id")).values("newest")
+    measured = [
+        Measurement(row.title, np.array(row.features), tuple(row.runs_ms))
+        for row in device.measurements.filter(pk__in=newest).order_by("id")
+    ]
+    return calibrated(prior_profile(device), measured) if measured else None
+
+
+def described(found: Calibration, device: OwnDevice) -> DeviceProfile:
+    """The new profile with where its figures come from, and how sure it is, in words."""
+    profile, count = found.profile, len(found.used)
+    day = f"{device.measured:%-d %B %Y}"
+    source = f"{BY_OWNER} on {day}: {count} {'timing' if count == 1 else 'timings'}"
+    prior = load_device(device.prior).title
+    fitted = dict.fromkeys(FITTED, f"{source}; what they leave open follows from {prior}")
+    width = (
+        "Few kinds of layers were timed, so the band is wider than that of a device measured well."
+        if profile.latency_log_sd > calibrated_log_sd()
+        else "The band is that of devices calibrated by one network, which held for hidden ones."
+    )
+    return replace(
+        profile,
+        note=f"{source}. {width} Energy, memory and 8-bit times are taken over from {prior}.",
+        sources=MappingProxyType({**profile.sources, **fitted}),
+    )
+
+
+def spoken_to(profile: DeviceProfile, who: str) -> DeviceProfile:
+    """The profile with the person who measured it in place of "its owner"."""
+    by = f"Measured by {who}"
+    sources = {key: text.replace(BY_OWNER, by) for key, text in profile.sources.items()}
+    note = profile.note.replace(BY_OWNER, by)
+    return replace(profile, note=note, sources=MappingProxyType(sources))
+
+
+def typical(errors: Array) -> float:
+    """The share by which half of the predictions are off at the most."""
+    return float(np.median(np.abs(np.expm1(errors))))

@@ -1,0 +1,101 @@
+"""Times that a person typed into the kit's table: read strictly, whatever the spreadsheet made of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import TYPE_CHECKING
+
+from webapp.devices.kit import kit_graphs
+from webapp.devices.networks import is_network
+from webapp.devices.services import MOST_MEASUREMENTS, Run
+from webapp.responses import RequestRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+HEADER = ("name", *(f"run {number} ms" for number in range(1, 11)))
+MOST_FAULTS = 10
+"""Shown at once; the rest follows when these are mended."""
+
+
+class CellError(Exception):
+    """What is wrong with a cell."""
+
+
+def parse_times(text: str) -> list[Run]:
+    """The runs of each row that was filled in; the first cell of a row is a name.
+
+    Columns are parted by semicolons or tabs if there are any, and commas are decimal commas then; else by
+    commas. Rows without times, a header and lines that begin with ``#`` are passed over.
+
+    Raises:
+        RequestRefusedError: with line and cell of everything that is wrong; then nothing is taken.
+    """
+    lines = text.removeprefix("\ufeff").splitlines()
+    if len(lines) > MOST_MEASUREMENTS:
+        raise RequestRefusedError(
+            f"The file has {len(lines):,} lines; {MOST_MEASUREMENTS} are taken at once.",
+            code="bad_times",
+            status=422,
+        )
+    runs: dict[str, list[float]] = {}
+    faults = []
+    for number, cells in _rows(lines):
+        try:
+            name, times = cells[0], [_milliseconds(cell) for cell in cells[1:] if cell]
+            if times:
+                runs.setdefault(_known(name), []).extend(times)
+        except CellError as fault:
+            faults.append(f"line {number}: {fault}")
+    if not runs and not faults:
+        faults = ["no line holds a name and a time."]
+    if faults:
+        raise RequestRefusedError(_sentence(faults), code="bad_times", status=422)
+    return [Run(name, times) for name, times in runs.items()]
+
+
+def blank_table(names: Sequence[str]) -> str:
+    """The table to fill, a line for each name."""
+    rows = [HEADER, *((name, *[""] * (len(HEADER) - 1)) for name in names)]
+    return "".join(";".join(row) + "\n" for row in rows)
+
+
+def _rows(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of each line that may hold times."""
+    parted_by = next((mark for mark in ";\t" if any(mark in line for line in lines)), ",")
+    for number, line in enumerate(lines, 1):
+        cells = [
+            cell.strip()
+            for cell in next(
+                csv.reader(io.StringIO(line), delimiter=parted_by, skipinitialspace=True), []
+            )
+        ]
+        is_header = number == 1 and cells and cells[0].lower() == HEADER[0]
+        if cells and cells[0] and not is_header and not cells[0].startswith("#"):
+            yield number, cells
+        elif any(cells) and not is_header and not cells[0]:
+            yield number, ["(no name)", *cells[1:]]
+
+
+def _known(name: str) -> str:
+    if name in kit_graphs() or is_network(name):
+        return name
+    raise CellError(f"there is no graph {name[:60]!r} in the kit.")
+
+
+def _milliseconds(cell: str) -> float:
+    try:
+        value = float(cell.replace(",", "."))
+    except ValueError:
+        raise CellError(f"{cell[:40]!r} is no number.") from None
+    if not math.isfinite(value) or value <= 0:
+        raise CellError(f"{cell[:40]} ms is no time; it must be above zero.")
+    return value
+
+
+def _sentence(faults: Sequence[str]) -> str:
+    more = len(faults) - MOST_FAULTS
+    rest = f"\nand {more} more." if more > 0 else ""
+    return "Nothing was taken from this file:\n" + "\n".join(faults[:MOST_FAULTS]) + rest
