@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from compression.answer_forms import form_of
 from compression.augmentation import augmentation_for
 from compression.building import build
 from compression.data import load_data, smooth_noise
@@ -22,7 +23,6 @@ from compression.evaluation import onnx_logits
 from compression.finetuning import FineTuning, distill
 from compression.matched_inputs import Matching, matched, spectral_noise
 from compression.onnx_import import import_onnx
-from compression.outputs import form_of
 from compression.preprocessing_trial import try_preprocessing
 from compression.sensitivity import logits
 from compression.types import RecipeStep

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,8 @@ from compression.evaluation import Z95
 from compression.outputs import AnswerKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from compression.data import Split
     from compression.evaluation import Evaluation
 
@@ -45,10 +47,11 @@ class ClassChange:
 class Comparison:
     """Two files on the same examples. ``drop_points`` are percentage points; positive is a loss.
 
-    ``n_lost`` and ``n_gained`` count positions where an example has several; classes are compared and
-    single answers are told only where an example has one. ``chance`` is the probability that two equally
-    good files differ this much or more (exact McNemar test), where an example has one answer.
-    ``relative_error`` is the root mean square error of values as a share of their spread.
+    ``n_lost`` and ``n_gained`` count positions where an example has several, and sum shares where there
+    are several outputs; classes are compared and single answers are told only where an example has one.
+    ``chance`` is the probability that two equally good files differ this much or more (exact McNemar
+    test), where an example has one answer. ``relative_error`` is the root mean square error of values as
+    a share of their spread. ``agreement_by_output`` is told of several outputs only.
     """
 
     drop_points: float
@@ -60,6 +63,7 @@ class Comparison:
     flips: tuple[Flip, ...]
     chance: float | None = None
     relative_error: float | None = None
+    agreement_by_output: Mapping[str, float] = field(default_factory=dict)
 
 
 def compare(
@@ -69,38 +73,54 @@ def compare(
 
     Where there are more than ``flips``, half of them are of either kind, as far as there are so many.
     """
-    lost = before.correct & ~after.correct
-    gained = after.correct & ~before.correct
-    n, positions = len(lost), before.form.positions
+    change = after.correct.astype(np.float64) - before.correct
+    lost, gained = np.maximum(-change, 0), np.maximum(change, 0)
     # Positions of one example are alike: the interval counts examples.
-    shares = float(lost.sum()) / positions, float(gained.sum()) / positions
-    ends = paired_interval(*shares, n // positions)
-    sure = np.maximum(before.confidences, after.confidences)
-    kinds = [
-        rows[np.argsort(-sure[rows], kind="stable")]
-        for rows in map(np.flatnonzero, (lost, gained))
-    ]
-    room = [max(flips // 2, flips - len(other)) for other in reversed(kinds)]
-    rows = np.concatenate([kind[:most] for kind, most in zip(kinds, room, strict=True)])
+    shares = float(lost.mean()) * before.n_test, float(gained.mean()) * before.n_test
+    ends = paired_interval(*shares, before.n_test)
     single = before.form.kind is AnswerKind.CLASS
+    one_answer = before.form.kind is not AnswerKind.SEVERAL and len(change) == before.n_test
     values = before.form.kind is AnswerKind.VALUES
     return Comparison(
-        drop_points=100 * (int(lost.sum()) - int(gained.sum())) / n,
+        drop_points=100 * float(lost.mean() - gained.mean()),
         drop_ci_points=(100 * ends[0], 100 * ends[1]),
-        n_lost=int(lost.sum()),
-        n_gained=int(gained.sum()),
+        n_lost=round(float(lost.sum())),
+        n_gained=round(float(gained.sum())),
         agreement=float(before.form.same(before.answers, after.answers).mean()),
         per_class=tuple(
             _class_change(before, after, int(label)) for label in np.unique(before.wanted)
         )
         if single
         else (),
-        flips=tuple(_flip(before, after, split, int(row)) for row in rows) if single else (),
-        chance=exact_mcnemar(int(lost.sum()), int(gained.sum())) if positions == 1 else None,
-        relative_error=before.form.relative_error(before.answers, after.answers)
+        flips=_flips(before, after, split, flips) if single else (),
+        chance=exact_mcnemar(round(float(lost.sum())), round(float(gained.sum())))
+        if one_answer
+        else None,
+        relative_error=before.form.parts[0].relative_error(before.answers, after.answers)
         if values
         else None,
+        agreement_by_output=_agreement_by_output(before, after),
     )
+
+
+def _agreement_by_output(before: Evaluation, after: Evaluation) -> dict[str, float]:
+    if before.all_outputs is None or after.all_outputs is None:
+        return {}
+    form, answers = before.all_outputs
+    shares = form.same(answers, after.all_outputs[1]).mean(axis=0)
+    return dict(zip(form.names, shares.tolist(), strict=True))
+
+
+def _flips(before: Evaluation, after: Evaluation, split: Split, most: int) -> tuple[Flip, ...]:
+    """The surest of each kind, half of them of either where there are so many."""
+    sure = np.maximum(before.confidences, after.confidences)
+    changed = before.correct & ~after.correct, after.correct & ~before.correct
+    kinds = [
+        rows[np.argsort(-sure[rows], kind="stable")] for rows in map(np.flatnonzero, changed)
+    ]
+    room = [max(most // 2, most - len(other)) for other in reversed(kinds)]
+    rows = np.concatenate([kind[:count] for kind, count in zip(kinds, room, strict=True)])
+    return tuple(_flip(before, after, split, int(row)) for row in rows)
 
 
 def paired_interval(lost: float, gained: float, total: int) -> tuple[float, float]:

@@ -10,19 +10,27 @@ import numpy as np
 
 from compression.archives import open_archive
 from compression.errors import DataRefusedError
-from compression.image_folders import read_image_folders
-from compression.npz_arrays import is_npz, read_npz
+from compression.image_folders import count_classes, read_image_folders
+from compression.npz_arrays import is_npz, read_labels, read_npz
 from compression.preprocessing import Preprocessing, fits, fitting_layouts
 from compression.preprocessing_guess import guess_preprocessing
-from compression.raw_data import RawData, RawPart, check, shape_text
+from compression.raw_data import (
+    RawData,
+    RawPart,
+    check,
+    check_labels,
+    labels_from,
+    shape_text,
+)
 from compression.splits import CALIBRATION, SEARCH, TESTING, TRAINING, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from compression.outputs import OutputForm
     from compression.types import Shape
 
 _SYNTHETIC_VALUES, _MOST_SYNTHETIC = 50_000_000, 3000
@@ -44,7 +52,8 @@ class Samples(Protocol):
 class Split:
     """Some examples of a source array; raw values are kept and prepared when asked for.
 
-    ``indices`` are rows of ``raw``. ``y`` is int64 in the order of ``indices``, or ``None``.
+    ``indices`` are rows of ``raw``. ``y`` is int64 in the order of ``indices``, ``[n]`` or ``[n, *positions]``
+    (``UNLABELLED`` where nobody labelled), or ``None``.
     ``n_groups`` counts the persons, speakers, ... they come from; 0 where that is not known.
     """
 
@@ -85,7 +94,7 @@ class Split:
         if count >= len(self):
             return self
         order = np.random.default_rng(seed).permutation(len(self))
-        if self.y is not None:
+        if self.y is not None and self.y.ndim == 1:
             order = order[np.argsort(self.y[order], kind="stable")]
         spaced = np.floor((np.arange(count) + 0.5) * (len(self) / count)).astype(np.int64)
         picked = np.sort(order[spaced])
@@ -148,23 +157,57 @@ def load_data(
     preprocessing: Preprocessing | None = None,
     *,
     seed: int,
+    label_shape: Shape = (),
 ) -> Dataset:
     """Read an ``.npz`` or a zip of class folders for a model; the content decides which it is.
 
     Without ``preprocessing`` the likeliest guess is applied and the others are in ``candidates``.
+
+    Args:
+        path: of the file.
+        input_shape: of one example.
+        n_classes: of the model; 0 where it does not classify.
+        preprocessing: how raw examples are prepared.
+        seed: of the splits.
+        label_shape: of the class numbers of one example, where it has one for each position.
 
     Raises:
         DataRefusedError: with a sentence that says what is wrong, where, and what would do.
     """
     with open_archive(path) as archive:
         if is_npz(archive):
-            raw = read_npz(archive, n_classes)
+            raw = read_npz(archive, n_classes, label_shape)
         else:
-            raw = read_image_folders(archive, input_shape, n_classes)
+            folders_are_classes = not label_shape
+            raw = read_image_folders(archive, input_shape, folders_are_classes * n_classes)
     check(raw, n_classes)
     candidates = _candidates(raw, input_shape, preprocessing, seed)
     dataset = _dataset(raw, input_shape, n_classes, candidates, seed)
     return replace(dataset, sha256=file_sha256(path))
+
+
+def labelled_output(path: Path, outputs: Sequence[OutputForm]) -> int | None:
+    """Which of several outputs the labels of a file are about: the narrowest that has room for them.
+
+    Of outputs alike it is the first. ``None`` where there are no labels, or none that fit.
+    """
+    fitting = [i for i, form in enumerate(outputs) if form.n_classes and _fits(path, form)]
+    return min(fitting, key=lambda i: outputs[i].n_classes, default=None)
+
+
+def _fits(path: Path, form: OutputForm) -> bool:
+    try:
+        with open_archive(path) as archive:
+            if not is_npz(archive):
+                return not form.label_shape and count_classes(archive) <= form.n_classes
+            found = read_labels(archive)
+            if not found:
+                return False
+            labels = [labels_from(y, "y", form.n_classes, form.label_shape) for y in found]
+            check_labels(labels, form.n_classes)
+    except (DataRefusedError, FileNotFoundError):
+        return False
+    return True
 
 
 def synthetic_count(input_shape: Shape, most: int = _MOST_SYNTHETIC) -> int:

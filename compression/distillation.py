@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, fx
 
+from compression.answer_forms import form_of
 from compression.answer_losses import distillation_loss, label_loss
-from compression.outputs import form_of
-from compression.sensitivity import ends_in_softmax, logits
+from compression.graph import joined
+from compression.outputs import UNLABELLED
+from compression.sensitivity import Scores, logits
 from compression.student import tap
 
 if TYPE_CHECKING:
@@ -74,10 +76,8 @@ class Teacher:
         """Outputs and features, without a gradient."""
         with torch.no_grad():
             found = self._module(x)
-        if not isinstance(found, tuple):
-            return (found,)
-        outputs, *features = found
-        return outputs, *map(_only, features, self._kept, self._axes)
+        outputs, *features = found if self._kept else (found,)
+        return joined(outputs), *map(_only, features, self._kept, self._axes)
 
 
 def _only(feature: Tensor, kept: tuple[int, ...] | None, axis: int) -> Tensor:
@@ -94,7 +94,7 @@ class Loss:
     """
 
     def __init__(self, original: Network, weighing: Weighing) -> None:
-        self._softmax = ends_in_softmax(original)
+        self._scores = Scores(original)
         self._form = form_of(original.profile)
         self._weighing = weighing
 
@@ -103,7 +103,7 @@ class Loss:
     ) -> Tensor:
         """The loss of a batch: outputs and features of student and original, and class numbers."""
         weighing = self._weighing
-        answers, right = self._logits(given[0]), self._logits(wanted[0])
+        answers, right = self._scores.of(given[0]), self._scores.of(wanted[0])
         loss = distillation_loss(self._form, answers, right, weighing.temperature)
         if labels is not None and weighing.alpha < 1.0:
             hard = label_loss(self._form, answers, labels)
@@ -112,9 +112,6 @@ class Loss:
         return loss + weighing.feature_weight * sum(errors, torch.zeros_like(loss)) / max(
             1, len(errors)
         )
-
-    def _logits(self, outputs: Tensor) -> Tensor:
-        return outputs.clamp_min(1e-12).log() if self._softmax else outputs
 
 
 def _relative_error(given: Tensor, wanted: Tensor) -> Tensor:
@@ -134,15 +131,23 @@ class Judge:
     ) -> None:
         self._x, labels = validation
         self._temperature = temperature
-        self._softmax = ends_in_softmax(network)
+        self._scores = Scores(network)
         self._wanted = logits(original, self._x)
         self._form = form_of(original.profile)
-        self._labels = self._form.answers(self._wanted) if labels is None else labels
+        self._labels = labels
 
     def divergence(self, student: Student) -> tuple[float, float]:
         """Softened divergence, and accuracy (agreement without labels)."""
         outputs = torch.cat(list(student.outputs(self._x)))
-        found = outputs.clamp_min(1e-12).log() if self._softmax else outputs
-        given = self._form.rows(found.numpy())
-        accuracy = float(self._form.same(self._labels, self._form.answers(given)).mean())
-        return self._form.divergence(self._wanted, given, self._temperature), accuracy
+        given = self._form.rows(self._scores.of(outputs).numpy())
+        return self._form.divergence(self._wanted, given, self._temperature), self._share(given)
+
+    def _share(self, given: np.ndarray) -> float:
+        """Of the answers that are right, or those of the original."""
+        form, rows = self._form, given
+        if self._labels is None:
+            return float(form.same(form.answers(self._wanted), form.answers(rows)).mean())
+        part, rows = form.of_judged(given)
+        wanted = part.label_rows(self._labels)
+        known = wanted != UNLABELLED
+        return float(part.same(wanted[known], part.answers(rows[known])).mean())

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compression.outputs import AnswerKind, output_form
+from compression.answer_forms import JointForm, answer_form, form_of
+from compression.outputs import UNLABELLED, AnswerKind
 from compression.packed import packed_bytes
 from compression.runtime import quiet_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from compression.answer_forms import AnswerForm
     from compression.data import Split
     from compression.outputs import OutputForm
     from compression.types import NetworkProfile
@@ -41,7 +43,9 @@ class Evaluation:
     example are alike, so the interval counts examples. ``zip_bytes`` is the file deflated,
     ``packed_bytes`` entropy-coded (nothing where that would take minutes).
     ``answers`` and ``confidences`` are the top class of each position and its probability; for values
-    they are the values, and nothing is known of the confidence (0).
+    they are the values, and nothing is known of the confidence (0). Positions without a label are left
+    out. Of several outputs, ``form`` and ``answers`` are those that labels are about, where there are
+    labels; ``all_outputs`` tells how all are read and what they answer.
     """
 
     accuracy: float
@@ -52,22 +56,23 @@ class Evaluation:
     zip_bytes: int
     macs: int
     params: int
-    form: OutputForm
+    form: AnswerForm
     answers: NDArray[Any] = field(repr=False)
     confidences: NDArray[np.float32] = field(repr=False)
     wanted: NDArray[Any] = field(repr=False)
     packed_bytes: int | None = None
+    all_outputs: tuple[JointForm, NDArray[Any]] | None = field(default=None, repr=False)
 
     @property
-    def correct(self) -> NDArray[np.bool_]:
-        """Which answers are as wanted."""
+    def correct(self) -> NDArray[Any]:
+        """Which answers are as wanted, 0 or 1; of several outputs the shares that are."""
         return self.form.same(self.wanted, self.answers)
 
     @property
     def words(self) -> str:
         """What ``accuracy`` is, in words."""
         if self.kind == ACCURACY:
-            return ACCURACY
+            return self.form.parts[self.form.judged].accuracy_words()
         where = " on synthetic inputs" if self.kind == SYNTHETIC_AGREEMENT else ""
         return self.form.words() + where
 
@@ -96,29 +101,37 @@ class OnnxAnswers:
         entry = self._session.get_inputs()[0]
         self._input = entry.name
         self._fixed = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else 0
+        self._names = [output.name for output in self._session.get_outputs()]
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The first output for model-ready inputs ``[n, ...]`` as rows, see ``OutputForm.rows``."""
+        """The outputs for model-ready inputs ``[n, ...]`` as rows, see ``answer_forms``."""
         size = self._fixed or int(
             np.clip(_BATCH_VALUES // max(1, x[:1].size), 1, _LARGEST_BATCH)
         )
         parts = [self._rows(x[start : start + size]) for start in range(0, len(x), size)]
         return np.concatenate(parts)
 
-    def form(self, x: NDArray[np.float32]) -> OutputForm:
-        """How the output is read, told from that of some inputs ``[n, ...]``."""
-        return output_form(x.shape[1:], self._answer(x[: self._fixed or 1]).shape[1:])
+    def form(self, x: NDArray[np.float32]) -> AnswerForm:
+        """How the outputs are read, told from those of some inputs ``[n, ...]``."""
+        return self._form(x, self._answer(x[: self._fixed or 1]))
+
+    def _form(self, x: NDArray[np.float32], outputs: list[NDArray[np.float32]]) -> AnswerForm:
+        shapes = [output.shape[1:] for output in outputs]
+        return answer_form(x.shape[1:], dict(zip(self._names, shapes, strict=True)))
 
     def _rows(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
         found = self._answer(part)
-        return output_form(part.shape[1:], found.shape[1:]).rows(found)
+        form = self._form(part, found)
+        if len(found) == 1:
+            return form.rows(found[0])
+        return form.rows(np.concatenate([y.reshape(len(y), -1) for y in found], axis=1))
 
-    def _answer(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _answer(self, part: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         missing = max(0, self._fixed - len(part))
         if missing:
             part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
-        found: NDArray[np.float32] = self._session.run(None, {self._input: part})[0]
-        return found[: len(found) - missing]
+        found: list[NDArray[np.float32]] = self._session.run(None, {self._input: part})
+        return [output[: len(output) - missing] for output in found]
 
 
 def onnx_logits(data: bytes, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -129,11 +142,14 @@ def onnx_logits(data: bytes, x: NDArray[np.float32]) -> NDArray[np.float32]:
 def onnx_log_probabilities(data: bytes, x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Log-probabilities ``[n * positions, classes]`` of a file's answers, whatever it ends in.
 
-    Values have no probabilities: they are given as they are.
+    Values have no probabilities: they are given as they are. Several outputs are joined to ``[n, values]``.
     """
     answer = OnnxAnswers(data)
-    rows = answer(x)
-    if answer.form(x).kind is AnswerKind.VALUES:
+    return answer.form(x).each(answer(x), _log_probabilities)
+
+
+def _log_probabilities(form: OutputForm, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    if form.kind is AnswerKind.VALUES:
         return rows
     floor = np.float32(1e-12)
     ready: NDArray[np.float32] = np.log(np.maximum(probabilities(rows), floor))
@@ -159,15 +175,16 @@ def evaluate_onnx(
     """
     answer = OnnxAnswers(data)
     rows = np.concatenate([answer(x) for x, _ in split.batches(_ROWS_AT_ONCE)])
-    form = answer.form(split.x_at(np.arange(1)))
-    answers = form.answers(rows)
-    wanted = split.y if split.y is not None else answers if reference is None else reference
+    whole = form_of(profile) if profile else answer.form(split.x_at(np.arange(1)))
+    form, own, labels = _labelled_rows(whole, rows, split)
+    answers = form.answers(own)
+    wanted = labels if labels is not None else answers if reference is None else reference
     share = float(form.same(wanted, answers).mean())
     agreement = SYNTHETIC_AGREEMENT if synthetic else AGREEMENT
     return Evaluation(
         accuracy=share,
         accuracy_ci=wilson_interval(share * len(split), len(split)),
-        kind=ACCURACY if split.y is not None else agreement,
+        kind=ACCURACY if labels is not None else agreement,
         form=form,
         n_test=len(split),
         size_bytes=len(data),
@@ -175,14 +192,27 @@ def evaluate_onnx(
         macs=profile.macs if profile else 0,
         params=profile.params if profile else 0,
         answers=answers,
-        confidences=_confidences(form, rows),
+        confidences=_confidences(form, own),
         wanted=wanted,
         packed_bytes=packed_bytes(data),
+        all_outputs=(whole, whole.answers(rows)) if isinstance(whole, JointForm) else None,
     )
 
 
-def _confidences(form: OutputForm, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    if form.kind is AnswerKind.VALUES:
+def _labelled_rows(
+    form: AnswerForm, rows: NDArray[np.float32], split: Split
+) -> tuple[AnswerForm, NDArray[np.float32], NDArray[np.int64] | None]:
+    """What is judged: where there are labels, the output that they are about and its labelled rows."""
+    if split.y is None:
+        return form, rows, None
+    part, own = form.of_judged(rows)
+    labels = part.label_rows(split.y)
+    known = labels != UNLABELLED
+    return part, own[known], labels[known]
+
+
+def _confidences(form: AnswerForm, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    if not form.n_classes or form.kind is AnswerKind.SEVERAL:
         return np.zeros(len(rows), np.float32)
     return np.asarray(probabilities(rows).max(axis=1))
 
@@ -215,5 +245,6 @@ def zip_bytes(data: bytes) -> int:
 
 def is_chance(accuracy_ci: tuple[float, float], labels: NDArray[np.int64]) -> bool:
     """Whether an accuracy could come from always naming the commonest class."""
-    commonest = float(np.bincount(labels).max() / len(labels))
+    known = labels[labels != UNLABELLED]
+    commonest = float(np.bincount(known).max() / len(known))
     return accuracy_ci[0] <= commonest

@@ -181,6 +181,9 @@ class _Training:
         supplies: Supplies,
     ) -> None:
         x, y = training
+        if y is not None and y.ndim > 1 and settings.alpha < 1:
+            # Labels at positions would have to move with the pictures.
+            settings = replace(settings, augmentation=Augmentation.NONE)
         more = x[:0] if supplies.unlabelled is None else supplies.unlabelled
         known = supplies.calibration
         calibration = x[:_CALIBRATION] if known is None or not len(known) else known

@@ -7,8 +7,10 @@ import gc
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import torch
+
 from compression.channel_groups import find_channel_groups
-from compression.layer_table import node_shapes, table_rows
+from compression.layer_table import node_shapes, output_nodes, table_rows
 from compression.types import NetworkProfile, Precision
 
 if TYPE_CHECKING:
@@ -59,6 +61,18 @@ class Network:
         return copy.deepcopy(self.module)
 
 
+def each_output(found: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What a network's module puts out, one tensor an output."""
+    return found if isinstance(found, tuple) else (found,)
+
+
+def joined(found: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """What a network's module puts out as one tensor: several outputs as ``[n, values]``, see ``answer_forms``."""
+    if not isinstance(found, tuple):
+        return found
+    return torch.cat([output.reshape(len(output), -1) for output in found], dim=1)
+
+
 def profiled(module: fx.GraphModule, like: NetworkProfile) -> NetworkProfile:
     """The profile of a network whose module was built or changed.
 
@@ -66,8 +80,8 @@ def profiled(module: fx.GraphModule, like: NetworkProfile) -> NetworkProfile:
     as they are. Name, interface and opset are those of ``like``.
 
     Args:
-        module: one input of shape ``[1, *like.input_shape]``, one output; every node a
-            ``call_module`` or ``call_function`` of the vocabulary that ``onnx_import`` makes.
+        module: one input of shape ``[1, *like.input_shape]``; every node a ``call_module`` or
+            ``call_function`` of the vocabulary that ``onnx_import`` makes.
         like: the profile of the network that the module was made from.
     """
     shapes = node_shapes(module, like.input_shape)
@@ -79,4 +93,5 @@ def profiled(module: fx.GraphModule, like: NetworkProfile) -> NetworkProfile:
         groups=channels.groups,
         macs=sum(layer.macs for layer in layers),
         params=sum(layer.params for layer in layers),
+        output_layers=tuple(node.name for node in output_nodes(module)),
     )

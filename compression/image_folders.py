@@ -73,6 +73,13 @@ def read_image_folders(archive: zipfile.ZipFile, input_shape: Shape, n_classes: 
     return RawData(parts=parts, class_names=names if len(names) == n_classes else ())
 
 
+def count_classes(archive: zipfile.ZipFile) -> int:
+    """How many classes the folders tell apart."""
+    folders = {name for part in _files_by_part_and_class(archive).values() for name in part}
+    numbered = all(name.isdecimal() for name in folders)
+    return max(map(int, folders)) + 1 if numbered else len(folders)
+
+
 def _files_by_part_and_class(archive: zipfile.ZipFile) -> _Files:
     entries = [info for info in archive.infolist() if _is_image(info.filename)]
     paths = [info.filename.replace("\\", "/").split("/") for info in entries]

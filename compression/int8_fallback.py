@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx, nn
 
+from compression.answer_forms import form_of
 from compression.batch_norm_folding import fold_batch_norms
 from compression.evaluation import onnx_log_probabilities
 from compression.onnx_export import export_onnx
-from compression.outputs import form_of
 from compression.sensitivity import logits
 from compression.types import Precision
 from compression.weight_storage import rounded

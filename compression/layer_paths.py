@@ -29,9 +29,9 @@ def readers_of(name: str, network: NetworkProfile) -> tuple[LayerProfile, ...]:
 
 
 def only_reader(name: str, network: NetworkProfile) -> LayerProfile | None:
-    """The layer that alone reads another; ``None`` when there are several, or none."""
+    """The layer that alone reads another; ``None`` when there are several, or it is an output too."""
     readers = readers_of(name, network)
-    return readers[0] if len(readers) == 1 else None
+    return readers[0] if len(readers) == 1 and name not in network.output_layers else None
 
 
 @lru_cache(maxsize=4)

@@ -121,6 +121,13 @@ def node_shapes(module: fx.GraphModule, input_shape: Shape) -> dict[str, Shape]:
     return recorder.shapes
 
 
+def output_nodes(module: fx.GraphModule) -> tuple[fx.Node, ...]:
+    """The nodes that compute the outputs, in order; one that is two outputs comes twice."""
+    (output,) = (node for node in module.graph.nodes if node.op == "output")
+    found = output.args[0]
+    return found if isinstance(found, tuple) else (found,)
+
+
 class _ShapeRecorder(fx.Interpreter):
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module, garbage_collect_values=True)

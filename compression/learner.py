@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from compression.answer_losses import UNLABELLED
 from compression.augmentation import Augmentation, augmented
+from compression.outputs import UNLABELLED
 from compression.sparsity import zero_again
 
 if TYPE_CHECKING:

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
+from compression.answer_forms import form_of
 from compression.batch_norm_folding import STATISTICS, Norm, norm_statistics
-from compression.outputs import AnswerKind, form_of
-from compression.sensitivity import ends_in_softmax
+from compression.graph import joined
+from compression.outputs import AnswerKind
+from compression.sensitivity import Scores
 from compression.surgery import layer_of
 
 if TYPE_CHECKING:
@@ -80,8 +82,8 @@ def spectral_noise(count: int, shape: Shape, seed: int) -> np.ndarray:
 
 def can_match(network: Network) -> bool:
     """Whether there is anything to hold inputs to: a class to answer with, or a batch norm."""
-    is_class = form_of(network.profile).kind is AnswerKind.CLASS
-    return is_class or bool(_normed(network.module))
+    form = form_of(network.profile)
+    return form.parts[form.judged].kind is AnswerKind.CLASS or bool(_normed(network.module))
 
 
 def matched(
@@ -137,7 +139,7 @@ class _Matcher:
     def __init__(self, network: Network, settings: Matching) -> None:
         self._settings = settings
         self._form = form_of(network.profile)
-        self._softmax = ends_in_softmax(network)
+        self._scores = Scores(network)
         self._watched = _Watched(network.copied_module().eval())
         self._generator = torch.Generator().manual_seed(settings.seed)
 
@@ -164,8 +166,9 @@ class _Matcher:
         if not self._watched.knows:
             # How the real data are prepared is unknown, but nearly always they have this mean and spread.
             loss = (x.std() - 1).square() + x.mean((0, *axes)).square().mean()
-        if self._form.kind is AnswerKind.CLASS:
-            scores = outputs.clamp_min(1e-12).log() if self._softmax else outputs
+        form = self._form
+        if form.parts[form.judged].kind is AnswerKind.CLASS:
+            scores = form.apart(self._scores.of(outputs))[form.judged]
             entropy = functional.cross_entropy(scores.flatten(1), wanted)
             loss = loss + self._settings.answers * entropy
         return loss
@@ -189,8 +192,7 @@ class _Watched(fx.Interpreter):
     def run(self, *args: Tensor, **_settings: object) -> Tensor:
         """The outputs; ``mismatch`` is that of these inputs afterwards."""
         self.mismatch = torch.zeros(())
-        outputs: Tensor = super().run(*args)
-        return outputs
+        return joined(super().run(*args))
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)

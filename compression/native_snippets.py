@@ -29,7 +29,7 @@ def android(usage: Usage, model: str) -> str:
             *(f"    {line}" for line in _kotlin_classes(usage)),
             "",
             f"    /** {_raw_words(usage)} */",
-            f"    fun run(raw: FloatArray): {'String' if usage.class_names else 'FloatArray'} {{",
+            f"    fun run(raw: FloatArray): {_kotlin_type(usage)} {{",
             f"        val mean = floatArrayOf({listed(usage.per_channel(way.mean), 'f')})",
             f"        val deviation = floatArrayOf({listed(usage.per_channel(way.std), 'f')})",
             f"        val x = FloatArray({total}) {{ i ->",
@@ -38,7 +38,7 @@ def android(usage: Usage, model: str) -> str:
             "        }",
             f"        OnnxTensor.createTensor(environment, FloatBuffer.wrap(x), longArrayOf({shape})).use {{ input ->",
             f"            session.run(mapOf({_kotlin(usage.input_name)} to input)).use {{ outputs ->",
-            "                val scores = (outputs[0] as OnnxTensor).floatBuffer.let { b -> FloatArray(b.remaining()).also(b::get) }",
+            *(f"                {line}" for line in _kotlin_scores(usage)),
             f"                return {_kotlin_answer(usage)}",
             "            }",
             "        }",
@@ -57,21 +57,47 @@ def cpp(usage: Usage, model: str) -> str:
             "// g++ -std=c++17 FILE.cpp -lonnxruntime",
             "#include <onnxruntime_cxx_api.h>",
             *_cpp_start(usage),
-            "std::vector<float> scores(std::vector<float> x) {",
+            *_cpp_head(usage),
             "  static Ort::Env environment;",
             f"  static Ort::Session session(environment, ORT_TSTR({quoted(model)}), Ort::SessionOptions{{}});",
             f"  const int64_t shape[] = {{{shape}}};",
             f"  const char* inputs[] = {{{quoted(usage.input_name)}}};",
-            f"  const char* outputs[] = {{{quoted(usage.output_name)}}};",
+            f"  const char* names[] = {{{usage.quoted_outputs}}};",
             "  auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);",
             f"  auto input = Ort::Value::CreateTensor<float>(memory, x.data(), x.size(), shape, {rank});",
-            "  auto found = session.Run(Ort::RunOptions{nullptr}, inputs, &input, 1, outputs, 1);",
-            "  const float* first = found[0].GetTensorData<float>();",
-            "  return {first, first + found[0].GetTensorTypeAndShapeInfo().GetElementCount()};",
+            f"  auto found = session.Run(Ort::RunOptions{{nullptr}}, inputs, &input, 1, names, {len(usage.output_names)});",
+            *_cpp_tail(usage),
             "}",
             *_cpp_answer(usage),
         ]
     )
+
+
+def _cpp_head(usage: Usage) -> list[str]:
+    if not usage.has_several:
+        return ["std::vector<float> scores(std::vector<float> x) {"]
+    return [
+        f"// One vector for each of {', '.join(map(_one_line, usage.output_names))}.",
+        "std::vector<std::vector<float>> outputs(std::vector<float> x) {",
+    ]
+
+
+def _cpp_tail(usage: Usage) -> list[str]:
+    """From what the session found to vectors."""
+    first = "found[0].GetTensorData<float>()"
+    if not usage.has_several:
+        return [
+            f"  const float* first = {first};",
+            "  return {first, first + found[0].GetTensorTypeAndShapeInfo().GetElementCount()};",
+        ]
+    return [
+        "  std::vector<std::vector<float>> values;",
+        "  for (auto& output : found) {",
+        "    const float* first = output.GetTensorData<float>();",
+        "    values.emplace_back(first, first + output.GetTensorTypeAndShapeInfo().GetElementCount());",
+        "  }",
+        "  return values;",
+    ]
 
 
 def ncnn(usage: Usage, param: str) -> str:
@@ -167,9 +193,36 @@ def _cpp_answer(usage: Usage) -> list[str]:
     return [
         "",
         "std::string answer(const std::vector<float>& raw) {",
-        "  const auto found = scores(prepared(raw));",
+        f"  const auto found = {_cpp_scores(usage)};",
         f"  return classes[std::max_element(found.begin(), found.begin() + {count}) - found.begin()];",
         "}",
+    ]
+
+
+def _cpp_scores(usage: Usage) -> str:
+    return (
+        f"outputs(prepared(raw))[{usage.judged}]"
+        if usage.has_several
+        else "scores(prepared(raw))"
+    )
+
+
+def _kotlin_type(usage: Usage) -> str:
+    if usage.class_names:
+        return "String"
+    return "Map<String, FloatArray>" if usage.has_several else "FloatArray"
+
+
+def _kotlin_scores(usage: Usage) -> list[str]:
+    """From what the session found to arrays: the scores, or all outputs by name."""
+    copied = "floatBuffer.let { b -> FloatArray(b.remaining()).also(b::get) }"
+    if not usage.has_several:
+        return [f"val scores = (outputs[0] as OnnxTensor).{copied}"]
+    if usage.class_names:
+        name = _kotlin(usage.output_names[usage.judged])
+        return [f"val scores = (outputs.get({name}).get() as OnnxTensor).{copied}"]
+    return [
+        f"val scores = outputs.associate {{ (name, y) -> name to (y as OnnxTensor).{copied} }}"
     ]
 
 
@@ -188,6 +241,11 @@ def _kotlin_answer(usage: Usage) -> str:
     if not usage.class_names:
         return "scores"
     return f"classes[(0 until {len(usage.class_names)}).maxByOrNull {{ scores[it] }}!!]"
+
+
+def _one_line(text: str) -> str:
+    """A name in a comment, which ends with the line."""
+    return " ".join(text.split()).replace("\\", "/")
 
 
 def _kotlin(text: str) -> str:

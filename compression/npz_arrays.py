@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from compression.types import Shape
+
 _SUFFIX = ".npy"
 _MAX_ARRAYS = 1000
 
@@ -25,24 +27,20 @@ def is_npz(archive: zipfile.ZipFile) -> bool:
     return any(name.endswith(_SUFFIX) for name in archive.namelist())
 
 
-def read_npz(archive: zipfile.ZipFile, n_classes: int) -> RawData:
+def read_npz(archive: zipfile.ZipFile, n_classes: int, label_shape: Shape = ()) -> RawData:
     """``x, y`` or ``x_train, y_train, x_test, y_test`` with ``x_val, y_val``, ``group`` if any.
 
     Raises:
         DataRefusedError: when the arrays are missing, hold objects or contradict each other.
     """
-    entries = {
-        info.filename.removesuffix(_SUFFIX): info
-        for info in archive.infolist()
-        if info.filename.endswith(_SUFFIX)
-    }
+    entries = _entries(archive)
     if len(entries) > _MAX_ARRAYS:
         raise DataRefusedError(
             f"The file holds {len(entries)} arrays; at most {_MAX_ARRAYS} are read."
         )
     names = [WHOLE] if "x" in entries else [TRAIN, VALIDATION, TEST]
     parts = {
-        name: _read_part(archive, entries, name, n_classes)
+        name: _read_part(archive, entries, name, n_classes, label_shape)
         for name in names
         if _array_name("x", name) in entries
     }
@@ -57,8 +55,27 @@ def read_npz(archive: zipfile.ZipFile, n_classes: int) -> RawData:
     return RawData(parts=parts, class_names=class_names, notes=_shared_groups(parts))
 
 
+def read_labels(archive: zipfile.ZipFile) -> list[NDArray[Any]]:
+    """The label arrays as they are, without the examples."""
+    entries = _entries(archive)
+    names = [_array_name("y", part) for part in (WHOLE, TRAIN, VALIDATION, TEST)]
+    return [_read_array(archive, entries[name]) for name in names if name in entries]
+
+
+def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    return {
+        info.filename.removesuffix(_SUFFIX): info
+        for info in archive.infolist()
+        if info.filename.endswith(_SUFFIX)
+    }
+
+
 def _read_part(
-    archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], part: str, n_classes: int
+    archive: zipfile.ZipFile,
+    entries: dict[str, zipfile.ZipInfo],
+    part: str,
+    n_classes: int,
+    label_shape: Shape,
 ) -> RawPart:
     arrays: dict[str, NDArray[Any] | None] = {}
     for what in ("x", "y", "group"):
@@ -71,10 +88,11 @@ def _read_part(
         raise DataRefusedError(f"The array {_array_name('x', part)!r} is missing.")
     if y is not None and not n_classes:
         raise DataRefusedError(
-            f"The array {_array_name('y', part)!r} holds labels, but the model does not answer with one "
-            "class for each example. Leave the labels out: agreement with the original is measured."
+            f"The array {_array_name('y', part)!r} holds labels, but the model does not answer with "
+            "classes. Leave the labels out: agreement with the original is measured."
         )
-    labels = labels_from(y, _array_name("y", part), n_classes) if y is not None else None
+    name = _array_name("y", part)
+    labels = labels_from(y, name, n_classes, label_shape) if y is not None else None
     return RawPart(x=x, y=labels, group=arrays["group"])
 
 

@@ -46,7 +46,7 @@ class Conversion:
         self.places: dict[str, Place] = {graph.input_name: FIRST}
         self.shape_of: dict[str, Shape] = {source.name: graph.input_shape}
         self.readers = Counter(name for node in graph.model.graph.node for name in node.input)
-        self.readers[graph.output_name] += 1
+        self.readers.update(graph.output_names)
         self._origins = _origins(graph.model.graph)
 
     def add_layer(

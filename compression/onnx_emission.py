@@ -40,7 +40,7 @@ def _visit(writer: OnnxWriter, node: fx.Node) -> None:
         writer.tensors[node.name] = writer.profile.input_name
         return
     if node.op == "output":
-        _finish(writer, node.all_input_nodes[0])
+        _finish(writer)
         return
     layer = writer.module.get_submodule(str(node.target)) if node.op == "call_module" else None
     if isinstance(layer, nn.Dropout | nn.Identity):
@@ -51,16 +51,16 @@ def _visit(writer: OnnxWriter, node: fx.Node) -> None:
     kind: object = type(layer) if layer is not None else node.target
     if kind not in EMITTERS:
         raise TypeError(f"layer {node.name} of type {kind} has no ONNX form here")
-    is_output = any(user.op == "output" for user in node.users)
-    out = writer.profile.output_names[0] if is_output else writer.name()
+    out = writer.result(node)
     writer.tensors[node.name] = out
     EMITTERS[kind](writer, node, layer, out)
 
 
-def _finish(writer: OnnxWriter, node: fx.Node) -> None:
-    writer.output_shape = writer.shapes[node.name]
-    if writer.tensors[node.name] != writer.profile.output_names[0]:
-        writer.add("Identity", [writer.tensors[node.name]], writer.profile.output_names[0])
+def _finish(writer: OnnxWriter) -> None:
+    """Every output under its own name, also where a tensor is two of them, or nothing computes it."""
+    for name, layer in writer.outputs:
+        if writer.tensors[layer] != name:
+            writer.add("Identity", [writer.tensors[layer]], name)
 
 
 def _absorbed(pad: fx.Node, layer: nn.Module, module: fx.GraphModule) -> bool:

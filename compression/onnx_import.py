@@ -10,7 +10,7 @@ from torch import fx
 
 from compression.batch_norm_folding import fold_batch_norms
 from compression.errors import ModelRefusedError
-from compression.graph import LayerOutput, Network, profiled
+from compression.graph import LayerOutput, Network, each_output, profiled
 from compression.layer_table import node_shapes
 from compression.onnx_conversion import Conversion, UnhandledError
 from compression.onnx_operators import ANYWHERE, CONVERTERS
@@ -48,17 +48,17 @@ def import_onnx(data: bytes, *, name: str = "model") -> Network:
     graph = read_onnx(data)
     nodes = _computing_nodes(graph)
     probed = probe(graph)
-    _check_scores(graph, nodes, probed)
+    _check_scores(graph, probed)
     module = _converted(graph, nodes, probed)
     fold_patterns(module, node_shapes(module, graph.input_shape))
     fold_batch_norms(module)
     fold_transposes(module, node_shapes(module, graph.input_shape))
-    _check_same(module, probed)
+    _check_same(module, graph, probed)
     blank = NetworkProfile(
         name=name,
         input_name=graph.input_name,
         input_shape=graph.input_shape,
-        output_names=(graph.output_name,),
+        output_names=graph.output_names,
         opset=graph.opset,
         layers=(),
         groups=(),
@@ -73,11 +73,14 @@ def import_onnx(data: bytes, *, name: str = "model") -> Network:
 
 
 def _computing_nodes(graph: OnnxGraph) -> list[onnx.NodeProto]:
-    """The nodes between input and output that depend on the data."""
+    """The nodes between input and outputs that depend on the data."""
     dependent = data_dependent(graph)
-    if graph.output_name not in dependent:
-        raise ModelRefusedError("The model's output does not depend on its input.")
-    needed, found = {graph.output_name}, []
+    for name in graph.output_names:
+        if name not in dependent:
+            raise ModelRefusedError(
+                f"The model's output '{name}' does not depend on its input. Export the model without it."
+            )
+    needed, found = set(graph.output_names), []
     for node in reversed(graph.model.graph.node):
         if needed.intersection(node.output) and dependent.intersection(node.output):
             needed.update(name for name in node.input if name in dependent)
@@ -92,12 +95,14 @@ def _converted(graph: OnnxGraph, nodes: list[onnx.NodeProto], probed: Probe) -> 
         made = _convert(network, node)
         pairs = zip(node.output, made, strict=False)
         network.values |= {name: value for name, value in pairs if value is not None}
-    if network.place(graph.output_name) != FIRST:
-        raise ModelRefusedError(
-            f"The model's output '{graph.output_name}' does not keep the batch as its first axis. "
-            "Export the model so that every sample of a batch is treated alike."
-        )
-    network.graph.output(network.values[graph.output_name])
+    for name in graph.output_names:
+        if network.place(name) != FIRST:
+            raise ModelRefusedError(
+                f"The model's output '{name}' does not keep the batch as its first axis. "
+                "Export the model so that every sample of a batch is treated alike."
+            )
+    outputs = tuple(network.values[name] for name in graph.output_names)
+    network.graph.output(outputs if len(outputs) > 1 else outputs[0])
     module = fx.GraphModule(network.root, network.graph)
     module.graph.eliminate_dead_code()
     module.delete_all_unused_submodules()
@@ -136,13 +141,15 @@ def _convert(network: Conversion, node: onnx.NodeProto) -> Sequence[fx.Node | No
     return outputs
 
 
-def _check_scores(graph: OnnxGraph, nodes: list[onnx.NodeProto], probed: Probe) -> None:
+def _check_scores(graph: OnnxGraph, probed: Probe) -> None:
     """Answers alone cannot be compared, nor learnt from: scores are needed."""
-    if not probed.is_real(graph.output_name):
-        raise ModelRefusedError(
-            f"The model's output '{graph.output_name}' holds no floating point numbers but what the "
-            f"{describe(nodes[-1])} makes of them. Export the model with the class scores as output."
-        )
+    for name in graph.output_names:
+        if not probed.is_real(name):
+            last = next(node for node in graph.model.graph.node if name in node.output)
+            raise ModelRefusedError(
+                f"The model's output '{name}' holds no floating point numbers but what the "
+                f"{describe(last)} makes of them. Export the model with the class scores as output."
+            )
 
 
 def _check_place(network: Conversion, node: onnx.NodeProto) -> None:
@@ -176,37 +183,45 @@ def _check_shapes(module: fx.GraphModule, network: Conversion, graph: OnnxGraph)
             )
 
 
-def _check_same(module: fx.GraphModule, probed: Probe) -> None:
+def _check_same(module: fx.GraphModule, graph: OnnxGraph, probed: Probe) -> None:
     """The same answers as ONNX Runtime's, whatever stands next to a sample in the batch."""
     inputs = torch.from_numpy(probed.inputs)
     alone = _answers(module, inputs)
-    beside_others = _answers(module, torch.cat([inputs, -inputs]))[: len(inputs)]
-    if alone.shape != probed.outputs.shape:
+    beside_others = _answers(module, torch.cat([inputs, -inputs]))
+    for name, wanted, found, again in zip(
+        graph.output_names, probed.outputs, alone, beside_others, strict=True
+    ):
+        _check_output(f"its output '{name}'", wanted, found, again[: len(found)])
+
+
+def _check_output(
+    what: str, wanted: np.ndarray, found: np.ndarray, beside_others: np.ndarray
+) -> None:
+    if found.shape != wanted.shape:
         raise ModelRefusedError(
-            f"The network could not be rebuilt: its output has shape {list(alone.shape)} here but "
-            f"{list(probed.outputs.shape)} in ONNX Runtime."
+            f"The network could not be rebuilt: {what} has shape {list(found.shape)} here but "
+            f"{list(wanted.shape)} in ONNX Runtime."
         )
-    scale = max(float(np.abs(probed.outputs).max()), 1e-6)
-    difference = float(np.abs(alone - probed.outputs).max()) / scale
+    scale = max(float(np.abs(wanted).max()), 1e-6)
+    difference = float(np.abs(found - wanted).max()) / scale
     if not difference <= TOLERANCE:  # NaN is no match either
         raise ModelRefusedError(
-            "The network could not be rebuilt faithfully: its outputs differ from ONNX Runtime's "
-            f"by {difference:.1e} of the largest. It uses an operator in a way that is not handled."
+            f"The network could not be rebuilt faithfully: {what} differs from ONNX Runtime's "
+            f"by {difference:.1e} of the largest value. It uses an operator in a way that is not handled."
         )
-    if not float(np.abs(beside_others - alone).max()) / scale <= TOLERANCE:
+    if not float(np.abs(beside_others - found).max()) / scale <= TOLERANCE:
         raise ModelRefusedError(
             "The network's answer for one sample depends on the other samples of its batch. Export "
             "the model in evaluation mode, so that every sample is treated alike."
         )
 
 
-def _answers(module: fx.GraphModule, inputs: torch.Tensor) -> np.ndarray:
+def _answers(module: fx.GraphModule, inputs: torch.Tensor) -> list[np.ndarray]:
     try:
         with torch.no_grad():
-            answers: np.ndarray = module(inputs).numpy()
+            return [output.numpy() for output in each_output(module(inputs))]
     except RuntimeError as error:
         raise ModelRefusedError(_not_rebuilt(error)) from error
-    return answers
 
 
 def _not_rebuilt(error: RuntimeError) -> str:

@@ -38,7 +38,7 @@ class Probe:
     ``repeated``: that value of each tensor that repeats the same for every sample, batch first, and
         the axis in which the model repeats it.
     ``changing``: integers that follow the size of the batch alone, in the first run.
-    ``inputs``, ``outputs``: what the first run was fed and gave.
+    ``inputs``, ``outputs``: what the first run was fed, and what it gave for each output.
     ``real``: the tensors that depend on the data and hold floating point numbers.
     ``fixed_batch``: the only batch size that the model runs at; ``None`` when it takes any.
     """
@@ -50,7 +50,7 @@ class Probe:
     repeated: Mapping[str, tuple[np.ndarray, int]]
     changing: Mapping[str, np.ndarray]
     inputs: np.ndarray
-    outputs: np.ndarray
+    outputs: tuple[np.ndarray, ...]
     fixed_batch: int | None
     real: Set[str]
 
@@ -66,7 +66,7 @@ class _Run:
     values: dict[str, np.ndarray]
     real: set[str]
     inputs: np.ndarray
-    outputs: np.ndarray
+    outputs: tuple[np.ndarray, ...]
 
 
 def probe(graph: OnnxGraph) -> Probe:
@@ -199,7 +199,7 @@ def _run(
         | {graph.input_name},
         values={n: np.asarray(v) for n, v in found.items() if n not in dependent},
         inputs=inputs,
-        outputs=np.asarray(found[graph.output_name]),
+        outputs=tuple(np.asarray(found[name]) for name in graph.output_names),
     )
 
 

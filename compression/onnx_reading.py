@@ -30,7 +30,7 @@ QUANTISED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxGraph:
-    """A checked model: one float input, one output, only standard operators, all weights inside.
+    """A checked model: one float input, only standard operators, all weights inside.
 
     ``input_shape`` is without the batch; ``batch`` is the name or number the model declares.
     """
@@ -39,7 +39,7 @@ class OnnxGraph:
     opset: int
     input_name: str
     input_shape: Shape
-    output_name: str
+    output_names: tuple[str, ...]
     batch: int | str
 
 
@@ -62,7 +62,7 @@ def read_onnx(data: bytes) -> OnnxGraph:
         opset=opset,
         input_name=graph_inputs(model.graph)[0].name,
         input_shape=shape,
-        output_name=_checked_output(model.graph),
+        output_names=tuple(value.name for value in model.graph.output),
         batch=batch,
     )
 
@@ -208,7 +208,8 @@ def _checked_input(graph: onnx.GraphProto) -> tuple[int | str, Shape]:
     if len(values) != 1:
         names = ", ".join(value.name for value in values) or "none"
         raise ModelRefusedError(
-            f"The model has {len(values)} inputs ({names}); only models with one are handled."
+            f"The model has {len(values)} inputs ({names}); only models with one are handled. Export "
+            "the part behind one input, or join the inputs into one tensor that the network splits."
         )
     kind = values[0].type.tensor_type
     name = values[0].name
@@ -232,14 +233,3 @@ def _checked_input(graph: onnx.GraphProto) -> tuple[int | str, Shape]:
         )
     batch = dims[0] if dims[0] not in (0, -1, "") else "batch"
     return batch, tuple(int(dim) for dim in dims[1:])
-
-
-def _checked_output(graph: onnx.GraphProto) -> str:
-    if len(graph.output) != 1:
-        names = ", ".join(value.name for value in graph.output)
-        raise ModelRefusedError(
-            f"The model has {len(graph.output)} outputs ({names}); only models with one are "
-            "handled. Export it with the class scores as its only output, or with all of them joined "
-            "into one."
-        )
-    return str(graph.output[0].name)

@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import fx, nn
 
-from compression.layer_table import node_shapes
+from compression.layer_table import node_shapes, output_nodes
 from compression.onnx_nodes import OnnxNodes
 from compression.onnx_weight_streams import STREAM_OPSET, WeightStreams, is_streamed
 from compression.types import Precision
@@ -47,7 +47,9 @@ class OnnxWriter(OnnxNodes):
         self.profile = profile
         self.shapes = node_shapes(module, profile.input_shape)
         self.tensors: dict[str, str] = {}
-        self.output_shape: Shape = ()
+        self.outputs = tuple(
+            zip(profile.output_names, (n.name for n in output_nodes(module)), strict=True)
+        )
         self._streams = WeightStreams()
 
     def add_as_is(
@@ -80,6 +82,11 @@ class OnnxWriter(OnnxNodes):
             return cast
         return self.add("Mul", [cast, self.constant(weights.scales)])
 
+    def result(self, node: fx.Node) -> str:
+        """A name for what a node computes: that of the model's output where it is one."""
+        names = [name for name, layer in self.outputs if layer == node.name]
+        return names[0] if names else self.name()
+
     def source(self, node: fx.Node) -> str:
         """The tensor that a node reads first."""
         return self.tensors[node.all_input_nodes[0].name]
@@ -106,9 +113,8 @@ class OnnxWriter(OnnxNodes):
                 )
             ],
             [
-                value(
-                    self.profile.output_names[0], TensorProto.FLOAT, [batch, *self.output_shape]
-                )
+                value(name, TensorProto.FLOAT, [batch, *self.shapes[layer]])
+                for name, layer in self.outputs
             ],
             self.initializers,
         )

@@ -121,10 +121,17 @@ def converted(
         time_limit_s: for the converter and its runtime together.
 
     Raises:
-        FormatError: the converter failed, took too long, or its file computes something else.
+        FormatError: the network has several outputs, the converter failed, took too long, or its file
+            computes something else.
         ModelRefusedError: the arithmetic of the file is not float.
     """
     network = plain_network(model)
+    outputs = len(network.profile.output_names)
+    if outputs > 1:
+        raise FormatError(
+            f"There is no {form.title} file: the network has {outputs} outputs, and only networks with "
+            "one are converted to that format."
+        )
     if form.simplified is not None:
         network = form.simplified(network)
     with tempfile.TemporaryDirectory(prefix=f"adadeep-{form.name}-") as name:

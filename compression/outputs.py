@@ -1,4 +1,4 @@
-"""What a network puts out, and when two networks answer alike.
+"""What an output holds, and when two networks answer alike.
 
 Three forms: one vector of class scores for an example, a vector of class scores at each position
 (segmentation, tagging), or plain values (regression, boxes of a detector, embeddings, pictures). All
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from compression.types import NetworkProfile, Shape
+    from compression.types import Shape
 
 TOLERANCE = 0.2
 """Values agree when they are this near to the original's, as a share of their spread (see ``spread``)."""
@@ -39,6 +41,11 @@ class AnswerKind(StrEnum):
     CLASS = "class"
     CLASS_PER_POSITION = "class_per_position"
     VALUES = "values"
+    SEVERAL = "several"
+
+
+UNLABELLED = -1
+"""The class number of a sample, or of a position, that nobody labelled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +56,37 @@ class OutputForm:
         kind: What the numbers mean.
         shape: Of the output without the batch.
         axis: Where the classes, or the values that belong together, lie in ``shape``.
+        most_values: Rows times channels that are kept of one example.
     """
 
     kind: AnswerKind
     shape: Shape
     axis: int
+    most_values: int = MOST_VALUES
+
+    judged = 0
+    """Number of the output that labels are about; this and what follows is what several outputs have too."""
+
+    @property
+    def parts(self) -> tuple[OutputForm, ...]:
+        """The only output."""
+        return (self,)
+
+    def apart(self, outputs: Any) -> list[Any]:
+        """Outputs ``[n, *shape]`` of each output; arrays or tensors."""
+        return [outputs]
+
+    def each(
+        self,
+        rows: NDArray[Any],
+        change: Callable[[OutputForm, NDArray[Any]], NDArray[Any]],
+    ) -> NDArray[Any]:
+        """The rows after what is done to those of each output."""
+        return change(self, rows)
+
+    def of_judged(self, rows: NDArray[Any]) -> tuple[OutputForm, NDArray[Any]]:
+        """The output that labels are about, and its rows."""
+        return self, rows
 
     @property
     def channels(self) -> int:
@@ -70,11 +103,28 @@ class OutputForm:
         """Rows that one example gives."""
         return len(self._chosen)
 
+    @property
+    def label_shape(self) -> Shape:
+        """Of the class numbers of one example; nothing where it has one."""
+        return (
+            self.shape[: self.axis] + self.shape[self.axis + 1 :]
+            if self.kind is AnswerKind.CLASS_PER_POSITION
+            else ()
+        )
+
+    def label_rows(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Class numbers ``[n, *label_shape]`` of the rows that are compared."""
+        if self.kind is not AnswerKind.CLASS_PER_POSITION:
+            return labels
+        return np.ascontiguousarray(
+            labels.reshape(len(labels), -1)[:, self._chosen].reshape(-1)
+        )
+
     @cached_property
     def _chosen(self) -> NDArray[np.int64]:
         """Positions that are compared, the same at every call."""
         count = math.prod(self.shape) // self.channels
-        most = max(16, MOST_VALUES // self.channels)
+        most = max(16, self.most_values // self.channels)
         if count <= most:
             return np.arange(count)
         return np.sort(np.random.default_rng(0).permutation(count)[:most])
@@ -137,6 +187,12 @@ class OutputForm:
         errors = (changed - original.astype(np.float64)) / self.spread(original)
         return np.asarray((errors**2).mean(axis=1))
 
+    def accuracy_words(self) -> str:
+        """What accuracy counts where there are labels."""
+        if self.kind is not AnswerKind.CLASS_PER_POSITION:
+            return "accuracy"
+        return "pixel accuracy" if len(self.shape) > 2 else "accuracy of positions"
+
     def words(self) -> str:
         """What agreement counts, for a table's row: ``agreement of positions``."""
         return {
@@ -165,12 +221,7 @@ class OutputForm:
         )
 
 
-def form_of(profile: NetworkProfile) -> OutputForm:
-    """How the output of that network is read."""
-    return output_form(profile.input_shape, profile.layers[-1].out_shape)
-
-
-def output_form(input_shape: Shape, shape: Shape) -> OutputForm:
+def output_form(input_shape: Shape, shape: Shape, most_values: int = MOST_VALUES) -> OutputForm:
     """Tell the form from the shapes of one example; where it is doubtful, the stricter reading.
 
     One axis only: class scores, but a single number is a value. As many axes as the input, over the
@@ -183,14 +234,16 @@ def output_form(input_shape: Shape, shape: Shape) -> OutputForm:
     largest = max(range(len(shape)), key=lambda axis: shape[axis])
     if math.prod(shape) == shape[largest]:
         one = AnswerKind.CLASS if shape[largest] > 1 else AnswerKind.VALUES
-        return OutputForm(kind=one, shape=shape, axis=largest)
+        return OutputForm(kind=one, shape=shape, axis=largest, most_values=most_values)
     axis = _channel_axis(input_shape, shape)
     if axis is None:
         axis = 0 if len(shape) > 2 else int(shape[1] <= shape[0])
-        return OutputForm(kind=AnswerKind.VALUES, shape=shape, axis=axis)
+        return OutputForm(
+            kind=AnswerKind.VALUES, shape=shape, axis=axis, most_values=most_values
+        )
     is_picture = shape[axis] in (1, input_shape[axis])
     kind = AnswerKind.VALUES if is_picture else AnswerKind.CLASS_PER_POSITION
-    return OutputForm(kind=kind, shape=shape, axis=axis)
+    return OutputForm(kind=kind, shape=shape, axis=axis, most_values=most_values)
 
 
 def _channel_axis(input_shape: Shape, shape: Shape) -> int | None:

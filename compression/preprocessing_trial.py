@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compression.evaluation import probabilities
+from compression.outputs import UNLABELLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from compression.data import Dataset, Split
+    from compression.outputs import OutputForm
     from compression.preprocessing import Preprocessing
 
 _SIGNIFICANT = 3.0
@@ -35,6 +37,7 @@ def try_preprocessing(
     dataset: Dataset,
     answer: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     *,
+    form: OutputForm | None = None,
     examples: int = 500,
 ) -> tuple[PreprocessingTrial, ...]:
     """Try every candidate of a data set; the one to take comes first, the others by accuracy.
@@ -45,7 +48,8 @@ def try_preprocessing(
 
     Args:
         dataset: with its candidates.
-        answer: model-ready inputs to outputs, for example ``partial(onnx_logits, data)``.
+        answer: model-ready inputs to rows of scores, of the output that labels are about.
+        form: how that output is read; left out, as one class an example.
         examples: at most so many, of the search split; the test split is never touched.
     """
     labels = dataset.search.take(examples).y
@@ -57,7 +61,7 @@ def try_preprocessing(
     trials, losses = [], []
     for candidate in dataset.candidates:
         split = dataset.with_preprocessing(candidate).search.take(examples)
-        trial, loss = _try(split, candidate, labels, answer)
+        trial, loss = _try(split, form.label_rows(labels) if form else labels, answer)
         trials.append(trial)
         losses.append(loss)
     best = 0
@@ -70,16 +74,18 @@ def try_preprocessing(
 
 def _try(
     split: Split,
-    candidate: Preprocessing,
     labels: NDArray[np.int64],
     answer: Callable[[NDArray[np.float32]], NDArray[np.float32]],
 ) -> tuple[PreprocessingTrial, NDArray[np.float64]]:
     outputs = answer(split.x)
-    chosen = probabilities(outputs)[np.arange(len(labels)), labels]
-    loss = -np.log(np.maximum(chosen, 1e-9)).astype(np.float64)
+    known = labels != UNLABELLED
+    chosen = probabilities(outputs)[np.arange(len(labels)), np.where(known, labels, 0)]
+    losses = np.where(known, -np.log(np.maximum(chosen, 1e-9)), 0).astype(np.float64)
+    # Positions of one example are alike: only whole examples tell chance.
+    loss = losses.reshape(len(split), -1).mean(axis=1)
     trial = PreprocessingTrial(
-        preprocessing=candidate,
-        accuracy=float((outputs.argmax(axis=1) == labels).mean()),
+        preprocessing=split.preprocessing,
+        accuracy=float((outputs.argmax(axis=1) == labels)[known].mean()),
         loss=float(loss.mean()),
     )
     return trial, loss

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compression.errors import DataRefusedError
+from compression.outputs import UNLABELLED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from compression.types import Shape
 
 WHOLE, TRAIN, VALIDATION, TEST = "", "train", "val", "test"
 """The names of parts: ``WHOLE`` is data that nobody has split yet."""
@@ -23,7 +26,7 @@ _BLOCK = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawPart:
-    """Examples along the first axis of ``x``; ``y`` int64; ``group`` of any comparable type."""
+    """Examples along the first axis of ``x``; ``y`` int64, one or many an example; ``group`` comparable."""
 
     x: NDArray[Any]
     y: NDArray[np.int64] | None = None
@@ -39,12 +42,27 @@ class RawData:
     notes: tuple[str, ...] = ()
 
 
-def labels_from(values: NDArray[Any], name: str, n_classes: int) -> NDArray[np.int64]:
+_VOID = 255
+"""What segmentation data often hold where nobody labelled."""
+
+
+def labels_from(
+    values: NDArray[Any], name: str, n_classes: int, shape: Shape = ()
+) -> NDArray[np.int64]:
     """Class numbers from whole numbers or one-hot rows.
+
+    Args:
+        values: as uploaded, one example along the first axis.
+        name: of the array, for messages.
+        n_classes: of the model.
+        shape: of the class numbers of one example, where it has one for each position; of these, -1
+            and, beyond the classes, 255 are nobody's (``UNLABELLED``).
 
     Raises:
         DataRefusedError: when the values are not class numbers.
     """
+    if shape:
+        return _labels_at_positions(values, name, n_classes, shape)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim == 2 and values.shape[1] == n_classes and _is_one_hot(values):
@@ -54,6 +72,24 @@ def labels_from(values: NDArray[Any], name: str, n_classes: int) -> NDArray[np.i
             f"The labels {name!r} have shape {shape_text(values.shape)}. "
             "Give one class number for each example."
         )
+    return _whole(values, name, n_classes)
+
+
+def _labels_at_positions(
+    values: NDArray[Any], name: str, n_classes: int, shape: Shape
+) -> NDArray[np.int64]:
+    given = tuple(size for size in values.shape[1:] if size > 1)
+    if given != tuple(size for size in shape if size > 1):
+        raise DataRefusedError(
+            f"The labels {name!r} have shape {shape_text(values.shape)}, but the model answers with one "
+            f"class at each of {shape_text(shape)} positions. Give class numbers of shape N × "
+            f"{shape_text(shape)}, or leave the labels out: agreement with the original is measured."
+        )
+    labels = _whole(values, name, n_classes).reshape(len(values), *shape)
+    return np.where((labels == _VOID) & (n_classes <= _VOID), UNLABELLED, labels)
+
+
+def _whole(values: NDArray[Any], name: str, n_classes: int) -> NDArray[np.int64]:
     if values.dtype.kind not in "iufb" or (
         values.dtype.kind == "f" and not np.array_equal(values, np.floor(values))
     ):
@@ -82,7 +118,7 @@ def check(data: RawData, n_classes: int) -> None:
         )
     labels = [part.y for part in data.parts.values() if part.y is not None]
     if labels:
-        _check_labels(np.concatenate(labels), n_classes)
+        check_labels(labels, n_classes)
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
@@ -114,7 +150,13 @@ def _check_values(x: NDArray[Any], name: str) -> None:
             )
 
 
-def _check_labels(labels: NDArray[np.int64], n_classes: int) -> None:
+def check_labels(parts: Sequence[NDArray[np.int64]], n_classes: int) -> None:
+    """Raise ``DataRefusedError`` where class numbers are none of the model, or all the same."""
+    labels = np.concatenate([part.reshape(-1) for part in parts])
+    if parts[0].ndim > 1:
+        labels = labels[labels != UNLABELLED]
+    if not len(labels):
+        raise DataRefusedError("No position has a label. Leave the labels out.")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= n_classes:
         advice = (

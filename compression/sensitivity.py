@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from compression.outputs import form_of, log_softmax
+from compression.answer_forms import form_of
+from compression.graph import joined
+from compression.layer_table import output_nodes
+from compression.outputs import log_softmax
 from compression.prefix_cache import MOST_BYTES, PrefixCache
 from compression.surgery import layer_of
 
@@ -24,7 +27,7 @@ def logits(network: Network, x: np.ndarray, batch: int = 0) -> np.ndarray:
     """What the network says before any softmax, float32 ``[samples * positions, channels]``.
 
     A network that ends in a softmax gives the logarithm of it, which is a logit as good as any. One that
-    gives values gives these; what the rows are says ``outputs.OutputForm``.
+    gives values gives these; what the rows are says the network's form (``answer_forms.form_of``).
 
     Args:
         network: Any network.
@@ -33,7 +36,7 @@ def logits(network: Network, x: np.ndarray, batch: int = 0) -> np.ndarray:
     """
     size = batch or _batch_for(network)
     with torch.inference_mode():
-        return _joined(network, [network.module(part) for part in _batches(x, size)])
+        return _rows(network, [network.module(part) for part in _batches(x, size)])
 
 
 class SharedLogits:
@@ -62,7 +65,7 @@ class SharedLogits:
                 )
                 for prefix in self._prefixes
             ]
-            return _joined(network, outputs)
+            return _rows(network, outputs)
 
 
 def kl_divergence(original_logits: np.ndarray, changed_logits: np.ndarray) -> float:
@@ -76,10 +79,24 @@ def kl_to_original(network: Network, original_logits: np.ndarray, x: np.ndarray)
     return form_of(network.profile).divergence(original_logits, logits(network, x))
 
 
-def ends_in_softmax(network: Network) -> bool:
-    """Whether the output is a softmax (not its logarithm)."""
-    last = [node for node in network.module.graph.nodes if node.op != "output"][-1]
-    return isinstance(layer_of(network.module, last), nn.Softmax)
+class Scores:
+    """Turns what a network puts out into logits: the logarithm of class scores that a softmax made."""
+
+    def __init__(self, network: Network) -> None:
+        self._form = form_of(network.profile)
+        layers = (layer_of(network.module, node) for node in output_nodes(network.module))
+        self._is_softmax = [
+            isinstance(layer, nn.Softmax) and part.n_classes > 0
+            for layer, part in zip(layers, self._form.parts, strict=True)
+        ]
+
+    def of(self, outputs: Tensor) -> Tensor:
+        """The logits of outputs that ``graph.joined`` gives, shaped as they are."""
+        if not any(self._is_softmax):
+            return outputs
+        pairs = zip(self._form.apart(outputs), self._is_softmax, strict=True)
+        found = tuple(y.clamp_min(1e-12).log() if made else y for y, made in pairs)
+        return joined(found if len(found) > 1 else found[0])
 
 
 def _batch_for(network: Network) -> int:
@@ -90,7 +107,6 @@ def _batches(x: np.ndarray, size: int) -> list[Tensor]:
     return [torch.from_numpy(x[start : start + size]) for start in range(0, len(x), size)]
 
 
-def _joined(network: Network, outputs: list[Tensor]) -> np.ndarray:
-    form, is_softmax = form_of(network.profile), ends_in_softmax(network)
-    found = [y.clamp_min(1e-12).log() if is_softmax else y for y in outputs]
-    return np.concatenate([form.rows(y.numpy()) for y in found])
+def _rows(network: Network, outputs: list[Tensor | tuple[Tensor, ...]]) -> np.ndarray:
+    form, scores = form_of(network.profile), Scores(network)
+    return np.concatenate([form.rows(scores.of(joined(y)).numpy()) for y in outputs])

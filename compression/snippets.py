@@ -63,8 +63,7 @@ def python(usage: Usage, model: str) -> str:
             *_prepare(usage),
             "",
             f"# {many} of {usage.raw_words}",
-            f"scores = session.run([{quoted(usage.output_name)}], "
-            f"{{{quoted(usage.input_name)}: prepare(raw)}})[0]",
+            *_run(usage),
             *_answers(usage),
         ]
     )
@@ -143,6 +142,16 @@ def _prepare(usage: Usage) -> list[str]:
     if any(value != 1.0 for value in way.std):
         lines.append(f"    x = x / np.array([{listed(way.std)}], np.float32).reshape({column})")
     return [*lines, "    return x", ""]
+
+
+def _run(usage: Usage) -> list[str]:
+    call = (
+        f"session.run([{usage.quoted_outputs}], {{{quoted(usage.input_name)}: prepare(raw)}})"
+    )
+    if not usage.has_several:
+        return [f"scores = {call}[0]"]
+    names = f"outputs = {call}  # one array for each of these names"
+    return [names, f"scores = outputs[{usage.judged}]"] if usage.class_names else [names]
 
 
 def _answers(usage: Usage) -> list[str]:

@@ -109,7 +109,8 @@ def _draw(
     if part.group is not None:
         rows = _deal_groups(part.group, counts, rng)
     else:
-        rows = _deal_classes(part.y, len(part.x), counts, rng)
+        classes = None if part.y is None or part.y.ndim > 1 else part.y
+        rows = _deal_classes(classes, len(part.x), counts, rng)
     return {purpose: Source(name, np.sort(rows[purpose])) for purpose in counts}
 
 

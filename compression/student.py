@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 
+from compression.graph import joined
 from compression.surgery import node_of
 from compression.training_norms import fold_norms, insert_norms
 from compression.types import Precision
@@ -62,6 +63,7 @@ class Student:
         whole = self._precision is Precision.INT8
         self._rounded = round_activations(self.module) if whole else ()
         tap(self.module, tapped)
+        self._has_features = bool(tapped)
         self.module.to(form.device)
         self.refresh()
 
@@ -120,7 +122,8 @@ class Student:
     def _run(self, x: Tensor) -> tuple[Tensor, ...]:
         weights = rounded_weights(self.module, self._offsets)
         found = functional_call(self.module, weights, (x,))
-        return found if isinstance(found, tuple) else (found,)
+        outputs, *features = found if self._has_features else (found,)
+        return joined(outputs), *features
 
     def _round(self) -> None:
         if self._precision is not Precision.FP32:
@@ -136,7 +139,7 @@ class Student:
 
 
 def tap(module: fx.GraphModule, nodes: Sequence[str]) -> None:
-    """Makes the module put out a tuple: its output and what those nodes compute, in place."""
+    """Makes the module put out a tuple: what it put out and what those nodes compute, in place."""
     if not nodes:
         return
     (output,) = (node for node in module.graph.nodes if node.op == "output")

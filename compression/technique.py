@@ -245,8 +245,10 @@ def head_rows(network: NetworkProfile) -> tuple[LayerProfile, ...]:
     """The fully connected head: from the first to the last of the dense layers that end the network.
 
     Activations between them are included, what follows the last one (a softmax) is not. Empty when
-    the network does not end in a plain chain of dense layers.
+    the network does not end in a plain chain of dense layers, or has several ends.
     """
+    if len(network.output_layers) > 1:
+        return ()
     rows = network.layers
     start = len(rows)
     while start and (

@@ -207,6 +207,16 @@ class NetworkProfile:
     dynamic_batch: bool = True
     batch: int | str = "batch"
     """What the model calls its batch dimension: a name when dynamic, else the fixed number."""
+    output_layers: tuple[str, ...] = ()
+    """The layers that compute the outputs, in the order of ``output_names``."""
+    judged_output: int | None = None
+    """Which output labels are about, where several could be meant; ``None``: the first that classifies."""
+
+    @property
+    def output_shapes(self) -> tuple[Shape, ...]:
+        """Of each output for one example, without the batch."""
+        shapes = {layer.name: layer.out_shape for layer in self.layers}
+        return tuple(shapes.get(name, self.input_shape) for name in self.output_layers)
 
     @property
     def largest_output(self) -> int:

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from compression.answer_forms import form_of
 from compression.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -23,18 +24,20 @@ class Usage:
     Attributes:
         input_name: of the only input.
         input_shape: of one sample, channels first.
-        output_name: of the output.
+        output_names: of the outputs, in the model's order.
         batch: samples a call, 1 where the model leaves it open.
         preprocessing: from raw values to what the model reads.
-        class_names: one an output; empty where they are unknown or outputs are no classes.
+        class_names: of the scores; empty where they are unknown or the model gives no class scores.
+        judged: number of the output that holds these scores.
     """
 
     input_name: str
     input_shape: Shape
-    output_name: str
+    output_names: tuple[str, ...]
     batch: int = 1
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     class_names: tuple[str, ...] = ()
+    judged: int = 0
 
     @classmethod
     def of(
@@ -44,15 +47,27 @@ class Usage:
         class_names: tuple[str, ...] = (),
     ) -> Usage:
         """The usage of a network's files; names that do not fit its outputs are left out."""
-        outputs = profile.layers[-1].out_shape
+        judged = form_of(profile).judged
+        scores = profile.output_shapes[judged]
         return cls(
             input_name=profile.input_name,
             input_shape=profile.input_shape,
-            output_name=profile.output_names[0],
+            output_names=profile.output_names,
+            judged=judged,
             batch=profile.batch if isinstance(profile.batch, int) else 1,
             preprocessing=preprocessing,
-            class_names=class_names if outputs == (len(class_names),) else (),
+            class_names=class_names if scores == (len(class_names),) else (),
         )
+
+    @property
+    def has_several(self) -> bool:
+        """Whether the model has more than one output."""
+        return len(self.output_names) > 1
+
+    @property
+    def quoted_outputs(self) -> str:
+        """The names of the outputs as literals with commas between."""
+        return ", ".join(map(quoted, self.output_names))
 
     @property
     def channels(self) -> int:

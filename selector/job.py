@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from compression import technique
+from compression.answer_forms import form_of
 from compression.building import Workbench
 from compression.cost import load_device
-from compression.data import load_data, smooth_noise, synthetic_count, synthetic_data
+from compression.data import (
+    labelled_output,
+    load_data,
+    smooth_noise,
+    synthetic_count,
+    synthetic_data,
+)
 from compression.matched_inputs import Matching, can_match, matched, spectral_noise
 from compression.onnx_import import import_onnx
-from compression.outputs import AnswerKind, form_of
 from compression.preprocessing import Preprocessing
 from compression.types import Stage
 from selector.effort import Activations, Effort, effort_for
@@ -23,10 +30,10 @@ from selector.layout import Layout, lay_out
 from selector.tables import StudyTables
 
 if TYPE_CHECKING:
+    from compression.answer_forms import AnswerForm
     from compression.cost import DeviceProfile
     from compression.data import Dataset
     from compression.graph import Network
-    from compression.outputs import OutputForm
     from selector.jobfolder import JobFolder
     from selector.reporter import Reporter
     from selector.request import Request
@@ -66,18 +73,18 @@ class Job:
 
     @cached_property
     def network(self) -> Network:
-        """The imported original."""
-        return import_onnx(self.model_bytes, name=self.request.model.stem)
+        """The imported original; of several outputs it is known which one the labels are about."""
+        network = import_onnx(self.model_bytes, name=self.request.model.stem)
+        parts = form_of(network.profile).parts
+        if len(parts) == 1 or self.request.data is None:
+            return network
+        judged = labelled_output(self.request.data, parts)
+        return replace(network, profile=replace(network.profile, judged_output=judged))
 
     @cached_property
-    def form(self) -> OutputForm:
-        """How the output of the network is read."""
+    def form(self) -> AnswerForm:
+        """How the outputs of the network are read."""
         return form_of(self.network.profile)
-
-    @property
-    def n_classes(self) -> int:
-        """Classes that an example can be labelled with; 0 where its answer is not one class."""
-        return self.form.n_classes if self.form.kind is AnswerKind.CLASS else 0
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -89,10 +96,18 @@ class Job:
     def load_dataset(self, preprocessing: Preprocessing | None) -> Dataset:
         """The four splits under that preprocessing; made up where no data was given."""
         shape, seed = self.network.profile.input_shape, self.request.seed
+        classes = self.form.n_classes
         if self.request.data is None:
-            return synthetic_data(shape, self.n_classes, seed=seed, inputs=self._made_up())
+            return synthetic_data(shape, classes, seed=seed, inputs=self._made_up())
         try:
-            return load_data(self.request.data, shape, self.n_classes, preprocessing, seed=seed)
+            return load_data(
+                self.request.data,
+                shape,
+                classes,
+                preprocessing,
+                seed=seed,
+                label_shape=self.form.label_shape,
+            )
         except FileNotFoundError as error:
             raise BadRequestError(
                 f"The data {self.request.data.name} does not exist."

@@ -89,8 +89,11 @@ class LossEstimator:
         )
 
 
-def loss_of_agreement(same: NDArray[np.bool_]) -> Loss:
-    """The points lost where every answer that changed counts as a loss; ``same`` says which did not."""
+def loss_of_agreement(same: NDArray[np.bool_ | np.float64]) -> Loss:
+    """The points lost where every answer that changed counts as a loss; ``same`` says which did not.
+
+    Of several outputs it says for each which share of its answers did not.
+    """
     points = 100.0 * (1.0 - float(same.mean()))
     return Loss(measured=points, expected=points, points=points)
 

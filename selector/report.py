@@ -105,6 +105,10 @@ def build_report(facts: BuildFacts) -> dict[str, Any]:
         "accuracy_drop_chance": facts.comparison.chance,
         "agreement_with_original": facts.comparison.agreement,
         "relative_error": facts.comparison.relative_error,
+        "agreement_by_output": [
+            {"output": name, "agreement": share}
+            for name, share in facts.comparison.agreement_by_output.items()
+        ],
         "ratios": ratios(facts),
         "ratio_ranges": {"host_latency": list(facts.result_timing.ratio_ci)},
         "limits": limits,
@@ -118,7 +122,7 @@ def build_report(facts: BuildFacts) -> dict[str, Any]:
         "stages": list(facts.stages),
         "search": dict(facts.search),
         "artifacts": list(facts.artifacts),
-        "notes": [*facts.notes, *_clock_notes(facts)],
+        "notes": [*facts.notes, *_output_notes(facts), *_clock_notes(facts)],
     }
     rounded: dict[str, Any] = _rounded(report)
     check_report(rounded)
@@ -171,6 +175,15 @@ def _host_latency(facts: BuildFacts) -> tuple[float, float]:
     if facts.clock_ms is None:
         return timing.p50, timing.p90
     return facts.clock_ms / timing.ratio, facts.clock_ms / timing.ratio_ci[0]
+
+
+def _output_notes(facts: BuildFacts) -> list[str]:
+    """How each of several outputs fared against the original."""
+    shares = facts.comparison.agreement_by_output
+    if not shares:
+        return []
+    each = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items())
+    return [f"Agreement with the original on the test examples, output by output: {each}."]
 
 
 def _clock_notes(facts: BuildFacts) -> list[str]:

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from compression import finetuning
 from compression.augmentation import augmentation_for
 from compression.evaluation import onnx_log_probabilities
 from compression.finetuning import FineTuning, Supplies
 from compression.int8_fallback import offered_file
-from compression.outputs import AnswerKind
+from compression.outputs import UNLABELLED, AnswerKind
 from compression.sensitivity import logits
 from selector.loss_estimate import Loss, LossEstimator, loss_of_agreement
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import numpy as np
 
     from compression.data import Split
     from compression.graph import Network
@@ -70,7 +70,27 @@ class TrialRun:
 
     @cached_property
     def _estimator(self) -> LossEstimator:
-        return LossEstimator(self.original_logits, self._split.y, self._split.n_groups)
+        labels, n_groups = self._labels, self._split.n_groups
+        known = self._known(self.original_logits)
+        if self._job.form.label_shape:
+            n_groups = len(self._split)  # positions of one example are alike
+        return LossEstimator(known, labels, n_groups)
+
+    @cached_property
+    def _labels(self) -> np.ndarray | None:
+        """Class numbers of the rows that have one."""
+        if self._split.y is None:
+            return None
+        form = self._job.form
+        labels = form.parts[form.judged].label_rows(self._split.y)
+        return np.asarray(labels[labels != UNLABELLED])
+
+    def _known(self, rows: np.ndarray) -> np.ndarray:
+        """The rows that labels are about; all where there are none."""
+        if self._split.y is None:
+            return rows
+        part, own = self._job.form.of_judged(rows)
+        return np.asarray(own[part.label_rows(self._split.y) != UNLABELLED])
 
     def loss(self, exported: bytes) -> Loss:
         """What a file loses against the original, judged on the search split."""
@@ -78,8 +98,8 @@ class TrialRun:
 
     def _loss_of(self, rows: np.ndarray) -> Loss:
         form = self._job.form
-        if form.kind is AnswerKind.CLASS:
-            return self._estimator.loss(rows)
+        if self._split.y is not None or form.kind is AnswerKind.CLASS:
+            return self._estimator.loss(self._known(rows))
         wanted, answers = form.answers(self.original_logits), form.answers(rows)
         return loss_of_agreement(form.same(wanted, answers))
 

@@ -29,6 +29,7 @@ class Case:
     opset: int = 17
     dynamic: bool = True
     folded: bool = True
+    outputs: tuple[str, ...] = ("scores",)
     written: str = ""
     shared: str = ""
     stored: str = ""
@@ -64,6 +65,7 @@ class Case:
             opset=self.opset,
             dynamic=self.dynamic,
             folded=self.folded,
+            outputs=self.outputs,
         )
 
     def _path(self) -> Path | None:
@@ -84,6 +86,8 @@ def _cases() -> tuple[Case, ...]:
     for row in rows:
         for key in ("shape", "untouched", "refused"):
             row[key] = tuple(row.get(key, ()))
+        if "outputs" in row:
+            row["outputs"] = tuple(row["outputs"])
     return tuple(Case(**row) for row in rows)
 
 

@@ -39,7 +39,12 @@ def settled(module: nn.Module, x: torch.Tensor) -> nn.Module:
 
 
 def exported(
-    module: nn.Module, *shape: int, opset: int = 17, dynamic: bool = True, folded: bool = True
+    module: nn.Module,
+    *shape: int,
+    opset: int = 17,
+    dynamic: bool = True,
+    folded: bool = True,
+    outputs: tuple[str, ...] = ("scores",),
 ) -> bytes:
     """The network as ONNX by the TorchScript-based exporter.
 
@@ -55,8 +60,10 @@ def exported(
             dynamo=False,
             opset_version=opset,
             input_names=["image"],
-            output_names=["scores"],
-            dynamic_axes={"image": {0: "batch"}, "scores": {0: "batch"}} if dynamic else None,
+            output_names=list(outputs),
+            dynamic_axes={key: {0: "batch"} for key in ("image", *outputs)}
+            if dynamic
+            else None,
             do_constant_folding=folded,
             training=torch.onnx.TrainingMode.EVAL
             if folded

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.exporting import exported, seeded
@@ -334,6 +335,22 @@ def unet() -> bytes:
     return exported(seeded(UNet), 3, 16, 16)
 
 
+def several_outputs(*, seed: int = 0) -> bytes:
+    """Scores, a map of boxes, and an early activation that a pool behind it reads too."""
+    b = OnnxBuilder(3, 12, 12, seed=seed)
+    early = b.relu(b.conv("x", "early", 3, 16, 3, pads=[1, 1, 1, 1]))
+    x = b.max_pool(early)
+    x = b.relu(b.op("Add", b.conv(x, "branch", 16, 16, 3, pads=[1, 1, 1, 1]), x))
+    boxes = b.conv(x, "boxes", 16, 8, 1)
+    pooled = b.op("Flatten", b.op("GlobalAveragePool", x))
+    hidden = b.relu(b.dense(pooled, "hidden", 16, 24))
+    model = onnx.load_from_string(b.build(b.dense(hidden, "scores", 24, 4), 4))
+    for name, shape in ((boxes, [8, 6, 6]), (early, [16, 12, 12])):
+        output = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
+        model.graph.output.append(output)
+    return model.SerializeToString()
+
+
 ZOO: dict[str, Callable[..., bytes]] = {
     "lenet": lenet,
     "small_lenet": small_lenet,
@@ -354,4 +371,5 @@ ZOO: dict[str, Callable[..., bytes]] = {
     "attention": attention,
     "shuffle": shuffle,
     "unet": unet,
+    "several_outputs": several_outputs,
 }

@@ -256,10 +256,40 @@ def of_two_inputs() -> bytes:
     return model.SerializeToString()
 
 
-def with_two_heads() -> bytes:
+def with_features() -> bytes:
+    """What the first activation puts out is an output too, and a pool behind it reads it."""
     model = onnx.load_from_string(small_lenet())
-    name = model.graph.node[0].output[0]
+    name = model.graph.node[1].output[0]
     model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return model.SerializeToString()
+
+
+def with_two_names() -> bytes:
+    """The same tensor as two outputs."""
+    model = onnx.load_from_string(small_lenet())
+    model.graph.node.append(helper.make_node("Identity", ["logits"], ["again"]))
+    again = helper.make_tensor_value_info("again", TensorProto.FLOAT, ["batch", 4])
+    model.graph.output.append(again)
+    return model.SerializeToString()
+
+
+def with_priors() -> bytes:
+    """A detector's boxes to start from, which are the same for every picture."""
+    model = onnx.load_from_string(small_lenet())
+    values = numpy_helper.from_array(np.ones((1, 4), np.float32))
+    model.graph.node.append(helper.make_node("Constant", [], ["priors"], value=values))
+    model.graph.output.append(
+        helper.make_tensor_value_info("priors", TensorProto.FLOAT, [1, 4])
+    )
+    return model.SerializeToString()
+
+
+def with_answers() -> bytes:
+    """The scores, and which of them is the largest."""
+    model = onnx.load_from_string(small_lenet())
+    model.graph.node.append(helper.make_node("ArgMax", ["logits"], ["answers"], axis=1))
+    answers = helper.make_tensor_value_info("answers", TensorProto.INT64, ["batch", 1])
+    model.graph.output.append(answers)
     return model.SerializeToString()
 
 

@@ -117,6 +117,7 @@ def _found(network: NetworkProfile) -> Iterator[_Block]:
             branch = _branch(kept, end, rows)
             heavy = [n for n in branch if rows[n].kind is not LayerKind.OTHER]
             alone = all(readers[name] <= {*branch, row.name} for name in branch)
+            alone = alone and not set(branch).intersection(network.output_layers)
             if heavy and alone:
                 yield _Block(kept=kept, branch=branch, first=heavy[0], sum=row.name)
 

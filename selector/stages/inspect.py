@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from compression import technique
@@ -16,6 +15,8 @@ from selector.layout import applicability, probes
 from selector.plan import PLAN, plan
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from compression.data import Dataset
     from compression.evaluation import Evaluation
     from selector.job import Job
@@ -88,7 +89,12 @@ def _prepared(job: Job) -> Dataset:
     dataset = job.load_dataset(job.request.preprocessing)
     if len(dataset.candidates) == 1 or not dataset.labelled:
         return dataset
-    best = try_preprocessing(dataset, partial(onnx_logits, job.model_bytes))[0]
+    form = job.form
+
+    def scores(x: np.ndarray) -> np.ndarray:
+        return form.of_judged(onnx_logits(job.model_bytes, x))[1]
+
+    best = try_preprocessing(dataset, scores, form=form.parts[form.judged])[0]
     job.reporter.log(
         f"Preprocessing found by trying: the original scores {100 * best.accuracy:.1f} % with it"
     )

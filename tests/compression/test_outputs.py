@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from compression.answer_forms import form_of
 from compression.answer_losses import distillation_loss, label_loss
 from compression.building import build
 from compression.comparison import compare
@@ -13,7 +14,7 @@ from compression.errors import DataRefusedError
 from compression.evaluation import evaluate_onnx, onnx_log_probabilities
 from compression.finetuning import FineTuning, distill
 from compression.onnx_import import import_onnx
-from compression.outputs import AnswerKind, form_of, output_form
+from compression.outputs import UNLABELLED, AnswerKind, output_form
 from compression.sensitivity import logits
 from compression.types import RecipeStep
 from tests.corpus import READ
@@ -187,6 +188,54 @@ def test_positions_are_compared_and_the_interval_counts_examples(name, tmp_path)
     assert change.per_class == change.flips == ()
     assert (change.relative_error is None) == (name == "unet transposed")
     assert after.words.startswith("agreement of ")
+
+
+def labelled_positions(tmp_path, y):
+    np.savez(tmp_path / "data.npz", x=RNG.standard_normal((40, 3, 16, 16)), y=y)
+    path, shape = tmp_path / "data.npz", (3, 16, 16)
+    return load_data(path, shape, 2, seed=0, label_shape=(16, 16))
+
+
+def test_labels_at_positions_are_read_and_255_is_nobodys(tmp_path):
+    y = RNG.integers(0, 2, (40, 1, 16, 16), dtype=np.uint8)
+    y[:, 0, :4] = 255
+    found = labelled_positions(tmp_path, y)
+    assert found.labelled
+    split = found.test
+    np.testing.assert_array_equal(split.y[:, 4:], y[split.indices, 0, 4:])
+    assert (split.y[:, :4] == UNLABELLED).all()
+    assert split.take(5).y.shape == (5, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (np.zeros((40, 8, 8), int), "N × 16 × 16"),
+        (np.arange(40) % 2, "one class at each of 16 × 16 positions"),
+        (np.full((40, 16, 16), 0.5), "not whole numbers"),
+        (np.arange(40 * 256).reshape(40, 16, 16) % 3, "run from 0 to 2"),
+        (np.full((40, 16, 16), 255), "No position has a label"),
+    ],
+)
+def test_labels_that_fit_no_position_are_refused_in_words(tmp_path, y, words):
+    with pytest.raises(DataRefusedError, match=words):
+        labelled_positions(tmp_path, y)
+
+
+def test_accuracy_of_a_segmentation_counts_the_labelled_positions(tmp_path):
+    data = case("unet transposed")
+    x = RNG.standard_normal((60, 3, 16, 16)).astype(np.float32)
+    network = import_onnx(data)
+    rows = logits(network, x).argmax(1).reshape(60, 16, 16)
+    wrong = rows.copy()
+    wrong[:, 8:] = 1 - wrong[:, 8:]
+    wrong[:, 12:] = 255
+    np.savez(tmp_path / "data.npz", x=x, y=wrong)
+    split = load_data(tmp_path / "data.npz", (3, 16, 16), 2, seed=0, label_shape=(16, 16)).test
+    found = evaluate_onnx(data, split)
+    assert (found.kind, found.words) == ("accuracy", "pixel accuracy")
+    assert found.accuracy == pytest.approx(8 / 12)
+    assert compare(found, found, split).drop_points == 0
 
 
 def test_labels_for_a_network_without_one_class_an_example_are_refused(tmp_path):

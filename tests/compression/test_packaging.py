@@ -17,7 +17,7 @@ MODEL = networks.lenet()
 USAGE = Usage(
     input_name="x",
     input_shape=(1, 28, 28),
-    output_name="logits",
+    output_names=("logits",),
     preprocessing=Preprocessing(layout="NHW", divide=255.0, mean=(0.13,), std=(0.3,)),
     class_names=tuple("0123456789"),
 )
@@ -274,7 +274,7 @@ def test_page_says_what_undoing_a_choice_and_the_next_best_would_change(tmp_path
 def test_page_of_a_build_without_labels_or_layers_stands(tmp_path):
     side = report()["result"] | {"accuracy_kind": "agreement"}
     bare = report(result=side, baseline=side, layers=[], per_class=[], flipped={}, recipe=[])
-    usage = Usage(input_name="x", input_shape=(784,), output_name="y")
+    usage = Usage(input_name="x", input_shape=(784,), output_names=("y",))
     write_bundle(tmp_path, bare, {"model.onnx": MODEL}, usage=usage)
     texts = Page((tmp_path / "report.html").read_text()).texts
     assert "Agreement with the original" in texts

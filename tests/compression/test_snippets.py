@@ -156,7 +156,7 @@ def test_kotlin_code_holds_the_real_names_shapes_and_values(case):
 
 
 def test_ncnn_code_feeds_width_height_and_channels():
-    usage = Usage(input_name="x", input_shape=(3, 24, 32), output_name="y")
+    usage = Usage(input_name="x", input_shape=(3, 24, 32), output_names=("y",))
     text = code(usage, "ncnn", ["model.onnx", "model.ncnn.param", "model.ncnn.bin"])
     assert ".reshape(32, 24, 3)" in text
     assert 'load_param("model.ncnn.param")' in text

@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import cache
 
 import numpy as np
 import onnxruntime as ort
@@ -12,29 +13,46 @@ from selector import engine
 from selector.report import check_report
 from selector.reporter import Reporter
 from tests import networks
-from tests.corpus import READ
 from tests.exporting import exported
-from tests.zoo_dense import lively_yolo
+from tests.zoo_dense import UNet, lively_yolo
+from tests.zoo_heads import Auxiliary, Ssd, YoloHeads, lively
 
-UNET = next(case for case in READ if case.name == "unet transposed")
 POSITIONS = "agreement of positions"
 VALUES = "agreement of values within 20 % of their spread"
 
 
+HEADS = {
+    "yolo heads": (YoloHeads, (3, 32, 32), ("fine", "coarse")),
+    "ssd": (Ssd, (3, 32, 32), ("boxes", "scores")),
+    "auxiliary": (Auxiliary, (1, 12, 12), ("logits", "auxiliary")),
+}
+
+
+@cache
 def model(name):
     if name == "lenet":
         return networks.small_lenet(), (1, 12, 12)
     if name == "unet":
-        return UNET.data(), UNET.shape
+        return exported(lively(UNet, 3, 16, 16), 3, 16, 16), (3, 16, 16)
+    if name in HEADS:
+        make, shape, outputs = HEADS[name]
+        return exported(lively(make, *shape), *shape, outputs=outputs), shape
     return exported(lively_yolo(), 3, 32, 32), (3, 32, 32)
 
 
-def finished(folder, name, *, data):
+def answered(content, x):
+    """The classes that the first output names, as labels to hold the network to."""
+    session = ort.InferenceSession(content)
+    return session.run(None, {session.get_inputs()[0].name: x})[0].argmax(1)
+
+
+def finished(folder, name, *, data, labels=False):
     content, shape = model(name)
     (folder / "net.onnx").write_bytes(content)
     if data:
         x = np.random.default_rng(0).standard_normal((200, *shape)).astype(np.float32)
-        np.savez(folder / "data.npz", x=x)
+        y = {"y": answered(content, x)} if labels else {}
+        np.savez(folder / "data.npz", x=x, **y)
     request = {
         "model": "net.onnx",
         "data": "data.npz" if data else None,
@@ -87,6 +105,61 @@ def test_every_kind_of_network_goes_through_and_the_report_says_what_was_measure
     _, shape = model(name)
     session = ort.InferenceSession((job.path / primary["path"]).read_bytes())
     session.run(None, {session.get_inputs()[0].name: np.zeros((1, *shape), np.float32)})
+
+
+MEAN = "agreement (mean of 2 outputs)"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "labels", "words"),
+    [
+        pytest.param("yolo heads", True, False, MEAN, marks=pytest.mark.slow),
+        pytest.param("ssd", True, False, MEAN, marks=pytest.mark.slow),
+        pytest.param(
+            "ssd", False, False, f"{MEAN} on synthetic inputs", marks=pytest.mark.slow
+        ),
+        ("auxiliary", True, True, "accuracy"),
+    ],
+)
+def test_networks_of_several_outputs_go_through_and_keep_all_of_them(
+    tmp_path, name, data, labels, words
+):
+    job = finished(tmp_path, name, data=data, labels=labels)
+    report = json.loads((job.path / "report.json").read_text())
+    content, shape = model(name)
+    outputs = HEADS[name][2]
+    assert report["result"]["accuracy_words"] == words
+    assert report["baseline"]["accuracy"] == 1.0
+    assert report["recipe"]
+    assert [row["output"] for row in report["agreement_by_output"]] == list(outputs)
+    notes = " ".join(report["notes"])
+    assert "has 2 outputs" in notes
+    assert f"output by output: {outputs[0]} " in notes
+    assert ("Labels are held against “logits” (4 classes)" in notes) == labels
+    primary = next(row for row in report["artifacts"] if row.get("primary"))
+    files = content, (job.path / primary["path"]).read_bytes()
+    x = np.zeros((2, *shape), np.float32)
+    before, after = (ort.InferenceSession(each) for each in files)
+    assert [o.name for o in after.get_outputs()] == list(outputs)
+    feeds = ({s.get_inputs()[0].name: x} for s in (before, after))
+    found = [s.run(None, feed) for s, feed in zip((before, after), feeds, strict=True)]
+    assert [y.shape for y in found[0]] == [y.shape for y in found[1]]
+
+
+@pytest.mark.slow
+def test_labelled_segmentation_is_judged_pixel_by_pixel(tmp_path):
+    job = finished(tmp_path, "unet", data=True, labels=True)
+    report = json.loads((job.path / "report.json").read_text())
+    result = report["result"]
+    assert (result["accuracy_kind"], result["accuracy_words"]) == ("accuracy", "pixel accuracy")
+    assert report["baseline"]["accuracy"] == 1.0
+    assert result["accuracy"] == pytest.approx(report["agreement_with_original"])
+    assert report["accuracy_drop_points"] == pytest.approx(
+        100 * (1 - result["accuracy"]), abs=1e-3
+    )
+    assert report["recipe"]
+    assert "pixel accuracy" in (job.path / "report.html").read_text()
+    assert "- pixel accuracy: " in (job.path / "README.md").read_text()
 
 
 def test_inputs_are_made_once_and_every_stage_reads_the_same(tmp_path):

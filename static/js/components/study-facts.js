@@ -11,7 +11,7 @@ const ghost = '<span class="ghost" role="img" aria-label="not known yet"></span>
 export function factsMarkup(model, layers, check = "") {
   const kinds = (kind) => layers.filter((layer) => layer.kind === kind).length;
   const shape = layers.length ? [kinds("conv") && `${kinds("conv")} conv`, kinds("dense") && `${kinds("dense")} dense`].filter(Boolean).join(", ") || `${model?.n_layers ?? layers.length}` : null;
-  const label = isAgreement(model?.accuracy_kind) ? `${accuracyTitle(model)}` : "Accuracy";
+  const label = model?.accuracy_kind ? accuracyTitle(model) : "Accuracy";
   const [low, high] = model?.accuracy_ci ?? [];
   const items = [
     ["Parameters", model && count(model.params)],

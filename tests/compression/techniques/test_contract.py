@@ -10,7 +10,7 @@ import torch
 from compression.building import build
 from compression.channel_moments import observed
 from compression.errors import TechniqueRefusedError
-from compression.graph import Network
+from compression.graph import Network, joined
 from compression.onnx_export import export_onnx, verify_export
 from compression.onnx_import import import_onnx
 from compression.op_costs import totals
@@ -87,7 +87,7 @@ def densities(network: Network, layer: str) -> list[float]:
 
 def run(network: Network, x: np.ndarray) -> torch.Tensor:
     with torch.inference_mode():
-        return network.module(torch.from_numpy(x))
+        return joined(network.module(torch.from_numpy(x)))
 
 
 def batch_of(network: Network) -> int:

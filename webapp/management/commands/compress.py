@@ -73,10 +73,11 @@ class Command(BaseCommand):
 def summary(report: dict[str, Any], out: Path) -> str:
     """What was reached, measured, in a few lines."""
     baseline, result, ratios = report["baseline"], report["result"], report["ratios"]
+    words = baseline.get("accuracy_words", baseline["accuracy_kind"])
     return "\n".join(
         [
             f"Limits:   {report['status']}",
-            f"{baseline['accuracy_kind'].capitalize()}: {baseline['accuracy']:.2%} -> {result['accuracy']:.2%}",
+            f"{words.capitalize()}: {baseline['accuracy']:.2%} -> {result['accuracy']:.2%}",
             f"File:     {baseline['size_bytes']:,} -> {result['size_bytes']:,} bytes "
             f"({ratios['size']:.1f}x smaller)",
             f"Latency:  {ratios['host_latency']:.2f}x faster, measured on this computer",
