@@ -14,6 +14,7 @@ actions = [
     path("study", views.study, name="api-study"),
     path("builds", views.builds, name="api-builds"),
 ]
+MEASURE = "devices/measure/<uuid:project_id>"
 urlpatterns = [
     path("projects/<uuid:project_id>/", views.studio_page, name="studio"),
     path("api/uploads/model", views.model_upload, name="api-upload-model"),
@@ -21,5 +22,8 @@ urlpatterns = [
     path("api/projects", views.projects, name="api-projects"),
     path(PROJECT, views.project, name="api-project"),
     path(f"{PROJECT}/", include(actions)),
+    path(f"{MEASURE}/", views.measure_page, name="measure-project"),
+    path(f"{MEASURE}/networks/<str:name>", views.network_file, name="measure-network"),
+    path(f"api/{MEASURE}/runs", views.browser_runs, name="api-project-browser-runs"),
 ]
 websocket_urlpatterns = [path("ws/projects/<uuid:project_id>/", ProjectConsumer.as_asgi())]

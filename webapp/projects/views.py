@@ -3,15 +3,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from django.http import HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from webapp.devices.browsers import browser_measured, measured_json
 from webapp.projects import answers, services
 from webapp.projects import builds as building
 from webapp.projects.devices import devices_compared
+from webapp.projects.measuring import networks, project_measure_json
 from webapp.projects.models import Dataset, Project, UploadedModel
 from webapp.projects.queries import (
     project_get,
@@ -122,6 +124,34 @@ def builds(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
     job = building.build_start(project=found, values=json_body(request))
     return JsonResponse({"job": str(job.id), "url": reverse("job", args=[job.id])}, status=201)
+
+
+@require_GET
+@ensure_csrf_cookie
+def measure_page(request: UserRequest, project_id: UUID) -> HttpResponse:
+    """A browser measures itself, with the project's networks besides the kit."""
+    found = project_get(owner=request.user, project_id=project_id)
+    return render(request, "measure.html", {"page": project_measure_json(found)})
+
+
+@require_GET
+def network_file(request: UserRequest, project_id: UUID, name: str) -> HttpResponse:
+    found = project_get(owner=request.user, project_id=project_id)
+    paths = {network.name: network.path for network in networks(found)}
+    if name not in paths or not paths[name].is_file():
+        raise Http404("There is no such network.")
+    return HttpResponse(paths[name].read_bytes(), content_type="application/octet-stream")
+
+
+@require_POST
+def browser_runs(request: UserRequest, project_id: UUID) -> JsonResponse:
+    found = project_get(owner=request.user, project_id=project_id)
+    device, outcome = browser_measured(
+        owner=request.user,
+        values=json_body(request),
+        networks=[network.name for network in networks(found)],
+    )
+    return JsonResponse(measured_json(device, outcome), status=201)
 
 
 def created_json(project: Project) -> JsonResponse:

@@ -1,0 +1,113 @@
+"""A real Chromium measures itself and becomes a target."""
+
+import re
+
+import pytest
+from django.conf import settings
+from playwright.sync_api import Page, expect
+
+from tests.e2e import steps
+from webapp import browserruntime
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(
+        not browserruntime.is_complete(settings.BROWSER_RUNTIME),
+        reason="the runtime that measures browsers is not there: make browser-runtime",
+    ),
+]
+
+HIDE = "hidden => Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}) && document.dispatchEvent(new Event('visibilitychange'))"
+
+
+def start(page: Page) -> None:
+    page.goto("/devices/")
+    page.get_by_role("link", name="Measure this browser").click()
+    page.wait_for_url(re.compile("/devices/measure/"))
+    page.get_by_role("textbox", name="Name of the device").fill("My Chromium")
+    page.get_by_role("button", name="Measure this browser").click()
+    expect(page.locator("#progress-text")).to_contain_text("left", timeout=30_000)
+
+
+def test_chromium_measures_itself_and_can_be_chosen(page: Page):
+    start(page)
+    result = page.get_by_role("region", name="My Chromium")
+    expect(result).to_be_visible(timeout=60_000)
+    expect(result).to_contain_text("calibrated")
+    expect(result).to_contain_text("onnxruntime-web 1.30 (WASM), one thread. 18 graphs")
+    steps.check_widths(page, "measure")
+    result.get_by_role("link", name="Open the device").click()
+    expect(page.get_by_role("heading", name="My Chromium")).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("onnxruntime-web 1.30 (WASM), 1 thread")
+    page.goto("/devices/")
+    expect(page.get_by_role("link", name="My Chromium")).to_be_visible()
+
+
+def test_hidden_page_pauses_and_cancel_sends_nothing(page: Page):
+    start(page)
+    page.evaluate(HIDE, arg=True)
+    expect(page.get_by_text("Paused while this page is in the background.")).to_be_visible()
+    page.wait_for_timeout(1000)  # what was under way ends
+    stood = page.locator("#progress-text").inner_text()
+    page.wait_for_timeout(1500)
+    assert page.locator("#progress-text").inner_text() == stood
+    page.evaluate(HIDE, arg=False)
+    expect(page.locator("#progress-text")).not_to_have_text(stood, timeout=10_000)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("status").filter(has_text="Nothing was sent")).to_be_attached()
+    expect(page.get_by_role("button", name="Measure this browser")).to_be_visible()
+    assert "My Chromium" not in page.request.get("/api/devices").text()
+
+
+def test_forbidden_web_assembly_is_told_in_plain_words(browser, product):
+    context = browser.new_context(base_url=product.url)
+    page = context.new_page()
+
+    def forbid(route):
+        answer = route.fetch()
+        policy = answer.headers["content-security-policy"].replace("'wasm-unsafe-eval'", "")
+        route.fulfill(
+            response=answer, headers={**answer.headers, "content-security-policy": policy}
+        )
+
+    page.route("**/workers/measure.js", forbid)
+    page.goto("/devices/measure/")
+    page.get_by_role("button", name="Measure this browser").click()
+    expect(page.get_by_role("alert")).to_contain_text(
+        "does not allow WebAssembly", timeout=30_000
+    )
+    context.close()
+
+
+@pytest.mark.slow
+def test_two_threads_are_measured_as_a_device_of_their_own(page: Page):
+    page.goto("/devices/measure/")
+    page.get_by_role("combobox", name="Threads").select_option("2")
+    page.get_by_role("button", name="Measure this browser").click()
+    expect(page.locator("#result")).to_contain_text("2 threads", timeout=90_000)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_sample_is_built_for_the_browser_that_measured_itself(page: Page):
+    steps.open_sample(page, "Handwritten digits")
+    steps.wait_for_answers(page, seconds=200)
+    page.get_by_role("link", name="Measure this browser").click()
+    page.get_by_role("textbox", name="Name of the device").fill("My Chromium")
+    page.get_by_role("button", name="Measure this browser").click()
+    table = page.get_by_role("table", name=re.compile("the project's networks"))
+    expect(table).to_contain_text("original", timeout=100_000)
+    page.get_by_role("link", name=re.compile("^Back to")).click()
+    page.wait_for_url(re.compile("/projects/"))
+    page.get_by_role("button", name=re.compile("Target device")).click()
+    page.get_by_role("radio", name=re.compile("My Chromium")).click()
+    expect(
+        page.get_by_role("button", name=re.compile("Target device: My Chromium"))
+    ).to_be_visible()
+    steps.build_button(page).click()
+    page.wait_for_url(re.compile("/jobs/"))
+    report = page.get_by_role("link", name=re.compile("report", re.IGNORECASE)).first
+    expect(report).to_be_visible(timeout=400_000)
+    report.click()
+    expect(page.get_by_role("main")).to_contain_text("My Chromium")
