@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from selector.tables import PRECISIONS
 from selector.tabulation import LOOKUP_PRECISIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from selector.action_space import ActionSpace
     from selector.job import Job
@@ -27,15 +28,22 @@ _VISITS = 3
 _SLOWED = 1.08
 """Factor on the original's fastest time from which on a visit is repeated, and how many at the most."""
 
+_FLOAT = 0
+"""The index of float arithmetic among the choices of a precision."""
+
 _LEAST_CHANGED, _MOST_CHANGED = 0.25, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Visit:
-    """The times of a recipe's files, and what the original took meanwhile."""
+    """Milliseconds of a recipe's files, and of the original meanwhile, by the index of the arithmetic."""
 
-    base_ms: float
-    rows: tuple[Timed, ...]
+    references_ms: Mapping[int, float]
+    files_ms: Mapping[int, float]
+
+    def slowness(self, calm_ms: Mapping[int, float]) -> float:
+        """How many times longer than in calm the original took, in the arithmetic that suffered most."""
+        return max(ms / calm_ms[index] for index, ms in self.references_ms.items())
 
 
 def time_networks(
@@ -45,27 +53,42 @@ def time_networks(
 
     Recipes timed while the original ran slowly are timed again later, and the calmest visit of each
     counts: when other programs fill the shared cache, an original whose weights lie there slows down
-    by a fifth, a narrower network hardly does, and its time would seem that much shorter.
+    by a fifth, a narrower network hardly does, and its time would seem that much shorter. Every
+    arithmetic has an original of its own to be set against: what slows one down by a tenth may
+    leave the other alone.
 
     Args:
         job: an inspected job.
         configs: the recipes; their precision is of no account.
-        files_of: the files of a recipe, see ``network_files``; asked again at each visit.
+        files_of: the files of a recipe, see ``network_files``; asked again at each visit, and for
+            the recipe that changes nothing.
     """
-    visits: dict[int, _Visit] = {}
-    waiting = list(range(len(configs)))
+    references = {**files_of(np.zeros_like(configs[0])), _FLOAT: job.model_bytes}
+    visits: dict[int, list[_Visit]] = defaultdict(list)
+    best: dict[int, _Visit] = {}
+    waiting: Sequence[int] = range(len(configs))
     for _ in range(_VISITS):
         for i in waiting:
-            visit = _visit(job, configs[i], files_of(configs[i]))
-            if i not in visits or visit.base_ms < visits[i].base_ms:
-                visits[i] = visit
+            visits[i].append(_visit(job, references, files_of(configs[i])))
             if job.reporter.out_of_time():
                 break
-        calm_ms = min((visit.base_ms for visit in visits.values()), default=0.0)
-        waiting = [i for i in visits if visits[i].base_ms > _SLOWED * calm_ms]
+        calm_ms = _calm_ms(visits.values())
+        best = {
+            i: min(each, key=lambda visit: visit.slowness(calm_ms))
+            for i, each in visits.items()
+        }
+        waiting = [i for i, visit in best.items() if visit.slowness(calm_ms) > _SLOWED]
         if job.reporter.out_of_time():
             break
-    return [row for i in sorted(visits) for row in visits[i].rows]
+    clock_ms = _clock_ms(job, best.values())
+    return [
+        Timed(
+            config=(*configs[i][:-1].tolist(), index),
+            host_ms=clock_ms[index] * ms / best[i].references_ms[index],
+        )
+        for i in sorted(best)
+        for index, ms in best[i].files_ms.items()
+    ]
 
 
 def network_files(job: Job, space: ActionSpace, config: IntArray) -> dict[int, bytes]:
@@ -79,24 +102,37 @@ def network_files(job: Job, space: ActionSpace, config: IntArray) -> dict[int, b
     }
 
 
-def _visit(job: Job, config: IntArray, files: Mapping[int, bytes]) -> _Visit:
-    """A recipe's files timed in turns with the upload, and set against its time of INSPECT.
+def _visit(job: Job, references: Mapping[int, bytes], files: Mapping[int, bytes]) -> _Visit:
+    """A recipe's files timed in turns with the original in their arithmetics.
 
-    So there is one clock for all that is shown, whether or not the machine slows down in between.
     What is compared are the undisturbed calls: a fit needs no typical interruptions.
     """
-    base_ms = job.folder.read_json(Stage.INSPECT, "baseline.json")["host_latency_ms"]["p50"]
-    named = {"base": job.model_bytes} | {str(index): data for index, data in files.items()}
-    timings = paired_latency(named, job.calibration[:1], _ROUNDS)
-    clock = base_ms / timings["base"].undisturbed_ms
-    rows = tuple(
-        Timed(
-            config=(*config[:-1].tolist(), index),
-            host_ms=clock * timings[str(index)].undisturbed_ms,
-        )
-        for index in files
+    originals = {f"original {index}": references[index] for index in (_FLOAT, *files)}
+    recipes = {f"recipe {index}": data for index, data in files.items()}
+    timings = paired_latency(originals | recipes, job.calibration[:1], _ROUNDS)
+    return _Visit(
+        references_ms={i: timings[f"original {i}"].undisturbed_ms for i in (_FLOAT, *files)},
+        files_ms={i: timings[f"recipe {i}"].undisturbed_ms for i in files},
     )
-    return _Visit(base_ms=timings["base"].undisturbed_ms, rows=rows)
+
+
+def _calm_ms(visits: Iterable[Sequence[_Visit]]) -> dict[int, float]:
+    """The least that the original was seen to take, by the index of the arithmetic."""
+    seen = [visit.references_ms for each in visits for visit in each]
+    return {index: min(ms[index] for ms in seen) for index in seen[0]}
+
+
+def _clock_ms(job: Job, visits: Collection[_Visit]) -> dict[int, float]:
+    """What the original takes in each arithmetic, by the clock of INSPECT.
+
+    So there is one clock for all that is shown, whether or not the machine slows down in between.
+    """
+    base_ms = job.folder.read_json(Stage.INSPECT, "baseline.json")["host_latency_ms"]["p50"]
+    seen = [visit.references_ms for visit in visits]
+    return {
+        index: base_ms * float(np.median([ms[index] / ms[_FLOAT] for ms in seen]))
+        for index in seen[0]
+    }
 
 
 def drawn(space: ActionSpace, count: int, seed: int) -> IntArray:
