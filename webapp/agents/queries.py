@@ -38,14 +38,6 @@ class Pair(NamedTuple):
     result_ms: list[float]
 
 
-def own_device(*, owner: User, device_id: UUID) -> OwnDevice:
-    """A user's device; 404 for whoever else asks, also where it is shared: only its owner runs things on it."""
-    found = OwnDevice.objects.filter(owner=owner, pk=device_id).first()
-    if found is None:
-        raise Http404("There is no such device.")
-    return found
-
-
 def device_task(*, owner: User, task_id: UUID) -> DeviceTask:
     """A task of a user's device."""
     found = DeviceTask.objects.filter(device__owner=owner, pk=task_id).first()

@@ -4,6 +4,7 @@ from webapp.agents import views
 
 urlpatterns = [
     path("devices/agent/adadeep-agent.pyz", views.archive, name="agent-archive"),
+    path("api/connected-devices", views.connected_devices, name="api-connected-devices"),
     path("api/own-devices/<uuid:device_id>/agent", views.agent, name="api-agent"),
     path("api/own-devices/<uuid:device_id>/calibrate", views.calibrate, name="api-calibrate"),
     path("api/device-tasks/<uuid:task_id>/cancel", views.cancel, name="api-task-cancel"),

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from webapp.agents import connections, queries, services
 from webapp.agents.archive import agent_archive, agent_url
 from webapp.devices.agent.protocol import ARCHIVE
+from webapp.devices.queries import own_device_get
 from webapp.jobs.queries import job_get
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def archive(_request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST", "DELETE"])
 def agent(request: UserRequest, device_id: UUID) -> JsonResponse:
     """How a device's agent does; POST makes a token, which is shown once; DELETE ends it."""
-    device = queries.own_device(owner=request.user, device_id=device_id)
+    device = own_device_get(owner=request.user, device_id=device_id)
     commands = []
     if request.method == "POST":
         commands = _commands(request, connections.agent_connect(device=device))
@@ -40,9 +41,14 @@ def agent(request: UserRequest, device_id: UUID) -> JsonResponse:
     return JsonResponse({**queries.agent_json(device), "commands": commands})
 
 
+@require_GET
+def connected_devices(request: UserRequest) -> JsonResponse:
+    return JsonResponse({"devices": queries.connected_devices(request.user)})
+
+
 @require_POST
 def calibrate(request: UserRequest, device_id: UUID) -> JsonResponse:
-    device = queries.own_device(owner=request.user, device_id=device_id)
+    device = own_device_get(owner=request.user, device_id=device_id)
     return JsonResponse(queries.task_json(services.calibration_start(device=device)))
 
 
@@ -63,7 +69,7 @@ def build_tasks(request: UserRequest, job_id: UUID) -> JsonResponse:
 @require_POST
 def validate(request: UserRequest, job_id: UUID, device_id: UUID) -> JsonResponse:
     job = job_get(owner=request.user, job_id=job_id)
-    device = queries.own_device(owner=request.user, device_id=device_id)
+    device = own_device_get(owner=request.user, device_id=device_id)
     services.validation_start(device=device, job=job)
     return _build_json(request, job)
 

@@ -160,7 +160,7 @@ def build_list(request: UserRequest, project_id: UUID) -> Any:
     response={201: schemas.Job},
     summary="Build the recommended recipe, or the one named by its config",
 )
-def build(request: UserRequest, project_id: UUID, values: schemas.Choice) -> Any:
+def build(request: UserRequest, project_id: UUID, values: schemas.NewBuild) -> Any:
     found = _found(request, project_id)
     return job_json(builds.build_start(project=found, values=values.said()))
 

@@ -120,6 +120,13 @@ class Choice(Wanted):
     )
 
 
+class NewBuild(Choice):
+    measure_on_device: bool = Field(
+        default=False,
+        description="whether the device, if it is one of yours and connected, measures the result",
+    )
+
+
 class Settings(Answer):
     goals: dict[str, float]
     budgets: dict[str, float | None]

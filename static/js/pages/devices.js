@@ -1,7 +1,7 @@
 // Devices: the user's own, then the catalogue by family, searchable, with label and band on each.
 import { OwnDevices } from "../components/own-devices.js";
-import { post } from "../lib/api.js";
-import { $, escape, pageData } from "../lib/dom.js";
+import { get, post, quietly } from "../lib/api.js";
+import { $, $$, escape, pageData } from "../lib/dom.js";
 import { FAMILIES, TIER_MEANING, bandText } from "../lib/evidence.js";
 import { keepTyped } from "../lib/kept.js";
 import { badge } from "../lib/markup.js";
@@ -9,6 +9,7 @@ import { wireOwnDevices } from "../lib/own-devices.js";
 
 const { targets, own } = pageData();
 const NAMES = { measured: "measured", calibrated: "calibrated", same: "same chip", similar: "similar chip", rough: "rough" };
+const LOOK_EVERY_MS = 5000;
 const body = $("#targets tbody");
 
 const evidence = (label, band) => badge(label, [label, label === "measured" ? "" : bandText(...band)].filter(Boolean).join(" "));
@@ -32,13 +33,24 @@ const list = new OwnDevices($("#own"));
 list.devices = own;
 wireOwnDevices(list);
 
-$("#new-form").addEventListener("submit", async (event) => {
+async function add(event) {
   event.preventDefault();
   const { threads, ...said } = Object.fromEntries(new FormData(event.target));
   try {
-    const { url } = await post("/api/own-devices", { ...said, threads: Number(threads), means: "kit" });
+    const { url } = await post("/api/own-devices", { ...said, threads: Number(threads), means: event.target.dataset.means });
     location.assign(url);
   } catch (error) {
-    $("#new-error").textContent = error.message;
+    $('[role="alert"]', event.target).textContent = error.message;
   }
-});
+}
+for (const form of $$("form[data-means]")) form.addEventListener("submit", add);
+
+/* What connected devices do just now; a row that somebody is typing in stays as it is. */
+async function showAgents() {
+  const { devices } = await get("/api/connected-devices");
+  const agents = Object.fromEntries(devices.map((device) => [device.id, device]));
+  const changed = list.rows.some((row) => row.agent?.state !== agents[row.id]?.state);
+  if (changed && !list.open) list.devices = list.rows.map((row) => ({ ...row, agent: agents[row.id] }));
+}
+quietly(showAgents());
+setInterval(() => document.hidden || quietly(showAgents()), LOOK_EVERY_MS);

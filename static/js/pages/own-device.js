@@ -1,4 +1,5 @@
 // A user's own device: its labels, its chart, its name and sharing, and the filled table of the kit.
+import "../components/device-agent.js";
 import "../components/plot-figure.js";
 import { OwnDevices } from "../components/own-devices.js";
 import { post } from "../lib/api.js";
@@ -36,6 +37,9 @@ async function sendTimes(file) {
   if (!reasons.length) return location.reload();
   say(used.length ? "warn" : "bad", [`${reasons.length} set aside:`, ...reasons, used.length ? "The rest counts. Reload the page to see it." : ""].join("\n"));
 }
+
+/* What the agent measured is in the page's chart and table only when it is loaded anew. */
+addEventListener("measured", () => location.reload());
 
 $("#times")?.addEventListener("submit", (event) => {
   event.preventDefault();

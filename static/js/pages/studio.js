@@ -4,6 +4,7 @@ import { buildRows } from "../components/builds-list.js";
 import { DeviceComparison } from "../components/device-comparison.js";
 import { GoalPanel } from "../components/goal-panel.js";
 import { LockNote } from "../components/lock-note.js";
+import "../components/measure-option.js";
 import { PreprocessingForm } from "../components/preprocessing-form.js";
 import { StudioView } from "../components/studio-view.js";
 import { StudyCharts } from "../components/study-charts.js";
@@ -77,6 +78,7 @@ function showFacts({ model, layers, study, targets, builds, target_notes: notes,
   $("#study-note").innerHTML = studyNote(study, model?.warnings);
   $("#device").targets = targets;
   $("#device").value = state.target;
+  $("measure-option").target = state.target;
   $("#device-notes").innerHTML = (notes ?? []).map((text) => `<p class="note warn" style="margin-top:8px">${escape(text)}</p>`).join("");
   comparison.ready = isReady(state.studio);
   $("#compare-with").disabled = !isReady(state.studio);
@@ -278,7 +280,7 @@ async function build() {
   starting = true;
   allowBuild(false, "Starting the build");
   try {
-    const { url } = await post(api("/builds"), { ...question(), config: shownConfig(shown) });
+    const { url } = await post(api("/builds"), { ...question(), config: shownConfig(shown), measure_on_device: $("measure-option").checked });
     location.assign(url);
   } catch (error) {
     starting = false;

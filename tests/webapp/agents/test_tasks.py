@@ -3,10 +3,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from tests.webapp import making
 from tests.webapp.agents.conftest import connected, device_of, introduction, path_of, result_of
 from webapp.accounts.tokens import token_create
 from webapp.agents import connections, queries, services
-from webapp.agents.models import DeviceTask, TaskState
+from webapp.agents.models import DeviceTask, TaskKind, TaskState
 from webapp.devices.agent.server import RefusedError, Server
 from webapp.devices.models import Means, Measurement
 from webapp.jobs.models import Job, JobState
@@ -239,6 +240,23 @@ def test_a_task_waits_for_its_build(device, board, build):
     assert services.task_hand_out(agent=agent) is None
     Job.objects.filter(pk=build.pk).update(state=JobState.DONE)
     assert services.task_hand_out(agent=agent)
+
+
+def test_a_build_for_a_connected_device_can_be_measured_there(
+    device, board, user, study_folder, client
+):
+    project = making.studied(user, study_folder)
+    url, asked = f"/api/projects/{project.id}/builds", {"measure_on_device": True}
+    answer = client.post(url, asked, content_type="application/json")
+    assert (answer.status_code, Job.objects.filter(kind="build").count()) == (409, 0)
+    assert "connected by its agent" in answer.json()["error"]["message"]
+
+    services.calibration_start(device=device)
+    task = next_task(board)
+    board.ask(path_of(task, "result"), result_of(task))
+    asked["target"] = device.key
+    job_id = client.post(url, asked, content_type="application/json").json()["job"]
+    assert str(DeviceTask.objects.get(kind=TaskKind.VALIDATE).job_id) == job_id
 
 
 def test_what_nobody_will_do_is_given_up(device, token, build):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 WARM_UP_RUNS = 10
 _WARM_UP_SHARE = 0.2
 _REFERENCE_S = 0.3
+_VISITS = 4
+_FEWEST_A_VISIT = FEWEST_RUNS // _VISITS + 1
 _BURST_S, _LONGEST_BURST = 0.004, 50
 _TYPES = {
     "tensor(float)": "float32",
@@ -67,7 +69,9 @@ def timed_runs(call: Call, budget_s: float, rest: Rest) -> list[float]:
     _warm_up(call, budget_s * _WARM_UP_SHARE)
     runs: list[float] = []
     end = time.perf_counter() + budget_s
-    while len(runs) < FEWEST_RUNS or (len(runs) < MOST_RUNS // 2 and time.perf_counter() < end):
+    while len(runs) < _FEWEST_A_VISIT or (
+        len(runs) < MOST_RUNS // _VISITS and time.perf_counter() < end
+    ):
         if rest():
             call()
         runs.append(_run_ms(call))
@@ -77,13 +81,13 @@ def timed_runs(call: Call, budget_s: float, rest: Rest) -> list[float]:
 def scattered_runs(
     calls: Mapping[Any, Call], budget_s: float, rest: Rest
 ) -> dict[Any, list[float]]:
-    """Runs of each graph in two visits, in an order of its own each time.
+    """Runs of each graph in a few visits, in an order of its own each time.
 
-    So a slow phase of the device meets different graphs, and half of the runs of each at the most.
+    So a slow phase of the device meets different graphs, and a part of the runs of each.
     """
     runs: dict[Any, list[float]] = {name: [] for name in calls}
-    each_s = budget_s / max(2 * len(calls), 1)
-    for _ in range(2):
+    each_s = budget_s / max(_VISITS * len(calls), 1)
+    for _ in range(_VISITS):
         for name in _shuffled(calls):
             runs[name] += timed_runs(calls[name], each_s, rest)
     return runs
