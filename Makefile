@@ -4,6 +4,7 @@
 TORCH_WHEEL ?= torch==2.13.0
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
+HOST ?= 127.0.0.1
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +24,7 @@ setup: $(VENV)/.stamp-run $(VENV)/.stamp-browser-runtime
 setup-dev: $(VENV)/.stamp-dev $(VENV)/.stamp-browser-runtime
 
 run: setup
-	@set -a; if [ -f .env ]; then . ./.env; fi; exec $(BIN)/python manage.py up --port $(PORT)
+	@set -a; if [ -f .env ]; then . ./.env; fi; exec $(BIN)/python manage.py up --host $(HOST) --port $(PORT)
 
 test: setup-dev browser
 	$(QUIET_HOME) $(BIN)/pytest -m "not slow" $(PYTEST_ARGS)

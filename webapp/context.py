@@ -1,17 +1,21 @@
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from webapp.jobs.workers import worker_status
 
-PLACES = ("devices", "compare")
+SECTIONS = ("devices", "compare", "account", "users", "audit")
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """What every page shows: where we are, and whether the workers answer."""
+    """What every page shows: where we are, who asks, and whether the workers answer."""
+    section = request.path.strip("/").partition("/")[0]
+    user = getattr(request, "user", None)
+    is_known = user is not None and user.is_authenticated
     return {
-        "nav": next(
-            (name for name in PLACES if request.path.startswith(f"/{name}/")), "projects"
-        ),
-        "worker": worker_status(),
+        "nav": section if section in SECTIONS else "projects",
+        "accounts": settings.AUTH_MODE == "accounts",
+        "is_known": is_known,
+        "worker": worker_status() if is_known else None,
     }

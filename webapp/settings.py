@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import dj_database_url
-from environs import Env
+from environs import Env, validate
 
 from webapp.datafolder import broker_url, data_folder, secret_key
 
@@ -19,6 +19,16 @@ DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or secret_key(ADADEEP_HOME)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+
+# Who may ask: this machine alone, or whoever has an account.
+AUTH_MODE = env.str(
+    "AUTH_MODE", default="local", validate=validate.OneOf(["local", "accounts"])
+)
+SIGNUP_OPEN = env.bool("SIGNUP_OPEN", default=False)
+# Whether a reverse proxy speaks HTTPS for us, and the addresses from which its word is taken.
+BEHIND_HTTPS = env.bool("BEHIND_HTTPS", default=False)
+TRUSTED_PROXIES = env.str("TRUSTED_PROXIES", default="127.0.0.1")
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # An empty DATABASE_URL means SQLite in the data folder, an empty REDIS_URL the embedded broker.
 DATABASE_URL = env.str("DATABASE_URL", default="")
@@ -48,6 +58,7 @@ env.seal()
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.sessions",
     "django.contrib.staticfiles",
     "channels",
     "ninja",
@@ -59,14 +70,28 @@ INSTALLED_APPS = [
     "webapp.agents",
     "webapp.samples",
 ]
-MIDDLEWARE = [
-    "webapp.middleware.security_headers",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "webapp.accounts.middleware.local_user",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "webapp.middleware.KnownErrors",
-]
+WHO_ASKS = {
+    "local": ["webapp.accounts.middleware.local_user"],
+    "accounts": [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "webapp.accounts.middleware.SignInRequired",
+    ],
+}
+
+
+def middleware(auth_mode: str) -> list[str]:
+    return [
+        "webapp.middleware.security_headers",
+        "whitenoise.middleware.WhiteNoiseMiddleware",
+        *WHO_ASKS[auth_mode],
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "webapp.middleware.KnownErrors",
+    ]
+
+
+MIDDLEWARE = middleware(AUTH_MODE)
 ROOT_URLCONF = "webapp.urls"
 ASGI_APPLICATION = "webapp.asgi.application"
 TEMPLATES = [
@@ -139,6 +164,21 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 FILE_UPLOAD_TEMP_DIR = ADADEEP_HOME / "tmp"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024**2
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+SESSION_COOKIE_SAMESITE = "Lax"  # a link from elsewhere finds the person signed in
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_HTTPS
 
 CSRF_COOKIE_SAMESITE = "Strict"
 CSRF_FAILURE_VIEW = "webapp.views.csrf_failure"

@@ -16,6 +16,7 @@ urlpatterns = [
     path("", include("webapp.agents.urls")),
     path("", include("webapp.devices.urls")),
     path("", include("webapp.comparison.urls")),
+    path("", include("webapp.accounts.urls")),
 ]
 
 handler404 = "webapp.views.not_found"

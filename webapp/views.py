@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import redis
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -28,7 +29,8 @@ logger = logging.getLogger(__name__)
 @ensure_csrf_cookie
 def home(request: UserRequest) -> HttpResponse:
     page = {
-        "home": str(settings.ADADEEP_HOME),
+        # A path of the server is no matter of those who reach it from elsewhere.
+        "home": str(settings.ADADEEP_HOME) if settings.AUTH_MODE == "local" else "",
         "upload_limit_bytes": settings.UPLOAD_LIMIT_BYTES,
         "samples": samples_json(),
         "projects": project_rows(owner=request.user),
@@ -41,6 +43,7 @@ def status(_request: HttpRequest) -> JsonResponse:
     return JsonResponse({"worker": worker_status()})
 
 
+@login_not_required
 @require_GET
 def healthz(_request: HttpRequest) -> JsonResponse:
     parts: dict[str, object] = {

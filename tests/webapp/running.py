@@ -16,13 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 FAKE_ENGINE = Path(__file__).parent / "fake_engine.py"
 
 
-def command(home, *arguments):
+def command(home, *arguments, **settings):
     environment = {
         **os.environ,
         "ADADEEP_HOME": str(home),
         "ENGINE_COMMAND": f"{sys.executable},{FAKE_ENGINE}",
         "LEASE_HEARTBEAT_S": "1",
         "LEASE_LOST_S": "5",
+        **settings,
     }
     return {
         "args": [sys.executable, "manage.py", "up", *arguments],
@@ -47,8 +48,9 @@ def free_port():
 class Installation:
     """A running ``up``; leaving the block stops it and looks for orphans."""
 
-    def __init__(self, home, workers=1):
+    def __init__(self, home, workers=1, host="127.0.0.1", **settings):
         self.home, self.port, self.workers = home, free_port(), workers
+        self.host, self.settings = host, settings
         self.log = home / "up.log"
 
     def __enter__(self):
@@ -62,7 +64,7 @@ class Installation:
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                **command(self.home, "--port", str(self.port), "--workers", str(self.workers)),
+                **command(self.home, *self._options(), **self.settings),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -76,6 +78,10 @@ class Installation:
             self.process.send_signal(signal.SIGINT)
             assert self.process.wait(40) == 0, self.log.read_text()
         assert_all_gone(family)
+
+    def _options(self):
+        options = {"--host": self.host, "--port": self.port, "--workers": self.workers}
+        return [str(word) for option in options.items() for word in option]
 
     def family(self):
         return psutil.Process(self.process.pid).children(recursive=True) if self.alive() else []

@@ -23,6 +23,24 @@ def test_other_machines_are_refused(client):
     assert "this machine only" in answer.content.decode()
 
 
+def test_proxy_on_this_machine_lets_nobody_in(client):
+    answer = client.get("/", headers={"x-forwarded-for": "192.168.1.7"})
+    assert answer.status_code == 403
+    assert "Set AUTH_MODE=accounts" in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/login/", "/users/", "/audit/", "/signup/", "/setup/x/"])
+def test_there_is_nobody_to_sign_in(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_tokens_are_made_and_ended_on_the_account_page(client):
+    page = client.post("/account/tokens/", {"name": "ci"})
+    assert page.context["new_token"] in page.content.decode()
+    client.post(f"/account/tokens/{page.context['tokens'][0].pk}/end/")
+    assert "No tokens." in client.get("/account/").content.decode()
+
+
 def test_other_host_names_are_refused():
     """A site that points its own name at 127.0.0.1 must not read our pages."""
     assert Client(headers={"host": "evil.example"}).get("/").status_code == 400

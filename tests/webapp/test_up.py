@@ -1,8 +1,10 @@
 import os
+import re
 import signal
 import socket
 import time
 
+import httpx
 import psutil
 import pytest
 
@@ -34,7 +36,23 @@ def test_check_starts_proves_and_stops(place):
 def test_open_address_is_refused(place, host):
     run = running.check(place, "--check", "--host", host)
     assert run.returncode != 0
-    assert "no accounts yet, so it answers this machine only" in run.stderr
+    assert f"answers this machine only, not {host}. Set AUTH_MODE=accounts" in run.stderr
+
+
+def test_with_accounts_every_network_card_is_served(place):
+    """The set-up link leads in, by the address that other machines use."""
+    with Installation(place, host="0.0.0.0", AUTH_MODE="accounts") as here:
+        url, link = re.findall(r"http://\S+", here.log.read_text())
+        assert link.startswith(f"{url}/setup/")
+        with httpx.Client(base_url=url, follow_redirects=True) as browser:
+            assert "Sign in" in browser.get("/").text
+            token = re.search(r'csrf-token" content="(\w+)', browser.get(link).text)[1]
+            password = "grey heron at noon"
+            form = {"username": "root", "password1": password, "password2": password}
+            answer = browser.post(link, data={**form, "csrfmiddlewaretoken": token})
+            assert "Make a model fit its device" in answer.text
+        stranger = httpx.get(f"{url}/login/", headers={"Host": "evil.example"})
+        assert stranger.status_code == 400
 
 
 def test_taken_port_is_said(place):

@@ -1,17 +1,24 @@
 from collections.abc import Callable
+from typing import Any
 
+from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import split_domain_port, validate_host
 from django.utils.functional import SimpleLazyObject
 
 from webapp.accounts.loopback import is_loopback, is_same_origin
 from webapp.accounts.models import local_user as get_local_user
 from webapp.asgi_types import Application, Receive, Scope, Send
-from webapp.responses import error_page
+from webapp.responses import error_json, error_page
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+View = Callable[..., HttpResponseBase]
+
+PROGRAMS = ("/api/v1/", "/api/agent/v1/")
+"""Their operations ask for a token or a session themselves."""
 
 
 def local_user(get_response: GetResponse) -> GetResponse:
@@ -20,6 +27,10 @@ def local_user(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         if not is_loopback(request.META.get("REMOTE_ADDR", "")):
             return error_page(request, "AdaDeep answers this machine only.", status=403)
+        if "X-Forwarded-For" in request.headers:
+            # A proxy on this machine would let everybody in as its owner.
+            text = "AdaDeep without accounts answers no proxy. Set AUTH_MODE=accounts."
+            return error_page(request, text, status=403)
         origin = request.headers.get("Origin")
         if origin and not is_same_origin(origin, request.headers.get("Host", "")):
             return error_page(request, "This request came from another site.", status=403)
@@ -29,25 +40,62 @@ def local_user(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-class LocalSockets:
+class SignInRequired(LoginRequiredMiddleware):
+    """Nobody sees anything before signing in, but what ``login_not_required`` marks."""
+
+    def process_view(
+        self, request: HttpRequest, view_func: View, view_args: Any, view_kwargs: Any
+    ) -> Any:
+        if request.path.startswith(PROGRAMS):
+            return None
+        return super().process_view(request, view_func, view_args, view_kwargs)
+
+    def handle_no_permission(self, request: HttpRequest, view_func: View) -> Any:
+        if request.path.startswith("/api/"):
+            text = "Your session has ended. Reload the page and sign in."
+            return error_json(text, code="signed_out", status=401)
+        return super().handle_no_permission(request, view_func)
+
+
+class KnownSockets:
     """The same for WebSockets, which Django's middleware does not see."""
 
     def __init__(self, application: Application) -> None:
         self.application = application
+        self.with_session: Application = AuthMiddlewareStack(self._signed_in_only)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._is_ours(scope):
-            await send({"type": "websocket.close", "code": 4403})
-            return
-        user = await database_sync_to_async(get_local_user)()
-        await self.application({**scope, "user": user}, receive, send)
+        is_local = settings.AUTH_MODE == "local"
+        if not (self._is_local(scope) if is_local else _is_from_our_page(scope)):
+            await _refuse(send, 4403)
+        elif is_local:
+            user = await database_sync_to_async(get_local_user)()
+            await self.application({**scope, "user": user}, receive, send)
+        else:
+            await self.with_session(scope, receive, send)
 
-    def _is_ours(self, scope: Scope) -> bool:
-        headers = {name: value.decode("latin1") for name, value in scope["headers"]}
-        host = headers.get(b"host", "")
+    async def _signed_in_only(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["user"].is_authenticated:
+            await self.application(scope, receive, send)
+        else:
+            await _refuse(send, 4401)
+
+    def _is_local(self, scope: Scope) -> bool:
         peer = (scope.get("client") or [""])[0]
         return (
             is_loopback(peer)
-            and validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
-            and is_same_origin(headers.get(b"origin", ""), host)
+            and b"x-forwarded-for" not in dict(scope["headers"])
+            and _is_from_our_page(scope)
         )
+
+
+def _is_from_our_page(scope: Scope) -> bool:
+    headers = {name: value.decode("latin1") for name, value in scope["headers"]}
+    host, origin = headers.get(b"host", ""), headers.get(b"origin", "")
+    return validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS) and (
+        is_same_origin(origin, host) or origin in settings.CSRF_TRUSTED_ORIGINS
+    )
+
+
+async def _refuse(send: Send, code: int) -> None:
+    await send({"type": "websocket.close", "code": code})

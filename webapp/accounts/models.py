@@ -1,6 +1,7 @@
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
+from django.utils import timezone
 
 LOCAL_USER = "local"
 
@@ -22,7 +23,60 @@ class Token(models.Model):
         return self.name
 
 
+class Invitation(models.Model):
+    """Leave to make one account; the row ends with its use. Only the hash of its link is kept."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    is_admin = models.BooleanField(default=False)
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE
+    )
+    expires = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return "administrator" if self.is_admin else "member"
+
+
+class EventKind(models.TextChoices):
+    LOGIN_FAILED = "login failed"
+    LOGIN = "signed in"
+    LOGOUT = "signed out"
+    PASSWORD = "changed the password"  # noqa: S105 - a word, no password
+    INVITED = "invited somebody"
+    JOINED = "made an account"
+    DEACTIVATED = "closed an account"
+    ACTIVATED = "opened an account again"
+    TOKEN_CREATED = "made a token"  # noqa: S105
+    TOKEN_ENDED = "ended a token"  # noqa: S105
+    PROJECT_DELETED = "deleted a project"
+    PROJECT_EXPIRED = "lost a project by age"
+    ALL_DELETED = "deleted everything"
+    ACCOUNT_DELETED = "deleted the account"
+
+
+class AuditEvent(models.Model):
+    """Who did what to accounts and data, and from where. The name stays when the account goes."""
+
+    t = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=24)
+    account = models.CharField(max_length=150)
+    address = models.CharField(max_length=45, default="", blank=True)
+    detail = models.CharField(max_length=300, default="", blank=True)
+
+    class Meta:
+        indexes = (models.Index(fields=["kind", "t"], name="audit_kind_t"),)
+        ordering = ("-t",)
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.kind}"
+
+
 def local_user() -> User:
-    """The one user of local mode."""
-    user, _ = User.objects.get_or_create(username=LOCAL_USER)
-    return user
+    """The one user of local mode: whose machine this is, also after a time with accounts."""
+    user = User.objects.filter(username=LOCAL_USER).first() or first_admin()
+    return user or User.objects.get_or_create(username=LOCAL_USER)[0]
+
+
+def first_admin() -> User | None:
+    """The administrator of longest standing."""
+    return User.objects.filter(is_staff=True, is_active=True).order_by("pk").first()

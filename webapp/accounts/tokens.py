@@ -1,10 +1,8 @@
 """Tokens by which programs say for whom they ask."""
 
-import hashlib
-import secrets
-
 from django.contrib.auth.models import User
 
+from webapp.accounts.hashing import new_secret, sha256_of
 from webapp.accounts.models import Token
 
 PREFIX = "adadeep_"
@@ -13,8 +11,10 @@ PREFIX = "adadeep_"
 
 def token_create(*, owner: User, name: str) -> str:
     """A new token; one of the same name ends. It cannot be read again."""
-    token = PREFIX + secrets.token_urlsafe(32)
-    Token.objects.update_or_create(owner=owner, name=name, defaults={"sha256": _sha256(token)})
+    token = PREFIX + new_secret()
+    Token.objects.update_or_create(
+        owner=owner, name=name, defaults={"sha256": sha256_of(token)}
+    )
     return token
 
 
@@ -24,11 +24,7 @@ def token_delete(*, owner: User, name: str) -> bool:
 
 
 def token_owner(token: str) -> User | None:
-    """For whom the token speaks; ``None`` when it is none of ours."""
-    # A plain hash will do: 256 random bits are not found by trying.
-    found = Token.objects.select_related("owner").filter(sha256=_sha256(token)).first()
+    """For whom the token speaks; ``None`` when it is none of ours, or its owner's account is closed."""
+    known = Token.objects.select_related("owner")
+    found = known.filter(sha256=sha256_of(token), owner__is_active=True).first()
     return found.owner if found else None
-
-
-def _sha256(token: str) -> str:
-    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()

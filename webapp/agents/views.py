@@ -3,6 +3,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from webapp.requests import UserRequest
 
 
+@login_not_required
 @require_GET
 def archive(_request: HttpRequest) -> HttpResponse:
     """The agent; it holds no secret, so that a device without a browser can fetch it."""

@@ -9,8 +9,9 @@ from ninja.utils import check_csrf
 from webapp.accounts.tokens import token_owner
 from webapp.responses import RequestRefusedError
 
-HOW = "Make one with: python manage.py create_token NAME"
+HOW = "Make one on the account page, or with: python manage.py create_token NAME"
 UNKNOWN = f"This token is not known here, or it has ended. {HOW}"
+SIGN_IN = f"Sign in, or send a token as: Authorization: Bearer TOKEN. {HOW}"
 NEEDED = f"A change needs a token, sent as: Authorization: Bearer TOKEN. {HOW}"
 
 
@@ -25,7 +26,7 @@ class Token(HttpBearer):
 
 
 class Page(APIKeyCookie):
-    """In local mode whoever asks from this machine may read; changes need the page's CSRF token."""
+    """Whoever is signed in, or in local mode asks from this machine; changes need the CSRF token."""
 
     param_name = settings.CSRF_COOKIE_NAME
 
@@ -34,5 +35,7 @@ class Page(APIKeyCookie):
             raise RequestRefusedError(NEEDED, code="csrf", status=403)
         return request.COOKIES.get(self.param_name)
 
-    def authenticate(self, request: HttpRequest, _key: str | None) -> User | None:
-        return request.user if isinstance(request.user, User) else None
+    def authenticate(self, request: HttpRequest, _key: str | None) -> User:
+        if not isinstance(request.user, User):
+            raise RequestRefusedError(SIGN_IN, code="signed_out", status=401)
+        return request.user

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from webapp.datafolder import broker_url
+from webapp.supervision.addresses import allowed_hosts
 from webapp.supervision.children import Child
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def web(host: str, port: int, environment: dict[str, str]) -> Child:
     command = [
         *(sys.executable, "-m", "uvicorn", "webapp.asgi:application"),
         *("--host", host, "--port", str(port), "--lifespan", "off", "--no-access-log"),
-        *("--no-proxy-headers", "--no-server-header", "--ws-max-size", "65536"),
+        *("--no-server-header", "--ws-max-size", "65536", *_proxy_options()),
         *("--timeout-graceful-shutdown", "3", "--log-level", "warning"),
     ]
     return Child(
@@ -69,8 +70,20 @@ def web(host: str, port: int, environment: dict[str, str]) -> Child:
         folder=settings.BASE_DIR,
         log=log_path("web"),
         # Answers multiply small matrices: threads that wait for each other made them 3 times slower.
-        environment={**environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        environment={
+            **environment,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "ALLOWED_HOSTS": ",".join(allowed_hosts(host)),
+        },
     )
+
+
+def _proxy_options() -> tuple[str, ...]:
+    """Whom the proxy speaks for is believed from its own address only."""
+    if not settings.BEHIND_HTTPS:
+        return ("--no-proxy-headers",)
+    return ("--proxy-headers", "--forwarded-allow-ips", settings.TRUSTED_PROXIES)
 
 
 def environment(engine_workers: int) -> dict[str, str]:

@@ -11,10 +11,12 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, close_old_connections
 
+from webapp.accounts.upkeep import accounts_sweep
 from webapp.agents.tasks import send_reap
 from webapp.jobs import lease, part_lease, services
 from webapp.projects.services import uploads_sweep
 from webapp.supervision import broker, health, parts
+from webapp.supervision.addresses import from_here
 from webapp.supervision.instance import Roster
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ class Supervisor:
             time.sleep(0.1)
 
     def _is_healthy(self) -> bool:
-        answer = health.web_health(self.host, self.port)
+        answer = health.web_health(from_here(self.host), self.port)
         return answer is not None and answer.get("status") == "ok"
 
     def _keep_house(self) -> None:
@@ -127,6 +129,7 @@ class Supervisor:
                 self._swept = now
                 services.folders_sweep(settings.LEASE_LOST_S)
                 uploads_sweep(ORPHANED_UPLOAD_S)
+                accounts_sweep()
         except (DatabaseError, OSError) as error:
             # The next round tries again; a supervisor that dies of this would take all down.
             logger.warning("Looking after the jobs failed: %s", error)

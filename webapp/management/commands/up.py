@@ -5,9 +5,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
 
+from webapp.accounts.invitations import setup_create
 from webapp.accounts.loopback import is_loopback
 from webapp.supervision import health
+from webapp.supervision.addresses import from_here, is_free, public_url
 from webapp.supervision.broker import NoBrokerError
 from webapp.supervision.instance import AlreadyRunningError, single_instance
 from webapp.supervision.supervisor import StartError, Supervisor
@@ -22,23 +25,22 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--check", action="store_true", help="start, prove health, stop")
         parser.add_argument("--port", type=int, help=f"default {DEFAULT_PORT}")
-        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="0.0.0.0: every network card; needs accounts"
+        )
         parser.add_argument("--workers", type=int, default=1, help="engine jobs at a time")
 
     def handle(self, **options: Any) -> None:
         host, port = options["host"], _port(options)
-        if not is_loopback(host):
-            raise CommandError(
-                f"AdaDeep has no accounts yet, so it answers this machine only and not {host}. "
-                "Start it with --host 127.0.0.1."
-            )
-        if not _is_free(host, port):
+        if settings.AUTH_MODE == "local":
+            _refuse_others(host)
+        if not is_free(host, port):
             raise CommandError(
                 f"Port {port} is taken. Choose another: manage.py up --port {port + 1}"
             )
         supervisor = Supervisor(host=host, port=port, engine_workers=max(1, options["workers"]))
         try:
-            with single_instance(settings.ADADEEP_HOME / "run", f"http://{host}:{port}"):
+            with single_instance(settings.ADADEEP_HOME / "run", public_url(host, port)):
                 self._run(supervisor, is_check=options["check"])
         except (AlreadyRunningError, NoBrokerError, StartError, health.UnhealthyError) as error:
             raise CommandError(str(error)) from error
@@ -51,15 +53,36 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, stop)
         try:
             supervisor.start()
-            self.stdout.write(f"READY http://{supervisor.host}:{supervisor.port}")
-            self.stdout.flush()
+            self._say_ready(public_url(supervisor.host, supervisor.port))
             if is_check:
-                health.prove(supervisor.host, supervisor.port)
+                health.prove(from_here(supervisor.host), supervisor.port)
                 self.stdout.write("Everything answers.")
             else:
                 supervisor.run()
         finally:
             supervisor.stop()
+
+    def _say_ready(self, url: str) -> None:
+        self.stdout.write(f"READY {url}")
+        if secret := setup_create():
+            # Cookies for HTTPS only would not come back from the plain address.
+            site = "https://YOUR.NAME" if settings.BEHIND_HTTPS else url
+            link = site + reverse("setup", args=[secret])
+            self.stdout.write(f"Nobody has an account yet. Make the first one here: {link}")
+        self.stdout.flush()
+
+
+def _refuse_others(host: str) -> None:
+    """Without accounts whoever reaches the server is its owner, so only this machine may."""
+    if not host or not is_loopback(host):
+        raise CommandError(
+            f"Without accounts AdaDeep answers this machine only, not {host}. Set "
+            "AUTH_MODE=accounts, so that people sign in, or leave --host out."
+        )
+    if settings.BEHIND_HTTPS:
+        raise CommandError(
+            "BEHIND_HTTPS is for a server that others reach. Set AUTH_MODE=accounts as well."
+        )
 
 
 def _port(options: dict[str, Any]) -> int:
@@ -71,14 +94,3 @@ def _port(options: dict[str, Any]) -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
