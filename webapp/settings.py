@@ -155,7 +155,14 @@ STATIC_URL = "static/"
 STATICFILES_DIRS: list[Path | tuple[str, Path]] = [BASE_DIR / "static"]
 if BROWSER_RUNTIME.is_dir():
     STATICFILES_DIRS.append(("browser-runtime", BROWSER_RUNTIME))
-WHITENOISE_USE_FINDERS = True
+# `up` gathers them here and compresses them; without it they come from where they lie, as they are.
+STATIC_ROOT = ADADEEP_HOME / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("png", "svgz", "wasm", "onnx", "map", "gz")
 # ES modules import each other by plain names, so names carry no hash: the browser asks each time.
 WHITENOISE_MAX_AGE = 0
 # The runtime's files lie under their version and never change.

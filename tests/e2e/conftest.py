@@ -47,7 +47,7 @@ def staged(tmp_path_factory):
 
 @pytest.fixture
 def staged_page(browser, staged):
-    with opened(browser, f"http://127.0.0.1:{staged.port}") as page:
+    with opened(browser, staged.url) as page:
         yield page
 
 

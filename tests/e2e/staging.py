@@ -4,7 +4,7 @@ import http.client
 import json
 from urllib.parse import quote
 
-from tests.webapp import making, study_files
+from tests.webapp import small_files, study_files
 from tests.webapp.running import ROOT, Installation
 
 WHOLE_REPORT = ROOT / "tests" / "js" / "fixtures" / "report.json"
@@ -23,8 +23,8 @@ def prepared(folder) -> Installation:
 
 def project(staged: Installation, name: str = "points.onnx", seed: int = 0) -> str:
     """A project of two small uploads, another for each seed."""
-    model = _upload(staged, "model", name, making.onnx_bytes(f"tiny{seed}"))
-    data = _upload(staged, "data", "points.npz", making.npz_bytes(seed))
+    model = _upload(staged, "model", name, small_files.onnx_bytes(f"tiny{seed}"))
+    data = _upload(staged, "data", "points.npz", small_files.npz_bytes(seed))
     answer = staged.call("POST", "/api/projects", {"model": model, "data": data})
     return answer["id"]
 

@@ -26,11 +26,10 @@ def addresses(staged):
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser, staged, addresses, theme, width):
-    url = f"http://127.0.0.1:{staged.port}"
     found = {}
     # Only here the page's policy is set aside: axe is put into it from outside.
     look = {"color_scheme": theme, "viewport": {"width": width, "height": 900}}
-    with opened(browser, url, bypass_csp=True, **look) as page:
+    with opened(browser, staged.url, bypass_csp=True, **look) as page:
         for name, address in addresses.items():
             page.goto(address)
             page.wait_for_timeout(600)

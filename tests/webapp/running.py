@@ -83,6 +83,10 @@ class Installation:
         options = {"--host": self.host, "--port": self.port, "--workers": self.workers}
         return [str(word) for option in options.items() for word in option]
 
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
     def family(self):
         return psutil.Process(self.process.pid).children(recursive=True) if self.alive() else []
 

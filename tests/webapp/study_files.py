@@ -1,4 +1,4 @@
-"""What a finished study of LeNet leaves, from synthetic tables and an agent trained for a moment."""
+"""What a finished study leaves, from synthetic tables and an agent trained for a moment, or not at all."""
 
 import json
 
@@ -10,20 +10,37 @@ from compression.types import LayerKind
 from selector import dqn
 from selector.job import TRAINING_TARGETS
 from selector.learning import learnt
+from selector.policy_network import PolicyWeights
+from selector.pretrained import pretrained
 from selector.surrogate import Surrogate, Validated
-from tests.selector.synthetic_tables import lenet_tables
+from tests.selector.synthetic_tables import lenet_tables, residual_tables
 
 TRAINING = dqn.Training(
     rounds=2, episodes_per_round=32, updates_per_round=2, pool_size=120, pool_rounds=2
 )
 
 
-def write(folder, tables=None):
-    tables = tables or lenet_tables()
-    surrogate = Surrogate(tables)
+def write(folder):
+    """LeNet."""
+    tables = lenet_tables()
     targets = [load_device(name) for name in TRAINING_TARGETS]
     torch.set_num_threads(1)
-    weights = dqn.train(surrogate, targets, TRAINING)
+    write_study(folder, tables, dqn.train(Surrogate(tables), targets, TRAINING))
+
+
+def write_deep(folder, blocks=166, candidates=200):
+    """A thousand layers, random recipes, and the agent as it comes: to train it would take minutes."""
+    tables = residual_tables(blocks=blocks)
+    space = Surrogate(tables).space
+    pool = space.sample(space.mask, candidates, np.random.default_rng(0))
+    pool = np.concatenate([space.untouched(), pool])
+    write_study(
+        folder, tables, PolicyWeights(arrays=pretrained(), targets=TRAINING_TARGETS, pool=pool)
+    )
+
+
+def write_study(folder, tables, weights):
+    surrogate = Surrogate(tables)
     for stage in ("INSPECT", "PROBE", "SEARCH", "VALIDATE"):
         (folder / stage).mkdir(parents=True)
     write_inspection(folder / "INSPECT", tables)

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from webapp.jobs import artifacts, figures, queries
 from webapp.jobs.models import JobKind
+from webapp.jobs.outcome import outcome_json
 from webapp.jobs.services import is_delivered, job_cancel, job_retry
 from webapp.responses import file_chunks
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 @ensure_csrf_cookie
 def job_page(request: UserRequest, job_id: UUID) -> HttpResponse:
     job = queries.job_get(owner=request.user, job_id=job_id)
-    return render(request, "job.html", {"page": {"job": queries.job_json(job)}})
+    page = {"job": queries.job_json(job), "outcome": outcome_json(job)}
+    return render(request, "job.html", {"page": page})
 
 
 @require_GET

@@ -47,6 +47,20 @@ def studio_json(project: Project, target_name: str | None) -> dict[str, Any]:
     inspected = knowledge.inspection(job) if job else None
     surrogate = knowledge.surrogate(job) if job else None
     return {
+        **head_json(project, target),
+        "layers": layers_json(inspected, surrogate, target) if inspected else [],
+        "techniques": knowledge.techniques_json(inspected) if inspected else {},
+        **_costs(inspected, surrogate, target),
+        **_choice(project, inspected, surrogate, wanted, target),
+    }
+
+
+def head_json(project: Project, target: DeviceProfile) -> dict[str, Any]:
+    """What the page shows at once: all but layers, candidates and the choice."""
+    job = project.study.job
+    inspected = knowledge.inspection(job) if job else None
+    surrogate = knowledge.surrogate(job) if job else None
+    return {
         "project": {**project_row(project), "settings": project.settings},
         "study": study_json(project),
         "builds": build_rows(project),
@@ -55,10 +69,9 @@ def studio_json(project: Project, target_name: str | None) -> dict[str, Any]:
         "targets": targets_json(target_profiles(owner=project.owner), surrogate),
         "target": device_json(target),
         "target_notes": _target_notes(project, inspected, target),
-        "layers": layers_json(inspected, surrogate, target) if inspected else [],
-        "techniques": knowledge.techniques_json(inspected) if inspected else {},
-        **_costs(inspected, surrogate, target),
-        **_choice(project, inspected, surrogate, wanted, target),
+        "layers": [
+            {"kind": layer["kind"]} for layer in (inspected or {"layers": []})["layers"]
+        ],
     }
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from webapp.devices.browsers import browser_measured, measured_json
@@ -16,14 +17,16 @@ from webapp.projects.devices import devices_compared
 from webapp.projects.measuring import networks, project_measure_json
 from webapp.projects.models import Dataset, Project, UploadedModel
 from webapp.projects.queries import (
+    chosen_target,
     project_get,
     project_row,
     project_rows,
     upload_get,
     upload_json,
 )
-from webapp.projects.studio import studio_json
+from webapp.projects.studio import head_json, studio_json
 from webapp.requests import UserRequest, declared_length, json_body
+from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -35,7 +38,16 @@ if TYPE_CHECKING:
 @ensure_csrf_cookie
 def studio_page(request: UserRequest, project_id: UUID) -> HttpResponse:
     project = project_get(owner=request.user, project_id=project_id)
-    return render(request, "studio.html", {"page": {"project": project_row(project)}})
+    page = {"project": project_row(project), "head": _head(project)}
+    return render(request, "studio.html", {"page": page})
+
+
+def _head(project: Project) -> dict[str, Any] | None:
+    """Nothing of a study that cannot be read: the page says so when it asks for the rest."""
+    try:
+        return head_json(project, chosen_target(project))
+    except RequestRefusedError:
+        return None
 
 
 @require_POST
@@ -74,6 +86,7 @@ def project(request: UserRequest, project_id: UUID) -> HttpResponse:
 
 
 @require_GET
+@gzip_page
 def studio(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
     return JsonResponse(studio_json(found, request.GET.get("target")))

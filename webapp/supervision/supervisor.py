@@ -67,6 +67,8 @@ class Supervisor:
         environment = parts.environment(self.engine_workers)
         self._add(parts.worker("quick", 1, environment, "device"))
         self._add(parts.worker("engine", self.engine_workers, environment))
+        # While the workers start; anew each time, so that none is left of another version.
+        call_command("collectstatic", verbosity=0, interactive=False, clear=True)
         self._add(parts.web(self.host, self.port, environment))
         self._wait("AdaDeep does not get ready.", self._is_healthy)
         self._send_what_waits()

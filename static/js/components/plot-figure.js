@@ -16,6 +16,8 @@ export class PlotFigure extends HTMLElement {
     this.plot.setAttribute("role", "img");
     this.append(this.plot);
     DARK.addEventListener("change", () => this.draw());
+    // Plotly comes last, so that nothing waits for it.
+    if (!window.Plotly) addEventListener("load", () => this.shown && this.draw());
     addEventListener("beforeprint", () => this.draw(true));
     addEventListener("afterprint", () => this.draw());
     new ResizeObserver(([entry]) => this.resized(Math.round(entry.contentRect.width))).observe(this);
@@ -24,6 +26,7 @@ export class PlotFigure extends HTMLElement {
   /** A figure, or null while there is nothing to show. */
   set figure(figure) {
     this.shown = figure;
+    this.reserve();
     this.draw();
   }
 
@@ -34,7 +37,9 @@ export class PlotFigure extends HTMLElement {
   /** The sentence shown instead of an empty chart. */
   set reason(text) {
     this.why = text;
-    if (!this.shown) this.draw();
+    if (this.shown) return;
+    this.reserve();
+    this.draw();
   }
 
   get height() {
@@ -45,6 +50,12 @@ export class PlotFigure extends HTMLElement {
     if (!width || width === this.wide) return;
     this.wide = width;
     if (this.shown) this.draw();
+  }
+
+  /* The room it will take, from the start: what lies below must not jump. */
+  reserve() {
+    this.wide ||= Math.round(this.clientWidth);
+    this.style.minHeight = `${this.shown?.layout.height ?? this.height}px`;
   }
 
   draw(printing = false) {

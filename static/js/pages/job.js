@@ -23,8 +23,9 @@ import { isActive, isDelivered, pillOf, stageName } from "../lib/states.js";
 const FIGURES_EVERY_MS = 2000;
 const CARDS = [["latency_ms", "Latency"], ["energy_mj", "Energy"], ["size_bytes", "Storage"], ["accuracy", "Accuracy"]];
 
-let { job } = pageData();
-let figures = {};
+const { outcome, ...page } = pageData();
+let { job } = page;
+let figures = { outcome };
 let asking = false;
 const events = new JobEvents();
 const log = $("#log");
@@ -103,7 +104,6 @@ function showBest() {
 async function loadFigures() {
   figures = await get(api("/figures"));
   for (const chart of CHARTS) chart.figure = figures[chart.id] ?? null;
-  setText($("#wishes"), wishesText(figures.outcome?.wanted));
   showTradeoff(figures.tradeoff ?? null);
   showBest();
 }
@@ -202,6 +202,7 @@ $("#log-save").addEventListener("click", ACTIONS.log);
 
 setInterval(() => isActive(job.state) && !document.hidden && !asking && showActions(), 1000);
 wireChartButtons(job.project?.name ?? "job");
+setText($("#wishes"), wishesText(outcome?.wanted));
 showJob(job);
 quietly(catchUp());
 refreshFigures();

@@ -31,7 +31,7 @@ const CATCH_UP_MS = 300;
 const REFRESH_MS = 15_000;
 const CHARTS_MS = 2_500;
 
-const { project } = pageData();
+const { project, head } = pageData();
 const api = (path) => `/api/projects/${project.id}${path}`;
 const loaded = new Map();
 const typed = kept("typed"); // what the fields held when this page was left
@@ -73,12 +73,12 @@ function restore({ goals, budgets, locks }) {
   state.locks = { ...(typed?.locks ?? locks ?? {}) };
 }
 
-function showFacts({ model, layers, study, targets, builds, target_notes: notes, prediction_check: check }) {
+function showFacts({ model, layers, study, target, targets, builds, target_notes: notes, prediction_check: check }) {
   $("#facts").innerHTML = factsMarkup(model, layers, check);
   $("#study-note").innerHTML = studyNote(study, model?.warnings);
   $("#device").targets = targets;
-  $("#device").value = state.target;
-  $("measure-option").target = state.target;
+  $("#device").value = state.target ?? target.name;
+  $("measure-option").target = $("#device").value;
   $("#device-notes").innerHTML = (notes ?? []).map((text) => `<p class="note warn" style="margin-top:8px">${escape(text)}</p>`).join("");
   comparison.ready = isReady(state.studio);
   $("#compare-with").disabled = !isReady(state.studio);
@@ -89,7 +89,7 @@ function showFacts({ model, layers, study, targets, builds, target_notes: notes,
   const known = typeof model?.accuracy === "number";
   form.show(model?.preprocessing ?? null, known ? percent(model.accuracy) : "");
   view.chart.reason = study.state === "failed" ? "No candidates: the study stopped before it found any." : "No candidates yet. The first, rough ones arrive as soon as the layers are probed.";
-  studyCharts.shown = isStudying(state.studio);
+  studyCharts.shown = isStudying(state.studio ?? { study });
   refreshStudyCharts();
 }
 
@@ -322,4 +322,5 @@ const whileStudying = (act) => () => !document.hidden && socket.open && isStudyi
 setInterval(whileStudying(reload), REFRESH_MS);
 setInterval(whileStudying(refreshStudyCharts), CHARTS_MS);
 wireChartButtons(project.name);
+if (head) showFacts(head);
 load().catch(showError);
