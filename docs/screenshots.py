@@ -1,0 +1,91 @@
+"""Makes the pictures of the README from the product at work: ``python docs/screenshots.py``.
+
+Starts AdaDeep with an empty data folder, goes through the digits sample in Chromium and builds a network; four to
+five minutes on two cores. The pictures are small on purpose: all of them together stay below 600 KB.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "docs" / "pictures"
+sys.path.insert(0, str(ROOT))
+
+from tests.e2e import product, steps  # noqa: E402
+
+DESK, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+
+
+def keep(page: Page, name: str) -> None:
+    """What is in the window, as WebP."""
+    page.wait_for_timeout(600)  # motion has ended
+    picture = Image.open(io.BytesIO(page.screenshot()))
+    picture.convert("RGB").save(PICTURES / f"{name}.webp", quality=80, method=6)
+
+
+def opened(browser: Browser, url: str, theme: str, size: dict[str, int]) -> Page:
+    """A page that shows motion no time."""
+    context = browser.new_context(
+        base_url=url, viewport=size, color_scheme=theme, reduced_motion="reduce"
+    )
+    return context.new_page()
+
+
+def journey(browser: Browser, url: str) -> None:
+    """The sample from its studio to its report, by day, by night and on a phone."""
+    page = opened(browser, url, "light", DESK)
+    steps.open_sample(page, "Handwritten digits")
+    steps.wait_for_answers(page, seconds=240)
+    studio = page.url
+    page.get_by_role("button", name=re.compile("Target device")).click()
+    page.get_by_role("searchbox", name="Search devices").fill("redmi")
+    page.get_by_role("radio").first.press("Enter")
+    page.get_by_role("button", name="Smallest").click()
+    page.wait_for_timeout(1500)
+    keep(page, "studio")
+    page.locator("#recipe-title").scroll_into_view_if_needed()
+    page.mouse.wheel(0, 500)
+    keep(page, "recipe")
+    for name, theme, size in (("studio-dark", "dark", DESK), ("studio-phone", "light", PHONE)):
+        other = opened(browser, url, theme, size)
+        other.goto(studio)
+        steps.wait_for_answers(other, seconds=60)
+        keep(other, name)
+        other.close()
+    steps.build_button(page).click()
+    page.wait_for_url(re.compile("/jobs/"))
+    page.get_by_text(re.compile("^Recover")).first.wait_for()
+    page.wait_for_timeout(15_000)
+    keep(page, "job")
+    page.get_by_role("link", name="Open report").click(timeout=300_000)
+    page.wait_for_url(re.compile("/result/"))
+    keep(page, "report")
+
+
+def main() -> None:
+    """All pictures, and how large they are together."""
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
+        running = product.start(Path(home) / "adadeep", BUILD_TIME_LIMIT_S="120")
+        browser = playwright.chromium.launch(
+            executable_path=product.CHROMIUM, args=product.CHROMIUM_FLAGS
+        )
+        try:
+            journey(browser, running.url)
+        finally:
+            browser.close()
+            running.stop()
+    total = sum(path.stat().st_size for path in PICTURES.glob("*.webp"))
+    print(f"{total / 1000:.0f} KB in {PICTURES}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
