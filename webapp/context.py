@@ -5,7 +5,7 @@ from django.http import HttpRequest
 
 from webapp.jobs.workers import worker_status
 
-SECTIONS = ("devices", "compare", "account", "users", "audit")
+SECTIONS = ("devices", "compare", "account", "users", "audit", "status")
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -16,6 +16,6 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "nav": section if section in SECTIONS else "projects",
         "accounts": settings.AUTH_MODE == "accounts",
-        "is_known": is_known,
+        "user": user if is_known else None,
         "worker": worker_status() if is_known else None,
     }

@@ -6,6 +6,7 @@ from webapp.api.v1 import api
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("status/", views.status_page, name="status"),
     path("healthz", views.healthz, name="healthz"),
     path("api/status", views.status, name="api-status"),
     path("api/v1/", api.urls),

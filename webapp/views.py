@@ -13,7 +13,8 @@ from django.shortcuts import render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
-from webapp.jobs.sandbox import network_isolation
+from webapp.jobs.models import Job, JobState
+from webapp.jobs.sandbox import measures, network_isolation
 from webapp.jobs.workers import QUEUES, answering, worker_status
 from webapp.projects.queries import project_rows
 from webapp.responses import error_page
@@ -39,8 +40,17 @@ def home(request: UserRequest) -> HttpResponse:
 
 
 @require_GET
+@ensure_csrf_cookie
+def status_page(request: HttpRequest) -> HttpResponse:
+    waiting = Job.objects.filter(state=JobState.QUEUED).count()
+    context = {"measures": measures(), "waiting": waiting, "database": connection.vendor}
+    return render(request, "status.html", context)
+
+
+@require_GET
 def status(_request: HttpRequest) -> JsonResponse:
-    return JsonResponse({"worker": worker_status()})
+    sandbox = {measure.name.lower(): measure.is_active for measure in measures()}
+    return JsonResponse({"worker": worker_status(), "sandbox": sandbox})
 
 
 @login_not_required

@@ -41,6 +41,13 @@ def test_tokens_are_made_and_ended_on_the_account_page(client):
     assert "No tokens." in client.get("/account/").content.decode()
 
 
+def test_status_page_says_what_holds_the_engine(client):
+    page = client.get("/status/").content.decode()
+    assert "the engine reaches no network" in page
+    assert "at most 12 GiB of address space" in page
+    assert client.get("/api/status").json()["sandbox"]["secrets"] is True
+
+
 def test_other_host_names_are_refused():
     """A site that points its own name at 127.0.0.1 must not read our pages."""
     assert Client(headers={"host": "evil.example"}).get("/").status_code == 400

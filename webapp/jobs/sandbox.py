@@ -11,7 +11,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from django.conf import settings
 
@@ -83,6 +83,29 @@ def environment(scratch: Path) -> dict[str, str]:
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
     }
+
+
+class Measure(NamedTuple):
+    """One thing that locks the engine in, and whether this host lets it."""
+
+    name: str
+    is_active: bool
+    text: str
+
+
+def measures() -> list[Measure]:
+    """What holds the engine on this host, strongest effect first."""
+    is_linux = sys.platform == "linux"
+    gib, hours = settings.ENGINE_MEMORY_GIB, settings.ENGINE_STAGE_HOURS
+    found = {
+        "Network": (bool(network_isolation()), "the engine reaches no network"),
+        "Memory": (is_linux, f"at most {gib} GiB of address space"),
+        "Files": (True, f"none larger than {settings.ENGINE_FILE_GIB} GiB, 1,024 open"),
+        "Time": (True, f"at most {hours} hours a stage, no core dumps"),
+        "Secrets": (True, "an empty environment, a session and a folder of its own"),
+        "Orphans": (is_linux, "ends when its worker dies"),
+    }
+    return [Measure(name, *rest) for name, rest in found.items()]
 
 
 @cache

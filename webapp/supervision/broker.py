@@ -45,7 +45,7 @@ def embedded_broker(home: Path, log: Path) -> Child:
     arguments = [word for key, value in options.items() for word in (f"--{key}", value)]
     return Child(
         name="broker",
-        command=[_program(), *arguments],
+        command=[program(), *arguments],
         folder=store,
         log=log,
         death_signal=signal.SIGTERM,
@@ -66,7 +66,12 @@ def address(home: Path) -> str:
     return broker_url(home)
 
 
-def _program() -> str:
+def program() -> str:
+    """The broker's program.
+
+    Raises:
+        NoBrokerError: when none fits this machine.
+    """
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError:
