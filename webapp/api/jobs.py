@@ -9,7 +9,7 @@ from ninja.params.functions import Header, Query
 
 from webapp.api import schemas
 from webapp.api.streams import event_stream
-from webapp.jobs import artifacts, figures, queries, views
+from webapp.jobs import artifacts, figures, queries, sharing, views
 from webapp.jobs.services import is_delivered, job_cancel, job_retry
 from webapp.requests import UserRequest
 
@@ -97,3 +97,29 @@ def cancel(request: UserRequest, job_id: UUID) -> Any:
 def retry(request: UserRequest, job_id: UUID) -> Any:
     job_retry(job=queries.job_get(owner=request.user, job_id=job_id))
     return job(request, job_id)
+
+
+@router.get(
+    "/jobs/{uuid:job_id}/shares", response=schemas.Shares, summary="Links to a report that work"
+)
+def shares(request: UserRequest, job_id: UUID) -> Any:
+    return sharing.shares_json(queries.job_get(owner=request.user, job_id=job_id))
+
+
+@router.post(
+    "/jobs/{uuid:job_id}/shares",
+    response={201: schemas.Share},
+    summary="A link by which others read a report",
+)
+def new_share(request: UserRequest, job_id: UUID, wanted: schemas.NewShare) -> Any:
+    job = queries.job_get(owner=request.user, job_id=job_id)
+    return sharing.share_json(sharing.share_create(job=job, **wanted.model_dump()))
+
+
+@router.delete(
+    "/jobs/{uuid:job_id}/shares/{uuid:share_id}", response={204: None}, summary="Revoke a link"
+)
+def revoke_share(request: UserRequest, job_id: UUID, share_id: UUID) -> None:
+    sharing.share_delete(
+        job=queries.job_get(owner=request.user, job_id=job_id), share_id=share_id
+    )

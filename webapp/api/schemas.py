@@ -190,6 +190,24 @@ class Job(Answer):
     artifacts: list[File]
 
 
+class NewShare(Question):
+    days: Literal[1, 7, 30] = Field(default=7, description="until the link ends")
+    with_files: bool = Field(
+        default=False, description="whether readers may download the files"
+    )
+
+
+class Share(Answer):
+    id: UUID
+    url: str = Field(description="path of the page, without the host")
+    with_files: bool
+    expires: str
+
+
+class Shares(Answer):
+    shares: list[Share]
+
+
 class Event(Answer):
     seq: int = Field(description="numbered from 1 without a gap")
     t: str

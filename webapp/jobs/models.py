@@ -151,6 +151,22 @@ class JobEvent(models.Model):
         return f"{self.job_id} #{self.seq} {self.kind}"
 
 
+class SharedReport(models.Model):
+    """Leave to read one job's report without an account, until it ends; deleting the row revokes it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="shares")
+    with_files = models.BooleanField(default=False)
+    created = models.DateTimeField(auto_now_add=True)
+    expires = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-created",)
+
+    def __str__(self) -> str:
+        return f"{self.job_id} until {self.expires:%Y-%m-%d}"
+
+
 class Artifact(models.Model):
     """A file that a finished job offers; ``path`` is relative to the job's folder."""
 

@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from webapp.jobs import views
+from webapp.jobs import shared_views, views
 from webapp.jobs.consumers import JobConsumer
 
 pages = [
@@ -14,9 +14,16 @@ actions = [
     path("figures", views.job_figures, name="api-job-figures"),
     path("cancel", views.cancel, name="api-job-cancel"),
     path("retry", views.retry, name="api-job-retry"),
+    path("shares", views.shares, name="api-job-shares"),
+    path("shares/<uuid:share_id>", views.share, name="api-job-share"),
+]
+shared = [
+    path("", shared_views.shared_page, name="shared-report"),
+    path("files/<str:name>", shared_views.shared_file, name="shared-file"),
 ]
 urlpatterns = [
     path("jobs/<uuid:job_id>/", include(pages)),
+    path("shared/<str:token>/", include(shared)),
     path("api/jobs/<uuid:job_id>", views.job_detail, name="api-job"),
     path("api/jobs/<uuid:job_id>/", include(actions)),
 ]

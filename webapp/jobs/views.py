@@ -1,24 +1,24 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.csrf import ensure_csrf_cookie
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from webapp.jobs import artifacts, figures, queries
+from webapp.jobs import artifacts, figures, queries, sharing
+from webapp.jobs.downloads import artifact_stream
 from webapp.jobs.models import JobKind
 from webapp.jobs.outcome import outcome_json
 from webapp.jobs.services import is_delivered, job_cancel, job_retry
-from webapp.responses import file_chunks
+from webapp.requests import json_body
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from uuid import UUID
 
-    from webapp.jobs.models import Artifact, Job
+    from django.http import StreamingHttpResponse
+
     from webapp.requests import UserRequest
 
 
@@ -92,20 +92,24 @@ def job_log(request: UserRequest, job_id: UUID) -> HttpResponse:
 def file_download(request: UserRequest, job_id: UUID, name: str) -> StreamingHttpResponse:
     job = queries.job_get(owner=request.user, job_id=job_id)
     artifact = get_object_or_404(job.artifacts, name=name)
-    path = job.folder / artifact.path
-    if not path.is_file():
-        raise Http404("This file is gone.")
-    return _stream(path, artifact, job)
+    return artifact_stream(job, artifact)
 
 
-def _stream(path: Path, artifact: Artifact, job: Job) -> StreamingHttpResponse:
-    name = quote(artifacts.download_name(job, artifact))
-    return StreamingHttpResponse(
-        file_chunks(path),
-        content_type="application/octet-stream",
-        headers={
-            "Content-Length": str(artifact.size_bytes),
-            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
-            "ETag": f'"{artifact.sha256}"',
-        },
+@require_http_methods(["GET", "POST"])
+def shares(request: UserRequest, job_id: UUID) -> JsonResponse:
+    job = queries.job_get(owner=request.user, job_id=job_id)
+    if request.method == "GET":
+        return JsonResponse(sharing.shares_json(job))
+    values = json_body(request)
+    share = sharing.share_create(
+        job=job, days=values.get("days", 7), with_files=values.get("with_files", False)
     )
+    return JsonResponse(sharing.share_json(share), status=201)
+
+
+@require_http_methods(["DELETE"])
+def share(request: UserRequest, job_id: UUID, share_id: UUID) -> HttpResponse:
+    sharing.share_delete(
+        job=queries.job_get(owner=request.user, job_id=job_id), share_id=share_id
+    )
+    return HttpResponse(status=204)

@@ -2,6 +2,7 @@
 import "../components/device-measurements.js";
 import "../components/plot-figure.js";
 import { gauge } from "../components/gauge.js";
+import { ShareCard } from "../components/share-card.js";
 import { inputPicture } from "../components/input-picture.js";
 import { isAgreement } from "../lib/accuracy-kind.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
@@ -75,7 +76,7 @@ function showFlips() {
   $("#flips-card").hidden = !shown.length;
   setText($("#flips-title"), flipsTitle(report));
   setText($("#flips-count"), flipsCount(report));
-  setText($("#flips-note"), pictured.length ? `The ${pictured.length} pictures are examples of your data; report.html and report.json hold them, too.` : "");
+  setText($("#flips-note"), pictured.length ? `The ${pictured.length} pictures are examples of the data; report.html and report.json hold them, too.` : "");
   $("#flips").replaceChildren(...shown.map(flipCard));
 }
 function flipCard(flip) {
@@ -155,4 +156,6 @@ const half = Math.ceil(facts.length / 2);
 const list = (rows) => `<dl class="kv">${rows.map(([term, text, look = ""]) => `<dt>${term}</dt><dd class="${look}">${escape(text)}</dd>`).join("")}</dl>`;
 $("#how").innerHTML = list(facts.slice(0, half)) + list(facts.slice(half));
 
+if ($("#share-card")) new ShareCard(job.id, (text) => setText($("#spoken"), text));
+$("#downloads").hidden = files.length === 0 && code.length === 0;
 wireChartButtons(job.project?.name ?? "result");

@@ -16,4 +16,4 @@ async function refreshWorker() {
 }
 
 fillIcons();
-setInterval(() => quietly(refreshWorker()), EVERY_MS);
+if (document.getElementById("worker")) setInterval(() => quietly(refreshWorker()), EVERY_MS);

@@ -16,10 +16,11 @@ from webapp.agents.models import Agent, DeviceTask
 from webapp.devices.agent.protocol import SESSION
 from webapp.devices.models import OwnDevice
 from webapp.devices.targets import profile_text
+from webapp.jobs.sharing import share_create
 
 pytestmark = pytest.mark.django_db
 
-OWNED = ("project_id", "job_id", "device_id", "task_id", "token_id", "user_id")
+OWNED = ("project_id", "job_id", "share_id", "device_id", "task_id", "token_id", "user_id")
 """Parameters that name something of one person's."""
 
 MEANING = {
@@ -44,12 +45,16 @@ NOBODYS = {
     "api/v1/uploads/<kind>": "model or data",
     "setup/<str:secret>/": "the secret is the right",
     "join/<str:secret>/": "the secret is the right",
+    "shared/<str:token>/": "the signed token is the right",
+    "shared/<str:token>/files/<str:name>": "the signed token is the right",
 }
 OPEN = {
     "login/": "the way in",
     "signup/": "the way in, when it is open",
     "setup/<str:secret>/": "the way in",
     "join/<str:secret>/": "the way in",
+    "shared/<str:token>/": "for readers without an account",
+    "shared/<str:token>/files/<str:name>": "for readers without an account",
     "healthz": "asked by the supervisor",
     "devices/agent/adadeep-agent.pyz": "a device without a browser fetches it; it holds no secret",
     "api/v1/openapi.json": "the same in every installation",
@@ -69,12 +74,14 @@ def theirs(admin, work_off):
     """What somebody else has, by the names that routes give it."""
     build = making.build(admin)
     work_off()
+    build.refresh_from_db()
     token_create(owner=admin, name="theirs")
     device = device_of(admin)
     task = DeviceTask.objects.create(device=device, kind="calibrate", deadline=timezone.now())
     return {
         "project_id": build.project_id,
         "job_id": build.id,
+        "share_id": share_create(job=build, days=1, with_files=True).pk,
         "device_id": device.pk,
         "task_id": task.pk,
         "token_id": Token.objects.get().pk,
@@ -187,3 +194,14 @@ def test_lists_hold_nothing_of_somebody_else(theirs, member, browser_of):
     for path in ("/api/projects", "/api/v1/projects"):
         assert browser.get(path).json() == {"projects": []}
     assert str(theirs["project_id"]) not in browser.get("/").content.decode()
+
+
+def test_reader_without_an_account_sees_what_was_shared_and_nothing_else(
+    theirs, admin, browser_of, visitor
+):
+    shares = browser_of(admin).get(f"/api/jobs/{theirs['job_id']}/shares").json()
+    assert shares["note"] == ""
+    (share,) = shares["shares"]
+    assert visitor.get(share["url"]).status_code == 200
+    assert visitor.get(f"{share['url']}files/{theirs['name']}").status_code == 200
+    assert visitor.get(f"/jobs/{theirs['job_id']}/result/").status_code == 302

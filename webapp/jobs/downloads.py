@@ -1,0 +1,35 @@
+"""A job's files on their way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from django.http import Http404, StreamingHttpResponse
+
+from webapp.jobs import artifacts
+from webapp.responses import file_chunks
+
+if TYPE_CHECKING:
+    from webapp.jobs.models import Artifact, Job
+
+
+def artifact_stream(job: Job, artifact: Artifact) -> StreamingHttpResponse:
+    """The file as a download under a telling name.
+
+    Raises:
+        Http404: when it is gone.
+    """
+    path = job.folder / artifact.path
+    if not path.is_file():
+        raise Http404("This file is gone.")
+    name = quote(artifacts.download_name(job, artifact))
+    return StreamingHttpResponse(
+        file_chunks(path),
+        content_type="application/octet-stream",
+        headers={
+            "Content-Length": str(artifact.size_bytes),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+            "ETag": f'"{artifact.sha256}"',
+        },
+    )
