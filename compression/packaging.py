@@ -72,6 +72,7 @@ def write_bundle(
         **report,
         "input_name": usage.input_name,
         "input_shape": list(usage.input_shape),
+        "output_names": list(usage.output_names),
         "snippets": [asdict(snippet) for snippet in code],
         "artifacts": _artifacts(report, files),
     }
@@ -171,7 +172,8 @@ def _readme(
 
 ## Run it
 
-`{primary}` reads float32 `{usage.input_name}` of shape {list(usage.input_shape)} with the batch in front.
+`{primary}` reads float32 `{usage.input_name}` of shape {list(usage.input_shape)} with the batch in front and
+answers with {", ".join(f"`{name}`" for name in usage.output_names)}.
 The code prepares raw samples of {usage.raw_words}: `(x / divide - mean) / std`, as `preprocessing.json` says.
 
 {blocks}

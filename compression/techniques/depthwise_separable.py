@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class DepthwiseSeparable(Technique):
-    """The filters of each input channel become one, the best rank-one fit of what it sees."""
+    """The filters of each input channel become one, the best rank-one fit of what it sees.
+
+    ``W[o, i, t] = P[o, i] F[i, t]``: ``D^2 M + M N`` weights of ``D^2 M N``.
+    """
 
     title = "Depthwise separable"
     letter = "D"

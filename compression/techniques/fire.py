@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 class Fire(Technique):
-    """Half of the outputs keep the full kernel, half become 1x1; all read few squeezed channels."""
+    """Half of the outputs keep the full kernel, half become 1x1; all read few squeezed channels.
+
+    ``s`` squeezed channels: ``s M + s N/2 + D^2 s N/2`` weights of ``D^2 M N``. AdaDeep's default is
+    ``s = N/4``, the gentler level.
+    """
 
     title = "Fire module"
     letter = "F"

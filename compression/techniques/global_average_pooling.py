@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class GlobalAveragePooling(Technique):
-    """Asked about the first dense layer of the head; the later ones go away with it."""
+    """Asked about the first dense layer of the head; the later ones go away with it.
+
+    ``y = W mean(x) + b`` over the positions of ``M`` channels: ``M`` weights an output.
+    """
 
     title = "Global average pooling"
     letter = "G"

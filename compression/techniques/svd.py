@@ -26,6 +26,8 @@ A_TWELFTH = "n/12"
 class Svd(Technique):
     """Dense: two dense layers. 2-D kernel: a column of it, then a row. 1-D and 1x1: fewer channels.
 
+    ``W = U V`` of rank ``k``: ``k (m + n)`` weights of ``m n``. Of a ``D x D`` kernel with ``K`` channels
+    between the two, ``W[o, i, y, x] = sum_k U[o, k, x] V[k, i, y]``: ``D K (M + N)`` of ``D^2 M N``.
     The rank is rounded as widths are. Without data the factors are those of plain SVD;
     ``reconstruction`` computes them again, weighted by what the layer reads. AdaDeep's defaults are
     ``k = n/12`` of a dense layer's and ``K = N/12`` of a convolution's outputs, whatever the kernel.
