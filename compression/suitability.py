@@ -43,12 +43,17 @@ class Tensor(NamedTuple):
         """The output of a layer with that shape, without the batch."""
         return cls(name, tuple(reads), math.prod(shape))
 
+    @classmethod
+    def reader(cls, outputs: Iterable[str]) -> Tensor:
+        """Whoever asked: takes the network's outputs, so they are kept until the end."""
+        return cls("the caller", tuple(outputs), 0)
+
 
 class Model(NamedTuple):
     """What of a model decides.
 
     Attributes:
-        tensors: in the order of running, the network's input first.
+        tensors: in the order of running, the network's input first, last who takes its outputs.
         layers: operation and kernel of each.
         macs: multiply-adds.
         file_bytes: of the file, which weights fill.
@@ -63,8 +68,9 @@ class Model(NamedTuple):
     def of(cls, profile: NetworkProfile, file_bytes: float) -> Model:
         """That of an imported network."""
         start = Tensor.of(profile.input_name, (), profile.input_shape)
+        layers = (Tensor.of(x.name, x.reads, x.out_shape) for x in profile.layers)
         return cls(
-            [start, *(Tensor.of(x.name, x.reads, x.out_shape) for x in profile.layers)],
+            [start, *layers, Tensor.reader(profile.output_layers)],
             [(layer.op, layer.kernel) for layer in profile.layers],
             profile.macs,
             file_bytes,

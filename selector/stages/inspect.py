@@ -64,6 +64,7 @@ def describe(job: Job) -> dict[str, Any]:
         "opset": profile.opset,
         "input": {"name": profile.input_name, "shape": list(profile.input_shape)},
         "outputs": list(profile.output_names),
+        "output_layers": list(profile.output_layers),
         "layers": [
             {**asdict(layer), "applicable": verdicts[layer.name]} for layer in profile.layers
         ],

@@ -28,6 +28,14 @@ def test_skip_connection_keeps_its_tensor_alive():
     assert peak_elements(block) == 300
 
 
+def test_an_output_that_is_read_on_stays_alive_until_the_end():
+    chain = [Tensor("x", (), 100), Tensor("early", ("x",), 100), Tensor("late", ("early",), 10)]
+    assert peak_elements([*chain, Tensor.reader(["late"])]) == 200
+    last = Tensor("wide", ("late",), 250)
+    assert peak_elements([*chain, last, Tensor.reader(["wide"])]) == 260
+    assert peak_elements([*chain, last, Tensor.reader(["early", "wide"])]) == 360
+
+
 def test_tensor_of_a_layer_has_the_elements_of_its_shape():
     assert Tensor.of("a", ["x"], (16, 8, 8)) == ("a", ("x",), 1024)
 

@@ -23,8 +23,9 @@ def target_notes(inspected: dict[str, Any], device: DeviceProfile) -> list[str]:
 def _model(inspected: dict[str, Any]) -> Model:
     start, layers = inspected["input"], inspected["layers"]
     first = Tensor.of(start["name"], (), start["shape"])
+    tensors = (Tensor.of(x["name"], x["reads"], x["out_shape"]) for x in layers)
     return Model(
-        [first, *(Tensor.of(x["name"], x["reads"], x["out_shape"]) for x in layers)],
+        [first, *tensors, Tensor.reader(inspected.get("output_layers", ()))],
         [(layer["op"], tuple(layer["kernel"])) for layer in layers],
         inspected["macs"],
         inspected["size_bytes"],
