@@ -112,17 +112,23 @@ class JointForm:
         """What agreement counts."""
         return f"agreement (mean of {len(self.parts)} outputs)"
 
-    def note(self) -> str:
+    def note(self, *, labelled: bool = False) -> str:
         """How the outputs are read, in sentences for the user."""
-        start = (
-            f"The network has {len(self.parts)} outputs: {', '.join(self.names)}. Each is read by "
-            "itself and counts the same: without labels, agreement is their mean."
-        )
-        if self.n_classes:
-            start += f" Labels are held against “{self.names[self.judged]}” ({self.n_classes} classes)."
-        named = zip(self.names, self.parts, strict=True)
-        details = (f"“{name}”: {part.note()}" for name, part in named if part.note())
-        return " ".join([start, *details])
+        start = f"The network has {len(self.parts)} outputs: {', '.join(self.names)}. "
+        if labelled:
+            name = self.names[self.judged]
+            start += (
+                f"Labels are held against “{name}” ({self.n_classes} classes): accuracy is its own. All "
+                "count the same where it is predicted what a change damages."
+            )
+        else:
+            start += "Each is read by itself and counts the same: agreement is their mean."
+        notes = [
+            part.note(labelled=labelled and number == self.judged)
+            for number, part in enumerate(self.parts)
+        ]
+        named = zip(self.names, notes, strict=True)
+        return " ".join([start, *(f"“{name}”: {note}" for name, note in named if note)])
 
     def _answers_apart(self, answers: NDArray[Any]) -> list[NDArray[Any]]:
         values = AnswerKind.VALUES

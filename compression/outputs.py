@@ -201,8 +201,8 @@ class OutputForm:
             AnswerKind.VALUES: f"agreement of values within {100 * TOLERANCE:.0f} % of their spread",
         }[self.kind]
 
-    def note(self) -> str:
-        """How the output was read, in a sentence for the user; empty for one class an example."""
+    def note(self, *, labelled: bool = False) -> str:
+        """How the output was read, in sentences for the user; empty for one class an example."""
         if self.kind is AnswerKind.CLASS:
             return ""
         shape = " × ".join(map(str, self.shape))
@@ -210,9 +210,15 @@ class OutputForm:
         some = f" {self.positions:,} of {of:,} positions of each example are compared."
         some = some if self.positions < of else ""
         if self.kind is AnswerKind.CLASS_PER_POSITION:
+            share = (
+                f"{self.accuracy_words().capitalize()} is the share of labelled positions whose most likely "
+                "class is the label."
+                if labelled
+                else "Agreement is the share of positions with the same most likely class."
+            )
             return (
                 f"The output ({shape}) is read as scores of {self.channels} classes at each of {of:,} "
-                f"positions. Agreement is the share of positions with the same most likely class.{some}"
+                f"positions. {share}{some}"
             )
         return (
             f"The output ({shape}) is read as values, {self.channels} at each of {of:,} positions. "

@@ -123,7 +123,7 @@ def _baseline(job: Job, dataset: Dataset, baseline: Evaluation) -> dict[str, Any
 
 
 def _warnings(job: Job, dataset: Dataset, baseline: Evaluation) -> list[str]:
-    warnings = [*dataset.notes, *filter(None, [job.form.note()])]
+    warnings = [*dataset.notes, *filter(None, [job.form.note(labelled=dataset.labelled)])]
     labels = dataset.test.y
     if labels is not None and is_chance(baseline.accuracy_ci, labels):
         warnings.append(

@@ -136,7 +136,7 @@ def _facts(job: Job) -> dict[str, Any]:
             *recovered["notes"],
             *_recovery_notes(recovered, expected),
             *job.dataset.notes,
-            *filter(None, [job.form.note()]),
+            *filter(None, [job.form.note(labelled=job.dataset.labelled)]),
             *_published_notes(job, recovered),
             *_export_notes(job),
         ),

@@ -234,6 +234,7 @@ def test_accuracy_of_a_segmentation_counts_the_labelled_positions(tmp_path):
     split = load_data(tmp_path / "data.npz", (3, 16, 16), 2, seed=0, label_shape=(16, 16)).test
     found = evaluate_onnx(data, split)
     assert (found.kind, found.words) == ("accuracy", "pixel accuracy")
+    assert "Pixel accuracy is the share of labelled positions" in found.form.note(labelled=True)
     assert found.accuracy == pytest.approx(8 / 12)
     assert compare(found, found, split).drop_points == 0
 

@@ -36,6 +36,8 @@ CASES = {
     "colour images": (many_classes, Preprocessing(layout="NHWC", divide=255.0, mean=(0.4, 0.5, 0.6), std=(0.2, 0.1, 0.3)), MANY),
     "series": (series, Preprocessing(layout="NTC", mean=(1.0, 2.0, -3.0), std=(1e-5, 1.0, 2.0)), NAMES),
     "fixed batch": (networks.ZOO["fixed_batch"], Preprocessing(layout="NHWC", divide=16.0), ()),
+    "several outputs": (networks.several_outputs, Preprocessing(layout="NHWC", divide=255.0), NAMES),
+    "several without names": (networks.several_outputs, Preprocessing(layout="NHWC", divide=255.0), ()),
 }  # fmt: skip
 
 
@@ -51,7 +53,11 @@ def case(request, tmp_path):
     rng = np.random.default_rng(0)
     raw = rng.integers(0, 255, (usage.batch, *usage.raw_shape)).astype(np.float32)
     x = preprocessing.apply(raw, profile.input_shape)
-    return tmp_path, usage, raw, x, onnx_logits(data, x)
+    expected = [
+        y.reshape(len(y), -1)
+        for y in ort.InferenceSession(data).run(None, {usage.input_name: x})
+    ]
+    return tmp_path, usage, raw, x, np.concatenate(expected, axis=1)
 
 
 def code(usage, name, files=("model.onnx",)):
@@ -63,8 +69,11 @@ def test_python_code_answers_as_the_model_does(case, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     scope = {"raw": raw}
     exec(code(usage, "python"), scope)
-    np.testing.assert_allclose(scope["scores"].reshape(expected.shape), expected, rtol=1e-4)
-    names = [usage.class_names[i] for i in expected.argmax(1)] if usage.class_names else []
+    found = scope["outputs"] if usage.has_several else [scope["scores"]]
+    joined = np.concatenate([y.reshape(len(y), -1) for y in found], axis=1)
+    np.testing.assert_allclose(joined, expected, rtol=1e-4, atol=1e-5)
+    scores = expected[:, : len(usage.class_names)]  # the first output holds them
+    names = [usage.class_names[i] for i in scores.argmax(1)] if usage.class_names else []
     assert capsys.readouterr().out == (f"{names}\n" if names else "")
 
 
@@ -86,12 +95,14 @@ def test_cpp_code_answers_as_the_model_does(case):
     )
     library = next((Path(ort.__file__).parent / "capi").glob("libonnxruntime.so.*"))
     show = "std::puts(answer(raw).c_str());" if usage.class_names else ""
+    found = "outputs(prepared(raw))" if usage.has_several else "{scores(prepared(raw))}"
     main = (
         "#include <cstdio>\n"
         "int main() {\n"
         f"  std::vector<float> raw({raw.size});\n"
         '  std::fread(raw.data(), 4, raw.size(), std::fopen("raw", "rb"));\n'
-        '  for (float value : scores(prepared(raw))) std::printf("%.9g ", value);\n'
+        f"  const std::vector<std::vector<float>> found = {found};\n"
+        '  for (auto& values : found) for (float value : values) std::printf("%.9g ", value);\n'
         f'  std::puts(""); {show}\n'
         "}\n"
     )
@@ -115,8 +126,8 @@ def test_cpp_code_answers_as_the_model_does(case):
     numbers, *answer = run.stdout.splitlines()
     found = np.array(numbers.split(), np.float32).reshape(expected.shape)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    names = [usage.class_names[expected[0].argmax()]] if usage.class_names else []
-    assert answer == names
+    scores = expected[0, : len(usage.class_names)]
+    assert answer == ([usage.class_names[scores.argmax()]] if usage.class_names else [])
 
 
 @pytest.mark.parametrize(
