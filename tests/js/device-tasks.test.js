@@ -15,6 +15,7 @@ test("what a device measured is told with its spread, and as measured", () => {
 test("a range that holds 1 is no difference", () => {
   assert.deepEqual(changeText(pair), ["good", "2.00× faster (1.95–2.06×)"]);
   assert.equal(changeText({ ratio: 1.01, ratio_ci: [0.98, 1.03] })[0], "muted");
+  assert.equal(changeText({ ratio: 1.0025, ratio_ci: [1.0017, 1.0031] })[0], "muted");
   assert.deepEqual(changeText({ ratio: 0.5, ratio_ci: [0.4, 0.8] }), ["bad", "2.00× slower (1.25–2.50×)"]);
 });
 

@@ -152,7 +152,9 @@ def _recorded(task: DeviceTask, result: TaskResult) -> str:
             runs=[Run(runs.name, runs.runs_ms) for runs in usual],
             environment=_environment(task, result),
         )
-        said += _words(outcome)
+        said += [f"Set aside: {reason}" for reason in outcome.refused.values()]
+        if task.kind == TaskKind.CALIBRATE:
+            said += _improvement(outcome)
     if result.drift and result.drift.last_ms > MOST_DRIFT * result.drift.first_ms:
         slower = result.drift.last_ms / result.drift.first_ms - 1
         said.append(
@@ -161,14 +163,13 @@ def _recorded(task: DeviceTask, result: TaskResult) -> str:
     return " ".join(said)
 
 
-def _words(outcome: Outcome) -> list[str]:
-    said = [f"Set aside: {reason}" for reason in outcome.refused.values()]
-    if outcome.error_before is not None and outcome.error_after is not None:
-        said.append(
-            f"Half of the times are predicted within {outcome.error_after:.0%}; "
-            f"before it were {outcome.error_before:.0%}."
-        )
-    return said
+def _improvement(outcome: Outcome) -> list[str]:
+    if outcome.error_before is None or outcome.error_after is None:
+        return []
+    return [
+        f"Half of the times are predicted within {outcome.error_after:.0%}; "
+        f"before it were {outcome.error_before:.0%}."
+    ]
 
 
 def _environment(task: DeviceTask, result: TaskResult) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, close_old_connections
 
 from webapp.accounts.upkeep import accounts_sweep
-from webapp.agents.tasks import send_reap
+from webapp.agents.tasks import DEVICE, send_reap
 from webapp.jobs import lease, part_lease, services
 from webapp.projects.services import uploads_sweep
 from webapp.supervision import broker, health, parts
@@ -65,7 +65,7 @@ class Supervisor:
         self._wait("The broker does not answer.", lambda: broker.answers(settings.REDIS_URL))
         call_command("migrate", verbosity=0, interactive=False)
         environment = parts.environment(self.engine_workers)
-        self._add(parts.worker("quick", 1, environment, "device"))
+        self._add(parts.worker("quick", 1, environment, DEVICE))
         self._add(parts.worker("engine", self.engine_workers, environment))
         # While the workers start; anew each time, so that none is left of another version.
         call_command("collectstatic", verbosity=0, interactive=False, clear=True)

@@ -7,6 +7,7 @@ import { ago } from "../lib/format.js";
 import { note } from "../lib/markup.js";
 
 const LOOK_EVERY_MS = 3000;
+const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
 class DeviceAgent extends HTMLElement {
   #agent = null;
@@ -62,7 +63,7 @@ class DeviceAgent extends HTMLElement {
   #commandsHtml() {
     if (!this.#commands.length) return "";
     const lines = this.#commands.map((line) => `<div class="row tight"><pre class="snippet grow" tabindex="0" style="min-width:0">${escape(line)}</pre><button type="button" class="btn" data-copy="${escape(line)}">Copy</button></div>`);
-    return `<div class="stack close"><p class="small">On the device, with Python 3.9 or newer and <code>pip install numpy onnxruntime</code>. The token is shown this once; it opens nothing but the measuring tasks of this device.</p>${lines.join("")}</div>`;
+    return `<div class="stack close"><p class="small">On the device, with Python 3.9 or newer and <code>pip install numpy onnxruntime</code>. The token is shown this once; it opens nothing but the measuring tasks of this device.${LOOPBACK.includes(location.hostname) ? " This address is reached from this machine alone: for another one, start AdaDeep with <code>--host</code> and open the page by that address." : ""}</p>${lines.join("")}</div>`;
   }
 
   async #clicked({ target }) {

@@ -25,7 +25,7 @@ export const spreadText = ({ p10, p50, p90 }) => `${measured(p50)} ms (${range(p
 /** [tone, words]: how many times as fast, with the range of that. */
 export function changeText({ ratio, ratio_ci: [low, high] }) {
   const faster = ratio >= 1;
-  if (low <= 1 && high >= 1) return ["muted", `no difference (${range(low, high, measured)}×)`];
+  if ((low <= 1 && high >= 1) || Number(measured(ratio)) === 1) return ["muted", `no difference (${range(low, high, measured)}×)`];
   const ends = faster ? [low, high] : [1 / high, 1 / low];
   return [faster ? "good" : "bad", `${measuredRatio(faster ? ratio : 1 / ratio)} ${faster ? "faster" : "slower"} (${range(...ends, measured)}×)`];
 }
@@ -38,13 +38,13 @@ export function buildRow(task) {
 
 function pairCells(pair) {
   const [tone, words] = changeText(pair);
-  return `<td class="n muted" data-label="Original">${spreadText(pair.original_ms)}</td><td class="n" data-label="Compressed">${spreadText(pair.result_ms)}</td><td class="n full ${tone}">${words}</td>`;
+  return `<td class="n muted full" data-label="Original">${spreadText(pair.original_ms)}</td><td class="n full" data-label="Compressed">${spreadText(pair.result_ms)}</td><td class="n full ${tone}">${words}</td>`;
 }
 
 function howText(task) {
   if (!task.pair) return `${taskPill(task)}${task.is_open ? ` <button type="button" class="btn quiet mini no-print" data-stop="${escape(task.id)}">Stop</button>` : ""}`;
   const said = task.message ? `<br><span class="tiny muted">${escape(task.message)}</span>` : "";
-  return `<span class="tier" data-tier="measured">measured on the device, ${task.pair.rounds} paired rounds, ${ago(task.finished)}</span>${said}`;
+  return `<span class="tier" data-tier="measured" style="white-space:normal">measured on the device, ${task.pair.rounds} paired rounds, ${ago(task.finished)}</span>${said}`;
 }
 
 /** A line of the device's own page. */

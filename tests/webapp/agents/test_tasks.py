@@ -2,16 +2,18 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from tests.webapp import making
 from tests.webapp.agents.conftest import connected, device_of, introduction, path_of, result_of
 from webapp.accounts.tokens import token_create
-from webapp.agents import connections, queries, services
+from webapp.agents import connections, queries, services, tasks
 from webapp.agents.models import DeviceTask, TaskKind, TaskState
 from webapp.devices.agent.server import RefusedError, Server
 from webapp.devices.models import Means, Measurement
 from webapp.jobs.models import Job, JobState
 from webapp.responses import RequestRefusedError
+from webapp.supervision import parts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -318,6 +320,24 @@ def test_the_page_shows_the_command_once(client, device):
     stopped = client.post(f"/api/device-tasks/{started['id']}/cancel").json()
     assert (stopped["state"], stopped["message"]) == ("given up", services.CANCELLED)
     assert client.delete(f"/api/own-devices/{device.id}/agent").json()["state"] == "none"
+
+
+def test_silent_agents_are_looked_after_on_the_device_queue(device, board):
+    services.calibration_start(device=device)
+    assert next_task(board)
+    DeviceTask.objects.update(heartbeat=timezone.now() - timedelta(hours=1))
+    tasks.reap()
+    assert only_task().state == TaskState.WAITING
+    assert "quick,device" in parts.worker("quick", 1, {}, tasks.DEVICE).command
+
+
+def test_a_broker_that_is_away_stops_nobody(monkeypatch, caplog):
+    def away(**_):
+        raise OperationalError
+
+    monkeypatch.setattr(tasks.reap, "apply_async", away)
+    tasks.send_reap(5.0)
+    assert "The broker does not answer" in caplog.text
 
 
 def test_strangers_find_nothing(client, stranger, build):
