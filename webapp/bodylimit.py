@@ -56,6 +56,10 @@ def gib(size_bytes: int) -> str:
     return f"{size_bytes / 1024**3:.1f} GiB".replace(".0 ", " ")
 
 
+def amount(size_bytes: int) -> str:
+    return gib(size_bytes) if size_bytes >= 1024**3 else f"{size_bytes / 1024**2:.1f} MiB"
+
+
 def _declared_length(scope: Scope) -> int | None:
     values = [value for name, value in scope["headers"] if name == b"content-length"]
     return int(values[0]) if values and values[0].isdigit() else None

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from compression.errors import CompressionError
@@ -29,7 +30,15 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
+if settings.BEHIND_HTTPS:
+    HEADERS["Strict-Transport-Security"] = "max-age=31536000"
+
+PERSONAL = ("text/html", "application/json")
+"""What must not be looked at again from the cache after signing out."""
+
 MEASURING_PATHS = ("/devices/measure/", "/static/browser-runtime/", "/static/js/workers/")
 """The page that measures browsers, and what it runs in the background."""
 
@@ -49,6 +58,9 @@ def security_headers(get_response: GetResponse) -> GetResponse:
         is_measuring = request.path.startswith(MEASURING_PATHS)
         for name, value in (MEASURING_HEADERS if is_measuring else HEADERS).items():
             response.headers.setdefault(name, value)
+        is_personal = response.headers.get("Content-Type", "").startswith(PERSONAL)
+        if is_personal and settings.AUTH_MODE == "accounts":
+            response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return middleware

@@ -47,6 +47,13 @@ ADADEEP_EXTRAS = env.str("ADADEEP_EXTRAS", default="")
 UPLOAD_LIMIT_BYTES = env.int("UPLOAD_LIMIT_BYTES", default=2 * 1024**3)
 UPLOAD_SPARE_BYTES = env.int("UPLOAD_SPARE_BYTES", default=256 * 1024**2)
 
+# The most that one person's files, and everybody's together, may take; 0: as much as fits.
+USER_QUOTA_BYTES = env.int("USER_QUOTA_BYTES", default=0)
+TOTAL_QUOTA_BYTES = env.int("TOTAL_QUOTA_BYTES", default=0)
+# After how many days untouched projects are deleted (0: never), and events of the audit log.
+RETENTION_DAYS = env.int("RETENTION_DAYS", default=0)
+AUDIT_DAYS = env.int("AUDIT_DAYS", default=365)
+
 # The lease of a job: an attempt that stays silent is given to another worker.
 LEASE_HEARTBEAT_S = env.float("LEASE_HEARTBEAT_S", default=5.0)
 LEASE_LOST_S = env.float("LEASE_LOST_S", default=30.0)

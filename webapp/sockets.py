@@ -5,9 +5,18 @@ from typing import Any
 
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
+from webapp.accounts.leaving import sockets_of
+
 
 class PageSocket(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels ships no types  # type: ignore[misc]
     """A socket that lets what is no JSON object pass by instead of falling over it."""
+
+    async def websocket_connect(self, message: dict[str, Any]) -> None:
+        self.groups = [sockets_of(self.scope["user"].pk)]
+        await super().websocket_connect(message)
+
+    async def account_left(self, _message: dict[str, Any]) -> None:
+        await self.close(code=4401)
 
     @classmethod
     async def decode_json(cls, text_data: str) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class EventKind(models.TextChoices):
     TOKEN_ENDED = "ended a token"  # noqa: S105
     PROJECT_DELETED = "deleted a project"
     PROJECT_EXPIRED = "lost a project by age"
+    DEVICE_DELETED = "deleted a device"
+    DEVICE_SHARED = "shared a device"
     ALL_DELETED = "deleted everything"
     ACCOUNT_DELETED = "deleted the account"
 
@@ -75,6 +77,12 @@ def local_user() -> User:
     """The one user of local mode: whose machine this is, also after a time with accounts."""
     user = User.objects.filter(username=LOCAL_USER).first() or first_admin()
     return user or User.objects.get_or_create(username=LOCAL_USER)[0]
+
+
+def is_last_admin(user: User) -> bool:
+    """Whether nobody else could invite people or open accounts again."""
+    admins = User.objects.filter(is_staff=True, is_active=True)
+    return user.is_staff and not admins.exclude(pk=user.pk).exists()
 
 
 def first_admin() -> User | None:

@@ -28,7 +28,8 @@ from webapp.accounts.invitations import (
     invitation_create,
     invitation_find,
 )
-from webapp.accounts.models import AuditEvent, EventKind, Token
+from webapp.accounts.leaving import sockets_close
+from webapp.accounts.models import AuditEvent, EventKind, Token, is_last_admin
 from webapp.accounts.signin import SignInRefusedError, signed_in
 from webapp.accounts.tokens import token_create, token_delete
 from webapp.responses import error_page
@@ -99,9 +100,11 @@ def login(request: HttpRequest) -> HttpResponse:
 
 @accounts_only
 @require_POST
-def logout(request: HttpRequest) -> HttpResponse:
+def logout(request: UserRequest) -> HttpResponse:
     note(request, EventKind.LOGOUT)
+    user_id = request.user.pk
     session_end(request)
+    sockets_close(user_id)
     return redirect("login")
 
 
@@ -145,6 +148,7 @@ def password(request: UserRequest) -> HttpResponse:
         form.save()
         # Every other session of this account ends with the old password.
         update_session_auth_hash(request, request.user)
+        sockets_close(request.user.pk)
         note(request, EventKind.PASSWORD)
         return redirect("account")
     return render(request, "password.html", {"form": form})
@@ -192,10 +196,10 @@ def invite(request: UserRequest) -> HttpResponse:
 @require_POST
 def user_close(request: UserRequest, user_id: int) -> HttpResponse:
     user = get_object_or_404(User, pk=user_id)
-    admins = User.objects.filter(is_staff=True, is_active=True)
-    if not admins.exclude(pk=user.pk).exists():
+    if is_last_admin(user):
         return _users_page(request, refusal=LAST_ADMIN, status=409)
     User.objects.filter(pk=user.pk).update(is_active=False)
+    sockets_close(user.pk)
     note(request, EventKind.DEACTIVATED, user.username)
     return redirect("users")
 

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from ninja import Router
 
+from webapp.accounts.audit import note
+from webapp.accounts.models import EventKind
 from webapp.api import schemas
 from webapp.devices import queries, services
 from webapp.devices.models import OwnDevice
@@ -48,6 +50,8 @@ def change(request: UserRequest, device_id: UUID, values: schemas.DeviceSettings
         services.own_device_rename(device=device, title=values.title)
     if values.shared is not None:
         services.own_device_share(device=device, shared=values.shared)
+        if values.shared:
+            note(request, EventKind.DEVICE_SHARED, device.title)
     return _row(request, device)
 
 
@@ -57,7 +61,9 @@ def change(request: UserRequest, device_id: UUID, values: schemas.DeviceSettings
     summary="Delete it with its measurements; builds keep its profile",
 )
 def delete(request: UserRequest, device_id: UUID) -> None:
-    services.own_device_delete(device=_found(request, device_id))
+    device = _found(request, device_id)
+    services.own_device_delete(device=device)
+    note(request, EventKind.DEVICE_DELETED, device.title)
 
 
 @router.get(

@@ -6,6 +6,8 @@ from uuid import UUID
 from ninja import Router
 from ninja.params.functions import Query
 
+from webapp.accounts.audit import note
+from webapp.accounts.models import EventKind
 from webapp.api import schemas
 from webapp.jobs.queries import job_json
 from webapp.projects import answers, builds, queries, services
@@ -80,7 +82,9 @@ def project(request: UserRequest, project_id: UUID) -> Any:
     "/projects/{uuid:project_id}", response={204: None}, summary="Delete it with its files"
 )
 def delete(request: UserRequest, project_id: UUID) -> None:
-    services.project_delete(project=_found(request, project_id))
+    found = _found(request, project_id)
+    services.project_delete(project=found)
+    note(request, EventKind.PROJECT_DELETED, found.name)
 
 
 @router.get(

@@ -56,6 +56,8 @@ async def _messages(owner: User, job_id: UUID, after: int) -> AsyncIterator[str]
 @database_sync_to_async  # type: ignore[untyped-decorator]  # Channels ships no types
 def _news(owner: User, job_id: UUID, after: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """First the job, then its events: of one that has ended, none is missed."""
+    if not User.objects.filter(pk=owner.pk, is_active=True).exists():
+        raise Http404
     job = queries.job_get(owner=owner, job_id=job_id)
     return queries.job_json(job), queries.events_after(job, after)
 

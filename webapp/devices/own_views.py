@@ -8,6 +8,8 @@ from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from webapp.accounts.audit import note
+from webapp.accounts.models import EventKind
 from webapp.devices import services
 from webapp.devices.charts import calibration_data, calibration_figure
 from webapp.devices.fitting import calibration_of, spoken_to
@@ -72,6 +74,7 @@ def own_device(request: UserRequest, device_id: UUID) -> HttpResponse:
     device = own_device_get(owner=request.user, device_id=device_id)
     if request.method == "DELETE":
         services.own_device_delete(device=device)
+        note(request, EventKind.DEVICE_DELETED, device.title)
         return HttpResponse(status=204)
     return JsonResponse(own_device_row(device, request.user, device.measurements.count()))
 
@@ -84,6 +87,8 @@ def own_device_settings(request: UserRequest, device_id: UUID) -> JsonResponse:
         services.own_device_rename(device=device, title=values["title"])
     if "shared" in values:
         services.own_device_share(device=device, shared=values["shared"] is True)
+        if values["shared"] is True:
+            note(request, EventKind.DEVICE_SHARED, device.title)
     return JsonResponse(own_device_row(device, request.user, device.measurements.count()))
 
 

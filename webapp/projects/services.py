@@ -23,6 +23,7 @@ from webapp.projects.models import (
     UploadedModel,
     default_settings,
 )
+from webapp.projects.quotas import quota_check
 from webapp.projects.study_key import study_key
 
 if TYPE_CHECKING:
@@ -47,21 +48,23 @@ def upload_store(
     Raises:
         RequestRefusedError: when it is not; nothing is left behind.
     """
+    quota_check(owner=owner, length=length)
     with storage.received(stream, length) as part:
         if issubclass(kind, Dataset):
             fields = {"format": formats.check_data(part.path)}
         else:
             formats.check_model(part.path)
             fields = {}
-        part.keep()
-    record = kind(
-        owner=owner,
-        name=_plain_name(name),
-        sha256=part.sha256,
-        size_bytes=part.size_bytes,
-        **fields,
-    )
-    record.save(force_insert=True)
+        record = kind(
+            owner=owner,
+            name=_plain_name(name),
+            sha256=part.sha256,
+            size_bytes=part.size_bytes,
+            **fields,
+        )
+        with storage.places_locked():
+            part.keep()
+            record.save(force_insert=True)
     return record
 
 
@@ -187,7 +190,7 @@ def project_delete(*, project: Project) -> None:
         project.delete()
         _delete_unused_study(study)
         for upload in filter(None, (model, data)):
-            _delete_unused_upload(upload)
+            upload_delete_unused(upload)
 
 
 def uploads_sweep(older_than_s: float) -> None:
@@ -199,7 +202,7 @@ def uploads_sweep(older_than_s: float) -> None:
     before = timezone.now() - timedelta(seconds=older_than_s)
     for kind in (UploadedModel, Dataset):
         for upload in kind.objects.filter(created__lt=before, project=None):
-            _delete_unused_upload(upload)
+            upload_delete_unused(upload)
 
 
 def _delete_unused_study(study: Study) -> None:
@@ -213,15 +216,18 @@ def _delete_unused_study(study: Study) -> None:
         Job.objects.filter(pk=study.job.pk).update(project=other)
 
 
-def _delete_unused_upload(upload: Upload) -> None:
+def upload_delete_unused(upload: Upload) -> None:
+    """Delete an upload that no project takes, and its bytes once nobody's upload has them."""
     if Project.objects.filter(**{upload.project_field: upload}).exists():
         return
     upload.delete()
-    used = any(
-        kind.objects.filter(sha256=upload.sha256).exists() for kind in (UploadedModel, Dataset)
-    )
-    if not used:
-        transaction.on_commit(lambda: storage.delete_unused(upload.sha256))
+    transaction.on_commit(lambda: _delete_bytes(upload.sha256))
+
+
+def _delete_bytes(sha256: str) -> None:
+    with storage.places_locked():
+        if not any(k.objects.filter(sha256=sha256).exists() for k in (UploadedModel, Dataset)):
+            storage.delete_unused(sha256)
 
 
 def _checked(preprocessing: dict[str, Any] | None) -> dict[str, Any] | None:

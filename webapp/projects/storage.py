@@ -1,5 +1,6 @@
 """Uploaded bytes on disk: streamed to a part, hashed on the way, kept under their SHA-256."""
 
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -61,8 +62,21 @@ def received(stream: Readable, length: int | None) -> Iterator[StoredPart]:
         path.unlink(missing_ok=True)
 
 
+@contextmanager
+def places_locked() -> Iterator[None]:
+    """Between a look at the records and a change of the bytes nobody else does either."""
+    with lock_path().open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def lock_path() -> Path:
+    """The file that is locked; nothing is in it."""
+    return settings.ADADEEP_HOME / "run" / "uploads.lock"
+
+
 def delete_unused(sha256: str) -> None:
-    """Remove the bytes; the caller knows that no record names them any more."""
+    """Remove the bytes; the caller holds the lock and knows that no record names them any more."""
     path = settings.UPLOAD_ROOT / sha256[:2] / sha256
     path.unlink(missing_ok=True)
 

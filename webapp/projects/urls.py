@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from webapp.projects import views
+from webapp.projects import data_views, views
 from webapp.projects.consumers import ProjectConsumer
 
 PROJECT = "api/projects/<uuid:project_id>"
@@ -16,6 +16,8 @@ actions = [
 ]
 MEASURE = "devices/measure/<uuid:project_id>"
 urlpatterns = [
+    path("account/data/", data_views.data_page, name="data"),
+    path("account/data/delete/", data_views.data_delete, name="data-delete"),
     path("projects/<uuid:project_id>/", views.studio_page, name="studio"),
     path("api/uploads/model", views.model_upload, name="api-upload-model"),
     path("api/uploads/data", views.data_upload, name="api-upload-data"),

@@ -10,6 +10,8 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from webapp.accounts.audit import note
+from webapp.accounts.models import EventKind
 from webapp.devices.browsers import browser_measured, measured_json
 from webapp.projects import answers, services
 from webapp.projects import builds as building
@@ -82,6 +84,7 @@ def project(request: UserRequest, project_id: UUID) -> HttpResponse:
     if request.method == "GET":
         return JsonResponse(project_row(found))
     services.project_delete(project=found)
+    note(request, EventKind.PROJECT_DELETED, found.name)
     return HttpResponse(status=204)
 
 

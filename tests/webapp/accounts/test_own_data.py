@@ -1,0 +1,198 @@
+from datetime import timedelta
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from tests.webapp import making
+from tests.webapp.sockets import OURS, Watcher
+from webapp.accounts.leaving import sockets_close
+from webapp.accounts.models import AuditEvent, EventKind, Invitation, Token
+from webapp.accounts.tokens import token_create
+from webapp.accounts.upkeep import accounts_sweep
+from webapp.devices.models import OwnDevice
+from webapp.jobs.models import Job, JobState
+from webapp.projects.models import Project, UploadedModel
+from webapp.projects.quotas import used_bytes
+from webapp.projects.upkeep import files_sweep, projects_expire
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OF_THE_ACCOUNT = (Token, Invitation)
+"""What ends with the account, not with what was made."""
+
+
+def delete(browser, **more):
+    return browser.post("/account/data/delete/", {"words": "delete everything", **more})
+
+
+def files_in(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def rows_of(user):
+    """Names of models with rows that belong to the person; a new model is looked at by itself."""
+    return [
+        model.__name__
+        for model in apps.get_models()
+        for field in model._meta.get_fields()
+        if field.many_to_one and field.related_model is User and model not in OF_THE_ACCOUNT
+        if model._default_manager.filter(**{field.name: user}).exists()
+    ]
+
+
+@pytest.fixture
+def hers(member, work_off):
+    build = making.build(member)
+    work_off()
+    making.stored(UploadedModel, member, making.onnx_bytes("unused"))
+    OwnDevice.objects.create(owner=member, title="Board", prior="rpi4")
+    token_create(owner=member, name="ci")
+    return build
+
+
+def test_everything_goes_rows_and_files(hers, member, browser_of, home):
+    assert rows_of(member)
+    assert delete(browser_of(member)).status_code == 302
+    assert rows_of(member) == []
+    assert files_in(home / "uploads") == []
+    assert files_in(home / "jobs") == []
+    assert AuditEvent.objects.get(kind=EventKind.ALL_DELETED).account == "ada"
+
+
+def test_nothing_goes_without_the_words(hers, member, browser_of):
+    answer = browser_of(member).post("/account/data/delete/", {"words": "yes"})
+    assert (answer.status_code, "Nothing was deleted." in answer.content.decode()) == (
+        400,
+        True,
+    )
+    assert Project.objects.count() == 1
+
+
+def test_file_that_two_people_sent_stays_until_the_last_is_gone(member, admin, browser_of):
+    making.project(member)
+    path = making.project(admin).model.path
+    delete(browser_of(member))
+    assert path.read_bytes() == making.onnx_bytes()
+    delete(browser_of(admin))
+    assert not path.exists()
+
+
+def test_account_goes_with_its_tokens_and_what_it_did_stays_known(hers, member, browser_of):
+    browser = browser_of(member)
+    assert delete(browser, account="on")["Location"] == "/login/"
+    assert not User.objects.filter(username="ada").exists()
+    assert not Token.objects.exists()
+    assert browser.get("/").status_code == 302
+    assert AuditEvent.objects.get(kind=EventKind.ACCOUNT_DELETED).account == "ada"
+
+
+def test_last_administrator_keeps_the_account(admin, browser_of):
+    making.project(admin)
+    assert delete(browser_of(admin), account="on").status_code == 409
+    assert Project.objects.count() == 1
+
+
+def test_linked_files_are_counted_once(member):
+    project = making.project(member)
+    job = project.study.job
+    files = [*files_in(job.folder), project.model.path, project.data.path]
+    sizes = {path.stat().st_ino: path.stat().st_size for path in files}
+    assert len(sizes) == len(files) - 2
+    assert used_bytes(member) == used_bytes() == sum(sizes.values())
+
+
+def test_upload_beyond_ones_quota_is_refused_with_what_to_do(member, browser_of, settings):
+    making.project(member)
+    settings.USER_QUOTA_BYTES = used_bytes(member) + 10
+    answer = browser_of(member).post(
+        "/api/uploads/model", making.onnx_bytes(), content_type="any/thing"
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "quota")
+    assert "Delete a project that you no longer need" in answer.json()["error"]["message"]
+    assert "of 0.0 MiB" in browser_of(member).get("/account/data/").content.decode()
+
+
+def test_upload_beyond_everybodys_quota_is_refused(member, admin, browser_of, settings):
+    making.project(admin)
+    settings.TOTAL_QUOTA_BYTES = used_bytes() + 10
+    answer = browser_of(member).post(
+        "/api/uploads/model", making.onnx_bytes(), content_type="any/thing"
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "quota")
+
+
+def test_projects_end_with_their_time_but_not_while_they_are_worked_on(
+    member, work_off, settings
+):
+    old = making.project(member)
+    work_off()
+    busy, young = making.project(member, seed=1), making.project(member, seed=2)
+    before = timezone.now() - timedelta(days=31)
+    Project.objects.filter(pk__in=(old.pk, busy.pk)).update(updated=before)
+    Job.objects.update(created=before)
+    Job.objects.filter(pk=young.study.job_id).update(state=JobState.DONE)
+    projects_expire()
+    assert Project.objects.count() == 3
+    settings.RETENTION_DAYS = 30
+    projects_expire()
+    assert set(Project.objects.values_list("pk", flat=True)) == {busy.pk, young.pk}
+    event = AuditEvent.objects.get()
+    assert (event.kind, event.detail) == (EventKind.PROJECT_EXPIRED, "tiny")
+
+
+def test_bytes_that_no_record_names_are_swept(member, home):
+    project = making.project(member)
+    left = home / "uploads" / "x.part"
+    left.write_bytes(b"left behind by a killed process")
+    files_sweep(older_than_s=60)
+    assert left.exists()
+    files_sweep(older_than_s=-1)
+    assert not left.exists()
+    assert project.model.path.exists()
+
+
+def test_old_events_end(settings):
+    AuditEvent.objects.create(kind=EventKind.LOGIN, account="ada")
+    accounts_sweep()
+    assert AuditEvent.objects.count() == 1
+    settings.AUDIT_DAYS = 0
+    accounts_sweep()
+    assert AuditEvent.objects.count() == 0
+
+
+def test_deletions_and_sharing_are_noted(member, browser_of):
+    browser = browser_of(member)
+    project = making.project(member)
+    device = OwnDevice.objects.create(owner=member, title="Board", prior="rpi4")
+    shared = {"shared": True}
+    path = f"/api/own-devices/{device.pk}"
+    browser.post(f"{path}/settings", shared, content_type="application/json")
+    browser.delete(path)
+    browser.delete(f"/api/projects/{project.id}")
+    events = AuditEvent.objects.order_by("t").values_list("kind", "detail")
+    assert list(events) == [
+        (EventKind.DEVICE_SHARED, "Board"),
+        (EventKind.DEVICE_DELETED, "Board"),
+        (EventKind.PROJECT_DELETED, "tiny"),
+    ]
+
+
+async def test_sockets_end_with_the_right_to_see(member, browser_of):
+    job = await sync_to_async(making.study)(member)
+    browser = await sync_to_async(browser_of)(member)
+    cookie = f"sessionid={browser.cookies['sessionid'].value}".encode()
+    watcher = Watcher(f"/ws/jobs/{job.id}/", [*OURS, (b"cookie", cookie)])
+    await watcher.connect()
+    await watcher.next()
+    await sync_to_async(sockets_close)(member.pk)
+    assert (await watcher.receive_output())["code"] == 4401
+
+
+def test_pages_are_not_kept_by_the_browser_and_open_no_hardware(member, browser_of):
+    answer = browser_of(member).get("/")
+    assert answer["Cache-Control"] == "no-store"
+    assert "camera=()" in answer["Permissions-Policy"]
+    assert answer["Cross-Origin-Resource-Policy"] == "same-origin"
