@@ -15,7 +15,7 @@ from webapp.agents.lease import TaskLease
 from webapp.agents.models import OPEN, Agent, DeviceTask, TaskKind, TaskState
 from webapp.agents.results import result_read
 from webapp.devices.services import Run, runs_record
-from webapp.jobs.models import ACTIVE, DELIVERED
+from webapp.jobs.models import DELIVERED, UNFINISHED
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def validation_start(*, device: OwnDevice, job: Job) -> DeviceTask:
     Raises:
         RequestRefusedError: there is nothing to measure, or nobody to do it.
     """
-    if job.state not in (*ACTIVE, *DELIVERED):
+    if job.state not in (*UNFINISHED, *DELIVERED):
         raise RequestRefusedError(NO_RESULT, status=409)
     return _task(device, TaskKind.VALIDATE, job)
 
@@ -111,7 +111,7 @@ def tasks_reap() -> None:
         f"The device did not come within {hours:.0f} hours.",
     )
     _give_up(
-        waiting.filter(job__isnull=False).exclude(job__state__in=(*ACTIVE, *DELIVERED)),
+        waiting.filter(job__isnull=False).exclude(job__state__in=(*UNFINISHED, *DELIVERED)),
         BUILD_FAILED,
     )
 

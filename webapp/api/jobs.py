@@ -10,7 +10,7 @@ from ninja.params.functions import Header, Query
 from webapp.api import schemas
 from webapp.api.streams import event_stream
 from webapp.jobs import artifacts, figures, queries, sharing, views
-from webapp.jobs.services import is_delivered, job_cancel, job_retry
+from webapp.jobs.services import is_delivered, job_cancel, job_pause, job_resume, job_retry
 from webapp.requests import UserRequest
 
 router = Router(tags=["jobs"])
@@ -88,6 +88,20 @@ def job_file(request: UserRequest, job_id: UUID, name: str) -> HttpResponseBase:
 @router.post("/jobs/{uuid:job_id}/cancel", response=schemas.Job, summary="Stop a job")
 def cancel(request: UserRequest, job_id: UUID) -> Any:
     job_cancel(job=queries.job_get(owner=request.user, job_id=job_id))
+    return job(request, job_id)
+
+
+@router.post("/jobs/{uuid:job_id}/pause", response=schemas.Job, summary="Let a job rest")
+def pause(request: UserRequest, job_id: UUID) -> Any:
+    job_pause(job=queries.job_get(owner=request.user, job_id=job_id))
+    return job(request, job_id)
+
+
+@router.post(
+    "/jobs/{uuid:job_id}/resume", response=schemas.Job, summary="Go on with a paused job"
+)
+def resume(request: UserRequest, job_id: UUID) -> Any:
+    job_resume(job=queries.job_get(owner=request.user, job_id=job_id))
     return job(request, job_id)
 
 

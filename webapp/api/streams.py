@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.http import Http404, StreamingHttpResponse
 
 from webapp.jobs import queries
-from webapp.jobs.models import ACTIVE
+from webapp.jobs.models import UNFINISHED
 
 LOOK_EVERY_S = 0.5
 """The engine's lines are stored at this pace: looking more often shows nothing sooner."""
@@ -42,7 +42,7 @@ async def _messages(owner: User, job_id: UUID, after: int) -> AsyncIterator[str]
         if told != (job["state"], job["stage"]):
             told = (job["state"], job["stage"])
             yield _message("job", job)
-        if not events and job["state"] not in ACTIVE:
+        if not events and job["state"] not in UNFINISHED:
             yield _message("end", job)
             return
         if events:

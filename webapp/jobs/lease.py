@@ -6,6 +6,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,16 @@ from webapp.jobs.models import ACTIVE, Job, JobState
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+
+class Stop(StrEnum):
+    """What a user may ask of a job that runs or waits."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+
+
+CANCELLED_TEXT = "Stopped on request. What was finished is kept."
 
 
 class LeaseLostError(Exception):
@@ -51,24 +62,32 @@ class Lease:
         """Say that this attempt is alive."""
         self.write(heartbeat=timezone.now())
 
-    def cancel_requested(self) -> bool:
-        """Whether the user asked to stop.
+    def stop_requested(self) -> Stop | None:
+        """What the user asked for, if anything.
 
         Raises:
             LeaseLostError: when the job belongs to another attempt, or was deleted.
         """
-        asked = self.rows.values_list("cancel_requested", flat=True).first()
-        if asked is None:
-            raise LeaseLostError(str(self.job_id))
-        return bool(asked)
+        return stop_requested(self.rows, str(self.job_id))
 
     def finish(self, state: JobState, *, message: str = "", reference: str = "") -> None:
         """End the job."""
-        self.write(state=state, message=message, reference=reference, finished=timezone.now())
+        self.write(
+            state=state,
+            message=message,
+            reference=reference,
+            pause_requested=False,
+            finished=timezone.now(),
+        )
+
+    def pause(self) -> None:
+        """Let the job rest with what it has; it goes on when it is resumed."""
+        self.write(state=JobState.PAUSED, pause_requested=False, worker="")
 
     def hand_over(self) -> None:
         """Queue the rest of the job for the workers of another queue."""
         self.write(state=JobState.QUEUED, queued=timezone.now(), worker="")
+        settle(self.job_id)
 
 
 def claim(job_id: UUID | str) -> Lease | None:
@@ -76,7 +95,7 @@ def claim(job_id: UUID | str) -> Lease | None:
     now = timezone.now()
     with transaction.atomic():
         claimed = Job.objects.filter(
-            pk=job_id, state=JobState.QUEUED, cancel_requested=False
+            pk=job_id, state=JobState.QUEUED, cancel_requested=False, pause_requested=False
         ).update(
             state=JobState.RUNNING,
             attempt=F("attempt") + 1,
@@ -88,6 +107,42 @@ def claim(job_id: UUID | str) -> Lease | None:
             return None
         job = Job.objects.only("attempt").get(pk=job_id)
     return Lease(job.pk, job.attempt)
+
+
+def stop_requested(rows: Any, name: str) -> Stop | None:
+    """What was asked of the job that ``rows`` still has.
+
+    Raises:
+        LeaseLostError: when they have none any more.
+    """
+    asked = rows.values_list("cancel_requested", "pause_requested").first()
+    if asked is None:
+        raise LeaseLostError(name)
+    cancel, pause = asked
+    if cancel:
+        return Stop.CANCEL
+    return Stop.PAUSE if pause else None
+
+
+def settle(job_id: UUID) -> None:
+    """Do at once what was asked of a job that waits: nobody would claim it."""
+    waiting = Job.objects.filter(pk=job_id, state__in=(JobState.QUEUED, JobState.PAUSED))
+    waiting.filter(cancel_requested=True).update(
+        state=JobState.CANCELLED,
+        pause_requested=False,
+        finished=timezone.now(),
+        message=CANCELLED_TEXT,
+    )
+    waiting.filter(pause_requested=True).update(state=JobState.PAUSED, pause_requested=False)
+
+
+def resume(job_id: UUID) -> bool:
+    """Queue a paused job again; false when it is not paused."""
+    return bool(
+        Job.objects.filter(pk=job_id, state=JobState.PAUSED).update(
+            state=JobState.QUEUED, pause_requested=False, queued=timezone.now()
+        )
+    )
 
 
 def lost_leases() -> list[Job]:
@@ -124,7 +179,10 @@ def take_back(job: Job) -> JobState | None:
         finished=None if state in ACTIVE else now,
         message=message if state == JobState.FAILED else "",
     )
-    return state if changed else None
+    if not changed:
+        return None
+    settle(job.pk)
+    return JobState(Job.objects.values_list("state", flat=True).get(pk=job.pk))
 
 
 def release_all_here() -> int:
@@ -132,9 +190,13 @@ def release_all_here() -> int:
     running = Job.objects.filter(
         state=JobState.RUNNING, worker__startswith=f"{socket.gethostname()}:"
     )
-    return running.update(
+    asked = list(running.filter(Q(cancel_requested=True) | Q(pause_requested=True)))
+    released = running.update(
         state=JobState.QUEUED, attempt=F("attempt") + 1, queued=timezone.now(), worker=""
     )
+    for job in asked:
+        settle(job.pk)
+    return released
 
 
 @cache

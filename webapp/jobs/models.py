@@ -22,6 +22,7 @@ class JobKind(models.TextChoices):
 class JobState(models.TextChoices):
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     DONE = "done"
     MISSED = "missed"
     INFEASIBLE = "infeasible"
@@ -30,6 +31,7 @@ class JobState(models.TextChoices):
 
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
+UNFINISHED = (*ACTIVE, JobState.PAUSED)
 DELIVERED = (JobState.DONE, JobState.MISSED, JobState.INFEASIBLE)
 
 
@@ -55,6 +57,7 @@ class Job(models.Model):
     message = models.TextField(default="", blank=True)
     reference = models.CharField(max_length=16, default="", blank=True)
     cancel_requested = models.BooleanField(default=False)
+    pause_requested = models.BooleanField(default=False)
 
     attempt = models.PositiveIntegerField(default=0)
     lost = models.PositiveIntegerField(default=0)

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
-from webapp.jobs.lease import LeaseLostError, is_alive, this_worker
+from webapp.jobs.lease import LeaseLostError, Stop, is_alive, stop_requested, this_worker
 from webapp.jobs.models import ACTIVE, Job, JobPart, PartState
 
 if TYPE_CHECKING:
@@ -52,16 +52,13 @@ class PartLease:
         """
         self._write(heartbeat=timezone.now())
 
-    def cancel_requested(self) -> bool:
-        """Whether the user asked to stop.
+    def stop_requested(self) -> Stop | None:
+        """What the user asked for, if anything.
 
         Raises:
-            LeaseLostError: when the part belongs to another attempt, or the job has ended.
+            LeaseLostError: when the part belongs to another attempt, or the job has ended or rests.
         """
-        asked = self.rows.values_list("cancel_requested", flat=True).first()
-        if asked is None:
-            raise LeaseLostError(self.label)
-        return bool(asked)
+        return stop_requested(self.rows, self.label)
 
     def finish(self) -> None:
         """The part has left its result."""

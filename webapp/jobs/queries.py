@@ -49,6 +49,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "started": _iso(job.started),
         "finished": _iso(job.finished),
         "cancel_requested": job.cancel_requested,
+        "pause_requested": job.pause_requested,
         "queue_position": queue_position(job),
         "best": best_so_far(job),
         "artifacts": [artifact_json(artifact) for artifact in job.artifacts.all()],

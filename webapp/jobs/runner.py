@@ -19,6 +19,7 @@ from django.conf import settings
 from webapp.jobs import sandbox
 from webapp.jobs.events import append
 from webapp.jobs.inbox import Inbox
+from webapp.jobs.lease import Stop
 
 if TYPE_CHECKING:
     import subprocess
@@ -45,6 +46,10 @@ MET, FAULT, BAD_REQUEST, MISSED, INFEASIBLE = 0, 1, 2, 3, 4
 
 class StageCancelledError(Exception):
     """The user asked to stop."""
+
+
+class StagePausedError(Exception):
+    """The user asked to go on later."""
 
 
 class StageFailedError(Exception):
@@ -76,8 +81,8 @@ class Work(Protocol):
     def beat(self) -> None:
         """Say that this worker is alive."""
 
-    def cancel_requested(self) -> bool:
-        """Whether the user asked to stop."""
+    def stop_requested(self) -> Stop | None:
+        """What the user asked for, if anything."""
 
     def store(self, lines: Sequence[Line]) -> None:
         """Put what the engine said into the log."""
@@ -95,8 +100,8 @@ class WholeStage:
     def beat(self) -> None:
         self.lease.beat()
 
-    def cancel_requested(self) -> bool:
-        return self.lease.cancel_requested()
+    def stop_requested(self) -> Stop | None:
+        return self.lease.stop_requested()
 
     def store(self, lines: Sequence[Line]) -> None:
         append(self.lease, lines)
@@ -110,6 +115,7 @@ def run_stage(job: Job, lease: Lease, stage: Stage) -> int:
 
     Raises:
         StageCancelledError: the user asked to stop.
+        StagePausedError: the user asked to go on later.
         StageFailedError: the engine refused the input, or broke.
         LeaseLostError: another worker has the job now.
     """
@@ -158,9 +164,9 @@ def _follow(process: subprocess.Popen[bytes], work: Work, inbox: Inbox) -> int:
             work.store(inbox.take_all())
         if beat.is_due():
             work.beat()
-        if ask.is_due() and work.cancel_requested():
+        if ask.is_due() and (stop := work.stop_requested()):
             _ask_to_stop(process)
-            raise StageCancelledError
+            raise StagePausedError if stop == Stop.PAUSE else StageCancelledError
         if limit.is_due():
             hours = settings.ENGINE_STAGE_HOURS
             raise StageFailedError(f"{inbox.stage.capitalize()} took more than {hours} hours.")

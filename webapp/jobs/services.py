@@ -13,7 +13,7 @@ from django.utils import timezone
 from selector.request import PROFILE_SUFFIX
 from webapp.jobs import folders, lease, part_lease, tasks
 from webapp.jobs.events import Line, append_unleased, nudge
-from webapp.jobs.models import DELIVERED, Job, JobKind, JobState
+from webapp.jobs.models import ACTIVE, DELIVERED, UNFINISHED, Job, JobKind, JobState
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -55,15 +55,36 @@ def job_create(
 
 
 def job_cancel(*, job: Job) -> None:
-    """Stop a job: at once when it waits, within a second when it runs."""
-    Job.objects.filter(pk=job.pk, state__in=(JobState.QUEUED, JobState.RUNNING)).update(
-        cancel_requested=True
-    )
-    Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(
-        state=JobState.CANCELLED,
-        finished=timezone.now(),
-        message="Stopped on request. What was finished is kept.",
-    )
+    """Stop a job: at once when it waits or rests, within a second when it runs."""
+    Job.objects.filter(pk=job.pk, state__in=UNFINISHED).update(cancel_requested=True)
+    lease.settle(job.pk)
+    nudge(job.pk)
+
+
+def job_pause(*, job: Job) -> None:
+    """Let a job rest: at once when it waits; when it runs, its worker is free within a second or two.
+
+    Raises:
+        RequestRefusedError: when it has ended.
+    """
+    asked = Job.objects.filter(pk=job.pk, state__in=ACTIVE).update(pause_requested=True)
+    if not asked and not Job.objects.filter(pk=job.pk, state=JobState.PAUSED).exists():
+        raise RequestRefusedError("This job has ended; there is nothing to pause.", status=409)
+    lease.settle(job.pk)
+    nudge(job.pk)
+
+
+def job_resume(*, job: Job) -> None:
+    """Go on with a paused job, from its last stage, part or checkpoint; take back a wish to pause.
+
+    Raises:
+        RequestRefusedError: when it neither rests nor was asked to.
+    """
+    taken_back = Job.objects.filter(pk=job.pk, state__in=ACTIVE).update(pause_requested=False)
+    if lease.resume(job.pk):
+        tasks.send(job.pk)
+    elif not taken_back:
+        raise RequestRefusedError("This job is not paused.", status=409)
     nudge(job.pk)
 
 
@@ -75,6 +96,7 @@ def job_retry(*, job: Job) -> None:
         state=JobState.QUEUED,
         queued=timezone.now(),
         cancel_requested=False,
+        pause_requested=False,
         lost=0,
         message="",
         reference="",
@@ -131,8 +153,10 @@ def _say_what_happened(job: Job, state: JobState) -> None:
     if state == JobState.QUEUED:
         text = f"The worker restarted; the job went on from {job.stage.capitalize()}."
         tasks.send(job.pk)
-    else:
+    elif state == JobState.FAILED:
         text = "The worker stopped too often; the job is given up."
+    else:
+        text = f"The worker stopped; the job is {state}, as was asked."
     logger.warning("Job %s, attempt %s: %s", job.pk, job.attempt, text)
     line = Line(stage=job.stage, kind="log", data={"level": "warning", "text": text})
     append_unleased(job.pk, line)

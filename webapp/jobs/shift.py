@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from webapp.jobs.events import Line
     from webapp.jobs.inbox import Inbox
-    from webapp.jobs.lease import Lease
+    from webapp.jobs.lease import Lease, Stop
     from webapp.jobs.models import Job
     from webapp.jobs.part_lease import PartLease
 
@@ -41,10 +41,10 @@ class Shift:
         if self.part is not None:
             self.part.beat()
 
-    def cancel_requested(self) -> bool:
-        """Whether the user asked to stop."""
+    def stop_requested(self) -> Stop | None:
+        """What the user asked for, if anything."""
         holder = self.lead or self.part
-        return bool(holder and holder.cancel_requested())
+        return holder.stop_requested() if holder else None
 
     def store(self, lines: Sequence[Line]) -> None:
         """Put what the engine said into the log."""

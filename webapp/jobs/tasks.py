@@ -15,13 +15,14 @@ from selector.plan import PARTED_STAGES, read_rounds
 from webapp.celery import app
 from webapp.jobs import artifacts, folders, part_lease, shift
 from webapp.jobs.events import Line, append, nudge
-from webapp.jobs.lease import Lease, LeaseLostError, claim
-from webapp.jobs.models import ACTIVE, Job, JobKind, JobState
+from webapp.jobs.lease import CANCELLED_TEXT, Lease, LeaseLostError, claim
+from webapp.jobs.models import UNFINISHED, Job, JobKind, JobState
 from webapp.jobs.runner import (
     INFEASIBLE,
     MISSED,
     StageCancelledError,
     StageFailedError,
+    StagePausedError,
     run_parts,
     run_stage,
 )
@@ -78,7 +79,7 @@ def help_out(job_id: str, stage: str) -> None:
         return
     try:
         run_parts(turn.job, Stage(stage), turn)
-    except (LeaseLostError, StageCancelledError):
+    except (LeaseLostError, StageCancelledError, StagePausedError):
         logger.info("Job %s: help at %s is not wanted any more", job_id, stage)
     except StageFailedError as error:
         # The job's own worker does the part again, and fails the job if it must.
@@ -92,7 +93,7 @@ def send(job_id: UUID | str) -> None:
 
 def _send_now(job_id: UUID | str) -> None:
     job = Job.objects.select_related("study").filter(pk=job_id, state=JobState.QUEUED).first()
-    if job is None or (job.study and job.study.state in ACTIVE):
+    if job is None or (job.study and job.study.state in UNFINISHED):
         return
     todo = pending_stages(job)
     queue = queue_of(todo[0]) if todo else ENGINE
@@ -111,9 +112,9 @@ def _advance(lease: Lease) -> None:
     try:
         end = _run_stages(job, lease)
     except StageCancelledError:
-        _finish(
-            job, lease, JobState.CANCELLED, "Stopped on request. What was finished is kept."
-        )
+        _finish(job, lease, JobState.CANCELLED, CANCELLED_TEXT)
+    except StagePausedError:
+        _rest(job, lease)
     except StageFailedError as error:
         if job.stage:
             _note_stage(job, lease, Stage(job.stage), {"state": "failed", "detail": str(error)})
@@ -148,7 +149,9 @@ def _run_one(job: Job, lease: Lease, stage: Stage) -> int:
     started = timezone.now()
     job.stage = stage
     lease.write(stage=stage)
-    _note_stage(job, lease, stage, {"state": "running", "started": started.isoformat()})
+    _note_stage(
+        job, lease, stage, {"state": "running", "started": started.isoformat(), "detail": ""}
+    )
     code = (
         _run_shared(job, lease, stage)
         if stage in PARTED_STAGES
@@ -175,6 +178,14 @@ def _note_stage(job: Job, lease: Lease, stage: Stage, fields: dict[str, object])
     job.stages[stage.value] = {**job.stages.get(stage.value, {}), **fields}
     lease.write(stages=job.stages)
     nudge(job.id)
+
+
+def _rest(job: Job, lease: Lease) -> None:
+    """Give the worker free. What stages, parts and checkpoints left is where the job goes on."""
+    _note_stage(job, lease, Stage(job.stage), {"state": "waiting", "detail": "Paused"})
+    text = f"Paused on request at {job.stage.capitalize()}. What was finished is kept."
+    append(lease, [Line(stage=job.stage, kind="log", data={"level": "info", "text": text})])
+    lease.pause()
 
 
 def _finish(

@@ -11,7 +11,7 @@ from webapp.jobs import artifacts, figures, queries, sharing
 from webapp.jobs.downloads import artifact_stream
 from webapp.jobs.models import JobKind
 from webapp.jobs.outcome import outcome_json
-from webapp.jobs.services import is_delivered, job_cancel, job_retry
+from webapp.jobs.services import is_delivered, job_cancel, job_pause, job_resume, job_retry
 from webapp.requests import json_body
 
 if TYPE_CHECKING:
@@ -72,6 +72,18 @@ def cancel(request: UserRequest, job_id: UUID) -> JsonResponse:
 @require_POST
 def retry(request: UserRequest, job_id: UUID) -> JsonResponse:
     job_retry(job=queries.job_get(owner=request.user, job_id=job_id))
+    return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
+
+
+@require_POST
+def pause(request: UserRequest, job_id: UUID) -> JsonResponse:
+    job_pause(job=queries.job_get(owner=request.user, job_id=job_id))
+    return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
+
+
+@require_POST
+def resume(request: UserRequest, job_id: UUID) -> JsonResponse:
+    job_resume(job=queries.job_get(owner=request.user, job_id=job_id))
     return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
 
 

@@ -4,7 +4,7 @@ import { ago } from "../lib/format.js";
 import { reachedText } from "../lib/reached.js";
 import { isDelivered, pillOf } from "../lib/states.js";
 
-const LINKS = { queued: "Watch", running: "Watch", failed: "See why", cancelled: "Open" };
+const LINKS = { queued: "Watch", running: "Watch", failed: "See why", paused: "Resume", cancelled: "Open" };
 
 function row(build) {
   const [tone, words] = pillOf(build.state, build.stage);

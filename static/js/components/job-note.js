@@ -14,7 +14,7 @@ export function jobNote(job, verdict = "") {
   const result = job.kind === "build" ? `/jobs/${job.id}/result/` : studio;
   const edit = job.project ? link(studio, "Edit goals") : "";
   const log = button("log", "Download log");
-  const writers = { queued, failed, missed, infeasible, cancelled, running };
+  const writers = { queued, failed, missed, infeasible, cancelled, running, paused };
   return writers[job.state]?.({ job, verdict, result, edit, log, studio }) ?? "";
 }
 
@@ -26,6 +26,11 @@ function queued({ job }) {
 
 function running({ job }) {
   return job.interrupted ? note("warn", `<p>The worker restarted and went on from ${stageName(job.stage)}. Nothing was lost.</p>`) : "";
+}
+
+function paused({ job, log }) {
+  const where = job.stage ? ` It goes on at ${stageName(job.stage)}.` : "";
+  return note("", `<p><b>Paused.</b> Its worker is free for other jobs; what was finished is kept.${where}</p>${row(button("resume", "Resume", true), button("cancel", "Cancel the job"), log)}`);
 }
 
 function failed({ job, edit, log, studio }) {

@@ -61,6 +61,7 @@ export class ProjectsTable {
   actions(row) {
     const link = (url, text) => `<a class="btn quiet" href="${escape(url)}">${text}</a>`;
     if (isActive(row.state) && row.job) return `<button type="button" class="btn quiet" data-cancel-job="${row.job.id}" aria-label="Cancel ${escape(row.name)}">Cancel</button>${link(row.job.url, "Watch")}`;
+    if (row.state === "paused" && row.job) return link(row.job.url, "Resume");
     if (row.state === "failed" && row.job) return link(row.job.url, "See why");
     return row.result_url ? link(row.result_url, "Report") : link(row.url, "Open");
   }

@@ -32,6 +32,7 @@ function spread({ p10, p90 }) {
 const SENTENCES = {
   queued: "This study waits for the worker. The page fills by itself when it starts.",
   running: "Still studying this model; answers sharpen by themselves.",
+  paused: "The study is paused; it goes on when you resume it.",
   cancelled: "The study was cancelled. What it had found is kept.",
 };
 

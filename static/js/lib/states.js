@@ -15,6 +15,7 @@ export const stageName = (stage) => STAGES[stage] ?? stage ?? "";
 const PILLS = {
   queued: ["", "Queued"],
   running: ["info", "Running"],
+  paused: ["", "Paused"],
   ready: ["good", "Ready"],
   done: ["good", "Finished"],
   missed: ["warn", "Target missed, best saved"],

@@ -1,6 +1,6 @@
 // How far a study is, from what the studio loaded.
 
-const STOPPED = ["failed", "cancelled"];
+const STOPPED = ["failed", "cancelled", "paused"];
 
 const signature = (study) => JSON.stringify([study.state, study.stage, study.job, study.finished, (study.stages ?? []).map((stage) => stage.state)]);
 

@@ -64,13 +64,14 @@ function showActions() {
 
 /* Written into what stands there: a button made anew every second would lose clicks and the focus. */
 function showTimes() {
-  setText($("#time-left"), job.cancel_requested ? "Stopping" : timeLeft(job.eta?.low_s, job.eta?.high_s));
+  setText($("#time-left"), job.cancel_requested ? "Stopping" : job.pause_requested ? "Pausing" : timeLeft(job.eta?.low_s, job.eta?.high_s));
   setText($("#time-spent"), job.started ? `· ${duration(Math.max(0, (Date.now() - new Date(job.started)) / 1000))} so far` : "");
 }
 
 function waiting() {
   const cancel = job.cancel_requested ? "" : '<button type="button" class="btn danger" data-action="ask-cancel" data-needs-server>Cancel</button>';
-  return `<span class="small"><b id="time-left"></b> <span class="muted" id="time-spent"></span></span>${cancel}`;
+  const pause = job.cancel_requested || job.pause_requested ? "" : '<button type="button" class="btn" data-action="pause" data-needs-server>Pause</button>';
+  return `<span class="small"><b id="time-left"></b> <span class="muted" id="time-spent"></span></span>${pause}${cancel}`;
 }
 
 function finished() {
@@ -170,6 +171,8 @@ const ACTIONS = {
   "ask-cancel": askCancel,
   "go-on": () => settleCancel(null),
   cancel: () => settleCancel(() => post(api("/cancel"))),
+  pause: async () => showJob(await post(api("/pause"))),
+  resume: async () => showJob(await post(api("/resume"))),
   retry: async () => showJob(await post(api("/retry"))),
   log: () => saveText(`job-${job.id}.log`, log.text),
 };
