@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { figureTable, toCsv } from "../../static/js/lib/csv.js";
+import { figureTable, toCsv, toJson } from "../../static/js/lib/csv.js";
 import { paretoFront } from "../../static/js/lib/pareto.js";
 import { chartTemplate, merge, themed } from "../../static/js/lib/theme.js";
 import { arrange, limitMarks } from "../../static/js/lib/tradeoff.js";
@@ -87,4 +87,17 @@ test("table and CSV hold every point of the chart, not its decoration", () => {
 
 test("a spreadsheet never runs a cell as a formula", () => {
   assert.match(toCsv({ columns: ["a"], rows: [["=1+1"], [-3]] }), /'=1\+1\n-3\n/);
+});
+
+test("intervals that are drawn are in the table and the files, too", () => {
+  const trace = { name: "Change", x: [-1.5, 0.5], y: ["cat", "dog"], error_x: { array: [1, 2], arrayminus: [0.5, 0.25] } };
+  const figure = { data: [trace], layout: { xaxis: { title: { text: "points" } }, yaxis: { title: { text: "" }, type: "category" }, meta: { summary: "Two classes." } } };
+  assert.deepEqual(figureTable(figure), { columns: ["Series", "points", "Name", "Low", "High"], rows: [["Change", -1.5, "cat", -2, -0.5], ["Change", 0.5, "dog", 0.25, 2.5]] });
+  const told = JSON.parse(toJson(figure));
+  assert.equal(told.summary, "Two classes.");
+  assert.deepEqual(told.rows[0], { Series: "Change", points: -1.5, Name: "cat", Low: -2, High: -0.5 });
+});
+
+test("a chart without numbers is an empty list for programs", () => {
+  assert.deepEqual(JSON.parse(toJson({})).rows, []);
 });

@@ -1,8 +1,13 @@
-// The Table and CSV buttons beside every chart.
+// The Table, CSV and JSON buttons beside every chart.
 import { $$, saveText } from "./dom.js";
-import { figureTable, toCsv } from "./csv.js";
+import { figureTable, toCsv, toJson } from "./csv.js";
 
-/** Wires [data-chart-table] and [data-chart-csv] to the chart with that id. */
+const FILES = {
+  csv: ["text/csv", (figure) => toCsv(figureTable(figure))],
+  json: ["application/json", toJson],
+};
+
+/** Wires [data-chart-table], [data-chart-csv] and [data-chart-json] to the chart with that id. */
 export function wireChartButtons(name) {
   for (const button of $$("[data-chart-table]")) {
     button.addEventListener("click", () => {
@@ -11,10 +16,13 @@ export function wireChartButtons(name) {
       document.getElementById(button.dataset.chartTable).table = on;
     });
   }
-  for (const button of $$("[data-chart-csv]")) {
-    button.addEventListener("click", () => {
-      const { figure } = document.getElementById(button.dataset.chartCsv);
-      if (figure) saveText(`${name}-${button.dataset.chartCsv}.csv`, toCsv(figureTable(figure)), "text/csv");
-    });
+  for (const [format, [type, write]] of Object.entries(FILES)) {
+    for (const button of $$(`[data-chart-${format}]`)) {
+      const id = button.getAttribute(`data-chart-${format}`);
+      button.addEventListener("click", () => {
+        const { figure } = document.getElementById(id);
+        if (figure) saveText(`${name}-${id}.${format}`, write(figure), type);
+      });
+    }
   }
 }

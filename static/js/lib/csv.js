@@ -1,14 +1,27 @@
-// A chart's numbers as a table, from the figure itself, so that picture and table cannot differ.
+// A chart's numbers as a table, from the figure itself, so that picture, table and files cannot differ.
 
-const title = (axis, fallback) => axis?.title?.text ?? axis?.title ?? fallback;
+const title = (axis, fallback) => axis?.title?.text || (typeof axis?.title === "string" && axis.title) || fallback;
 
-/** Rows of {series, x, y} for every named trace, with the axis titles as column names. */
+const BANDS = ["error_x", "error_y"];
+const bandOf = (trace) => BANDS.find((name) => trace[name]?.array);
+
+/* The ends of the interval that is drawn about a point; a trace without one has none. */
+function ends(trace, i) {
+  const band = bandOf(trace);
+  if (!band) return [null, null];
+  const { array, arrayminus = array } = trace[band];
+  const value = trace[band.at(-1)][i];
+  return [value - arrayminus[i], value + array[i]];
+}
+
+/** Rows of {series, x, y} for every named trace, with the axis titles as column names; low and high where intervals are drawn. */
 export function figureTable(figure) {
   const layout = figure.layout ?? {};
-  const columns = ["Series", title(layout.xaxis, "x"), title(layout.yaxis, "y")];
-  const rows = (figure.data ?? [])
-    .filter((trace) => !trace.meta?.decoration)
-    .flatMap((trace) => (trace.x ?? []).map((x, i) => [trace.name ?? "", x, trace.y?.[i]]))
+  const traces = (figure.data ?? []).filter((trace) => !trace.meta?.decoration);
+  const hasBand = traces.some(bandOf);
+  const columns = ["Series", title(layout.xaxis, "x"), title(layout.yaxis, layout.yaxis?.type === "category" ? "Name" : "y"), ...(hasBand ? ["Low", "High"] : [])];
+  const rows = traces
+    .flatMap((trace) => (trace.x ?? []).map((x, i) => [trace.name ?? "", x, trace.y?.[i], ...(hasBand ? ends(trace, i) : [])]))
     .filter((row) => row[1] !== null && row[2] !== null);
   return { columns, rows };
 }
@@ -22,3 +35,10 @@ const cell = (value) => {
 
 /** Comma-separated text with a header line. */
 export const toCsv = ({ columns, rows }) => [columns, ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
+
+/** The same for programs: what the chart shows in a sentence, and an object a row. */
+export function toJson(figure) {
+  const { columns, rows } = figureTable(figure);
+  const objects = rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i] ?? null])));
+  return `${JSON.stringify({ summary: figure.layout?.meta?.summary ?? "", rows: objects }, null, 1)}\n`;
+}
