@@ -69,6 +69,7 @@ def addresses(staged: Installation) -> dict[str, str]:
         "job done": f"/jobs/{job}/",
         "job failed": f"/jobs/{study_of(staged, failed)}/",
         "result": f"/jobs/{job}/result/",
+        "compare": f"/compare/?a={job}",
         "devices": "/devices/",
         "device": "/devices/rpi4/",
         "not found": "/jobs/00000000-0000-0000-0000-000000000000/",

@@ -1,33 +1,20 @@
 """Two sides on one page, one click from the studio; networks of a thousand layers stay smooth."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e import product as running
 from tests.e2e import steps
-from tests.webapp import study_files
-from tests.webapp.running import FAKE_ENGINE
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 DEEP = (Path(__file__).parent / "deep_networks.js").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def product(tmp_path):
-    """The whole product with a stand-in for the engine, whose study is done in a moment."""
-    home = tmp_path / "home"
-    study_files.write(home / "study")
-    started = running.start(home, ENGINE_COMMAND=f"{sys.executable},{FAKE_ENGINE}")
-    yield started
-    assert started.stop() == 0
-
-
-def test_two_sides_stand_beside_each_other_one_click_from_the_studio(page: Page):
+def test_two_sides_stand_beside_each_other_one_click_from_the_studio(staged_page: Page):
+    page = staged_page
     steps.open_sample(page, "Handwritten digits")
     steps.wait_for_answers(page, seconds=60)
     page.get_by_role("button", name="Compare with").click()

@@ -1,0 +1,55 @@
+"""A job that rests and goes on, a report that others read, a chart's numbers as files."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e import staging
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+
+def test_job_rests_on_a_click_and_goes_on_at_another(staged_page: Page, staged):
+    staged.tell_engine(PROBE={"part_s": staging.FOREVER_S})
+    job = staging.study_of(staged, staging.project(staged, seed=7))
+    staged.wait_for_stage(job, "PROBE")
+    staged.tell_engine()
+    page = staged_page
+    page.goto(f"/jobs/{job}/")
+    page.get_by_role("button", name="Pause").first.click()
+    expect(page.locator("#job-pill")).to_have_text("Paused", timeout=5_000)
+    expect(page.get_by_text("It goes on at Probe.")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("#job-pill")).to_have_text("Finished", timeout=30_000)
+
+
+def test_reader_of_a_link_sees_the_report_until_it_is_revoked(staged_page: Page, staged):
+    page, job = staged_page, staging.built(staged, staging.studied(staged))
+    page.goto(f"/jobs/{job}/result/")
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_text("Only this computer can open such a link")).to_be_visible()
+    page.get_by_label("Ends after").select_option("1")
+    page.get_by_role("button", name="Create link").click()
+    link = page.get_by_role("list", name="Links that work").locator("code").inner_text()
+    reader = page.context.new_page()
+    assert reader.goto(link).status == 200
+    expect(reader.get_by_text("Shared report, read only")).to_be_visible()
+    expect(reader.get_by_role("heading", name="Measured against predicted")).to_be_visible()
+    for absent in ("Compare", "Projects", "Change goals", "Download"):
+        expect(reader.get_by_role("link", name=absent)).to_have_count(0)
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("button", name="Revoke")).to_have_count(0)
+    assert reader.reload().status == 404
+
+
+def test_numbers_of_a_chart_are_saved_for_programs(staged_page: Page, staged):
+    page, job = staged_page, staging.built(staged, staging.studied(staged))
+    page.goto(f"/jobs/{job}/result/")
+    with page.expect_download() as download:
+        page.get_by_role("button", name=re.compile("Change by class as JSON")).click()
+    told = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert told["summary"].startswith("Accuracy change by class")
+    assert {"Low", "High"} <= set(told["rows"][0])
