@@ -151,7 +151,7 @@ def applicability(
 
 
 def probes(layout: Layout) -> list[Probe]:
-    """Every single change the selector may make: of all weights first, which are few, then layer by layer."""
+    """Every single change the selector may make, layer by layer, the whole network last."""
     found = sorted(
         [
             *_row_probes(layout, "kl_structure", layout.structures),
@@ -160,7 +160,7 @@ def probes(layout: Layout) -> list[Probe]:
         ],
         key=lambda pair: pair[0],
     )
-    return [*_precision_probes(layout), *(probe for _, probe in found)]
+    return [probe for _, probe in found] + list(_precision_probes(layout))
 
 
 def pair_probes(layout: Layout, cells: IntArray) -> list[Probe]:
