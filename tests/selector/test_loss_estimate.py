@@ -51,3 +51,14 @@ def test_without_labels_every_changed_answer_counts():
     changed[:10] = changed[:10, ::-1]
     moved = (changed.argmax(1) != logits.argmax(1)).mean()
     assert LossEstimator(logits, None).loss(changed).points == pytest.approx(100 * moved)
+
+
+def test_an_original_that_is_right_but_unsure_does_not_hide_what_is_lost():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 2000)
+    sure = np.where(labels == 0, 1.0, -1.0) * rng.uniform(0.02, 0.3, 2000)
+    unsure = np.stack([sure, -sure], axis=1)
+    changed = np.where(rng.random(2000)[:, None] < 0.1, -unsure, unsure)
+    found = LossEstimator(unsure, labels).loss(changed)
+    assert found.measured > 8
+    assert found.points > 0.7 * found.measured
