@@ -37,6 +37,8 @@ RESIDUAL_SD = 0.12
 """What an additive model leaves unexplained of one network, in logarithms, chosen on hidden networks."""
 
 _STEPS, _LONGEST_STEP = 8, 1.0
+_LEAST_HIDDEN = 5
+_MEDIAN_OF_NORMAL = 0.6745  # half of all errors are smaller than so many standard deviations
 _HUBER = 2.0  # standard deviations beyond which an error counts linearly
 
 
@@ -190,11 +192,13 @@ def calibrated(device: DeviceProfile, measurements: Sequence[Measurement]) -> Ca
     others = 1.0 - np.eye(len(used)) if len(used) > 1 else np.ones((1, 1))
     start = Belief(np.tile(prior.mean, (len(used), 1)), prior.covariance)
     hidden = fitted(start, features, np.tile(log_ms, (len(used), 1)), others)
+    after = np.diag(hidden.log_ms(features)) - log_ms
+    spread = found.lopsided_log_sd * _misfit(after, np.diag(hidden.log_sd(features)))
     return Calibration(
-        profile=_profile(device, found, features),
+        profile=_profile(device, found.mean, features, max(calibrated_log_sd(), spread)),
         used=used,
         before=prior.log_ms(features) - log_ms,
-        after=np.diag(hidden.log_ms(features)) - log_ms,
+        after=after,
         refused=refused,
     )
 
@@ -230,8 +234,21 @@ def absurd(device: DeviceProfile, measured: Measurement) -> str:
     return ""
 
 
-def _profile(device: DeviceProfile, found: Belief, features: Array) -> DeviceProfile:
-    mean, macs = found.mean, features[:, : len(MAC_TYPES)].sum(axis=1)
+def _misfit(errors: Array, log_sd: Array) -> float:
+    """How many times further than expected hidden measurements are off, at least 1.
+
+    Small pieces in a runtime unlike that of the public tables follow the model less closely than whole
+    networks do there. From a handful of measurements on it can be told; the median, so that one may err.
+    """
+    if len(errors) < _LEAST_HIDDEN:
+        return 1.0
+    return max(1.0, float(np.median(np.abs(errors / log_sd))) / _MEDIAN_OF_NORMAL)
+
+
+def _profile(
+    device: DeviceProfile, mean: Array, features: Array, latency_log_sd: float
+) -> DeviceProfile:
+    macs = features[:, : len(MAC_TYPES)].sum(axis=1)
     low, high = device.calibrated_macs
     rates = {kind: 1e-6 / math.exp(value) for kind, value in zip(MAC_TYPES, mean, strict=False)}
     activation, weight, overhead = np.exp(mean[len(MAC_TYPES) :]).tolist()
@@ -242,7 +259,7 @@ def _profile(device: DeviceProfile, found: Belief, features: Array) -> DevicePro
         activation_gb_s=4e-6 / activation,
         weight_gb_s=4e-6 / weight,
         overhead_ms=overhead,
-        latency_log_sd=max(calibrated_log_sd(), found.lopsided_log_sd),
+        latency_log_sd=latency_log_sd,
         calibrated_macs=(min(low, float(macs.min())), max(high, float(macs.max()))),
     )
 

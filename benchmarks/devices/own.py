@@ -70,6 +70,11 @@ def main(priors: tuple[str, ...]) -> None:
         for name, known in samples.items():
             before, after = (ratios(device, known) for device in (prior, found.profile))
             print(line(prior, f"{len(known.times_ms)} of {name}", before, after, found.profile))
+            original = Measurement(name, known.features[0], (known.times_ms[0],))
+            better = calibrated(prior, [*kit, original]).profile
+            rest = Known(known.features[1:], known.times_ms[1:])
+            after = ratios(better, rest)
+            print(line(prior, "the same, original timed too", before[1:], after, better))
 
 
 def runs_ms(model: bytes) -> tuple[float, ...]:

@@ -60,7 +60,8 @@ def described(found: Calibration, device: OwnDevice) -> DeviceProfile:
     prior = load_device(device.prior).title
     fitted = dict.fromkeys(FITTED, f"{source}; what they leave open follows from {prior}")
     width = (
-        "Few kinds of layers were timed, so the band is wider than that of a device measured well."
+        "The band is wider than that of devices measured well: few kinds of layers were timed, or "
+        "the times do not follow the model closely."
         if profile.latency_log_sd > calibrated_log_sd()
         else "The band is that of devices calibrated by one network, which held for hidden ones."
     )

@@ -127,10 +127,9 @@ def _project(job: Job) -> str:
 
 
 def _unknown(name: str) -> RequestRefusedError:
-    known = ", ".join(kit_graphs())
     return RequestRefusedError(
-        f"There is no graph or network {name!r}. Graphs of the kit: {known}. "
-        "A network is named model:ID or artifact:ID, as the kit of the device names it.",
+        f"There is no graph or network {name[:60]!r} of yours. The kit lists its graphs; networks are "
+        "named model:ID and artifact:ID, as on the page of the device.",
         code="unknown_network",
         status=422,
     )

@@ -96,7 +96,7 @@ def devices_json(owner: User) -> list[dict[str, Any]]:
 def device_figures(device: DeviceProfile) -> list[Figure]:
     """Every figure of a profile that is known, each with its source."""
     found = [
-        Figure(text, f"{getattr(device, key):g} {unit}".strip(), device.sources[key])
+        Figure(text, f"{_short(getattr(device, key))} {unit}".strip(), device.sources[key])
         for key, (text, unit) in UNITS.items()
         if key in device.sources and getattr(device, key)
     ]
@@ -202,4 +202,11 @@ def _plain_cell(value: object) -> object:
 
 
 def _rates(rates: Mapping[str, float], source: str) -> list[Figure]:
-    return [Figure(RATES[kind], f"{rate:g} GMAC/s", source) for kind, rate in rates.items()]
+    return [
+        Figure(RATES[kind], f"{_short(rate)} GMAC/s", source) for kind, rate in rates.items()
+    ]
+
+
+def _short(value: float) -> str:
+    """Four digits that count, without an exponent where there need be none."""
+    return f"{float(f'{value:.4g}'):g}"
