@@ -2,10 +2,12 @@
 
 import http.client
 import json
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from tests.webapp import small_files, study_files
 from tests.webapp.running import ROOT, Installation
+from webapp.devices.kit import kit_graphs
 
 WHOLE_REPORT = ROOT / "tests" / "js" / "fixtures" / "report.json"
 
@@ -72,8 +74,22 @@ def addresses(staged: Installation) -> dict[str, str]:
         "compare": f"/compare/?a={job}",
         "devices": "/devices/",
         "device": "/devices/rpi4/",
+        "device of one's own": own_device(staged, "Kitchen tablet"),
+        "device not measured yet": own_device(staged, "Old phone", times=()),
         "not found": "/jobs/00000000-0000-0000-0000-000000000000/",
     }
+
+
+def own_device(staged: Installation, title: str, times: Sequence[float] = (4.0, 4.2)) -> str:
+    """The page of a device whose graphs all took these times; the last one is no time."""
+    made = {"title": title, "prior": "rpi4", "runtime": "onnxruntime", "threads": 1}
+    device = staged.call("POST", "/api/own-devices", made)
+    if times:
+        names = list(kit_graphs())
+        runs = [{"name": name, "runs_ms": list(times)} for name in names[:-1]]
+        runs.append({"name": names[-1], "runs_ms": [-1]})
+        staged.call("POST", f"/api/own-devices/{device['id']}/runs", {"runs": runs})
+    return device["url"]
 
 
 def _upload(staged: Installation, kind: str, name: str, content: bytes) -> str:
