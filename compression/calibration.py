@@ -36,6 +36,9 @@ MOST_OFF = 1000.0
 RESIDUAL_SD = 0.12
 """What an additive model leaves unexplained of one network, in logarithms, chosen on hidden networks."""
 
+LOPSIDED = 0.5 * np.eye(len(MAC_TYPES)) + 0.5 / len(MAC_TYPES)
+"""A network for each kind of multiply-adds: half of its time goes to that kind, half to all kinds evenly."""
+
 _STEPS, _LONGEST_STEP = 8, 1.0
 _LEAST_HIDDEN = 5
 _MEDIAN_OF_NORMAL = 0.6745  # half of all errors are smaller than so many standard deviations
@@ -58,14 +61,12 @@ class Belief(NamedTuple):
 
     @property
     def lopsided_log_sd(self) -> float:
-        """Standard deviation for networks that spend half of their time on one kind of multiply-adds.
+        """Standard deviation for ``LOPSIDED`` networks, the mean square over the kinds of multiply-adds.
 
-        The other half goes to all kinds evenly; the mean square over the kinds. So a kind that was never
-        measured counts, as it should for networks that nobody has seen.
+        So a kind that was never measured counts, as it should for networks that nobody has seen.
         """
         kinds = len(MAC_TYPES)
-        shares = 0.5 * np.eye(kinds) + 0.5 / kinds
-        spread = np.einsum("nj,jk,nk->n", shares, self.covariance[:kinds, :kinds], shares)
+        spread = np.einsum("nj,jk,nk->n", LOPSIDED, self.covariance[:kinds, :kinds], LOPSIDED)
         return float(np.sqrt(spread.mean() + RESIDUAL_SD**2))
 
     def log_sd(self, features: Array) -> Array:
@@ -193,9 +194,10 @@ def calibrated(device: DeviceProfile, measurements: Sequence[Measurement]) -> Ca
     start = Belief(np.tile(prior.mean, (len(used), 1)), prior.covariance)
     hidden = fitted(start, features, np.tile(log_ms, (len(used), 1)), others)
     after = np.diag(hidden.log_ms(features)) - log_ms
-    spread = found.lopsided_log_sd * _misfit(after, np.diag(hidden.log_sd(features)))
+    seen = _seen_log_sd(after, _shares(found.mean, features))
+    log_sd = max(calibrated_log_sd(), found.lopsided_log_sd, seen)
     return Calibration(
-        profile=_profile(device, found.mean, features, max(calibrated_log_sd(), spread)),
+        profile=_profile(device, found.mean, features, log_sd),
         used=used,
         before=prior.log_ms(features) - log_ms,
         after=after,
@@ -234,15 +236,18 @@ def absurd(device: DeviceProfile, measured: Measurement) -> str:
     return ""
 
 
-def _misfit(errors: Array, log_sd: Array) -> float:
-    """How many times further than expected hidden measurements are off, at least 1.
+def _seen_log_sd(errors: Array, shares: Array) -> float:
+    """What hidden measurements were off, for a lopsided network; 0 for less than a handful of them.
 
     Small pieces in a runtime unlike that of the public tables follow the model less closely than whole
-    networks do there. From a handful of measurements on it can be told; the median, so that one may err.
+    networks do there. Errors of pieces partly cancel in a network, the more the evener its shares: what was
+    measured is compared with ``LOPSIDED`` by that. Half of the errors decide, so that a few may be odd.
     """
     if len(errors) < _LEAST_HIDDEN:
-        return 1.0
-    return max(1.0, float(np.median(np.abs(errors / log_sd))) / _MEDIAN_OF_NORMAL)
+        return 0.0
+    concentration = np.median(np.linalg.norm(shares, axis=-1))
+    typical = float(np.median(np.abs(errors))) / _MEDIAN_OF_NORMAL
+    return typical * float(np.linalg.norm(LOPSIDED[0]) / concentration)
 
 
 def _profile(
