@@ -48,7 +48,7 @@ function sideCard([letter, side]) {
   return `<section class="card stack close" aria-label="Side ${upper}"><div class="row tight"><span class="ab ${letter}">${upper}</span>
     <select class="select grow" data-recipe="${letter}" aria-label="Recipe or build ${upper}">${recipeOptions(side)}</select>
     <select class="select grow" data-device="${letter}" aria-label="Device ${upper}"${isBuild ? ` disabled title="A build is for its device"` : ""}>${deviceOptions(side)}</select></div>
-    <p class="small muted"><a href="${escape(side.url)}">${escape(side.title)}</a> of ${escape(side.project?.name ?? "a deleted project")} on ${escape(side.target.inside)}: ${sideText(side)}, ${side.is_measured ? "measured" : "predicted"}</p></section>`;
+    <p class="small muted"><a href="${escape(side.url)}">${escape(side.title)}</a> of <bdi>${escape(side.project?.name ?? "a deleted project")}</bdi> on ${escape(side.target.inside)}: ${sideText(side)}, ${side.is_measured ? "measured" : "predicted"}</p></section>`;
 }
 $("#sides").innerHTML = Object.entries(SIDES).map(sideCard).join("");
 
