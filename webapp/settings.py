@@ -82,6 +82,7 @@ WHO_ASKS = {
     "accounts": [
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "webapp.devices.middleware.paired_browser",
         "webapp.accounts.middleware.SignInRequired",
     ],
 }

@@ -49,6 +49,23 @@ class OwnDevice(models.Model):
         return f"{OWN}{self.id.hex}"
 
 
+class Pairing(models.Model):
+    """A link by which one other browser may see one page for its owner; only hashes are kept.
+
+    ``paired`` is when it was opened: it is good once.
+    """
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    page = models.CharField(max_length=100)
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    secret_sha256 = models.CharField(max_length=64, default="", blank=True, db_index=True)
+    created = models.DateTimeField(auto_now_add=True)
+    paired = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.page
+
+
 class Measurement(models.Model):
     """One graph or network timed on a device; the runs are kept as they came, for ever.
 

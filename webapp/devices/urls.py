@@ -24,4 +24,6 @@ urlpatterns = [
     path("api/own-devices/<uuid:device_id>", own_views.own_device, name="api-own-device"),
     path("api/own-devices/<uuid:device_id>/", include(actions)),
     path("api/devices/measure/runs", measure_views.browser_runs, name="api-browser-runs"),
+    path("api/devices/measure/pair", measure_views.browser_pair, name="api-browser-pair"),
+    path("m/<str:token>", measure_views.pair, name="pair"),
 ]

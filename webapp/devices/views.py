@@ -1,5 +1,6 @@
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
@@ -7,6 +8,7 @@ from compression.device_evidence import evidence
 from webapp.devices.charts import evidence_data, evidence_figure
 from webapp.devices.kit import kit_graphs, kit_json
 from webapp.devices.own_views import own_device_page
+from webapp.devices.pairing import phone_json
 from webapp.devices.queries import (
     OWN_FAMILY,
     device_figures,
@@ -23,7 +25,8 @@ from webapp.requests import UserRequest
 @ensure_csrf_cookie
 def devices_page(request: UserRequest) -> HttpResponse:
     targets = [row for row in devices_json(request.user) if row["family"] != OWN_FAMILY]
-    page = {"targets": targets, "own": own_device_rows(request.user)}
+    phone = phone_json(request, reverse("api-browser-pair"))
+    page = {"targets": targets, "own": own_device_rows(request.user), "phone": phone}
     return render(request, "devices.html", {"page": page, "priors": prior_choices()})
 
 

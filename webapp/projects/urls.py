@@ -26,6 +26,7 @@ urlpatterns = [
     path(f"{PROJECT}/", include(actions)),
     path(f"{MEASURE}/", views.measure_page, name="measure-project"),
     path(f"{MEASURE}/networks/<str:name>", views.network_file, name="measure-network"),
+    path(f"api/{MEASURE}/pair", views.browser_pair, name="api-project-browser-pair"),
     path(f"api/{MEASURE}/runs", views.browser_runs, name="api-project-browser-runs"),
 ]
 websocket_urlpatterns = [path("ws/projects/<uuid:project_id>/", ProjectConsumer.as_asgi())]

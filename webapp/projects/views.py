@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from webapp.accounts.audit import note
 from webapp.accounts.models import EventKind
 from webapp.devices.browsers import browser_measured, measured_json
+from webapp.devices.pairing import pairing_links, phone_json
 from webapp.projects import answers, services
 from webapp.projects import builds as building
 from webapp.projects.devices import devices_compared
@@ -147,7 +148,9 @@ def builds(request: UserRequest, project_id: UUID) -> JsonResponse:
 def measure_page(request: UserRequest, project_id: UUID) -> HttpResponse:
     """A browser measures itself, with the project's networks besides the kit."""
     found = project_get(owner=request.user, project_id=project_id)
-    return render(request, "measure.html", {"page": project_measure_json(found)})
+    pair_url = reverse("api-project-browser-pair", args=[found.id])
+    page = {**project_measure_json(found), "phone": phone_json(request, pair_url)}
+    return render(request, "measure.html", {"page": page})
 
 
 @require_GET
@@ -168,6 +171,14 @@ def browser_runs(request: UserRequest, project_id: UUID) -> JsonResponse:
         networks=[network.name for network in networks(found)],
     )
     return JsonResponse(measured_json(device, outcome), status=201)
+
+
+@require_POST
+def browser_pair(request: UserRequest, project_id: UUID) -> JsonResponse:
+    found = project_get(owner=request.user, project_id=project_id)
+    page = reverse("measure-project", args=[found.id])
+    links = pairing_links(owner=request.user, page=page, request=request)
+    return JsonResponse({"links": links}, status=201)
 
 
 def created_json(project: Project) -> JsonResponse:

@@ -1,5 +1,6 @@
 // Devices: the user's own, then the catalogue by family, searchable, with label and band on each.
 import { OwnDevices } from "../components/own-devices.js";
+import "../components/phone-link.js";
 import { get, post, quietly } from "../lib/api.js";
 import { $, $$, escape, pageData } from "../lib/dom.js";
 import { FAMILIES, TIER_MEANING, bandText } from "../lib/evidence.js";
@@ -7,7 +8,7 @@ import { keepTyped } from "../lib/kept.js";
 import { badge } from "../lib/markup.js";
 import { wireOwnDevices } from "../lib/own-devices.js";
 
-const { targets, own } = pageData();
+const { targets, own, phone } = pageData();
 const NAMES = { measured: "measured", calibrated: "calibrated", same: "same chip", similar: "similar chip", rough: "rough" };
 const LOOK_EVERY_MS = 5000;
 const body = $("#targets tbody");
@@ -29,6 +30,7 @@ function show(query) {
 $("#tiers").innerHTML = TIER_MEANING.map(([tier, title, text]) => `<li>${badge(NAMES[tier], title)}<p class="tiny muted" style="margin-top:4px">${escape(text)}</p></li>`).join("");
 keepTyped($("#search"), (text) => show(text.trim().toLowerCase()));
 
+$("#phone").phone = phone;
 const list = new OwnDevices($("#own"));
 list.devices = own;
 wireOwnDevices(list);

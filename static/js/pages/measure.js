@@ -1,4 +1,5 @@
 // Measure this browser: choose, time in the background, send the timings, show what came of them.
+import "../components/phone-link.js";
 import { post } from "../lib/api.js";
 import { browserTitle, failureText, likelyKind, limitations, threadChoices } from "../lib/browser-facts.js";
 import { $, $$, escape, pageData, setText } from "../lib/dom.js";
@@ -111,7 +112,7 @@ function showResult(answer, found) {
   $("#result").innerHTML = [
     `<section class="card stack" aria-labelledby="result-title"><div class="row spread"><h2 id="result-title">${escape(device.title)}</h2>${badge(device.label, `${device.label} ${bandText(...device.band)}`)}</div>
       <p>${escape(device.runtime)}, ${device.threads === 1 ? "one thread" : `${device.threads} threads`}. ${answer.rows.length} graphs were measured. Predictions of them were off by ${errorText(answer.error_before)} before and are off by ${errorText(answer.error_after)} now, each predicted from the others.</p>
-      <p class="row tight"><a class="btn" href="${escape(answer.url)}">Open the device</a>${page.project ? `<a class="btn" href="${escape(page.project.url)}">Back to ${escape(page.project.name)}</a>` : ""}</p></section>`,
+      ${page.phone ? links(answer) : "<p>This page may be closed. The device is a target now, where the code was shown.</p>"}</section>`,
     found.drift > MOST_DRIFT ? note("warn", `<p>This device changed its speed by ${percent(found.drift, 0)} while it was measured. It grew warm, or something else ran. Let it rest, close other programs and measure again; the newer timings then count.</p>`) : "",
     leftOut(found, answer),
     own.length ? networksTable(own, device) : "",
@@ -120,6 +121,7 @@ function showResult(answer, found) {
   $("#result-title").scrollIntoView({ block: "nearest" });
 }
 
+const links = (answer) => `<p class="row tight"><a class="btn" href="${escape(answer.url)}">Open the device</a>${page.project ? `<a class="btn" href="${escape(page.project.url)}">Back to ${escape(page.project.name)}</a>` : ""}</p>`;
 const errorText = (share) => (share === null ? "an unknown share" : percent(share, 0));
 
 function leftOut(found, answer) {
@@ -146,5 +148,6 @@ function watchBackground() {
 fillForm();
 show("idle");
 watchBackground();
+if (page.phone) $("#phone").phone = page.phone;
 $("#form").addEventListener("submit", measure);
 $("#cancel").addEventListener("click", () => running?.cancel());

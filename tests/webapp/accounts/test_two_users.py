@@ -47,6 +47,7 @@ NOBODYS = {
     "join/<str:secret>/": "the secret is the right",
     "shared/<str:token>/": "the signed token is the right",
     "shared/<str:token>/files/<str:name>": "the signed token is the right",
+    "m/<str:token>": "the token is the right",
 }
 OPEN = {
     "login/": "the way in",
@@ -55,6 +56,7 @@ OPEN = {
     "join/<str:secret>/": "the way in",
     "shared/<str:token>/": "for readers without an account",
     "shared/<str:token>/files/<str:name>": "for readers without an account",
+    "m/<str:token>": "a phone's way to one page",
     "healthz": "asked by the supervisor",
     "devices/agent/adadeep-agent.pyz": "a device without a browser fetches it; it holds no secret",
     "api/v1/openapi.json": "the same in every installation",
