@@ -1,13 +1,15 @@
 from django.urls import include, path
 
-from webapp import views
+from webapp import operation, views
 from webapp.api.agents import api as agents_api
 from webapp.api.v1 import api
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("status/", views.status_page, name="status"),
-    path("healthz", views.healthz, name="healthz"),
+    path("healthz", operation.healthz, name="healthz"),
+    path("readyz", operation.readyz, name="readyz"),
+    path("metrics", operation.metrics, name="metrics"),
     path("api/status", views.status, name="api-status"),
     path("api/v1/", api.urls),
     path("api/agent/v1/", agents_api.urls),

@@ -4,18 +4,16 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
-import redis
 from django.conf import settings
-from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
 from webapp.jobs.models import Job, JobState
-from webapp.jobs.sandbox import measures, network_isolation
-from webapp.jobs.workers import QUEUES, answering, worker_status
+from webapp.jobs.sandbox import measures
+from webapp.jobs.workers import worker_status
 from webapp.projects.queries import project_rows
 from webapp.responses import error_page
 from webapp.samples.catalogue import samples_json
@@ -53,20 +51,6 @@ def status(_request: HttpRequest) -> JsonResponse:
     return JsonResponse({"worker": worker_status(), "sandbox": sandbox})
 
 
-@login_not_required
-@require_GET
-def healthz(_request: HttpRequest) -> JsonResponse:
-    parts: dict[str, object] = {
-        "database": _database_answers(),
-        "broker": _broker_answers(),
-        **{f"worker_{queue}": answering(queue) for queue in QUEUES},
-    }
-    healthy = all(parts.values())
-    parts["network_isolation"] = "on" if network_isolation() else "off"
-    text = "ok" if healthy else "not ready"
-    return JsonResponse({"status": text, **parts}, status=200 if healthy else 503)
-
-
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     message = (
         str(exception.args[0]) if exception.args and isinstance(exception.args[0], str) else ""
@@ -86,20 +70,3 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     message = "This page is too old to send changes. Reload it and try again."
     logger.info("CSRF check failed at %s: %s", request.path, reason)
     return error_page(request, message, status=403, code="csrf")
-
-
-def _database_answers() -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return False
-    return True
-
-
-def _broker_answers() -> bool:
-    try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2) as broker:
-            return bool(broker.ping())
-    except (redis.RedisError, OSError):
-        return False

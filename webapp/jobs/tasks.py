@@ -27,6 +27,7 @@ from webapp.jobs.runner import (
     run_stage,
 )
 from webapp.jobs.workers import sign_of_life
+from webapp.logs import about_job
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -63,11 +64,12 @@ def run(job_id: str) -> None:
     if lease is None:
         logger.info("Job %s is not to be had: done, cancelled or in other hands", job_id)
         return
-    try:
-        _advance(lease)
-    except LeaseLostError:
-        logger.warning("Job %s: attempt %s lost its lease", job_id, lease.attempt)
-    nudge(job_id)
+    with about_job(job_id):
+        try:
+            _advance(lease)
+        except LeaseLostError:
+            logger.warning("Attempt %s lost its lease", lease.attempt)
+        nudge(job_id)
 
 
 @app.task(name="jobs.help")
@@ -77,13 +79,14 @@ def help_out(job_id: str, stage: str) -> None:
     turn = shift.helper(job, stage) if job else None
     if turn is None:
         return
-    try:
-        run_parts(turn.job, Stage(stage), turn)
-    except (LeaseLostError, StageCancelledError, StagePausedError):
-        logger.info("Job %s: help at %s is not wanted any more", job_id, stage)
-    except StageFailedError as error:
-        # The job's own worker does the part again, and fails the job if it must.
-        logger.warning("Job %s: help at %s failed: %s", job_id, stage, error)
+    with about_job(job_id):
+        try:
+            run_parts(turn.job, Stage(stage), turn)
+        except (LeaseLostError, StageCancelledError, StagePausedError):
+            logger.info("Help at %s is not wanted any more", stage)
+        except StageFailedError as error:
+            # The job's own worker does the part again, and fails the job if it must.
+            logger.warning("Help at %s failed: %s", stage, error)
 
 
 def send(job_id: UUID | str) -> None:

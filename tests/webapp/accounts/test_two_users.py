@@ -58,6 +58,7 @@ OPEN = {
     "shared/<str:token>/files/<str:name>": "for readers without an account",
     "m/<str:token>": "a phone's way to one page",
     "healthz": "asked by the supervisor",
+    "readyz": "asked by a load balancer",
     "devices/agent/adadeep-agent.pyz": "a device without a browser fetches it; it holds no secret",
     "api/v1/openapi.json": "the same in every installation",
     "api/v1/": "nothing is there",
