@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildRow, changeText, factsText, taskText, threadsText } from "../../static/js/lib/device-tasks.js";
+import { buildRow, changeText, factsText, powerText, taskText, threadsText } from "../../static/js/lib/device-tasks.js";
 
 const pair = { original_ms: { p10: 3.9, p50: 4.02, p90: 4.4 }, result_ms: { p10: 1.9, p50: 2.01, p90: 2.3 }, rounds: 40, ratio: 2.0, ratio_ci: [1.95, 2.06] };
 const task = { id: "t", device: "My <board>", state: "done", is_open: false, message: "", finished: new Date().toISOString(), pair, device_state: { state: "idle" } };
@@ -29,6 +29,13 @@ test("a device that is away leaves the predictions standing", () => {
 test("threads are told only where there are several", () => {
   assert.equal(threadsText({ 1: 3.2 }), "");
   assert.equal(threadsText({ 1: 3.2, 2: 2 }), "A small mobile network: 3.20 ms on 1 thread, 2.00 ms on 2 threads.");
+});
+
+test("power is told with its source, and only where the device tells it", () => {
+  const row = (mj) => ({ source: "RAPL package-0", run_mj: mj, above_rest_w: 2.1 });
+  assert.equal(powerText([row(12.14), row(6.3)]), "12.1 → 6.30 mJ a run, 2.10 W above rest, measured by RAPL package-0.");
+  assert.equal(powerText([]), "");
+  assert.match(buildRow({ ...task, power: [row(1)] }), /1\.00 mJ a run/);
 });
 
 test("an agent that has said nothing yet has no facts", () => {

@@ -98,6 +98,7 @@ def task_json(task: DeviceTask) -> Json:
         "finished": task.finished.isoformat() if task.finished else None,
         "pair": pair_json(pair) if pair else None,
         "threads_ms": _threads_ms(task),
+        "power": _power(task),
     }
 
 
@@ -127,6 +128,22 @@ def _pair(task: DeviceTask) -> Pair | None:
     runs = {row["name"]: row["runs_ms"] for row in task.result["runs"]}
     names = [row["name"] for row in task.payload["graphs"]]
     return Pair(*(runs[name] for name in names)) if set(names) <= set(runs) else None
+
+
+def _power(task: DeviceTask) -> list[Json]:
+    """Where the device told it: the energy of one run and the power above rest, in the order of the graphs."""
+    found = (task.result or {}).get("power") or {}
+    rows = [
+        found[row["name"]] for row in task.payload.get("graphs", []) if row["name"] in found
+    ]
+    return [
+        {
+            "source": row["source"],
+            "run_mj": row["run_mj"],
+            "above_rest_w": row["active_w"] - row["idle_w"],
+        }
+        for row in rows
+    ]
 
 
 def _threads_ms(task: DeviceTask) -> Json:

@@ -14,19 +14,27 @@ class DeviceMeasurements extends HTMLElement {
   connectedCallback() {
     this.addEventListener("click", (event) => this.#clicked(event));
     this.#look();
-    this.#timer = setInterval(() => document.hidden || this.#look(), LOOK_EVERY_MS);
   }
 
   disconnectedCallback() {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
   }
 
   get #url() {
     return `/api/jobs/${this.dataset.job}/device-tasks`;
   }
 
-  #look() {
-    return quietly(get(this.#url).then((found) => this.#show(found)));
+  async #look() {
+    clearTimeout(this.#timer);
+    const found = await quietly(get(this.#url));
+    if (found) this.#show(found);
+    // Where nothing is connected nothing can change.
+    if (!found || found.devices.length) this.#timer = setTimeout(() => this.#lookWhenSeen(), LOOK_EVERY_MS);
+  }
+
+  #lookWhenSeen() {
+    if (!document.hidden) return this.#look();
+    this.#timer = setTimeout(() => this.#lookWhenSeen(), LOOK_EVERY_MS);
   }
 
   #show({ tasks, devices }) {

@@ -43,14 +43,15 @@ function pairCells(pair) {
 
 function howText(task) {
   if (!task.pair) return `${taskPill(task)}${task.is_open ? ` <button type="button" class="btn quiet mini no-print" data-stop="${escape(task.id)}">Stop</button>` : ""}`;
-  const said = task.message ? `<br><span class="tiny muted">${escape(task.message)}</span>` : "";
+  const told = [powerText(task.power), task.message].filter(Boolean).join(" ");
+  const said = told ? `<br><span class="tiny muted">${escape(told)}</span>` : "";
   return `<span class="tier" data-tier="measured" style="white-space:normal">measured on the device, ${task.pair.rounds} paired rounds, ${ago(task.finished)}</span>${said}`;
 }
 
 /** A line of the device's own page. */
 export function taskLine(task) {
   const stop = task.is_open ? `<button type="button" class="btn quiet mini" data-stop="${escape(task.id)}">Stop</button>` : "";
-  return `<tr><td class="full strong">${escape(task.title)}</td><td class="full">${taskPill(task)} ${stop}</td><td class="full small">${escape([taskText(task), threadsText(task.threads_ms)].filter(Boolean).join(" "))}</td><td class="n muted">${ago(task.finished ?? task.created)}</td></tr>`;
+  return `<tr><td class="full strong">${escape(task.title)}</td><td class="full">${taskPill(task)} ${stop}</td><td class="full small">${escape([taskText(task), threadsText(task.threads_ms), powerText(task.power)].filter(Boolean).join(" "))}</td><td class="n muted">${ago(task.finished ?? task.created)}</td></tr>`;
 }
 
 /** "A small mobile network: 3.2 ms on 1 thread, 2.0 on 2." */
@@ -58,6 +59,13 @@ export function threadsText(threadsMs) {
   const times = Object.entries(threadsMs ?? {});
   if (times.length < 2) return "";
   return `A small mobile network: ${times.map(([threads, ms]) => `${measured(ms)} ms on ${threads} thread${threads === "1" ? "" : "s"}`).join(", ")}.`;
+}
+
+/** "12.1 → 6.3 mJ a run, 2.10 W above rest, measured by RAPL package-0." */
+export function powerText(power) {
+  if (!power?.length) return "";
+  const last = power.at(-1);
+  return `${power.map((row) => measured(row.run_mj)).join(" → ")} mJ a run, ${measured(last.above_rest_w)} W above rest, measured by ${last.source}.`;
 }
 
 /** Processor, cores and runtime, as the agent said. */

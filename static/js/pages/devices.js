@@ -49,6 +49,7 @@ for (const form of $$("form[data-means]")) form.addEventListener("submit", add);
 
 /* What connected devices do just now; a row that somebody is typing in stays as it is. */
 async function showAgents() {
+  if (!list.rows.some((row) => row.mine && row.means === "agent")) return;
   const { devices } = await get("/api/connected-devices");
   const agents = Object.fromEntries(devices.map((device) => [device.id, device]));
   const changed = list.rows.some((row) => row.agent?.state !== agents[row.id]?.state);

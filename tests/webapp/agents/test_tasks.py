@@ -225,6 +225,16 @@ def test_a_build_is_timed_in_pairs_and_feeds_the_calibration(device, board, buil
     assert Measurement.objects.filter(device=device, refused="").count() == 2
 
 
+def test_power_is_shown_where_the_device_tells_it(device, board, build):
+    services.validation_start(device=device, job=build)
+    task = next_task(board)
+    power = {"source": "RAPL package-0", "idle_w": 1.0, "active_w": 3.0, "run_mj": 4.0}
+    told = {row["name"]: power for row in task["graphs"]}
+    board.ask(path_of(task, "result"), result_of(task, power=told))
+    (row,) = queries.build_tasks(build)
+    assert [each["above_rest_w"] for each in row["power"]] == [2.0, 2.0]
+
+
 def test_pairs_of_unlike_length_are_no_pairs(device, board, build):
     services.validation_start(device=device, job=build)
     task = next_task(board)

@@ -31,6 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     if complaint:
         logger.error(complaint)
         return 2
+    if urlsplit(said.server).scheme == "http" and not _is_this_machine(said.server):
+        logger.warning(
+            "Plain http: others in this network can read the token. Use https where you can."
+        )
     server = Server(said.server, said.token)
     try:
         return serve(server)
@@ -83,6 +87,10 @@ def _complaint(said: argparse.Namespace) -> str:
     return (
         f"Install first: {sys.executable} -m pip install {' '.join(missing)}" if missing else ""
     )
+
+
+def _is_this_machine(server: str) -> bool:
+    return urlsplit(server).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _say_goodbye(server: Server) -> None:
