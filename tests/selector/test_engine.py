@@ -245,6 +245,18 @@ def test_a_stage_says_which_one_it_waits_for(tmp_path):
         engine.run_stage(Stage.SEARCH, job, Reporter(stream=io.StringIO()), None)
 
 
+def test_profile_of_ones_own_travels_with_the_job(tmp_path):
+    catalogue = Path(engine.__file__).parents[1] / "compression" / "devices" / "rpi4.toml"
+    (tmp_path / "my-board.toml").write_text(catalogue.read_text())
+    request = write_request(tmp_path, target="my-board.toml")
+    job = engine.job_of(engine.prepare(request, tmp_path / "out"), Reporter(io.StringIO()))
+    (tmp_path / "my-board.toml").unlink()
+    assert job.target.name == "my-board"
+    assert [device.name for device in job.targets][-1] == "my-board"
+    inside = json.loads((tmp_path / "out" / "request.json").read_text())
+    assert inside["target"] == "my-board.toml"
+
+
 def test_a_cancelled_job_stops_between_two_probes(tmp_path):
     job = engine.prepare(write_request(tmp_path), tmp_path / "out")
     reporter = Reporter(stream=io.StringIO())

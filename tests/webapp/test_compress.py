@@ -58,6 +58,7 @@ def test_limit_that_nothing_can_meet_ends_with_4_and_delivers_the_nearest(files,
     ("arguments", "sentence"),
     [
         (["--target", "toaster"], "There is no target 'toaster'."),
+        (["--target", "mine.toml"], "The device profile mine.toml cannot be read."),
         (["--max-latency-ms", "0"], "no network can meet"),
         (["--data", "nowhere.npz"], "does not exist"),
     ],

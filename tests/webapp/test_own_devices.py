@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ from django.http import Http404
 from compression.cost import band, device_names, latency_ms, load_device
 from compression.device_profiles import parse_profile
 from compression.types import Precision
+from selector.request import read_request
 from tests.webapp import making
 from webapp.devices.kit import kit_graphs
 from webapp.devices.models import Measurement, OwnDevice
@@ -21,6 +23,8 @@ from webapp.devices.services import (
     runs_record,
 )
 from webapp.devices.targets import own_profile, profile_text, target_profile, target_profiles
+from webapp.jobs import knowledge
+from webapp.jobs.folders import write_json
 from webapp.jobs.knowledge import target_of
 from webapp.jobs.models import JobState
 from webapp.responses import RequestRefusedError
@@ -305,6 +309,7 @@ def test_build_remembers_the_profile_it_was_made_with(client, user, project, wor
     runs_record(device=device, runs=kit_runs(9.0), environment={})
     own_device_delete(device=OwnDevice.objects.get(pk=device.pk))
     assert target_of(build).rates == rates
+    assert read_request(build.folder / "request.json").device.rates == rates
     page = client.get(f"/api/jobs/{build.id}").json()
     assert page["target"]["title"] == "My board"
     work_off()
@@ -330,6 +335,47 @@ def test_originals_are_timed_by_what_the_study_recorded(user, project):
     outcome = runs_record(device=device, runs=[Run(name, [2.0, 2.1])], environment={})
     assert [row.name for row in outcome.used] == ["tiny, original"]
     assert Measurement.objects.get().features[6] > 0
+
+
+@pytest.fixture
+def file(client, project, work_off):
+    """A file of a build that left the network as it was."""
+    post(client, f"/api/projects/{project.id}/builds", target="rpi4")
+    work_off()
+    build = project.study.job.builds.get()
+    decisions = knowledge.surrogate(build).space.n_decisions
+    write_json(build.folder / "RECOVER" / "recover.json", {"config": [0] * decisions})
+    return build.artifacts.get(name="model.onnx")
+
+
+def timed_features(user, name):
+    device = create(user)
+    runs_record(device=device, runs=[Run(name, [2.0])], environment={})
+    return Measurement.objects.get(device=device)
+
+
+def test_files_of_builds_are_timed_by_what_the_build_recorded(user, project, file):
+    built = timed_features(user, f"artifact:{file.pk}")
+    assert built.title == f"tiny, model.onnx of build {file.job.id.hex[:6]}"
+    original = timed_features(user, f"model:{project.study.job.id}")
+    assert built.features == pytest.approx(original.features)
+
+
+def test_network_in_8_bits_counts_as_the_float_network_that_takes_as_long(user, file):
+    as_float = timed_features(user, f"artifact:{file.pk}")
+    report = json.loads((file.job.folder / "report.json").read_text())
+    report["artifacts"] = [{"path": "model.onnx", "precision": "int8", "primary": True}]
+    write_json(file.job.folder / "report.json", report)
+    in_8_bits = timed_features(user, f"artifact:{file.pk}")
+    board = load_device("rpi4")
+    expected = latency_ms(np.array(as_float.features), board, Precision.INT8)
+    found = latency_ms(np.array(in_8_bits.features), board, Precision.FP32)
+    assert found == pytest.approx(float(expected))
+
+
+def test_build_that_does_not_say_its_recipe_is_set_aside(user, file):
+    write_json(file.job.folder / "RECOVER" / "recover.json", {})
+    assert "no graph or network" in timed_features(user, f"artifact:{file.pk}").refused
 
 
 def test_networks_of_others_cannot_be_named(stranger, project):

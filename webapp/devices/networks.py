@@ -102,15 +102,24 @@ def _artifact(owner: User, number: int, prior: DeviceProfile) -> Timed:
     file = files.filter(pk=number, job__owner=owner).first()
     # A build's folder holds what its study found, also when the study is gone.
     surrogate = knowledge.surrogate(file.job) if file else None
-    if file is None or surrogate is None:
+    config = _config(file.job) if file else None
+    if file is None or surrogate is None or config is None:
         raise _unknown(f"artifact:{number}")
-    folder = JobFolder(file.job.folder)
-    config = np.array(folder.read_json(Stage.RECOVER, "recover.json")["config"], dtype=np.int64)
-    features = surrogate.network_features(config)
+    features = surrogate.network_features(np.array(config, dtype=np.int64))
     if _precision(file) == Precision.INT8:
         eight, full = (latency_coefficients(prior, p) for p in (Precision.INT8, Precision.FP32))
         features = features * eight / full
     return Timed(_title(file), file.job.folder / file.path, features)
+
+
+def _config(job: Job) -> list[int] | None:
+    """The recipe that a build made real; nothing where it does not say."""
+    if not knowledge.is_done(job, Stage.RECOVER):
+        return None
+    found: list[int] | None = (
+        JobFolder(job.folder).read_json(Stage.RECOVER, "recover.json").get("config")
+    )
+    return found
 
 
 def _precision(file: Artifact) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from compression.cost import device_names
 from compression.types import Stage
 from webapp.jobs import folders
 from webapp.jobs.models import Artifact, Job, JobKind
@@ -80,7 +81,8 @@ def download_name(job: Job, artifact: Artifact) -> str:
         else facts["predicted"]["latency_ms"]["result"]
     )
     accuracy = 100 * facts["result"]["accuracy"]
-    return f"{_plain(name)}@{job.target}@{latency_ms:.2g}ms@{accuracy:.1f}.{suffix}"
+    target = job.target if job.target in device_names() else _plain(facts["target_title"])
+    return f"{_plain(name)}@{target}@{latency_ms:.2g}ms@{accuracy:.1f}.{suffix}"
 
 
 def _plain(name: str) -> str:
