@@ -49,6 +49,8 @@ bench: setup-dev
 	$(BIN)/python -m benchmarks.compress_lenet
 	$(BIN)/python -m benchmarks.compress_motion
 	$(BIN)/python -m benchmarks.slider
+	$(BIN)/python -m benchmarks.deep_studio
+	$(BIN)/python -m benchmarks.page_weight
 	$(BIN)/python -m benchmarks.selector_gap
 	$(BIN)/python -m benchmarks.ratios_cifar_nets
 

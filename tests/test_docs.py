@@ -124,3 +124,8 @@ def test_pages_name_only_files_that_exist():
         folder = (ROOT / page).parent
         for target in re.findall(r"\]\((?!http|#)([^)#]+)", text):
             assert (folder / target).exists(), f"{page} leads to {target}"
+
+
+def test_pictures_stay_small():
+    sizes = [path.stat().st_size for path in (ROOT / "docs" / "pictures").iterdir()]
+    assert 0 < sum(sizes) < 600_000
