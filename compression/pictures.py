@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from compression.data import Split
 
 MOST_PIXELS, MOST_STEPS = 48, 128
 
@@ -27,6 +32,16 @@ def picture(example: NDArray[Any]) -> dict[str, Any] | None:
     scaled = (small - low) * (255 / (high - low) if high > low else 0.0)
     data = np.round(scaled).astype(np.uint8).tobytes()
     return {"shape": list(small.shape), "data": base64.b64encode(data).decode("ascii")}
+
+
+def pictures(split: Split, rows: Sequence[int]) -> list[dict[str, Any] | None]:
+    """The pictures of some rows of the data, in the colours that they have there: without mean and deviation."""
+    if not rows:
+        return []
+    as_stored = replace(split.preprocessing, mean=(0.0,), std=(1.0,))
+    indices = np.array(rows, dtype=np.int64)
+    shown = replace(split, indices=indices, y=None, preprocessing=as_stored)
+    return [picture(example) for example in shown.x]
 
 
 def pixels(seen: dict[str, Any]) -> NDArray[np.uint8]:

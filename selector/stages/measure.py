@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from compression.comparison import compare
 from compression.evaluation import evaluate_onnx
 from compression.latency import paired_latency
-from compression.pictures import picture
+from compression.pictures import pictures
 from compression.suitability import Model, notes
 from compression.types import Stage
 from selector.choosing import CHOSEN, question_of, read_recipe
@@ -89,16 +88,13 @@ def measure(job: Job) -> None:
 
 
 def _picture(flips: list[dict[str, Any]], test: Split) -> None:
-    """Add what the first flips of each kind look like, in the colours that the data have."""
-    as_stored = replace(test.preprocessing, mean=(0.0,), std=(1.0,))
+    """Add what the first flips of each kind look like."""
     for fixed in (False, True):
         shown = [flip for flip in flips if flip["fixed"] == fixed][:MOST_PICTURES]
-        indices = np.array([flip["index"] for flip in shown], dtype=np.int64)
-        of_shown = replace(test, indices=indices, y=None, preprocessing=as_stored)
-        examples = of_shown.x if shown else ()
-        for flip, example in zip(shown, examples, strict=True):
-            if (seen := picture(example)) is not None:
-                flip["input"] = seen
+        seen = pictures(test, [flip["index"] for flip in shown])
+        for flip, each in zip(shown, seen, strict=True):
+            if each is not None:
+                flip["input"] = each
 
 
 def _facts(job: Job) -> dict[str, Any]:
