@@ -220,6 +220,10 @@ LOGGING = {
         }
     },
     # The web server's own lines in the same form.
-    "loggers": {"uvicorn": {"handlers": [], "propagate": True}},
+    "loggers": {
+        "uvicorn": {"handlers": [], "level": "WARNING"},
+        # Addresses of set-up and invitation pages are secrets.
+        "uvicorn.access": {"handlers": [], "propagate": False},
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }

@@ -99,6 +99,12 @@ def line(message, *arguments, fault=None):
     return record
 
 
+def test_web_server_writes_no_addresses(settings):
+    """Those of set-up links and invitations are secrets."""
+    access = settings.LOGGING["loggers"]["uvicorn.access"]
+    assert access == {"handlers": [], "propagate": False}
+
+
 def test_json_line_names_the_job_it_is_about():
     with about_job("1-2-3"):
         record = line("took %s", "long\nand more")
