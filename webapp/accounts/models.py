@@ -52,6 +52,7 @@ class EventKind(models.TextChoices):
     PROJECT_EXPIRED = "lost a project by age"
     DEVICE_DELETED = "deleted a device"
     DEVICE_SHARED = "shared a device"
+    REPORT_SHARED = "shared a report"
     ALL_DELETED = "deleted everything"
     ACCOUNT_DELETED = "deleted the account"
 

@@ -7,6 +7,8 @@ from django.http import Http404, HttpResponse, HttpResponseBase
 from ninja import Router
 from ninja.params.functions import Header, Query
 
+from webapp.accounts.audit import note
+from webapp.accounts.models import EventKind
 from webapp.api import schemas
 from webapp.api.streams import event_stream
 from webapp.jobs import artifacts, figures, queries, sharing, views
@@ -127,7 +129,9 @@ def shares(request: UserRequest, job_id: UUID) -> Any:
 )
 def new_share(request: UserRequest, job_id: UUID, wanted: schemas.NewShare) -> Any:
     job = queries.job_get(owner=request.user, job_id=job_id)
-    return sharing.share_json(sharing.share_create(job=job, **wanted.model_dump()))
+    share = sharing.share_create(job=job, **wanted.model_dump())
+    note(request, EventKind.REPORT_SHARED, str(job))
+    return sharing.share_json(share)
 
 
 @router.delete(

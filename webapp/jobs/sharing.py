@@ -78,7 +78,8 @@ def share_get(token: str) -> SharedReport:
     except (BadSignature, ValueError) as error:
         raise Http404(GONE) from error
     live = SharedReport.objects.select_related("job__project", "job__study")
-    share = live.filter(pk=key, expires__gt=timezone.now()).first()
+    open_ones = live.filter(expires__gt=timezone.now(), job__owner__is_active=True)
+    share = open_ones.filter(pk=key).first()
     if share is None:
         raise Http404(GONE)
     return share

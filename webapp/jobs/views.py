@@ -7,6 +7,8 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from webapp.accounts.audit import note
+from webapp.accounts.models import EventKind
 from webapp.jobs import artifacts, figures, queries, sharing
 from webapp.jobs.downloads import artifact_stream
 from webapp.jobs.models import JobKind
@@ -116,6 +118,7 @@ def shares(request: UserRequest, job_id: UUID) -> JsonResponse:
     share = sharing.share_create(
         job=job, days=values.get("days", 7), with_files=values.get("with_files", False)
     )
+    note(request, EventKind.REPORT_SHARED, str(job))
     return JsonResponse(sharing.share_json(share), status=201)
 
 

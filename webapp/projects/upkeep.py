@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from webapp.accounts.audit import event_keep
 from webapp.accounts.models import EventKind
-from webapp.devices.models import OwnDevice
+from webapp.devices.models import OwnDevice, Pairing
 from webapp.devices.services import own_device_delete
 from webapp.jobs.models import ACTIVE, Job
 from webapp.jobs.services import job_delete
@@ -57,6 +57,7 @@ def everything_delete(*, owner: User) -> None:
         job_delete(job=job)
     for device in OwnDevice.objects.filter(owner=owner):
         own_device_delete(device=device)
+    Pairing.objects.filter(owner=owner).delete()
     Study.objects.filter(owner=owner).delete()
     for kind in KINDS:
         for upload in kind._default_manager.filter(owner=owner):

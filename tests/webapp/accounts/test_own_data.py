@@ -13,6 +13,7 @@ from webapp.accounts.models import AuditEvent, EventKind, Invitation, Token
 from webapp.accounts.tokens import token_create
 from webapp.accounts.upkeep import accounts_sweep
 from webapp.devices.models import OwnDevice
+from webapp.devices.pairing import pairing_create
 from webapp.jobs.models import Job, JobState
 from webapp.projects.models import Project, UploadedModel
 from webapp.projects.quotas import used_bytes
@@ -33,14 +34,13 @@ def files_in(folder):
 
 
 def rows_of(user):
-    """Names of models with rows that belong to the person; a new model is looked at by itself."""
-    return [
-        model.__name__
+    """Of each model that belongs to people: whether this person has some; a new model is seen by itself."""
+    return {
+        model.__name__: model._default_manager.filter(**{field.name: user}).exists()
         for model in apps.get_models()
         for field in model._meta.get_fields()
         if field.many_to_one and field.related_model is User and model not in OF_THE_ACCOUNT
-        if model._default_manager.filter(**{field.name: user}).exists()
-    ]
+    }
 
 
 @pytest.fixture
@@ -49,14 +49,15 @@ def hers(member, work_off):
     work_off()
     making.stored(UploadedModel, member, making.onnx_bytes("unused"))
     OwnDevice.objects.create(owner=member, title="Board", prior="rpi4")
+    pairing_create(owner=member, page="/")
     token_create(owner=member, name="ci")
     return build
 
 
 def test_everything_goes_rows_and_files(hers, member, browser_of, home):
-    assert rows_of(member)
+    assert all(rows_of(member).values()), "Let `hers` have one of these, too."
     assert delete(browser_of(member)).status_code == 302
-    assert rows_of(member) == []
+    assert not any(rows_of(member).values()), "Let everything_delete know of this model."
     assert files_in(home / "uploads") == []
     assert files_in(home / "jobs") == []
     assert AuditEvent.objects.get(kind=EventKind.ALL_DELETED).account == "ada"
@@ -163,19 +164,24 @@ def test_old_events_end(settings):
     assert AuditEvent.objects.count() == 0
 
 
-def test_deletions_and_sharing_are_noted(member, browser_of):
+def test_deletions_and_sharing_are_noted(member, browser_of, work_off):
     browser = browser_of(member)
-    project = making.project(member)
+    built = making.build(member)
+    work_off()
     device = OwnDevice.objects.create(owner=member, title="Board", prior="rpi4")
     shared = {"shared": True}
     path = f"/api/own-devices/{device.pk}"
     browser.post(f"{path}/settings", shared, content_type="application/json")
     browser.delete(path)
-    browser.delete(f"/api/projects/{project.id}")
+    link = {"days": 1, "with_files": False}
+    shared = f"/api/jobs/{built.id}/shares"
+    browser.post(shared, link, content_type="application/json")
+    browser.delete(f"/api/projects/{built.project_id}")
     events = AuditEvent.objects.order_by("t").values_list("kind", "detail")
     assert list(events) == [
         (EventKind.DEVICE_SHARED, "Board"),
         (EventKind.DEVICE_DELETED, "Board"),
+        (EventKind.REPORT_SHARED, str(built)),
         (EventKind.PROJECT_DELETED, "tiny"),
     ]
 
