@@ -114,7 +114,10 @@ def test_debug_is_wrong_and_plain_http_is_said(settings):
 def test_network_that_cannot_be_taken_away_is_said(monkeypatch):
     monkeypatch.setattr("webapp.jobs.sandbox.network_isolation", lambda: ())
     grade, what, _how = found(check_parts.sandbox)[0]
-    assert (grade, what) == (Grade.NOTE, "Sandbox, network: off, this host does not allow it.")
+    assert (grade, what) == (
+        Grade.NOTE,
+        "Sandbox, network: off; this machine does not allow it.",
+    )
 
 
 def test_check_that_breaks_is_a_finding_and_the_others_go_on():

@@ -43,7 +43,8 @@ def test_tokens_are_made_and_ended_on_the_account_page(client):
 
 def test_status_page_says_what_holds_the_engine(client):
     page = client.get("/status/").content.decode()
-    assert "the engine reaches no network" in page
+    assert "the engine reaches none" in page
+    assert "Not so that the engine sees its job" in page
     assert "at most 12 GiB of address space" in page
     assert client.get("/api/status").json()["sandbox"]["secrets"] is True
 

@@ -86,26 +86,36 @@ def environment(scratch: Path) -> dict[str, str]:
 
 
 class Measure(NamedTuple):
-    """One thing that locks the engine in, and whether this host lets it."""
+    """One thing that locks the engine in; where it does not hold, ``reason`` says why."""
 
     name: str
-    is_active: bool
     text: str
+    reason: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        return not self.reason
+
+
+FORBIDDEN = "this machine does not allow it"
+SAME_USER = (
+    "it runs as the same user as AdaDeep; use a container for people who distrust each other"
+)
 
 
 def measures() -> list[Measure]:
-    """What holds the engine on this host, strongest effect first."""
-    is_linux = sys.platform == "linux"
+    """What holds the engine on this machine, and what does not."""
     gib, hours = settings.ENGINE_MEMORY_GIB, settings.ENGINE_STAGE_HOURS
-    found = {
-        "Network": (bool(network_isolation()), "the engine reaches no network"),
-        "Memory": (is_linux, f"at most {gib} GiB of address space"),
-        "Files": (True, f"none larger than {settings.ENGINE_FILE_GIB} GiB, 1,024 open"),
-        "Time": (True, f"at most {hours} hours a stage, no core dumps"),
-        "Secrets": (True, "an empty environment, a session and a folder of its own"),
-        "Orphans": (is_linux, "ends when its worker dies"),
-    }
-    return [Measure(name, *rest) for name, rest in found.items()]
+    elsewhere = "" if sys.platform == "linux" else FORBIDDEN
+    return [
+        Measure("Network", "the engine reaches none", "" if network_isolation() else FORBIDDEN),
+        Measure("Memory", f"at most {gib} GiB of address space", elsewhere),
+        Measure("Size", f"no file above {settings.ENGINE_FILE_GIB} GiB, 1,024 open at a time"),
+        Measure("Time", f"at most {hours} hours a stage"),
+        Measure("Secrets", "an empty environment, a session and a folder of its own"),
+        Measure("Orphans", "the engine ends when its worker dies", elsewhere),
+        Measure("Other files", "the engine sees its job's files only", SAME_USER),
+    ]
 
 
 @cache

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PORT = 8000
+NAMESPACES = "On Linux allow user namespaces: sysctl -w user.max_user_namespaces=10000"
 ENGINE_TIMEOUT_S = 120
 LOG_TAIL_BYTES = 400
 
@@ -102,8 +103,8 @@ def sandbox() -> Iterator[Finding]:
             yield ok(f"Sandbox, {measure.name.lower()}: {measure.text}")
         else:
             yield note(
-                f"Sandbox, {measure.name.lower()}: off, this host does not allow it.",
-                "On Linux allow user namespaces (sysctl user.max_user_namespaces), or run as a service with its own.",
+                f"Sandbox, {measure.name.lower()}: off; {measure.reason}.",
+                NAMESPACES if measure.name == "Network" else "",
             )
 
 

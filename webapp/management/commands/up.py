@@ -63,12 +63,13 @@ class Command(BaseCommand):
             supervisor.stop()
 
     def _say_ready(self, url: str) -> None:
-        self.stdout.write(f"READY {url}")
+        lines = [f"READY {url}"]
         if secret := setup_create():
             # Cookies for HTTPS only would not come back from the plain address.
-            site = "https://YOUR.NAME" if settings.BEHIND_HTTPS else url
+            site = f"https://{settings.ALLOWED_HOSTS[0]}" if settings.BEHIND_HTTPS else url
             link = site + reverse("setup", args=[secret])
-            self.stdout.write(f"Nobody has an account yet. Make the first one here: {link}")
+            lines.append(f"Nobody has an account yet. Make the first one here: {link}")
+        self.stdout.write("\n".join(lines))
         self.stdout.flush()
 
 
