@@ -33,6 +33,7 @@ MOST_DRIFT = 1.15
 SILENT = "The device went silent while it measured. Does it sleep, or run out of memory?"
 NOT_CONNECTED = "This device is not connected. Its page says how to connect it by agent."
 NO_RESULT = "This build has no result to measure."
+FILE_GONE = "A network of this task is no longer on the server's disk. Build it again."
 CANCELLED = "Stopped on request."
 BUILD_FAILED = "The build did not finish."
 
@@ -68,8 +69,11 @@ def task_hand_out(*, agent: Agent) -> dict[str, Any] | None:
     held = TaskLease(agent.device_id, task.pk, task.attempt)
     try:
         graphs = task_graphs(task, agent)
-    except (RequestRefusedError, OSError) as error:
+    except RequestRefusedError as error:
         held.finish(TaskState.FAILED, message=str(error))
+        return None
+    except FileNotFoundError:
+        held.finish(TaskState.FAILED, message=FILE_GONE)
         return None
     held.write(payload={"graphs": graphs})
     return {
@@ -158,7 +162,7 @@ def _recorded(task: DeviceTask, result: TaskResult) -> str:
     if result.drift and result.drift.last_ms > MOST_DRIFT * result.drift.first_ms:
         slower = result.drift.last_ms / result.drift.first_ms - 1
         said.append(
-            f"The device got {slower:.0%} slower while it measured: let it cool down, then measure again."
+            f"The device got {100 * slower:.0f} % slower while it measured: let it cool down, then measure again."
         )
     return " ".join(said)
 
@@ -167,8 +171,8 @@ def _improvement(outcome: Outcome) -> list[str]:
     if outcome.error_before is None or outcome.error_after is None:
         return []
     return [
-        f"Half of the times are predicted within {outcome.error_after:.0%}; "
-        f"before it were {outcome.error_before:.0%}."
+        f"Half of the times are predicted within {100 * outcome.error_after:.0f} %; "
+        f"before it were {100 * outcome.error_before:.0f} %."
     ]
 
 

@@ -92,7 +92,7 @@ def test_a_file_that_does_not_come_whole_is_fetched_again():
         seen,
     ):
         assert (
-            server.download("/tasks/1/1/graphs/0", hashlib.sha256(whole).hexdigest(), 5)
+            server.download("/tasks/1/1/graphs/0", hashlib.sha256(whole).hexdigest(), 5, list)
             == whole
         )
     assert len(paused) == 2

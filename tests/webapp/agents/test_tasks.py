@@ -37,7 +37,9 @@ def test_a_device_is_calibrated_by_its_agent(device, board):
     services.calibration_start(device=device)
     task = next_task(board)
     first = task["graphs"][0]
-    content = board.download(path_of(task, "graphs/0"), first["sha256"], first["size_bytes"])
+    content = board.download(
+        path_of(task, "graphs/0"), first["sha256"], first["size_bytes"], list
+    )
     assert content.startswith(b"\x08")
     board.ask(path_of(task, "beat"), {})
     board.ask(path_of(task, "result"), result_of(task))
@@ -198,7 +200,7 @@ def test_a_device_that_slows_down_is_said(device, board):
     services.calibration_start(device=device)
     task = next_task(board)
     board.ask(path_of(task, "result"), result_of(task, drift={"first_ms": 1.0, "last_ms": 1.3}))
-    assert "got 30% slower while it measured" in only_task().message
+    assert "got 30 % slower while it measured" in only_task().message
 
 
 def test_a_graph_that_did_not_run_is_said_and_the_rest_counts(device, board):
@@ -223,6 +225,13 @@ def test_a_build_is_timed_in_pairs_and_feeds_the_calibration(device, board, buil
     assert row["pair"]["rounds"] == 5
     assert row["pair"]["ratio_ci"][0] <= row["pair"]["ratio"] <= row["pair"]["ratio_ci"][1]
     assert Measurement.objects.filter(device=device, refused="").count() == 2
+
+
+def test_a_network_that_is_gone_is_said(device, token, build):
+    (build.folder / "PACKAGE" / "model.onnx").unlink()
+    services.validation_start(device=device, job=build)
+    assert services.task_hand_out(agent=device.agent) is None
+    assert (only_task().state, only_task().message) == (TaskState.FAILED, services.FILE_GONE)
 
 
 def test_power_is_shown_where_the_device_tells_it(device, board, build):

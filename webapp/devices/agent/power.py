@@ -121,7 +121,7 @@ def _battery(folder: Path) -> Sensor | None:
         )
         if read() is not None:
             # Its driver reads the gauge every few seconds only.
-            return Sensor(f"battery {supply.name}", read, 15.0)
+            return Sensor(f"battery {supply.name}", read, 10.0)
     return None
 
 

@@ -24,6 +24,7 @@ WAIT_FOR_WORK_S = 40.0
 
 DOWNLOAD_PATIENCE_S = 60.0
 LARGEST_ANSWER = 1024**2
+PIECE_BYTES = 256 * 1024
 AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 T = TypeVar("T")
@@ -78,8 +79,10 @@ class Server:
         """
         return self._again(lambda: self._asked(path, value, timeout_s), patience_s)
 
-    def download(self, path: str, sha256: str, size_bytes: int) -> bytes:
-        """A file whose content is known, asked for during a minute.
+    def download(
+        self, path: str, sha256: str, size_bytes: int, meanwhile: Callable[[], object]
+    ) -> bytes:
+        """A file whose content is known, asked for during a minute; ``meanwhile`` is called as it comes.
 
         Raises:
             RefusedError: the server said no.
@@ -87,7 +90,7 @@ class Server:
         """
 
         def file() -> bytes:
-            content = self._read(self._request(path, None), size_bytes, TIMEOUT_S)
+            content = self._read(self._request(path, None), size_bytes, TIMEOUT_S, meanwhile)
             if hashlib.sha256(content).hexdigest() != sha256:
                 raise UnreachableError(f"{path} did not come whole.")
             return content
@@ -128,12 +131,19 @@ class Server:
         )
 
     def _read(
-        self, request: urllib.request.Request, most_bytes: int, timeout_s: float
+        self,
+        request: urllib.request.Request,
+        most_bytes: int,
+        timeout_s: float,
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> bytes:
         try:
             with self._opener.open(request, timeout=timeout_s) as answer:
-                content: bytes = answer.read(most_bytes + 1)
-                return content
+                content = bytearray()
+                while len(content) <= most_bytes and (piece := answer.read(PIECE_BYTES)):
+                    content += piece
+                    meanwhile()
+                return bytes(content)
         except urllib.error.HTTPError as error:
             raise _said_no(error) from error
         except (OSError, http.client.HTTPException) as error:

@@ -108,17 +108,17 @@ def paired_runs(
     for done in range(MOST_RUNS):
         if done >= FEWEST_RUNS and time.perf_counter() > end:
             break
-        rest()
         for name in _shuffled(calls):
+            rest()
             calls[name]()  # bring its weights back into the caches
             times = [_run_ms(calls[name]) for _ in range(lengths[name])]
             runs[name].append(statistics.median(times))
     return runs
 
 
-def reference_ms(call: Call) -> float:
+def reference_ms(call: Call, rest: Rest) -> float:
     """The median of a short visit: how fast the device is just now."""
-    return statistics.median(timed_runs(call, _REFERENCE_S, lambda: False))
+    return statistics.median(timed_runs(call, _REFERENCE_S, rest))
 
 
 def _warm_up(call: Call, budget_s: float) -> None:

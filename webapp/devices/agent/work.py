@@ -75,11 +75,14 @@ def do_task(server: Server, task: Task) -> None:
         UnreachableError: the server stayed away; it has given the task back by then.
     """
     try:
+        pulse = Pulse(server, task)
         files = [
-            server.download(f"{task.path}/graphs/{at}", graph["sha256"], graph["size_bytes"])
+            server.download(
+                f"{task.path}/graphs/{at}", graph["sha256"], graph["size_bytes"], pulse
+            )
             for at, graph in enumerate(task.graphs)
         ]
-        result = measured(task, files, Pulse(server, task))
+        result = measured(task, files, pulse)
         server.ask(f"{task.path}/result", result, patience_s=RESULT_PATIENCE_S)
     except RefusedError as error:
         raise TaskGoneError(str(error)) from error
@@ -92,10 +95,10 @@ def measured(task: Task, files: list[bytes], rest: Callable[[], bool]) -> dict[s
     if not calls:
         return _answer({}, failed, None, None, started)
     reference = _on_fewest_threads(calls, task.reference) or next(iter(calls.values()))
-    first_ms = reference_ms(reference)
+    first_ms = reference_ms(reference, rest)
     method = paired_runs if task.kind == "validate" else scattered_runs
     runs = method(calls, task.seconds, rest)
-    drift = {"first_ms": first_ms, "last_ms": reference_ms(reference)}
+    drift = {"first_ms": first_ms, "last_ms": reference_ms(reference, rest)}
     return _answer(runs, failed, drift, _power(task, calls, rest), started)
 
 
