@@ -139,6 +139,22 @@ def test_absurd_measurement_is_kept_but_set_aside(user, runs_ms, reason):
     assert len(kept.runs_ms) == len(runs_ms)
 
 
+def test_refused_runs_alone_change_neither_profile_nor_date(user):
+    device = measured(user)
+    before = device.profile, device.measured
+    runs_record(device=device, runs=[Run("sums", [-1])], environment={})
+    device.refresh_from_db()
+    assert (device.profile, device.measured) == before
+
+
+def test_device_deleted_meanwhile_takes_nothing(user):
+    device = create(user)
+    OwnDevice.objects.all().delete()
+    with pytest.raises(Http404, match="deleted in the meantime"):
+        runs_record(device=device, runs=kit_runs(), environment={})
+    assert not Measurement.objects.exists()
+
+
 def test_nothing_usable_leaves_the_device_unmeasured(user):
     device = create(user)
     outcome = runs_record(device=device, runs=[Run("sums", [-1])], environment={})

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import transaction
+from django.http import Http404
 from django.utils import timezone
 
 from compression import calibration
@@ -114,14 +115,16 @@ def runs_record(
     Raises:
         RequestRefusedError: when this is no delivery at all; nothing is kept then.
     """
-    OwnDevice.objects.select_for_update().get(pk=device.pk)
+    _lock(device)
     _check_size(device, runs, environment)
     new = [_measurement(device, run, environment) for run in runs]
     Measurement.objects.bulk_create(new)
     refused = {row.name: row.refused for row in new if row.refused}
-    found = _calibrate(device)
+    found = calibration_of(device)
     if found is None:
         return Outcome((), refused, None, None)
+    if any(not row.refused for row in new):
+        _keep(device, found)
     return Outcome(found.rows(), refused, typical(found.before), typical(found.after))
 
 
@@ -131,7 +134,9 @@ def own_device_share(*, device: OwnDevice, shared: bool) -> None:
     device.save(update_fields=["shared"])
 
 
+@transaction.atomic
 def own_device_rename(*, device: OwnDevice, title: str) -> None:
+    _lock(device)
     device.title = _words(title, "title", LONGEST_TITLE)
     if device.profile:
         device.profile = profile_text(replace(own_profile(device), title=device.title))
@@ -188,15 +193,21 @@ def _measurement(device: OwnDevice, run: Run, environment: dict[str, Any]) -> Me
     return found
 
 
-def _calibrate(device: OwnDevice) -> Calibration | None:
-    """Fit the profile to all that was ever measured and counts; nothing without any."""
-    found = calibration_of(device)
-    if found is None:
-        return None
+def _lock(device: OwnDevice) -> None:
+    """Let nobody else record or rename meanwhile, and see what they did before.
+
+    Raises:
+        Http404: when the device was deleted in the meantime.
+    """
+    if not OwnDevice.objects.select_for_update().filter(pk=device.pk).exists():
+        raise Http404("This device was deleted in the meantime.")
+    device.refresh_from_db(fields=["title", "profile", "measured"])
+
+
+def _keep(device: OwnDevice, found: Calibration) -> None:
     device.measured = timezone.now()
     device.profile = profile_text(described(found, device))
     device.save(update_fields=["measured", "profile"])
-    return found
 
 
 def _milliseconds(value: object) -> float:
