@@ -134,7 +134,7 @@ const REASONS = {
 };
 function showReasons() {
   $("#tradeoff-card").hidden = job.kind === "build";
-  for (const chart of [$("#tradeoff"), ...CHARTS]) chart.reason = REASONS[chart.id][isActive(job.state) ? 0 : 1];
+  for (const chart of [$("#tradeoff"), ...CHARTS]) chart.reason = REASONS[chart.id][isActive(job.state) || job.state === "paused" ? 0 : 1];
 }
 
 /* ----- events ----- */
