@@ -51,6 +51,8 @@ def test_with_accounts_every_network_card_is_served(place):
             form = {"username": "root", "password1": password, "password2": password}
             answer = browser.post(link, data={**form, "csrfmiddlewaretoken": token})
             assert "Make a model fit its device" in answer.text
+        web_log = (place / "logs" / "web.log").read_text()
+        assert link.rsplit("/", 2)[1] not in web_log, "a set-up link is a secret"
         stranger = httpx.get(f"{url}/login/", headers={"Host": "evil.example"})
         assert stranger.status_code == 400
 
