@@ -76,6 +76,7 @@ def addresses(staged: Installation) -> dict[str, str]:
         "measure this browser": "/devices/measure/",
         "devices": "/devices/",
         "device": "/devices/rpi4/",
+        "measure a browser": f"/devices/measure/{ready}/",
         "device of one's own": own_device(staged, "Kitchen tablet"),
         "device not measured yet": own_device(staged, "Old phone", times=()),
         "not found": "/jobs/00000000-0000-0000-0000-000000000000/",

@@ -100,6 +100,7 @@ def test_sample_is_built_for_the_browser_that_measured_itself(page: Page):
     expect(table).to_contain_text("original", timeout=100_000)
     page.get_by_role("link", name=re.compile("^Back to")).click()
     page.wait_for_url(re.compile("/projects/"))
+    steps.wait_for_answers(page, seconds=60)
     page.get_by_role("button", name=re.compile("Target device")).click()
     page.get_by_role("radio", name=re.compile("My Chromium")).click()
     expect(

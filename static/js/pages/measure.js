@@ -131,7 +131,7 @@ function leftOut(found, answer) {
 }
 
 function networksTable(rows, device) {
-  const row = (r) => `<tr><td class="full strong">${escape(r.name)}</td><td class="n" data-label="Measured">${measured(r.measured_ms)} ms <span class="muted">${measured(r.p10_ms)}–${measured(r.p90_ms)}</span></td><td class="n" data-label="Predicted before">${predicted(r.before_ms)} ms</td><td class="n" data-label="Predicted now">${predicted(r.after_ms)} ms</td></tr>`;
+  const row = (r) => `<tr><td class="full strong">${escape(r.name)}</td><td class="n full" data-label="Measured">${measured(r.measured_ms)} ms <span class="muted">${measured(r.p10_ms)}–${measured(r.p90_ms)}</span></td><td class="n full" data-label="Predicted before">${predicted(r.before_ms)} ms</td><td class="n full" data-label="Predicted from the others">${predicted(r.after_ms)} ms</td></tr>`;
   return `<section class="card flush"><div class="row spread card-head"><h2>Your networks</h2>${badge("measured", `measured in ${device.runtime}`)}</div>
     <div class="table-wrap"><table class="as-cards"><caption class="sr">Measured and predicted milliseconds of the project's networks</caption><thead><tr><th>Network</th><th class="n">Measured, p10–p90</th><th class="n">Predicted before</th><th class="n">Predicted from the others</th></tr></thead><tbody>${rows.map(row).join("")}</tbody></table></div></section>`;
 }
