@@ -6,8 +6,9 @@ import { fillIcons } from "../lib/markup.js";
 const EVERY_MS = 15_000;
 
 async function refreshWorker() {
-  if (document.hidden) return;
   const node = document.getElementById("worker");
+  // Whoever is not known to the server is told nothing of its workers.
+  if (document.hidden || !node?.dataset.state) return;
   const { worker } = await get("/api/status");
   if (!worker) return;
   node.hidden = false;
