@@ -29,15 +29,32 @@ def known(user, study_folder):
     }
 
 
+def made_up(count):
+    """So many requests for each call of the API, the same ones each time."""
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 @schema.parametrize()
-@settings(
-    max_examples=10,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@made_up(10)
 def test_no_request_of_the_schema_breaks_the_server(case, known):
+    ask(case, known)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@schema.parametrize()
+@made_up(150)
+def test_no_request_of_a_longer_series_breaks_the_server(case, known):
+    ask(case, known)
+
+
+def ask(case, known):
     for name in ("project_id", "job_id", "device_id"):
         if name in case.path_parameters:
             case.path_parameters[name] = known[name]
