@@ -6,7 +6,6 @@ nothing else of the owner's.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from datetime import timedelta
 from ipaddress import ip_address
@@ -18,6 +17,7 @@ from django.http.request import split_domain_port
 from django.urls import reverse
 from django.utils import timezone
 
+from webapp.accounts.hashing import new_secret, sha256_of
 from webapp.accounts.loopback import is_loopback
 from webapp.devices.models import Pairing
 from webapp.responses import RequestRefusedError
@@ -73,7 +73,7 @@ def pairing_create(*, owner: User, page: str) -> str:
     """A token for one browser, which may then see that page. Only its hash is kept."""
     Pairing.objects.filter(created__lt=timezone.now() - KEPT).delete()
     token = secrets.token_urlsafe(16)
-    Pairing.objects.create(owner=owner, page=page, token_sha256=_sha256(token))
+    Pairing.objects.create(owner=owner, page=page, token_sha256=sha256_of(token))
     return token
 
 
@@ -83,12 +83,12 @@ def pairing_redeem(*, token: str) -> tuple[Pairing, str]:
     Raises:
         RequestRefusedError: for a token that was used, is too old, or is none of ours.
     """
-    secret = secrets.token_urlsafe(32)
-    fresh = Pairing.objects.filter(token_sha256=_sha256(token), paired=None)
+    secret = new_secret()
+    fresh = Pairing.objects.filter(token_sha256=sha256_of(token), paired=None)
     fresh = fresh.filter(created__gt=timezone.now() - LINK_LASTS)
-    if not fresh.update(paired=timezone.now(), secret_sha256=_sha256(secret)):
+    if not fresh.update(paired=timezone.now(), secret_sha256=sha256_of(secret)):
         raise RequestRefusedError(_why_not(token), code="pairing", status=403)
-    return Pairing.objects.get(token_sha256=_sha256(token)), secret
+    return Pairing.objects.get(token_sha256=sha256_of(token)), secret
 
 
 def pairing_check(*, token: str) -> None:
@@ -105,7 +105,7 @@ def paired_owner(*, secret: str, path: str) -> User | None:
     """For whom a paired browser asks, where it may ask for that path; else nobody."""
     since = timezone.now() - PAIRED_LASTS
     found = Pairing.objects.select_related("owner").filter(
-        secret_sha256=_sha256(secret), paired__gt=since
+        secret_sha256=sha256_of(secret), paired__gt=since
     )
     pairing = found.first()
     if pairing is None or not pairing.owner.is_active or not _is_open(pairing.page, path):
@@ -120,7 +120,7 @@ def _is_open(page: str, path: str) -> bool:
 
 def _why_not(token: str) -> str:
     """In a sentence; empty for a token that is good."""
-    found = Pairing.objects.filter(token_sha256=_sha256(token)).first()
+    found = Pairing.objects.filter(token_sha256=sha256_of(token)).first()
     if found is None:
         return f"This link was not made here. {AGAIN}"
     if found.paired is not None:
@@ -143,8 +143,3 @@ def _is_elsewhere(host: str) -> bool:
     except ValueError:
         return False
     return not (found.is_loopback or found.is_unspecified or found.is_link_local)
-
-
-def _sha256(secret: str) -> str:
-    # A plain hash will do: so many random bits are not found by trying.
-    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
