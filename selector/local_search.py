@@ -31,9 +31,9 @@ def climb(
 
     Decisions are taken in order, each set to its best action. Never worse than what came in.
     """
-    configs = configs.copy()
-    totals = costs.totals(configs, target)
     space, rows = costs.space, np.arange(len(configs))
+    configs = space.canonical(configs)
+    totals = costs.totals(configs, target)
     settled = 0
     for turn in range(sweeps * space.n_decisions):
         decision = turn % space.n_decisions
@@ -45,10 +45,12 @@ def climb(
         settled = 0 if better.any() else settled + 1
         if settled == space.n_decisions:
             break
+        if not better.any():
+            continue
         configs[better, decision] = best[better]
         totals[better] = ahead[better, best[better]]
         if space.removals.reaches_beyond(decision):
-            configs = space.canonical(configs)
+            configs[better] = space.removals.silenced_by(configs[better], decision)
             totals[better] = costs.totals(configs[better], _of(target, better))
     return configs
 

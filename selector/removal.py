@@ -66,9 +66,8 @@ class Removals:
     def is_gone(self, configs: IntArray, decision: int) -> BoolArray:
         """``[...]`` whether the row of one decision is gone."""
         found = np.zeros(configs.shape[:-1], dtype=np.bool_)
-        for decider, silences in self._silencing.items():
-            if silences[:, decision].any():
-                found |= silences[configs[..., decider], decision]
+        for decider, silences in self._silencers.get(decision, ()):
+            found |= silences[configs[..., decider]]
         return found
 
     @property
@@ -93,6 +92,13 @@ class Removals:
                 said[silences[said[:, decider]]] = 0
                 result[active] = said
         return result
+
+    def silenced_by(self, configs: IntArray, decision: int) -> IntArray:
+        """``silenced`` for configurations ``[B, D]`` of which only that decision was changed, and legally."""
+        silences = self._silencing.get(decision)
+        if silences is None:
+            return configs
+        return np.where(silences[configs[:, decision]], 0, configs)
 
     def respecting(self, mask: BoolArray) -> BoolArray:
         """``[D, A]`` the mask without choices that would silence a decision that has to change."""
@@ -134,6 +140,15 @@ class Removals:
             if silences.any():
                 found[d] = silences | found.get(d, False)
         return dict(sorted(found.items()))
+
+    @cached_property
+    def _silencers(self) -> dict[int, list[tuple[int, BoolArray]]]:
+        """For each decision that others may settle: by whom, and by which of their choices ``[A]``."""
+        found: dict[int, list[tuple[int, BoolArray]]] = {}
+        for decider, silences in self._silencing.items():
+            for decision in np.flatnonzero(silences.any(axis=0)).tolist():
+                found.setdefault(decision, []).append((decider, silences[:, decision].copy()))
+        return found
 
     @cached_property
     def _is_active(self) -> dict[int, BoolArray]:

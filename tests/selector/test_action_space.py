@@ -136,3 +136,14 @@ def test_steps_that_do_not_narrow_a_small_layer_are_left_out():
 def test_foreign_recipe_is_refused_by_name(step, message):
     with pytest.raises(BadRequestError, match=message):
         ActionSpace(lenet_tables()).encode((step,))
+
+
+def test_after_one_change_only_what_it_settles_is_to_be_silenced(space):
+    rng = np.random.default_rng(0)
+    configs = space.sample(space.mask, 200, rng)
+    for decision in range(space.n_decisions):
+        legal = space.legal(configs, decision, space.mask)
+        changed = configs.copy()
+        changed[:, decision] = np.where(legal, rng.random(legal.shape), -1.0).argmax(axis=1)
+        found = space.removals.silenced_by(changed, decision)
+        np.testing.assert_array_equal(found, space.canonical(changed))
