@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -244,6 +245,7 @@ def _limits_explained(stage: Stage, folder: Path, model: Path) -> Iterator[None]
     try:
         yield
     except Exception as error:
+        clear_frames(error.__traceback__)  # they may hold the very memory that a sentence needs
         shown = explained(error, stage, folder, model)
         if shown is None:
             raise

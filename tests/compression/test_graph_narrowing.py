@@ -31,6 +31,10 @@ def unread(network: Network, group: ChannelGroup, kept: list[int]) -> torch.fx.G
     return module
 
 
+def outputs(found):
+    return found if isinstance(found, tuple) else (found,)
+
+
 @pytest.mark.parametrize("case", SMALL)
 def test_removing_channels_is_the_same_as_not_reading_them(case: Case):
     network = import_onnx(case.data())
@@ -46,5 +50,6 @@ def test_removing_channels_is_the_same_as_not_reading_them(case: Case):
             with torch.no_grad():
                 found = without_channels(network, group.id, kept).module(x)
                 expected = unread(network, group, kept)(x)
-            scale = float(expected.abs().max().clamp_min(1e-6))
-            assert float((found - expected).abs().max()) / scale <= 1e-4, group
+            for ours, theirs in zip(outputs(found), outputs(expected), strict=True):
+                scale = float(theirs.abs().max().clamp_min(1e-6))
+                assert float((ours - theirs).abs().max()) / scale <= 1e-4, group

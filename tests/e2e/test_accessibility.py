@@ -23,8 +23,18 @@ def addresses(staged):
     return staging.addresses(staged)
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+SLOW = pytest.mark.slow  # the other two see each theme and each width once
+
+
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [
+        (1440, "light"),
+        (390, "dark"),
+        pytest.param(1440, "dark", marks=SLOW),
+        pytest.param(390, "light", marks=SLOW),
+    ],
+)
 def test_axe_finds_nothing_serious(browser, staged, addresses, theme, width):
     found = {}
     # Only here the page's policy is set aside: axe is put into it from outside.

@@ -43,7 +43,12 @@ def built_by_the_published_form(study, folder, **changes):
 
 def test_the_published_form_answers_and_the_report_says_so(study, tmp_path):
     report, lines = built_by_the_published_form(
-        study, tmp_path / "job", classic={"episodes": 100, "view": "analytic (paper)"}
+        study,
+        tmp_path / "job",
+        classic={"episodes": 100, "view": "analytic (paper)"},
+        budgets={
+            "max_accuracy_drop": 60.0
+        },  # every change moves what the network says of noise
     )
     check_report(report)
     search = report["search"]
