@@ -72,7 +72,7 @@ def test_every_block_of_commands_is_run_or_says_why_not():
 def clone(tmp_path):
     """Links to what a clone holds, so that new files land elsewhere; and the files that the pages show."""
     for entry in ROOT.iterdir():
-        if entry.name not in (".git", ".venv", ".adadeep"):
+        if not entry.name.startswith((".git", ".venv", ".adadeep")):
             (tmp_path / entry.name).symlink_to(entry)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     (request,) = blocks("README.md", "json")

@@ -7,7 +7,11 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e import steps
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,  # with the real engine; test_keyboard_path.py goes the same way without
+    pytest.mark.timeout(600),
+]
 
 
 def test_main_path_by_keyboard_alone(page: Page):
