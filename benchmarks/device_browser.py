@@ -7,49 +7,20 @@ itself twice with the sample's network: ``python -m benchmarks.device_browser``.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
 from playwright.sync_api import sync_playwright
 
-from benchmarks.slider import CHROMIUM
+from benchmarks.slider import CHROMIUM, URL, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from playwright.sync_api import Page
 
-PORT = 8766
-URL = f"http://127.0.0.1:{PORT}"
 STUDIED_S, MEASURED_S = 300, 150
-
-
-@contextmanager
-def running() -> Iterator[None]:
-    """AdaDeep on its own port and data folder."""
-    with tempfile.TemporaryDirectory() as home:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "up", "--port", str(PORT)],
-            env={**os.environ, "ADADEEP_HOME": home},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            if process.stdout is None or "READY" not in process.stdout.readline():
-                raise RuntimeError("AdaDeep did not get ready")
-            yield
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
 
 
 def studied_sample(client: httpx.Client) -> str:
