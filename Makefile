@@ -4,7 +4,7 @@
 TORCH_WHEEL ?= torch==2.13.0
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
-# Processes that share the tests; each has a data folder of its own.
+# Processes that share the tests, each with a data folder of its own; browser tests come after them.
 TEST_PROCESSES ?= 2
 HOST ?= 127.0.0.1
 
@@ -29,7 +29,8 @@ run: setup
 	@set -a; if [ -f .env ]; then . ./.env; fi; exec $(BIN)/python manage.py up --host $(HOST) --port $(PORT)
 
 test: setup-dev browser
-	$(QUIET_HOME) $(BIN)/pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile --durations 25 $(PYTEST_ARGS)
+	$(QUIET_HOME) $(BIN)/pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile --ignore tests/e2e --durations 20 $(PYTEST_ARGS)
+	$(QUIET_HOME) $(BIN)/pytest -m "not slow" tests/e2e --durations 10 $(PYTEST_ARGS)
 
 test-slow: setup-dev browser
 	$(QUIET_HOME) $(BIN)/pytest -m "slow" $(PYTEST_ARGS)
