@@ -36,6 +36,8 @@ def signed_in(request: HttpRequest, username: str, password: str) -> User:
         kind=EventKind.LOGIN_FAILED, account=username, address=address_of(request)
     )
     if _are_too_many(attempt):
+        # What is not looked at is no guess: kept, it would lock the account for all other addresses too.
+        attempt.delete()
         raise SignInRefusedError(TOO_MANY)
     user = authenticate(request, username=username, password=password)
     if not isinstance(user, User):

@@ -57,6 +57,14 @@ def test_guessing_is_stopped_even_with_the_right_password(visitor, member):
     assert other_place.status_code == 302
 
 
+def test_stranger_who_goes_on_guessing_locks_nobody_else_out(visitor, member):
+    for _ in range(101):
+        sign_in(visitor, "ada", "wrong")
+    assert AuditEvent.objects.count() == 5
+    elsewhere = Client(headers={"host": "localhost"})
+    assert sign_in(elsewhere, "ada", REMOTE_ADDR="10.0.0.9").status_code == 302
+
+
 def test_guessing_many_names_from_one_address_is_stopped(visitor, member):
     for number in range(30):
         sign_in(visitor, f"name{number}", "wrong")
