@@ -5,6 +5,7 @@ from tests.webapp.running import Installation
 from tests.webapp.test_jobs import in_background, log_of, runs, wait_for
 from webapp.jobs import lease, services, tasks
 from webapp.jobs.models import Job, JobPart, JobState, PartState
+from webapp.jobs.runner import StagePausedError
 from webapp.responses import RequestRefusedError
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,6 +82,47 @@ def test_pause_and_resume_in_one_breath_change_nothing(user):
     services.job_resume(job=job)
     assert held.stop_requested() is None
     assert state_of(job) == JobState.RUNNING
+
+
+def ask_nothing_more(job):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("ask", "state"),
+    [
+        (ask_nothing_more, JobState.PAUSED),
+        (services.job_resume, JobState.QUEUED),
+        (services.job_cancel, JobState.CANCELLED),
+    ],
+)
+def test_what_is_asked_while_the_engine_stops_holds(user, monkeypatch, ask, state):
+    job, sent = making.study(user), []
+
+    def stopping_engine(*_):
+        services.job_pause(job=job)
+        ask(job=job)
+        raise StagePausedError
+
+    monkeypatch.setattr(tasks, "run_stage", stopping_engine)
+    monkeypatch.setattr(tasks.run, "apply_async", lambda args, queue: sent.append(args[0]))
+    tasks.run(str(job.id))
+    assert state_of(job) == state
+    assert job.worker == ""
+    assert sent == ([str(job.id)] if state == JobState.QUEUED else [])
+
+
+@pytest.mark.parametrize("waits", [JobState.QUEUED, JobState.PAUSED])
+@pytest.mark.parametrize(
+    ("wish", "state"),
+    [("pause_requested", JobState.PAUSED), ("cancel_requested", JobState.CANCELLED)],
+)
+def test_wish_of_a_waiting_job_outlives_the_process_that_noted_it(user, waits, wish, state):
+    job = making.study(user)
+    Job.objects.filter(pk=job.pk).update(state=waits, **{wish: True})
+    services.jobs_reap()
+    assert state_of(job) == state
+    assert not job.pause_requested
 
 
 def hand_over(_job, held):

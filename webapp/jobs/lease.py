@@ -80,12 +80,8 @@ class Lease:
             finished=timezone.now(),
         )
 
-    def pause(self) -> None:
-        """Let the job rest with what it has; it goes on when it is resumed."""
-        self.write(state=JobState.PAUSED, pause_requested=False, worker="")
-
     def hand_over(self) -> None:
-        """Queue the rest of the job for the workers of another queue."""
+        """Give the rest of the job away: it waits for a worker, or rests or ends as was asked."""
         self.write(state=JobState.QUEUED, queued=timezone.now(), worker="")
         settle(self.job_id)
 
@@ -134,6 +130,13 @@ def settle(job_id: UUID) -> None:
         message=CANCELLED_TEXT,
     )
     waiting.filter(pause_requested=True).update(state=JobState.PAUSED, pause_requested=False)
+
+
+def unsettled() -> list[UUID]:
+    """Jobs that wait with a wish which nobody settled: whoever should have died in between."""
+    asked = Q(cancel_requested=True) | Q(pause_requested=True)
+    waiting = Job.objects.filter(asked, state__in=(JobState.QUEUED, JobState.PAUSED))
+    return list(waiting.values_list("pk", flat=True))
 
 
 def resume(job_id: UUID) -> bool:

@@ -118,7 +118,7 @@ def job_delete(*, job: Job) -> None:
 
 
 def jobs_reap() -> None:
-    """Give lost jobs to another worker, and send again what the broker may have lost."""
+    """Give lost jobs to another worker, do what was asked of waiting ones, send again what may be lost."""
     for job in lease.lost_leases():
         state = lease.take_back(job)
         if state is not None:
@@ -126,6 +126,9 @@ def jobs_reap() -> None:
     for part in part_lease.lost_parts():
         if part_lease.take_back_part(part):
             _say_that_part_is_lost(part)
+    for job_id in lease.unsettled():
+        lease.settle(job_id)
+        nudge(job_id)
     jobs_send_waiting(settings.REQUEUE_S)
 
 

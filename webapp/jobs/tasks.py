@@ -188,7 +188,9 @@ def _rest(job: Job, lease: Lease) -> None:
     _note_stage(job, lease, Stage(job.stage), {"state": "waiting", "detail": "Paused"})
     text = f"Paused on request at {job.stage.capitalize()}. What was finished is kept."
     append(lease, [Line(stage=job.stage, kind="log", data={"level": "info", "text": text})])
-    lease.pause()
+    # Not paused outright: while the engine stopped, the job may have been cancelled or resumed.
+    lease.hand_over()
+    send(job.id)
 
 
 def _finish(
