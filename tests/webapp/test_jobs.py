@@ -275,6 +275,15 @@ def test_dead_worker_of_this_host_is_noticed_at_once(user):
     assert (job.state, job.lost) == (JobState.QUEUED, 1)
 
 
+def test_job_that_is_deleted_while_it_is_taken_back_takes_nobody_down(user, monkeypatch):
+    job = making.study(user)
+    lease.claim(job.id)
+    Job.objects.filter(pk=job.pk).update(heartbeat="2020-01-01T00:00:00Z")
+    monkeypatch.setattr(lease, "settle", lambda pk: Job.objects.filter(pk=pk).delete())
+    services.jobs_reap()
+    assert not Job.objects.filter(pk=job.pk).exists()
+
+
 def test_job_that_kills_its_worker_is_given_up(user):
     job = making.study(user)
     for _ in range(3):

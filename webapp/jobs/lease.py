@@ -158,7 +158,7 @@ def lost_leases() -> list[Job]:
 
 
 def take_back(job: Job) -> JobState | None:
-    """Queue a lost job again, or give it up after its last attempt; ``None`` if it moved on."""
+    """Queue a lost job again, or give it up after its last attempt; ``None`` if it moved on or is gone."""
     lost = job.lost + 1
     given_up = lost >= settings.LEASE_ATTEMPTS
     state = JobState.FAILED if given_up else JobState.QUEUED
@@ -185,7 +185,8 @@ def take_back(job: Job) -> JobState | None:
     if not changed:
         return None
     settle(job.pk)
-    return JobState(Job.objects.values_list("state", flat=True).get(pk=job.pk))
+    after = Job.objects.filter(pk=job.pk).values_list("state", flat=True).first()
+    return JobState(after) if after else None
 
 
 def release_all_here() -> int:
