@@ -7,10 +7,12 @@ http = get_asgi_application()  # before the imports below: they need the apps to
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
-from webapp.accounts.middleware import KnownSockets  # noqa: E402
+from webapp.accounts.middleware import KnownSenders, KnownSockets  # noqa: E402
 from webapp.bodylimit import BodyLimit  # noqa: E402
 from webapp.jobs.urls import websocket_urlpatterns as job_sockets  # noqa: E402
 from webapp.projects.urls import websocket_urlpatterns as project_sockets  # noqa: E402
 
 sockets = URLRouter([*project_sockets, *job_sockets])
-application = ProtocolTypeRouter({"http": BodyLimit(http), "websocket": KnownSockets(sockets)})
+application = ProtocolTypeRouter(
+    {"http": KnownSenders(BodyLimit(http)), "websocket": KnownSockets(sockets)}
+)

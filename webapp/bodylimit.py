@@ -15,21 +15,32 @@ class BodyLimit:
 
     def __init__(self, application: Application) -> None:
         self.application = application
+        self.coming_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = _declared_length(scope)
-        refusal = refusal_of(scope["path"], scope["method"], length)
+        refusal = refusal_of(scope["path"], scope["method"], length, self.coming_bytes)
         if refusal:
-            await _answer(send, *refusal)
+            await answer(send, *refusal)
             return
-        await self.application(scope, _counted(receive, length or 0), send)
+        declared = length or 0
+        self.coming_bytes += declared
+        try:
+            await self.application(scope, _counted(receive, declared), send)
+        finally:
+            self.coming_bytes -= declared
 
 
-def refusal_of(path: str, method: str, length: int | None) -> tuple[int, str, str] | None:
-    """Status, code and sentence when a body of that length is not welcome."""
-    if method in ("GET", "HEAD", "OPTIONS"):
-        return None
-    if not path.startswith(UPLOAD_PATHS):
+def is_upload(path: str, method: str) -> bool:
+    """Whether the request may bring a large body."""
+    return method == "POST" and path.startswith(UPLOAD_PATHS)
+
+
+def refusal_of(
+    path: str, method: str, length: int | None, coming_bytes: int = 0
+) -> tuple[int, str, str] | None:
+    """Status, code and sentence when a body of that length is not welcome beside what comes already."""
+    if not is_upload(path, method):
         if length and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return 413, "too_large", "This request is larger than 1 MiB."
         return None
@@ -39,8 +50,10 @@ def refusal_of(path: str, method: str, length: int | None) -> tuple[int, str, st
         return 413, "too_large", too_large(length)
     # Twice: once as the request's body, once as the stored file.
     free = shutil.disk_usage(settings.UPLOAD_ROOT).free
-    if free < 2 * length + settings.UPLOAD_SPARE_BYTES:
+    if free < 2 * (length + coming_bytes) + settings.UPLOAD_SPARE_BYTES:
         text = f"The disk has {gib(free)} left, not enough to take in this file."
+        if coming_bytes:
+            text += f" Others that are being sent need {amount(coming_bytes)}."
         return 507, "disk_full", text
     return None
 
@@ -58,6 +71,18 @@ def gib(size_bytes: int) -> str:
 
 def amount(size_bytes: int) -> str:
     return gib(size_bytes) if size_bytes >= 1024**3 else f"{size_bytes / 1024**2:.1f} MiB"
+
+
+async def answer(send: Send, status: int, code: str, text: str) -> None:
+    """The refusal as JSON; the rest of the body is not waited for."""
+    body = json.dumps({"error": {"message": text, "code": code}}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _declared_length(scope: Scope) -> int | None:
@@ -78,14 +103,3 @@ def _counted(receive: Receive, length: int) -> Receive:
         return message
 
     return counted
-
-
-async def _answer(send: Send, status: int, code: str, text: str) -> None:
-    body = json.dumps({"error": {"message": text, "code": code}}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -1,13 +1,19 @@
 import asyncio
 import io
 import json
+import shutil
 import struct
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 from tests.webapp import making
 from webapp.asgi import application
+from webapp.bodylimit import BodyLimit
 from webapp.projects.models import Dataset, UploadedModel
+from webapp.supervision import parts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -149,8 +155,8 @@ def test_full_disk_is_said_before_anything_is_read(client, settings, home):
     assert "not enough to take in this file" in answer.json()["error"]["message"]
 
 
-async def ask(method, path, headers, body=()):
-    """A request straight into the ASGI application; says what came back and how much was read."""
+async def ask(method, path, headers, body=(), application=application):
+    """A request straight into an ASGI application; says what came back and how much was read."""
     chunks, sent, read = list(body), [], 0
 
     async def receive():
@@ -199,6 +205,41 @@ async def test_large_body_elsewhere_is_refused():
     headers = {"host": "localhost", "content-length": "5000000"}
     status, _, read = await ask("POST", "/api/projects", headers)
     assert (status, read) == (413, 0)
+
+
+async def test_large_body_of_what_has_none_is_refused():
+    headers = {"host": "localhost", "content-length": "5000000"}
+    status, _, read = await ask("GET", "/", headers)
+    assert (status, read) == (413, 0)
+
+
+async def test_room_is_kept_for_files_on_their_way(settings, monkeypatch):
+    settings.UPLOAD_SPARE_BYTES = 0
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5_000_000))
+    is_here = asyncio.Event()
+
+    async def slow(_scope, _receive, send):
+        await is_here.wait()
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+
+    server = BodyLimit(slow)
+    upload = ("POST", "/api/uploads/model", {"content-length": "2000000"})
+    first = asyncio.create_task(ask(*upload, application=server))
+    await asyncio.sleep(0)
+    status, content, _ = await ask(*upload, application=server)
+    assert status == 507
+    assert "Others that are being sent need 1.9 MiB." in json.loads(content)["error"]["message"]
+    is_here.set()
+    assert (await first)[0] == 201
+    assert (await ask(*upload, application=server))[0] == 201
+
+
+def test_bodies_are_spooled_into_the_data_folder(home, settings):
+    environment = parts.web("127.0.0.1", 8000, {}).environment
+    command = [sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == str(home / "tmp")
+    assert environment["REDIS_URL"] == settings.REDIS_URL
 
 
 async def test_upload_streams_through_the_real_application(home):

@@ -1,17 +1,23 @@
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.contrib.auth import get_user
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import split_domain_port, validate_host
 from django.utils.functional import SimpleLazyObject
 
 from webapp.accounts.loopback import is_loopback, is_same_origin
 from webapp.accounts.models import local_user as get_local_user
+from webapp.accounts.tokens import token_owner
 from webapp.asgi_types import Application, Receive, Scope, Send
+from webapp.bodylimit import answer, is_upload
 from webapp.responses import error_json, error_page
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -19,6 +25,10 @@ View = Callable[..., HttpResponseBase]
 
 PROGRAMS = ("/api/v1/", "/api/agent/v1/")
 """Their operations ask for a token or a session themselves."""
+
+UNKNOWN_SENDER = (
+    "The session or token has ended, or there was none. Sign in, then send the file again."
+)
 
 
 def local_user(get_response: GetResponse) -> GetResponse:
@@ -87,6 +97,32 @@ class KnownSockets:
             and b"x-forwarded-for" not in dict(scope["headers"])
             and _is_from_our_page(scope)
         )
+
+
+class KnownSenders:
+    """The same for uploads: Django takes in a whole body before its middleware asks who sends it."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_asked = settings.AUTH_MODE == "accounts" and is_upload(
+            scope["path"], scope["method"]
+        )
+        if is_asked and not await database_sync_to_async(_is_known)(scope):
+            await answer(send, 401, "signed_out", UNKNOWN_SENDER)
+        else:
+            await self.application(scope, receive, send)
+
+
+def _is_known(scope: Scope) -> bool:
+    """Whether the request has a token or a session that works."""
+    request = ASGIRequest(scope, BytesIO())
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token_owner(token) is not None
+    SessionMiddleware(lambda _: HttpResponse()).process_request(request)
+    return get_user(request).is_authenticated
 
 
 def _is_from_our_page(scope: Scope) -> bool:

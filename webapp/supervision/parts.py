@@ -74,6 +74,10 @@ def web(host: str, port: int, environment: dict[str, str]) -> Child:
             **environment,
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
+            # Django spools bodies into the system's temporary folder, which may be small or in memory.
+            "TMPDIR": str(settings.ADADEEP_HOME / "tmp"),
+            # Said outright: with a long path the embedded broker's socket lies in that folder, too.
+            "REDIS_URL": settings.REDIS_URL,
             "ALLOWED_HOSTS": ",".join(allowed_hosts(host)),
         },
     )

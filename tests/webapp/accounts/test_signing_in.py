@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,9 @@ from django.utils import timezone
 from tests.webapp import making
 from tests.webapp.accounts.conftest import PASSWORD
 from tests.webapp.sockets import OURS, Watcher
+from tests.webapp.test_uploads import ask
 from webapp.accounts.models import AuditEvent, EventKind
+from webapp.accounts.tokens import token_create
 
 pytestmark = pytest.mark.django_db
 
@@ -165,3 +168,29 @@ async def test_socket_of_another_site_is_refused_with_a_session_too(member, brow
         (b"cookie", cookie),
     ]
     assert not await Watcher(f"/ws/jobs/{job.id}/", headers).connect()
+
+
+UPLOAD = {"host": "localhost", "content-length": "40"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["/api/uploads/model", "/api/v1/uploads/model"])
+@pytest.mark.parametrize(
+    "said", [{}, {"cookie": "sessionid=invented"}, {"authorization": "Bearer adadeep_invented"}]
+)
+async def test_nothing_is_read_of_an_upload_before_its_sender_is_known(path, said):
+    status, content, read = await ask("POST", path, UPLOAD | said, [bytes(40)])
+    assert (status, read) == (401, 0)
+    assert json.loads(content)["error"]["code"] == "signed_out"
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_upload_is_read_for_a_session_and_for_a_token(member, browser_of):
+    browser = await sync_to_async(browser_of)(member)
+    token = await sync_to_async(token_create)(owner=member, name="ci")
+    for said in (
+        {"cookie": f"sessionid={browser.cookies['sessionid'].value}"},
+        {"authorization": f"Bearer {token}"},
+    ):
+        _, _, read = await ask("POST", "/api/v1/uploads/model", UPLOAD | said, [bytes(40)])
+        assert read > 0
