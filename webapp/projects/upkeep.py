@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from webapp.accounts.audit import event_keep
@@ -36,7 +37,8 @@ def projects_expire() -> None:
     if not settings.RETENTION_DAYS:
         return
     before = timezone.now() - timedelta(days=settings.RETENTION_DAYS)
-    old = Project.objects.filter(updated__lt=before).annotate(last_job=Max("job__created"))
+    last_job = Max(Coalesce("job__finished", "job__created"))
+    old = Project.objects.filter(updated__lt=before).annotate(last_job=last_job)
     for project in old.select_related("study__job", "model", "data", "owner"):
         if (project.last_job or project.updated) < before and not _is_busy(project):
             owner = project.owner.get_username()

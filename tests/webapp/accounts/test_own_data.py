@@ -128,18 +128,21 @@ def test_upload_beyond_everybodys_quota_is_refused(member, admin, browser_of, se
 def test_projects_end_with_their_time_but_not_while_they_are_worked_on(
     member, work_off, settings
 ):
-    old = making.project(member)
+    making.project(member)
     work_off()
-    busy, young = making.project(member, seed=1), making.project(member, seed=2)
-    before = timezone.now() - timedelta(days=31)
-    Project.objects.filter(pk__in=(old.pk, busy.pk)).update(updated=before)
-    Job.objects.update(created=before)
+    busy, young, slow = (making.project(member, seed=seed) for seed in (1, 2, 3))
+    before, now = timezone.now() - timedelta(days=31), timezone.now()
+    Project.objects.exclude(pk=young.pk).update(updated=before)
+    Job.objects.update(created=before, finished=before)
+    Job.objects.filter(pk=busy.study.job_id).update(finished=None)
     Job.objects.filter(pk=young.study.job_id).update(state=JobState.DONE)
+    Job.objects.filter(pk=slow.study.job_id).update(state=JobState.DONE, finished=now)
     projects_expire()
-    assert Project.objects.count() == 3
+    assert Project.objects.count() == 4
     settings.RETENTION_DAYS = 30
     projects_expire()
-    assert set(Project.objects.values_list("pk", flat=True)) == {busy.pk, young.pk}
+    kept = set(Project.objects.values_list("pk", flat=True))
+    assert kept == {busy.pk, young.pk, slow.pk}
     event = AuditEvent.objects.get()
     assert (event.kind, event.detail) == (EventKind.PROJECT_EXPIRED, "tiny")
 
