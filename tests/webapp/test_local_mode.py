@@ -23,8 +23,19 @@ def test_other_machines_are_refused(client):
     assert "this machine only" in answer.content.decode()
 
 
-def test_proxy_on_this_machine_lets_nobody_in(client):
-    answer = client.get("/", headers={"x-forwarded-for": "192.168.1.7"})
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"x-forwarded-for": "192.168.1.7"},
+        {"x-forwarded-host": "ada.example"},
+        {"x-forwarded-proto": "https"},
+        {"x-real-ip": "192.168.1.7"},
+        {"forwarded": "for=192.168.1.7"},
+        {"via": "1.1 proxy"},
+    ],
+)
+def test_proxy_on_this_machine_lets_nobody_in(client, header):
+    answer = client.get("/", headers=header)
     assert answer.status_code == 403
     assert "Set AUTH_MODE=accounts" in answer.content.decode()
 

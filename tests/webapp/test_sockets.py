@@ -2,7 +2,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from tests.webapp import making
-from tests.webapp.sockets import Watcher
+from tests.webapp.sockets import OURS, Watcher
 from webapp.jobs import lease
 from webapp.jobs.events import Line, append
 from webapp.jobs.models import Job
@@ -87,9 +87,11 @@ async def test_many_events_at_once_arrive_all(job, held):
         [(b"host", b"localhost:8000"), (b"origin", b"http://localhost:3000")],
         [(b"host", b"evil.example"), (b"origin", b"http://evil.example")],
         [(b"host", b"localhost:8000")],
+        [*OURS, (b"x-forwarded-for", b"192.168.1.7")],
+        [*OURS, (b"via", b"1.1 proxy")],
     ],
 )
-async def test_other_sites_may_not_listen(job, headers):
+async def test_other_sites_and_proxies_may_not_listen(job, headers):
     assert not await Watcher(f"/ws/jobs/{job.id}/", headers).connect()
 
 

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import split_domain_port, validate_host
 from django.utils.functional import SimpleLazyObject
 
-from webapp.accounts.loopback import is_loopback, is_same_origin
+from webapp.accounts.loopback import is_loopback, is_proxied, is_same_origin
 from webapp.accounts.models import local_user as get_local_user
 from webapp.accounts.tokens import token_owner
 from webapp.asgi_types import Application, Receive, Scope, Send
@@ -37,7 +37,7 @@ def local_user(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         if not is_loopback(request.META.get("REMOTE_ADDR", "")):
             return error_page(request, "AdaDeep answers this machine only.", status=403)
-        if "X-Forwarded-For" in request.headers:
+        if is_proxied(request.headers):
             # A proxy on this machine would let everybody in as its owner.
             text = "AdaDeep without accounts answers no proxy. Set AUTH_MODE=accounts."
             return error_page(request, text, status=403)
@@ -94,7 +94,7 @@ class KnownSockets:
         peer = (scope.get("client") or [""])[0]
         return (
             is_loopback(peer)
-            and b"x-forwarded-for" not in dict(scope["headers"])
+            and not is_proxied(name.decode("latin1") for name, _ in scope["headers"])
             and _is_from_our_page(scope)
         )
 
