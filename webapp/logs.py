@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,6 +30,21 @@ class JobContext(logging.Filter):
         return True
 
 
+SECRET_LINK = re.compile(r"/(setup|join|shared|m)/[^/\s\"']+")
+"""What follows is a right by itself, and Django names the address of whatever it refuses."""
+
+
+def without_secrets(text: str) -> str:
+    return SECRET_LINK.sub(r"/\1/…", text)
+
+
+class TextLines(logging.Formatter):
+    """The line as it is set up, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a line: ``t``, ``level``, ``logger``, ``message``, and ``job`` and ``fault`` where there are."""
 
@@ -41,4 +57,6 @@ class JsonLines(logging.Formatter):
             "job": getattr(record, "job", ""),
             "fault": self.formatException(record.exc_info) if record.exc_info else "",
         }
-        return json.dumps({key: value for key, value in values.items() if value})
+        return json.dumps(
+            {key: without_secrets(value) for key, value in values.items() if value}
+        )

@@ -209,7 +209,11 @@ LOGGING = {
     "disable_existing_loggers": False,
     "filters": {"job": {"()": "webapp.logs.JobContext"}},
     "formatters": {
-        "text": {"format": "{asctime} {levelname} {name}:{about} {message}", "style": "{"},
+        "text": {
+            "class": "webapp.logs.TextLines",
+            "format": "{asctime} {levelname} {name}:{about} {message}",
+            "style": "{",
+        },
         "json": {"()": "webapp.logs.JsonLines"},
     },
     "handlers": {

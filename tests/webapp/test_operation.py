@@ -1,8 +1,10 @@
+import io
 import json
 import logging
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.webapp import making
@@ -103,6 +105,38 @@ def test_web_server_writes_no_addresses(settings):
     """Those of set-up links and invitations are secrets."""
     access = settings.LOGGING["loggers"]["uvicorn.access"]
     assert access == {"handlers": [], "propagate": False}
+
+
+@pytest.fixture
+def console():
+    """What the log shows, as the settings set it up."""
+    (handler,) = (h for h in logging.getLogger().handlers if type(h) is logging.StreamHandler)
+    former = handler.setStream(io.StringIO())
+    yield handler.stream
+    handler.setStream(former)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "shown"),
+    [
+        ("HEAD", "/join/live-secret/", "Method Not Allowed (HEAD): /join/…/"),
+        ("GET", "/shared/live-secret/files/x", "Not Found: /shared/…/files/x"),
+        ("POST", "/join/live-secret/", "CSRF check failed at /join/…/"),
+        ("PUT", "/m/live-secret", "Method Not Allowed (PUT): /m/…"),
+    ],
+)
+def test_secrets_of_links_stay_out_of_the_log(settings, user, console, method, path, shown):
+    settings.AUTH_MODE = "accounts"
+    settings.MIDDLEWARE = middleware("accounts")
+    browser = Client(enforce_csrf_checks=method == "POST", headers={"host": "localhost"})
+    browser.generic(method, path)
+    assert shown in console.getvalue()
+    assert "live-secret" not in console.getvalue()
+
+
+def test_secrets_of_links_stay_out_of_json_lines():
+    record = line("Not Found: %s", "/setup/live-secret")
+    assert json.loads(JsonLines().format(record))["message"] == "Not Found: /setup/…"
 
 
 def test_json_line_names_the_job_it_is_about():
