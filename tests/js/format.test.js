@@ -12,6 +12,12 @@ test("measurements have three significant digits", () => {
   for (const [value, text] of cases) assert.equal(format.measured(value), text);
 });
 
+test("layers are told in microseconds where every network is that fast", () => {
+  const { isMicro, unit, show } = format.layerTimes(0.15, 0.02);
+  assert.deepEqual([isMicro, unit, show(0.0042)], [true, "µs", "4.2"]);
+  assert.deepEqual([format.layerTimes(0.15, 3).unit, format.layerTimes(null).unit], ["ms", "ms"]);
+});
+
 test("below 0.005 reads as less than a hundredth, zero as zero", () => {
   assert.equal(format.predicted(0.004), "<0.01");
   assert.equal(format.predicted(0), "0");

@@ -1,14 +1,13 @@
 // The recipe row by row: technique, before → after, why, lock and exclude; a row opens to say which
 // techniques fit and why the others do not. Emits "lock-change" {layer, lock} and "layer-hover".
 import { $, $$, escape, setText } from "../lib/dom.js";
-import { count, predicted } from "../lib/format.js";
+import { count, layerTimes } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../lib/layer-locks.js";
 import { beforeAfter } from "../lib/markup.js";
 import { lookOf, tile, titleOf } from "../lib/techniques.js";
 import { alternativeText, undoText } from "../lib/why.js";
 
-const MICRO_BELOW_MS = 0.2;
 const PAGE_ROWS = 100;
 const SORT = { order: null, params: "params_after", macs: "macs_after", ms: "ms_after" };
 
@@ -23,13 +22,10 @@ export class LayerTable {
     this.body.addEventListener("focusin", (event) => this.hover(event.target));
   }
 
-  /**
-   * layers: {name, text, params, macs, ms, applicable}; techniques: names in order. A network of a
-   * few hundredths of a millisecond is told in microseconds: its layers would all read "<0.01".
-   */
+  /** layers: {name, text, params, macs, ms, applicable}; techniques: names in order; totalMs: the whole network before. */
   setFacts(layers, techniques, totalMs = null) {
-    this.micro = totalMs !== null && totalMs < MICRO_BELOW_MS;
-    setText($('[data-sort="ms"]', this.table), this.micro ? "µs" : "ms");
+    this.times = layerTimes(totalMs);
+    setText($('[data-sort="ms"]', this.table), this.times.unit);
     this.facts = new Map(layers.map((layer, i) => [layer.name, { ...layer, order: i }]));
     this.techniques = techniques;
   }
@@ -71,7 +67,7 @@ export class LayerTable {
   }
 
   get showTime() {
-    return this.micro ? (ms) => predicted(1000 * ms) : (ms) => (ms === 0 ? "–" : predicted(ms));
+    return (ms) => (ms === 0 ? "–" : this.times.show(ms));
   }
 
   row(row) {
@@ -99,7 +95,7 @@ export class LayerTable {
     const lock = this.locks[row.layer];
     const options = this.offered.map((name) => this.option(row, name, fact.applicable?.[name], lock));
     const free = lock ? `<button type="button" class="btn" style="justify-self:start" data-action="free" data-key="free:${escape(row.layer)}">Let the selector choose</button>` : "";
-    const prices = [row.undo && undoText(row.undo, this.micro), ...(row.alternatives ?? []).map((other) => alternativeText(other, this.micro))].filter(Boolean);
+    const prices = [row.undo && undoText(row.undo, this.times.isMicro), ...(row.alternatives ?? []).map((other) => alternativeText(other, this.times.isMicro))].filter(Boolean);
     const undo = prices.map((text) => `<p class="small muted">${escape(text)}</p>`).join("");
     return `<tr class="detail-row" data-layer="${escape(row.layer)}"><td colspan="7" class="full"><div class="stack close">${undo}<ul class="options">${options.join("")}</ul>${free}</div></td></tr>`;
   }

@@ -36,14 +36,6 @@ export function accuracyOf({ baseline, values }) {
   return { value: at(value), low: at(high), high: at(low), label };
 }
 
-const MICRO_BELOW_MS = 0.2; // the layers of networks this fast are told in microseconds
-
-/** {unit, show} for times of layers, by how long the originals take. */
-export function layerTimes(...sides) {
-  const isMicro = sides.every(({ baseline }) => baseline.latency_ms < MICRO_BELOW_MS);
-  return isMicro ? { unit: "µs", show: (ms) => predicted(1000 * ms) } : { unit: "ms", show: predicted };
-}
-
 const known = (entry) => (entry.label === "measured" || entry.label === "exact" ? measured : predicted);
 const COSTS = [
   ["latency_ms", "Latency", (entry) => `${known(entry)(entry.value)} ms`],

@@ -2,11 +2,11 @@
 import "../components/graph-diff.js";
 import "../components/plot-figure.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
-import { headlineRows, layerTimes, nameOf, partsOfName, sideText } from "../lib/compare.js";
+import { headlineRows, nameOf, partsOfName, sideText } from "../lib/compare.js";
 import { toCsv } from "../lib/csv.js";
 import { $, $$, escape, pageData, saveText, setText } from "../lib/dom.js";
 import { FAMILIES } from "../lib/evidence.js";
-import { measured, predicted } from "../lib/format.js";
+import { layerTimes, measured, predicted } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { badge } from "../lib/markup.js";
 import { fillOf, isSmall, isStacked, legend, lettersOf, setTechniques, tile, titleOf } from "../lib/techniques.js";
@@ -87,7 +87,7 @@ wireChartButtons("compare");
 const differ = pairs.filter((pair) => !pair.same).length;
 setText($("#different"), `· ${differ} of ${pairs.length} layers differ`);
 $("#tech-legend").innerHTML = legend([...a.layers, ...b.layers].map((layer) => layer.technique));
-const times = layerTimes(a, b);
+const times = layerTimes(a.baseline.latency_ms, b.baseline.latency_ms);
 $("#graphs").networks = { a: a.layers, b: b.layers, pairs, times };
 for (const node of $$(".time-unit")) setText(node, times.unit);
 

@@ -8,7 +8,7 @@ import { isAgreement } from "../lib/accuracy-kind.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
 import { copyText } from "../lib/clipboard.js";
 import { $, escape, pageData, segmented, setText } from "../lib/dom.js";
-import { count, duration, exactBytes, percent, predicted, shortHash, whole } from "../lib/format.js";
+import { count, duration, exactBytes, layerTimes, percent, predicted, shortHash, whole } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { STATE_LOOK } from "../lib/limits.js";
 import { badge, beforeAfter, note } from "../lib/markup.js";
@@ -18,11 +18,9 @@ import { codeIn, formatUse, languageButtons } from "../lib/snippets.js";
 import { alternativeText, undoText, withReasons } from "../lib/why.js";
 import { legend, setTechniques, tile, titleOf, lookOf } from "../lib/techniques.js";
 
-const MICRO_BELOW_MS = 0.2; // below, layers are told in microseconds
 const { job, report, figures = {}, techniques = {}, best_log2: bestLog2 = null } = pageData();
 const layers = withReasons(report.layers ?? []);
-const micro = layers.length > 0 && report.predicted.latency_ms.baseline < MICRO_BELOW_MS;
-const showTime = micro ? (ms) => predicted(1000 * ms) : predicted;
+const times = layerTimes(report.predicted.latency_ms.baseline);
 const FILE_USE = { "model.onnx": "ONNX, any runtime: the file that was measured", "model.int8.onnx": "ONNX, computes in 8 bits", "model.onnx.xz": "the measured file packed: xz unpacks it", "model.int8.onnx.xz": "the measured file packed: xz unpacks it", "bundle.zip": "everything, with recipe and seed", "report.html": "this page as one file", "report.json": "all numbers on this page", "recipe.json": "the recipe, replayable", "preprocessing.json": "how inputs are prepared", "README.md": "how to run it", "classes.txt": "names of the outputs", SHA256SUMS: "checksums of all files" };
 
 setTechniques(techniques);
@@ -92,7 +90,7 @@ showFlips();
 /* ----- recipe ----- */
 function showRecipe() {
   const rows = layers.length ? layers.map(layerRow) : (report.recipe ?? []).map(stepRow);
-  $("#recipe thead").innerHTML = layers.length ? `<tr><th>Layer</th><th>Technique</th><th class="n">Parameters</th><th class="n">MACs</th><th class="n">${micro ? "µs" : "ms"}</th><th>Why</th></tr>` : "<tr><th>Layer</th><th>Technique</th><th>Level</th><th>Why</th></tr>";
+  $("#recipe thead").innerHTML = layers.length ? `<tr><th>Layer</th><th>Technique</th><th class="n">Parameters</th><th class="n">MACs</th><th class="n">${times.unit}</th><th>Why</th></tr>` : "<tr><th>Layer</th><th>Technique</th><th>Level</th><th>Why</th></tr>";
   $("#recipe tbody").innerHTML = rows.join("") || '<tr><td colspan="4" class="muted">Nothing was changed: no technique paid within your limits.</td></tr>';
   const used = layers.length ? layers.map((row) => row.technique) : (report.recipe ?? []).map((step) => step.technique).filter((name) => lookOf(name).scope !== "network");
   $("#tech-legend").innerHTML = legend(used.length ? used : ["keep"], layers.map((row) => row.stored));
@@ -101,13 +99,13 @@ function showRecipe() {
 }
 const paramsText = (params) => Object.entries(params ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? predicted(value) : value}`).join(", ");
 const stepRow = (step) => `<tr><td class="mono full">${step.layer === "*" ? "whole network" : escape(step.layer)}</td><td class="full nowrap">${tile(step.technique)}${escape(titleOf(step.technique))}</td><td>${escape(paramsText(step.params))}</td><td class="full why">${escape(step.why ?? "")}</td></tr>`;
-const otherChoices = (row) => [row.undo && undoText(row.undo, micro), ...(row.alternatives ?? []).map((other) => alternativeText(other, micro))].filter(Boolean);
+const otherChoices = (row) => [row.undo && undoText(row.undo, times.isMicro), ...(row.alternatives ?? []).map((other) => alternativeText(other, times.isMicro))].filter(Boolean);
 const otherwise = (row) => {
   const texts = otherChoices(row);
   return texts.length ? `<details class="tiny muted no-print"><summary>Other choices</summary>${texts.map((text) => `<p>${escape(text)}</p>`).join("")}</details>` : "";
 };
 const layerRow = (row) => `<tr><td class="full"><span class="mono">${escape(row.layer)}</span></td><td class="full technique"><div>${tile(row.technique, row.stored)}<span>${escape(titleOf(row.technique))} <span class="muted">${escape([row.level, row.stored].filter(Boolean).join(", "))}</span></span></div></td>
-  <td class="n phone-hide">${beforeAfter(row.params_before, row.params_after, count)}</td><td class="n phone-hide">${beforeAfter(row.macs_before, row.macs_after, count)}</td><td class="n" data-label="${micro ? "µs" : "ms"}">${beforeAfter(row.ms_before, row.ms_after, showTime)}</td><td class="full why">${escape(row.why ?? "")}${otherwise(row)}</td></tr>`;
+  <td class="n phone-hide">${beforeAfter(row.params_before, row.params_after, count)}</td><td class="n phone-hide">${beforeAfter(row.macs_before, row.macs_after, count)}</td><td class="n" data-label="${times.unit}">${beforeAfter(row.ms_before, row.ms_after, times.show)}</td><td class="full why">${escape(row.why ?? "")}${otherwise(row)}</td></tr>`;
 showRecipe();
 
 /* ----- downloads ----- */
