@@ -4,7 +4,7 @@ import { bestOf, wishesText } from "../../static/js/lib/best-so-far.js";
 import { columnsOf, fitSummary, fitWords } from "../../static/js/lib/fit.js";
 import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../../static/js/lib/layer-locks.js";
 import { PolicyAnswers } from "../../static/js/lib/policy-answers.js";
-import { reachedText } from "../../static/js/lib/reached.js";
+import { expectedText, reachedText } from "../../static/js/lib/reached.js";
 import { hasMoved, isReady, isStudying } from "../../static/js/lib/study.js";
 
 const OFFERED = ["filter_pruning", "svd", "fire"];
@@ -102,6 +102,13 @@ test("wishes are read as shares and limits", () => {
 test("what a build reached is one line", () => {
   assert.equal(reachedText({ latency_ratio: 1.15, size_ratio: 11.4, accuracy_points: -0.3 }), "1.15× faster, 11.4× smaller, −0.3 pt");
   assert.equal(reachedText({ latency_ratio: 0.5, size_ratio: 11.4, accuracy_points: 0 }), "2.00× slower, 11.4× smaller, 0.0 pt");
+});
+
+test("what is expected of a recipe is the same line in two digits; the original is neither faster nor smaller", () => {
+  const baseline = { latency_ms: 8, size_bytes: 1000 };
+  const values = (ms, size, drop) => ({ latency_ms: { value: ms }, size_bytes: { value: size }, accuracy_drop_points: { value: drop } });
+  assert.equal(expectedText(baseline, values(3, 2000, 0.5)), "2.7× faster, 2.0× larger, −0.5 pt");
+  assert.equal(expectedText(baseline, values(8, 1010, 0)), "as fast, as large, 0.0 pt");
 });
 
 test("a study is ready when the policy answers, and studied until it is finished", () => {

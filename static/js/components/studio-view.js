@@ -7,8 +7,8 @@ import { LayerTable } from "./layer-table.js";
 import { WAITING, metricView } from "./metric-card.js";
 import { allowBuild } from "./study-facts.js";
 import { $, $$, setText } from "../lib/dom.js";
-import { ratio, signed } from "../lib/format.js";
 import { loosening, recoveryText } from "../lib/limits.js";
+import { expectedText } from "../lib/reached.js";
 import { isReady } from "../lib/study.js";
 import { legend, setTechniques } from "../lib/techniques.js";
 import { withReasons } from "../lib/why.js";
@@ -111,11 +111,8 @@ export class StudioView {
     return feasible ? "Recommended, with its band" : "Nearest, outside a limit";
   }
 
-  headline({ latency_ms: latency, size_bytes: size, accuracy_drop_points: drop }) {
-    const { baseline } = this.studio;
-    const speed = baseline.latency_ms / latency.value;
-    const faster = speed >= 1 ? `${ratio(speed)} faster` : `${ratio(1 / speed)} slower`;
-    return `${faster}, ${ratio(baseline.size_bytes / size.value)} smaller, ${signed(-drop.value)} pt`;
+  headline(prediction) {
+    return expectedText(this.studio.baseline, prediction);
   }
 
   /* Times after come with the policy's answers; a candidate's tile borrows them when it can. */

@@ -1,7 +1,7 @@
 // What two sides say to each other: verdicts with their bands, and the rows of the page.
 import { accuracyTitle, isAgreement } from "./accuracy-kind.js";
 import { evidenceText } from "./evidence.js";
-import { bytes, count, measured, percent, predicted, ratio, signed } from "./format.js";
+import { bytes, count, measured, percent, predicted, ratio } from "./format.js";
 
 const EQUAL = 1.005;
 const EQUAL_POINTS = 0.05;
@@ -58,15 +58,6 @@ export function headlineRows(a, b) {
     if (x && y) rows.push({ goal, a: show(x), b: show(y), labels: [x.label, y.label], evidence: [x, y].map(costEvidence), ...verdict(x, y) });
   }
   return rows;
-}
-
-/** One side in a line: "8.4× faster, 33× smaller, −0.5 points". */
-export function sideText({ baseline, values }) {
-  const times = (name, better, worse) => {
-    const gain = baseline[name] / values[name].value;
-    return gain >= 1 ? `${ratio(gain)} ${better}` : `${ratio(1 / gain)} ${worse}`;
-  };
-  return [times("latency_ms", "faster", "slower"), times("size_bytes", "smaller", "larger"), `${signed(-values.accuracy_drop_points.value)} points`].join(", ");
 }
 
 /**
