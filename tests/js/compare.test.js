@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { accuracyVerdict, configText, foldedRows, headlineRows, lanesOf, nameOf, partsOfName, verdict } from "../../static/js/lib/compare.js";
+import { accuracyVerdict, configText, foldedRows, headlineRows, knownText, lanesOf, nameOf, partsOfName, verdict } from "../../static/js/lib/compare.js";
 
 const predicted = (value, share = 0.3) => ({ value, low: value * (1 - share), high: value * (1 + share), label: "similar chip" });
 const exact = (value) => ({ value, low: value, high: value, label: "exact" });
@@ -30,6 +30,13 @@ test("the headline tells accuracy first and leaves out what one side does not kn
   const rows = headlineRows(side, side);
   assert.deepEqual(rows.map((row) => row.goal), ["Accuracy", "Latency", "Energy", "Storage", "Parameters"]);
   assert.deepEqual([rows[0].a, rows[0].evidence[0], rows[1].evidence[0]], ["98.5 %", "measured", "predicted ±30 %"]);
+});
+
+test("the latency of a build for another device is never called measured", () => {
+  const side = (isMeasured, label) => ({ is_measured: isMeasured, values: { latency_ms: { label } } });
+  assert.equal(knownText(side(true, "similar chip")), "latency predicted, the rest measured");
+  assert.equal(knownText(side(true, "measured")), "measured");
+  assert.equal(knownText(side(false, "calibrated")), "predicted");
 });
 
 test("long unchanged runs are folded, short ones stay, and a person can unfold", () => {

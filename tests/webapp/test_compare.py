@@ -99,6 +99,15 @@ def test_build_stands_against_the_newest_other_build_with_measured_values(
     assert [pair["same"] for pair in found["pairs"]] == [True]
 
 
+def test_chart_writes_three_digits_only_of_what_was_timed(client, user, project):
+    here, elsewhere = delivered(user, project), delivered(user, project, target="redmi-3s")
+    Job.objects.filter(pk=elsewhere.pk).update(target="redmi-3s")
+    figures = page(client, a=str(here.id), b=str(elsewhere.id))["figures"]
+    summary = str(figures["tradeoff"]["layout"])
+    assert "A at 3 ms" in summary
+    assert "B at 3.3 ms" in summary
+
+
 def test_choices_name_every_recipe_build_and_device(client, user, project):
     build = delivered(user, project)
     choices = page(client)["choices"]
@@ -182,7 +191,13 @@ REPORT = {
     "baseline": {"accuracy": 0.991, "size_bytes": 40000, "host_latency_ms": {"p50": 4.5}},
     "result": {"accuracy": 0.987, "size_bytes": 2000, "host_latency_ms": {"p50": 3.0}},
     "predicted": {
-        name: {"baseline": 9.0, "result": 3.3, "low": 3.0, "high": 4.0, "label": "calibrated"}
+        name: {
+            "baseline": 9.0,
+            "result": 3.3125,
+            "low": 3.0,
+            "high": 4.0,
+            "label": "calibrated",
+        }
         for name in ("latency_ms", "energy_mj")
     },
     "layers": [{"layer": "conv1", "technique": "svd", "level": "1/2", "stored": "fp32"}],

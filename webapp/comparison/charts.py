@@ -13,7 +13,7 @@ from webapp.jobs.curves import recovery_data, reward_data
 from webapp.jobs.events import event_json
 from webapp.jobs.figure_parts import base_layout, line_trace
 from webapp.jobs.models import Job
-from webapp.jobs.ticks import log_range, log_ticks
+from webapp.jobs.ticks import log_range, log_ticks, two_digits
 from webapp.projects.studio import candidates_json
 from webapp.responses import RequestRefusedError
 
@@ -81,8 +81,7 @@ def fronts_figure(data: Json) -> Json:
     traces += [_original(front) for front in data["fronts"]]
     traces += [_disc(mark) for mark in data["marks"]]
     places = ", ".join(
-        f"{mark['letter']} at {mark['x']:.3g} ms and {mark['y']:.1f} %"
-        for mark in data["marks"]
+        f"{mark['letter']} at {mark['ms']} ms and {mark['y']:.1f} %" for mark in data["marks"]
     )
     layout = base_layout(
         "Latency, ms (log) · lower is better", "Accuracy, %", f"Where both sit: {places}."
@@ -127,13 +126,20 @@ def _known(study: Job | None, side: Json) -> tuple[list[Json], Json] | None:
 def _mark(letter: str, role: str, side: Json) -> Json:
     drop = side["values"]["accuracy_drop_points"]["value"]
     known = "measured" if side["is_measured"] else "predicted"
+    latency = side["values"]["latency_ms"]
     return {
         "letter": letter,
         "role": role,
-        "x": side["values"]["latency_ms"]["value"],
+        "x": latency["value"],
+        "ms": _digits(latency),
         "y": 100 * side["baseline"]["accuracy"] - drop,
         "text": f"{side['title']} on {side['target']['title']}, accuracy {known}",
     }
+
+
+def _digits(entry: Json) -> str:
+    value: float = entry["value"]
+    return f"{value:.3g}" if entry["label"] == "measured" else two_digits(value)
 
 
 def _front(front: Json, role: str) -> Json:

@@ -60,6 +60,12 @@ export function headlineRows(a, b) {
   return rows;
 }
 
+/** How the line of a side is known: of a build for another device, latency is predicted and the rest measured. */
+export function knownText({ is_measured: isMeasured, values }) {
+  if (!isMeasured) return "predicted";
+  return values.latency_ms.label === "measured" ? "measured" : "latency predicted, the rest measured";
+}
+
 /**
  * The rows of the graph: pairs, with runs that are the same in both folded into {fold: n, from}.
  * `open` holds the starts of runs that a person unfolded; `strict` folds short runs, too.

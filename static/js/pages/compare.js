@@ -2,7 +2,7 @@
 import "../components/graph-diff.js";
 import "../components/plot-figure.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
-import { headlineRows, nameOf, partsOfName } from "../lib/compare.js";
+import { headlineRows, knownText, nameOf, partsOfName } from "../lib/compare.js";
 import { toCsv } from "../lib/csv.js";
 import { $, $$, escape, pageData, saveText, setText } from "../lib/dom.js";
 import { FAMILIES } from "../lib/evidence.js";
@@ -49,7 +49,7 @@ function sideCard([letter, side]) {
   return `<section class="card stack close" aria-label="Side ${upper}"><div class="row tight"><span class="ab ${letter}">${upper}</span>
     <select class="select grow" data-recipe="${letter}" aria-label="Recipe or build ${upper}">${recipeOptions(side)}</select>
     <select class="select grow" data-device="${letter}" aria-label="Device ${upper}"${isBuild ? ` disabled title="A build is for its device"` : ""}>${deviceOptions(side)}</select></div>
-    <p class="small muted"><a href="${escape(side.url)}">${escape(side.title)}</a> of <bdi>${escape(side.project?.name ?? "a deleted project")}</bdi> on ${escape(side.target.inside)}: ${expectedText(side.baseline, side.values)}, ${side.is_measured ? "measured" : "predicted"}</p></section>`;
+    <p class="small muted"><a href="${escape(side.url)}">${escape(side.title)}</a> of <bdi>${escape(side.project?.name ?? "a deleted project")}</bdi> on ${escape(side.target.inside)}: ${expectedText(side.baseline, side.values)}, ${knownText(side)}</p></section>`;
 }
 $("#sides").innerHTML = Object.entries(SIDES).map(sideCard).join("");
 
