@@ -6,7 +6,7 @@ import pytest
 
 from tests.webapp import making
 from webapp.comparison.comparing import matched
-from webapp.comparison.configs import config_of, config_text
+from webapp.comparison.configs import config_of
 from webapp.jobs.folders import write_json
 from webapp.jobs.models import Job, JobState
 from webapp.projects import answers
@@ -34,10 +34,14 @@ def delivered(user, project, **report):
     return job
 
 
-def test_configuration_survives_the_address():
-    config = [3, 0, 0, 0, 12, 12, 1]
-    assert config_text(config) == "3.0x3.12x2.1"
-    assert config_of(config_text(config)) == config
+def recommended(project):
+    """Its configuration, as it stands in an address."""
+    policy = answers.policy_of(project)
+    return ".".join(map(str, answers.config_of(project, policy, project.settings, None)))
+
+
+def test_configuration_is_read_from_the_address():
+    assert config_of("3.0x3.12x2.1") == [3, 0, 0, 0, 12, 12, 1]
 
 
 @pytest.mark.parametrize("text", ["x", "1.", "a", "0x9999999999"])
@@ -59,17 +63,22 @@ def test_without_a_choice_the_recommended_recipe_stands_against_the_original(cli
 
 
 def test_recommended_recipe_is_known_by_its_configuration_too(client, project):
-    wanted = project.settings
-    config = answers.config_of(project, answers.policy_of(project), wanted, None)
-    name = f"{project.id}@this-host@{config_text(list(config))}"
-    found = page(client, a=name)
+    found = page(client, a=f"{project.id}@this-host@{recommended(project)}")
     assert (found["a"]["title"], found["b"]["title"]) == ("Recommended", "Original")
 
 
+def test_original_keeps_its_name_where_nothing_else_is_recommended(client, project):
+    space = answers.policy_of(project).surrogate.space
+    locks = dict.fromkeys((each.layer for each in space.decisions), "keep")
+    project.settings |= {"locks": locks}
+    project.save()
+    found = page(client, a=f"{project.id}@this-host@original")
+    assert all(pair["same"] for pair in found["pairs"])
+    assert (found["a"]["title"], found["b"]["title"]) == ("Original", "Recommended")
+
+
 def test_one_recipe_on_two_devices_differs_in_cost_alone(client, project):
-    config = config_text(
-        list(answers.config_of(project, answers.policy_of(project), project.settings, None))
-    )
+    config = recommended(project)
     found = page(client, a=f"{project.id}@redmi-3s@{config}", b=f"{project.id}@rpi4@{config}")
     assert all(pair["same"] for pair in found["pairs"])
     a, b = found["a"]["values"], found["b"]["values"]

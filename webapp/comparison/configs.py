@@ -1,14 +1,6 @@
 """A configuration as it stands in an address: its numbers, runs of equal ones written once (``3.0x12.5``)."""
 
-from itertools import groupby
-
 MOST_NUMBERS = 20_000
-
-
-def config_text(config: list[int]) -> str:
-    """The text of a configuration."""
-    runs = [(number, len(list(run))) for number, run in groupby(config)]
-    return ".".join(f"{number}x{count}" if count > 1 else str(number) for number, count in runs)
 
 
 def config_of(text: str) -> list[int]:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import User
 
+    from selector.policy import Policy
     from webapp.jobs.models import Job
     from webapp.projects.models import Project
 
 ORIGINAL, RECOMMENDED = "original", "Recommended"
-TITLES = {ORIGINAL: "Original"}
 HERE = "this-host"
 
 SHOWN = ("layer", "technique", "level", "stored", "why")
@@ -69,15 +69,14 @@ def _recipe(project: Project, name: str, device: str, config: str = "") -> dict[
     wanted = {**project.settings, "target": target.name}
     policy, job = answers.policy_of(project), project.study.job
     inspected = (knowledge.inspection(job) if job else None) or {}
-    recommended = list(answers.config_of(project, policy, wanted, None))
-    chosen = _checked(policy, config) or recommended
+    title, chosen = _titled(project, policy, wanted, config)
     found = answers.selection(project, wanted, chosen)
     baseline = knowledge.baseline_json(inspected, policy.surrogate, target)
     prediction = dict(found["prediction"])
     return {
         "name": name,
         "kind": "recipe",
-        "title": RECOMMENDED if chosen == recommended else TITLES.get(config, "Picked recipe"),
+        "title": title,
         "is_measured": False,
         "url": reverse("studio", args=[project.id]),
         "project": {"id": str(project.id), "name": project.name},
@@ -91,13 +90,22 @@ def _recipe(project: Project, name: str, device: str, config: str = "") -> dict[
     }
 
 
-def _checked(policy: Any, config: str) -> list[int] | None:
-    """The configuration that a name means; ``None`` for what is recommended."""
+def _titled(
+    project: Project, policy: Policy, wanted: dict[str, Any], config: str
+) -> tuple[str, list[int]]:
+    """What a recipe is called, and its configuration. Only what may be recommended asks for it: deep networks take seconds."""
     if config == ORIGINAL:
-        untouched: list[int] = policy.surrogate.space.untouched()[0].tolist()
-        return untouched
+        return "Original", policy.surrogate.space.untouched()[0].tolist()
+    picked = _read(config) if config else []
+    recommended = list(answers.config_of(project, policy, wanted, None))
+    if picked and picked != recommended:
+        return "Picked recipe", picked
+    return RECOMMENDED, recommended
+
+
+def _read(config: str) -> list[int]:
     try:
-        return config_of(config) if config else None
+        return config_of(config)
     except ValueError as error:
         raise RequestRefusedError("This recipe cannot be read from the address.") from error
 
