@@ -32,6 +32,16 @@ test("the headline tells accuracy first and leaves out what one side does not kn
   assert.deepEqual([rows[0].a, rows[0].evidence[0], rows[1].evidence[0]], ["98.5 %", "measured", "predicted ±30 %"]);
 });
 
+test("accuracy and agreement are not compared with each other", () => {
+  const values = (drop) => ({ accuracy_drop_points: { value: drop, low: drop, high: drop, label: "measured" } });
+  const labelled = { baseline: { accuracy: 0.9 }, values: values(1), accuracy_kind: "accuracy" };
+  const unlabelled = { baseline: { accuracy: 1 }, values: values(1), accuracy_kind: "agreement" };
+  const [{ goal, who }] = headlineRows(labelled, unlabelled);
+  assert.deepEqual([goal, who], ["Accuracy / Agreement with the original", "not comparable"]);
+  const [same] = headlineRows(unlabelled, unlabelled);
+  assert.deepEqual([same.goal, same.who], ["Agreement with the original", "equal"]);
+});
+
 test("the latency of a build for another device is never called measured", () => {
   const side = (isMeasured, label) => ({ is_measured: isMeasured, values: { latency_ms: { label } } });
   assert.equal(knownText(side(true, "similar chip")), "latency predicted, the rest measured");

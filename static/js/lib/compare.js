@@ -1,5 +1,5 @@
 // What two sides say to each other: verdicts with their bands, and the rows of the page.
-import { accuracyTitle, isAgreement } from "./accuracy-kind.js";
+import { accuracyTitle } from "./accuracy-kind.js";
 import { evidenceText } from "./evidence.js";
 import { bytes, count, measured, percent, predicted, ratio } from "./format.js";
 
@@ -48,11 +48,18 @@ const COSTS = [
 const costEvidence = ({ value, low, high, label }) => evidenceText(label, low / value, high / value);
 const pointsEvidence = ({ value, high, label }) => (label === "measured" ? "measured" : `predicted ±${(high - value).toFixed(1)} pt`);
 
+/* Accuracy of the one and agreement of the other are two things: neither is ahead. */
+function accuracyRow(a, b) {
+  const [first, second] = [accuracyOf(a), accuracyOf(b)];
+  const isOneKind = a.accuracy_kind === b.accuracy_kind;
+  const verdictOfBoth = isOneKind ? accuracyVerdict(first, second) : { who: "not comparable", text: "" };
+  const goal = (isOneKind ? [a] : [a, b]).map(accuracyTitle).join(" / ");
+  return { goal, a: percent(first.value / 100), b: percent(second.value / 100), labels: [first.label, second.label], evidence: [first, second].map(pointsEvidence), ...verdictOfBoth };
+}
+
 /** [{goal, a, b, who, text, labels, evidence}], accuracy first. */
 export function headlineRows(a, b) {
-  const [first, second] = [accuracyOf(a), accuracyOf(b)];
-  const title = isAgreement(a.accuracy_kind) ? accuracyTitle({ accuracy_kind: a.accuracy_kind }) : "Accuracy";
-  const rows = [{ goal: title, a: percent(first.value / 100), b: percent(second.value / 100), labels: [first.label, second.label], evidence: [first, second].map(pointsEvidence), ...accuracyVerdict(first, second) }];
+  const rows = [accuracyRow(a, b)];
   for (const [name, goal, show] of COSTS) {
     const [x, y] = [a.values[name], b.values[name]];
     if (x && y) rows.push({ goal, a: show(x), b: show(y), labels: [x.label, y.label], evidence: [x, y].map(costEvidence), ...verdict(x, y) });
