@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { accuracyVerdict, configText, foldedRows, headlineRows, knownText, lanesOf, nameOf, partsOfName, verdict } from "../../static/js/lib/compare.js";
+import { accuracyVerdict, configText, deviceGroups, foldedRows, headlineRows, knownText, lanesOf, nameOf, partsOfName, recipeGroups, verdict } from "../../static/js/lib/compare.js";
 
 const predicted = (value, share = 0.3) => ({ value, low: value * (1 - share), high: value * (1 + share), label: "similar chip" });
 const exact = (value) => ({ value, low: value, high: value, label: "exact" });
@@ -67,6 +67,20 @@ test("only lines past other rows need a lane; those side by side share none", ()
 test("a thousand layers that all read the first stay within the lanes there are", () => {
   const lanes = lanesOf(Array.from({ length: 1000 }, (_, i) => (i > 1 ? [0, i - 1] : [])));
   assert.ok(Math.max(...lanes.map((edge) => edge.lane)) < 6);
+});
+
+test("a side that is not among the choices stands before them, whatever projects are called", () => {
+  const projects = [{ id: "p", name: "of the selected", target: "rpi4", builds: [{ name: "b1", title: "Build" }] }];
+  const gone = { kind: "build", name: "b9", title: "Build of 1 May", target: { name: "own-9", title: "Old phone" } };
+  assert.deepEqual(recipeGroups(gone, projects)[0], { options: [["b9", "Build of 1 May"]] });
+  assert.deepEqual(recipeGroups({ ...gone, name: "b1" }, projects).map(({ label }) => label), ["of the selected"]);
+  assert.deepEqual(deviceGroups(gone, [{ name: "rpi4", title: "Pi 4", family: "board" }]), [{ options: [["own-9", "Old phone"]] }, { label: "Boards", options: [["rpi4", "Pi 4"]] }]);
+});
+
+test("a picked recipe is listed in its project", () => {
+  const picked = { kind: "recipe", name: "p@rpi4@3.0x3", title: "Picked recipe", target: { name: "rpi4" } };
+  const [group] = recipeGroups(picked, [{ id: "p", name: "LeNet", target: "rpi4", builds: [] }]);
+  assert.deepEqual(group.options.map(([name]) => name), ["p@rpi4", "p@rpi4@original", "p@rpi4@3.0x3"]);
 });
 
 test("a side's name is taken apart and put together again", () => {

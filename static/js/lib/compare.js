@@ -1,6 +1,6 @@
 // What two sides say to each other: verdicts with their bands, and the rows of the page.
 import { accuracyTitle } from "./accuracy-kind.js";
-import { evidenceText } from "./evidence.js";
+import { FAMILIES, evidenceText } from "./evidence.js";
 import { bytes, count, measured, percent, predicted, ratio } from "./format.js";
 
 const EQUAL = 1.005;
@@ -109,6 +109,33 @@ export function lanesOf(reads, most = 6) {
     ends[lane] = Math.max(ends[lane] ?? 0, edge.to);
     return { ...edge, lane };
   });
+}
+
+/* What a side is stands first where it is not among the choices: another study's recipe, a device that is gone. */
+function withOwn(groups, name, title) {
+  const isListed = groups.some(({ options }) => options.some(([value]) => value === name));
+  return isListed ? groups : [{ options: [[name, title]] }, ...groups];
+}
+
+/** The recipes and builds that a side may become: [{label, options: [[name, title]]}]. */
+export function recipeGroups(side, projects) {
+  const now = partsOfName(side.name);
+  const groups = projects.map((project) => {
+    const device = now.device ?? (side.kind === "build" ? side.target.name : project.target);
+    const named = (recipe) => nameOf({ project: project.id, device, recipe });
+    const isPicked = now.recipe && now.recipe !== "original" && now.project === project.id;
+    const picked = isPicked ? [[side.name, "Picked recipe"]] : [];
+    const builds = project.builds.map(({ name, title }) => [name, title]);
+    return { label: project.name, options: [[named(""), "Recommended"], [named("original"), "Original"], ...picked, ...builds] };
+  });
+  return withOwn(groups, side.name, side.title);
+}
+
+/** The devices that a side may be put on, by family. */
+export function deviceGroups({ target }, devices) {
+  const families = [...new Set(devices.map(({ family }) => family))];
+  const groups = families.map((family) => ({ label: FAMILIES[family] ?? family, options: devices.filter((device) => device.family === family).map(({ name, title }) => [name, title]) }));
+  return withOwn(groups, target.name, target.title);
 }
 
 /** A side's name in the address with another recipe or device. */

@@ -2,10 +2,9 @@
 import "../components/graph-diff.js";
 import "../components/plot-figure.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
-import { headlineRows, knownText, nameOf, partsOfName } from "../lib/compare.js";
+import { deviceGroups, headlineRows, knownText, nameOf, partsOfName, recipeGroups } from "../lib/compare.js";
 import { toCsv } from "../lib/csv.js";
 import { $, $$, escape, pageData, saveText, setText } from "../lib/dom.js";
-import { FAMILIES } from "../lib/evidence.js";
 import { layerTimes, measured, predicted } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { badge } from "../lib/markup.js";
@@ -22,33 +21,18 @@ setTechniques(page.techniques);
 /* ----- the two sides ----- */
 const option = (value, text, chosen) => `<option value="${escape(value)}"${chosen ? " selected" : ""}>${escape(text)}</option>`;
 
-function recipeOptions(side) {
-  const now = partsOfName(side.name);
-  const groups = choices.projects.map((project) => {
-    const device = now.device ?? (side.kind === "build" ? side.target.name : project.target);
-    const recipes = [["", "Recommended"], ["original", "Original"]].map(([recipe, text]) => {
-      const name = nameOf({ project: project.id, device, recipe });
-      return option(name, text, name === side.name);
-    });
-    const picked = now.recipe && now.recipe !== "original" && now.project === project.id ? option(side.name, "Picked recipe", true) : "";
-    const builds = project.builds.map((build) => option(build.name, build.title, build.name === side.name));
-    return `<optgroup label="${escape(project.name)}">${recipes.join("")}${picked}${builds.join("")}</optgroup>`;
-  });
-  const isListed = groups.some((group) => group.includes(" selected"));
-  return (isListed ? "" : option(side.name, side.title, true)) + groups.join("");
+function groupMarkup({ label, options }, chosen) {
+  const body = options.map(([value, text]) => option(value, text, value === chosen)).join("");
+  return label === undefined ? body : `<optgroup label="${escape(label)}">${body}</optgroup>`;
 }
-
-function deviceOptions(side) {
-  const families = [...new Set(choices.devices.map((device) => device.family))];
-  return families.map((family) => `<optgroup label="${escape(FAMILIES[family] ?? family)}">${choices.devices.filter((device) => device.family === family).map((device) => option(device.name, device.title, device.name === side.target.name)).join("")}</optgroup>`).join("");
-}
+const groupsMarkup = (groups, chosen) => groups.map((group) => groupMarkup(group, chosen)).join("");
 
 function sideCard([letter, side]) {
   const isBuild = side.kind === "build";
   const upper = letter.toUpperCase();
   return `<section class="card stack close" aria-label="Side ${upper}"><div class="row tight"><span class="ab ${letter}">${upper}</span>
-    <select class="select grow" data-recipe="${letter}" aria-label="Recipe or build ${upper}">${recipeOptions(side)}</select>
-    <select class="select grow" data-device="${letter}" aria-label="Device ${upper}"${isBuild ? ` disabled title="A build is for its device"` : ""}>${deviceOptions(side)}</select></div>
+    <select class="select grow" data-recipe="${letter}" aria-label="Recipe or build ${upper}">${groupsMarkup(recipeGroups(side, choices.projects), side.name)}</select>
+    <select class="select grow" data-device="${letter}" aria-label="Device ${upper}"${isBuild ? ` disabled title="A build is for its device"` : ""}>${groupsMarkup(deviceGroups(side, choices.devices), side.target.name)}</select></div>
     <p class="small muted"><a href="${escape(side.url)}">${escape(side.title)}</a> of <bdi>${escape(side.project?.name ?? "a deleted project")}</bdi> on ${escape(side.target.inside)}: ${expectedText(side.baseline, side.values)}, ${knownText(side)}</p></section>`;
 }
 $("#sides").innerHTML = Object.entries(SIDES).map(sideCard).join("");
