@@ -1,6 +1,7 @@
 """Two tabs, the Back button, a lost server, impatient clicks and names that are not nice."""
 
 import re
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -86,6 +87,23 @@ def test_two_tabs_on_one_job_agree(staged_page: Page, staged):
         expect(tab.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
     logs = [tab.get_by_role("log").inner_text() for tab in (one, two)]
     assert logs[0] == logs[1]
+
+
+def test_studio_opens_again_after_its_device_was_deleted(staged_page: Page, staged):
+    page, ready = staged_page, staging.studied(staged, seed=5)
+    key = staging.own_device(staged, "Lent phone").rstrip("/").rpartition("own-")[-1]
+    open_studio(page, ready)
+    page.get_by_role("button", name=re.compile("Target device")).click()
+    page.get_by_role("radio", name=re.compile("Lent phone")).click()
+    expect(
+        page.get_by_role("button", name=re.compile("Target device: Lent phone"))
+    ).to_be_visible()
+    page.wait_for_function("history.state?.typed?.target?.startsWith('own-')")
+    staged.call("DELETE", f"/api/own-devices/{UUID(key)}")
+    page.reload()
+    steps.wait_for_answers(page, seconds=30)
+    expect(page.get_by_role("button", name=re.compile("Target device: This"))).to_be_visible()
+    page.faults = [line for line in page.faults if "404" not in line]
 
 
 def test_impatient_clicks_start_one_build(staged_page: Page, staged, studied):

@@ -48,9 +48,15 @@ const studyCharts = new StudyCharts($("#study-charts"));
 /* ----- loading ----- */
 async function load(target = state.target) {
   const query = target ? `?target=${encodeURIComponent(target)}` : "";
-  const studio = await get(api(`/studio${query}`));
-  loaded.set(studio.target.name, studio);
-  if (target === state.target && !hold.postpones()) take(studio);
+  try {
+    const studio = await get(api(`/studio${query}`));
+    loaded.set(studio.target.name, studio);
+    if (target === state.target && !hold.postpones()) take(studio);
+  } catch (error) {
+    if (error.status !== 404 || !target || target !== state.target) throw error;
+    state.target = null; // deleted while it was chosen here: the project's own device takes its place
+    await load();
+  }
 }
 
 function take(studio) {
