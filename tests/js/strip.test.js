@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { blocksOf, tileOfBlock } from "../../static/js/lib/strip.js";
+import { blocksOf, keyOfTile, tileOfBlock } from "../../static/js/lib/strip.js";
 
 const layers = (...times) => times.map((ms, i) => ({ name: `l${i}`, ms }));
 const tile = (layer, technique, ms = 1) => ({ layer, technique, level: "1/2", stored: "fp32", ms });
@@ -32,4 +32,11 @@ test("a shared block shows what most of its layers get, and all their time", () 
   assert.equal(shown.ms, 6);
   assert.equal(shown.layers, 3);
   assert.equal(shown.alike, false);
+});
+
+test("a block whose layers no longer all get the same is written again", () => {
+  const all = tileOfBlock([tile("a", "svd"), tile("b", "svd"), tile("c", "svd")]);
+  const most = tileOfBlock([tile("a", "svd"), tile("b", "svd"), tile("c", "keep")]);
+  assert.notEqual(keyOfTile(all), keyOfTile(most));
+  assert.equal(keyOfTile(all), keyOfTile({ ...all }));
 });

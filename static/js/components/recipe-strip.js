@@ -2,7 +2,7 @@
 // Emits "layer-hover" and "layer-open" with the layer's name.
 import { escape, setText } from "../lib/dom.js";
 import { predicted } from "../lib/format.js";
-import { blocksOf, tileOfBlock } from "../lib/strip.js";
+import { blocksOf, keyOfTile, tileOfBlock } from "../lib/strip.js";
 import { fillOf, isSmall, isStacked, lettersOf, titleOf } from "../lib/techniques.js";
 
 const ROOM_FOR_LEVEL_PX = 18;
@@ -92,7 +92,7 @@ class RecipeStrip extends HTMLElement {
 
   paintBlock(block, tile, fixed, timed) {
     const ms = tile.ms ?? null;
-    const key = `${tile.technique}|${tile.level}|${tile.stored}|${fixed}|${this.wide}|${ms}|${timed}`;
+    const key = `${keyOfTile(tile)}|${fixed}|${this.wide}|${timed}`;
     if (block.key === key) return;
     block.key = key;
     const { button, letter, level, after } = block;

@@ -14,6 +14,9 @@ export function blocksOf(layers, most) {
   return runs;
 }
 
+/** The same for tiles of blocks that look and read alike. */
+export const keyOfTile = ({ technique, level, stored, alike, ms }) => [technique, level, stored, alike, ms].join("|");
+
 /**
  * What a block shows of its layers' tiles [{technique, level, stored, ms, unsupported}]: the treatment that most
  * of them share, the time of all, and of how many layers that is said.
