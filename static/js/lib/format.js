@@ -90,9 +90,6 @@ export function signed(value, digits = 1) {
   return (value > 0 ? "+" : MINUS) + text;
 }
 
-/** Points of accuracy from a fraction lost or won: 0.4 -> "0.4". */
-export const points = (value, digits = 1) => (isNumber(value) ? Math.abs(value).toFixed(digits) : EMPTY);
-
 /** A fraction as percent: 0.9213 -> "92.1 %". */
 export const percent = (fraction, digits = 1) => (isNumber(fraction) ? `${(fraction * 100).toFixed(digits)} %` : EMPTY);
 

@@ -67,14 +67,6 @@ function tileRespects(tile, lock) {
   return used.includes(lock.technique);
 }
 
-/** The candidates that keep every limit and lock. */
-export function withinLimits(prepared, budgets, locks = {}) {
-  const locked = Object.keys(locks).length > 0;
-  return prepared.filter(
-    ({ candidate }) => excess(candidate, budgets) === 0 && (!locked || respects(candidate, locks)),
-  );
-}
-
 /**
  * The best candidate for normalised shares. When none keeps every limit, the nearest: least excess,
  * then best score. `feasible` says which of the two it is.

@@ -3,15 +3,6 @@ const KEEP = 500;
 const timings = { input: [], answer: [] };
 if (typeof window !== "undefined") window.adadeepTimings = timings;
 
-/** Runs and records one step; also a performance measure named "adadeep:<kind>". */
-export function timed(kind, step) {
-  const start = performance.now();
-  step();
-  const end = performance.now();
-  record(kind, end - start);
-  performance.measure?.(`adadeep:${kind}`, { start, end });
-}
-
 /** Adds one figure in milliseconds. */
 export function record(kind, ms) {
   const list = (timings[kind] ??= []);
