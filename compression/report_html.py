@@ -6,12 +6,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compression.report_comparison import bars, comparison
 from compression.report_numbers import accuracy_words, digits, percent, points, ratio, size
 from compression.report_sections import (
-    bars,
     charts,
     code,
-    comparison,
     facts,
     flips,
     otherwise,

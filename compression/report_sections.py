@@ -5,137 +5,18 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from compression.report_charts import class_changes, layer_bars, ratio_bars
-from compression.report_numbers import (
-    accuracy_words,
-    chance_words,
-    count,
-    digits,
-    interval,
-    measured,
-    percent,
-    points,
-    predicted,
-    ratio,
-    size,
-)
+from compression.report_charts import class_changes, layer_bars
+from compression.report_numbers import digits, points
 from compression.report_pictures import picture_html
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     Report = Mapping[str, Any]
     Row = tuple[str, ...]
-    Words = tuple[str, str]
 
 _MOST_FLIPS = 12
 _MOST_CLASSES = 20
-
-
-def comparison(report: Report) -> str:
-    """Every headline number before and after, and how it is known."""
-    target = report.get("target_title", report["target"])
-    expected = report["predicted"]
-    rows = [
-        _accuracy_row(report),
-        _host_latency_row(report),
-        _predicted_row(
-            f"Latency on {target}", expected["latency_ms"], "ms", ("faster", "slower")
-        ),
-        _predicted_row(f"Energy on {target}", expected["energy_mj"], "mJ", ("less", "more")),
-        _counted_row(report, "File", "size_bytes", size, ("smaller", "larger")),
-        _counted_row(report, "Zipped", "zip_bytes", size, ("smaller", "larger")),
-        *_packed_rows(report),
-        _counted_row(report, "Multiply–adds", "macs", count, ("fewer", "more")),
-        _counted_row(report, "Parameters", "params", count, ("fewer", "more")),
-    ]
-    return _table(
-        ("", "Original", "Compressed", "Change", "How we know"), rows, numeric=(1, 2, 3)
-    )
-
-
-def _packed_rows(report: Report) -> list[Row]:
-    """The packed file, where both models were packed."""
-    if not all(report[side].get("packed_bytes") for side in ("baseline", "result")):
-        return []
-    return [_counted_row(report, "Packed (.xz)", "packed_bytes", size, ("smaller", "larger"))]
-
-
-def _accuracy_row(report: Report) -> Row:
-    before, after = report["baseline"], report["result"]
-    low, high = after["accuracy_ci"]
-    error = report.get("relative_error")
-    relative = f", relative error {percent(error)}" if error is not None else ""
-    return (
-        accuracy_words(after).capitalize(),
-        percent(before["accuracy"]),
-        percent(after["accuracy"]),
-        points(-report["accuracy_drop_points"]),
-        f"measured, 95 % interval {percent(low)} to {percent(high)}{relative}{_difference(report)}",
-    )
-
-
-def _difference(report: Report) -> str:
-    """The paired interval of the change, and whether chance would explain it."""
-    if "accuracy_drop_ci_points" not in report:
-        return ""
-    worst, best = sorted(-end for end in report["accuracy_drop_ci_points"])
-    chance = chance_words(report.get("accuracy_drop_chance"))
-    return f"; change {interval(worst, best)}{chance and f', {chance}'}"
-
-
-def _host_latency_row(report: Report) -> Row:
-    before, after = report["baseline"]["host_latency_ms"], report["result"]["host_latency_ms"]
-    return (
-        "Latency on the engine's host",
-        measured(before["p50"], "ms"),
-        measured(after["p50"], "ms"),
-        ratio(report["ratios"]["host_latency"], "faster", "slower"),
-        f"measured, {after.get('rounds', 'many')} rounds in turns{_spread(after)}",
-    )
-
-
-def _spread(timing: Report) -> str:
-    if "p10" not in timing:
-        return ""
-    return f", 8 in 10 between {digits(timing['p10'], 3)} and {measured(timing['p90'], 'ms')}"
-
-
-def _counted_row(
-    report: Report, title: str, key: str, form: Callable[[float], str], words: Words
-) -> Row:
-    before, after = report["baseline"][key], report["result"][key]
-    change = ratio(before / max(1, after), *words)
-    return (title, form(before), form(after), change, "counted exactly")
-
-
-def _predicted_row(title: str, entry: Mapping[str, Any], unit: str, words: Words) -> Row:
-    low, high = predicted(entry["low"], unit), predicted(entry["high"], unit)
-    return (
-        title,
-        predicted(entry["baseline"], unit),
-        predicted(entry["result"], unit),
-        ratio(entry["baseline"] / max(entry["result"], 1e-12), *words),
-        f"predicted ({entry['label']}), {low} to {high}",
-    )
-
-
-def bars(report: Report) -> str:
-    """What is left of the original, bar by bar."""
-    ratios = report["ratios"]
-    titles = (
-        ("Latency, host", "host_latency", True),
-        ("Latency, target", "target_latency", report["target"] == "this-host"),
-        ("Energy, target", "target_energy", False),
-        ("File", "size", True),
-        ("Multiply–adds", "macs", True),
-    )
-    rows = []
-    for title, key, is_measured in titles:
-        share = 1 / max(ratios[key], 1e-9)
-        rows.append((title, share, f"{digits(100 * share, 2)} % left", is_measured))
-    note = '<p class="muted">What is left of the original. Solid: measured or counted. Hatched: predicted.</p>'
-    return f'<div class="bars">{ratio_bars(rows)}</div>{note}'
 
 
 def charts(report: Report) -> str:
@@ -184,7 +65,7 @@ def flips(report: Report) -> str:
         return section(title, f'<div class="flips">{cards}</div>')
     rows = [_flip_row(flip, is_labelled=is_labelled) for flip in examples[:_MOST_FLIPS]]
     head = ("Data row", "Truth", "Answer", "Confidence", "")
-    return section(title, _table(head, rows, css="tight"))
+    return section(title, table(head, rows, css="tight"))
 
 
 def _flip_row(flip: Report, *, is_labelled: bool) -> Row:
@@ -237,7 +118,7 @@ def recipe(report: Report) -> str:
         for step in report["recipe"]
     ]
     body = (
-        _table(("Layer", "Technique", "Level", "Why"), rows, css="steps")
+        table(("Layer", "Technique", "Level", "Why"), rows, css="steps")
         if rows
         else "<p>Nothing was changed: no technique paid within these limits.</p>"
     )
@@ -268,8 +149,8 @@ def otherwise(report: Report) -> str:
         "Accuracy",
         "Limits it would break",
     )
-    table = _table(head, rows, numeric=(2, 3, 4, 5), css="tight")
-    body = f"<details><summary>Undo a choice, or take the next best</summary>{table}</details>"
+    others = table(head, rows, numeric=(2, 3, 4, 5), css="tight")
+    body = f"<details><summary>Undo a choice, or take the next best</summary>{others}</details>"
     return f'<div class="screen">{section("What other choices would change, predicted", body)}</div>'
 
 
@@ -389,12 +270,14 @@ def section(title: str, body: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
-def _table(
+def table(
     head: Sequence[str],
     rows: Iterable[Sequence[str]],
     numeric: Sequence[int] = (),
     css: str = "",
 ) -> str:
+    """Texts as a table that scrolls sideways; the columns of ``numeric`` stand at the right."""
+
     def cells(tag: str, values: Sequence[str]) -> str:
         return "".join(
             f"<{tag}{' class=n' if i in numeric else ''}>{escape(value)}</{tag}>"
