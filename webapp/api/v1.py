@@ -10,8 +10,8 @@ from webapp.api.auth import Page, Token
 from webapp.api.errors import add_handlers
 from webapp.api.schemas import Error
 
-DESCRIPTION = """Everything the pages do. A token (`python manage.py create_token NAME`) goes into
-`Authorization: Bearer TOKEN`. Whatever is refused says why: `{"error": {"message": …, "code": …}}`."""
+DESCRIPTION = """Models, studies, builds, reports, comparisons and devices of your own. A token
+(`python manage.py create_token NAME`) goes into `Authorization: Bearer TOKEN`. Whatever is refused says why: `{"error": {"message": …, "code": …}}`."""
 
 
 class VersionedAPI(NinjaAPI):
