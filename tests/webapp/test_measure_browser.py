@@ -108,7 +108,7 @@ def test_same_browser_measured_again_stays_one_device(client):
         ({"prior": "this-host"}, "no device of the catalogue to start from"),
         ({"prior": ["rpi4"]}, "no device of the catalogue to start from"),
         ({"threads": 0}, "Threads must be"),
-        ({"threads": "two"}, "Threads must be a whole number"),
+        ({"threads": "two"}, "Threads must be 1 to 256; got two"),
         ({"threads": 10**30}, "Threads must be"),
         ({"title": ""}, "title must have"),
     ],

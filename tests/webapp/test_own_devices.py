@@ -10,6 +10,7 @@ from compression.device_profiles import parse_profile
 from compression.types import Precision
 from selector.request import read_request
 from tests.webapp import making
+from webapp.devices import services
 from webapp.devices.kit import kit_graphs
 from webapp.devices.models import Measurement, OwnDevice
 from webapp.devices.services import (
@@ -198,6 +199,7 @@ def test_times_that_do_not_follow_the_model_widen_the_band(user):
         ([Run("sums", [1.0] * (MOST_RUNS + 1))], {}, "at most 2,000 runs"),
         ([Run("s" * 300, [1.0])], {}, "at most 200 letters"),
         ([Run("sums", [1.0])], {"x": "y" * 20_000}, "larger than 16 KiB"),
+        ([Run("sums", [1.0])] * 100, {"x": "y" * 12_000}, "larger than 1 MiB"),
         ([Run("sums", [1.0])], {"x": math.nan}, "not plain JSON"),
     ],
 )
@@ -223,6 +225,18 @@ def test_what_is_no_delivery_leaves_nothing(user, runs, environment, sentence):
 def test_device_that_cannot_be_is_refused(user, values, sentence):
     with pytest.raises(RequestRefusedError, match=sentence):
         create(user, **values)
+
+
+def test_devices_of_an_owner_are_as_many_as_one_may_have(user, stranger, monkeypatch):
+    monkeypatch.setattr(services, "MOST_DEVICES", 2)
+    for _ in range(2):
+        create(user)
+    with pytest.raises(RequestRefusedError, match="2 devices, which is the most") as refused:
+        create(user)
+    assert (refused.value.code, refused.value.status) == ("quota", 409)
+    create(stranger)
+    OwnDevice.objects.filter(owner=user).first().delete()
+    create(user)
 
 
 def test_device_is_private_unless_shared(user, stranger):
@@ -394,9 +408,10 @@ def test_build_that_does_not_say_its_recipe_is_set_aside(user, file):
     assert "no graph or network" in timed_features(user, f"artifact:{file.pk}").refused
 
 
-def test_networks_of_others_cannot_be_named(stranger, project):
+def test_networks_of_others_cannot_be_named(stranger, project, file):
     device = create(stranger)
-    for name in (f"model:{project.study.job.id}", "artifact:1", "model:", "artifact:x"):
+    theirs = f"model:{project.study.job.id}", f"artifact:{file.pk}"
+    for name in (*theirs, "model:", "artifact:x"):
         outcome = runs_record(device=device, runs=[Run(name, [2.0])], environment={})
         assert "no graph or network" in outcome.refused[name]
 

@@ -8,12 +8,11 @@ from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
-from compression.cost import device_names, load_device
 from webapp import browserruntime
 from webapp.devices.kit import kit_graphs
 from webapp.devices.models import Means, OwnDevice
-from webapp.devices.queries import device_row
-from webapp.devices.services import Run, own_device_create, runs_record
+from webapp.devices.queries import device_row, prior_choices
+from webapp.devices.services import Run, own_device_add, own_device_checked, runs_record
 from webapp.devices.targets import own_profile
 from webapp.responses import RequestRefusedError
 
@@ -56,8 +55,7 @@ def measure_page_json() -> dict[str, Any]:
         "kinds": [kind._asdict() for kind in KINDS],
         "catalogue": [
             {"name": row["name"], "title": row["title"], "family": row["family"]}
-            for row in map(device_row, map(load_device, device_names()))
-            if not load_device(row["name"]).measured_here
+            for row in map(device_row, prior_choices())
         ],
     }
 
@@ -103,13 +101,11 @@ def measured_json(device: OwnDevice, outcome: Outcome) -> dict[str, Any]:
 
 def _browser(owner: User, values: dict[str, Any]) -> OwnDevice:
     """The device that was measured before under the same name, else a new one."""
-    if not isinstance(values.get("threads"), int):
-        raise RequestRefusedError("Threads must be a whole number.")
-    new = own_device_create(
+    new = own_device_checked(
         owner=owner,
         title=values.get("title", ""),
         prior=values.get("prior", ""),
-        threads=values["threads"],
+        threads=values.get("threads", 0),
         runtime=RUNTIME,
         arithmetic="fp32",
         means=Means.BROWSER,
@@ -117,11 +113,7 @@ def _browser(owner: User, values: dict[str, Any]) -> OwnDevice:
     alike = {
         key: getattr(new, key) for key in ("title", "prior", "threads", "runtime", "means")
     }
-    known = OwnDevice.objects.filter(owner=owner, **alike).exclude(pk=new.pk).first()
-    if known is None:
-        return new
-    new.delete()
-    return known
+    return OwnDevice.objects.filter(owner=owner, **alike).first() or own_device_add(new)
 
 
 def _runs(values: dict[str, Any], offered: set[str]) -> list[Run]:

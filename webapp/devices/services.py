@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from compression.calibration import Calibration
 
+MOST_DEVICES = 100
+"""Of one owner."""
 LONGEST_TITLE, LONGEST_RUNTIME, LONGEST_NAME = 100, 60, 200
 MOST_THREADS = 256
 MOST_MEASUREMENTS = 500
@@ -37,6 +39,8 @@ MOST_RUNS = 2000
 MOST_KEPT = 5000
 """Measurements of one device."""
 LARGEST_ENVIRONMENT = 16 * 1024
+LARGEST_ENVIRONMENTS = 1024**2
+"""Of one delivery: each of its measurements keeps a copy."""
 LONGEST_RUN_MS = 1e12
 LONGEST_TEXT = 40
 """Of what stands where a time should be."""
@@ -65,7 +69,20 @@ class Outcome(NamedTuple):
     error_after: float | None
 
 
-def own_device_create(
+def own_device_create(*, owner: User, **values: Any) -> OwnDevice:
+    """A device that is no target until something was measured on it.
+
+    Args:
+        owner: whose device it is.
+        **values: as ``own_device_checked`` takes them.
+
+    Raises:
+        RequestRefusedError: naming the value that cannot be taken, or when the owner has too many.
+    """
+    return own_device_add(own_device_checked(owner=owner, **values))
+
+
+def own_device_checked(
     *,
     owner: User,
     title: str,
@@ -75,7 +92,7 @@ def own_device_create(
     arithmetic: str,
     means: str,
 ) -> OwnDevice:
-    """A device that is no target until something was measured on it.
+    """A device as it may be added; it is not yet.
 
     Raises:
         RequestRefusedError: naming the value that cannot be taken.
@@ -92,7 +109,7 @@ def own_device_create(
         raise RequestRefusedError(f"There is no means {means!r}. Take {', '.join(Means)}.")
     if not _is_count(threads, MOST_THREADS):
         raise RequestRefusedError(f"Threads must be 1 to {MOST_THREADS}; got {threads}.")
-    return OwnDevice.objects.create(
+    return OwnDevice(
         owner=owner,
         title=_words(title, "title", LONGEST_TITLE),
         prior=prior,
@@ -101,6 +118,22 @@ def own_device_create(
         arithmetic=arithmetic,
         means=means,
     )
+
+
+def own_device_add(device: OwnDevice) -> OwnDevice:
+    """Keep a device that was checked.
+
+    Raises:
+        RequestRefusedError: when its owner has as many as one may have.
+    """
+    if OwnDevice.objects.filter(owner=device.owner).count() >= MOST_DEVICES:
+        raise RequestRefusedError(
+            f"You have {MOST_DEVICES} devices, which is the most. Delete one that you no longer need.",
+            code="quota",
+            status=409,
+        )
+    device.save()
+    return device
 
 
 @transaction.atomic
@@ -171,6 +204,11 @@ def _check_size(device: OwnDevice, runs: Sequence[Run], environment: dict[str, A
         raise RequestRefusedError("The environment is not plain JSON.") from error
     if size > LARGEST_ENVIRONMENT:
         raise RequestRefusedError("The description of the environment is larger than 16 KiB.")
+    if size * len(runs) > LARGEST_ENVIRONMENTS:
+        raise RequestRefusedError(
+            "Each measurement keeps the description of the environment; together these are larger "
+            "than 1 MiB. Send fewer measurements at once, or a shorter description."
+        )
 
 
 def _measurement(device: OwnDevice, run: Run, environment: dict[str, Any]) -> Measurement:
