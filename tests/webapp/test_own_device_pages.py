@@ -3,9 +3,10 @@ import re
 
 import pytest
 
+from tests.webapp import making
 from tests.webapp.test_own_devices import create, kit_runs, measured
 from webapp.devices.models import OwnDevice
-from webapp.devices.services import Run, runs_record
+from webapp.devices.services import Run, own_device_share, runs_record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -124,6 +125,24 @@ def test_page_of_a_device_shows_chart_runs_and_sources(client, user):
     assert "Measured by its owner" not in page
     assert "Taken over from Raspberry Pi 4B" in page
     assert "set aside: sums: -3 ms is no time" in page
+
+
+def test_shared_device_does_not_tell_what_its_owners_projects_are_called(
+    client, user, stranger, study_folder
+):
+    project = making.studied(stranger, study_folder)
+    device = measured(stranger)
+    original = Run(f"model:{project.study.job.id}", [2.0, 2.1])
+    runs_record(device=device, runs=[original], environment={})
+    own_device_share(device=device, shared=True)
+    page = client.get(f"/devices/{device.key}/").content.decode()
+    assert "A network of its owner" in page_data(page)["evidence"]["data"][0]["text"]
+    assert "sums" in page
+    assert f"{project.name}, original" not in page
+    device.owner = user
+    device.save()
+    page = client.get(f"/devices/{device.key}/").content.decode()
+    assert f"{project.name}, original" in page_data(page)["evidence"]["data"][0]["text"]
 
 
 def test_page_of_an_unmeasured_device_says_what_to_do(client, user):

@@ -13,6 +13,7 @@ from webapp.accounts.models import EventKind
 from webapp.devices import services
 from webapp.devices.charts import calibration_data, calibration_figure
 from webapp.devices.fitting import calibration_of, spoken_to
+from webapp.devices.kit import kit_graphs
 from webapp.devices.kit_csv import parse_times
 from webapp.devices.kit_zip import kit_zip
 from webapp.devices.networks import network_choices
@@ -33,6 +34,7 @@ from webapp.responses import RequestRefusedError
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from compression.calibration import Row
     from webapp.devices.models import OwnDevice
 
 SHOWN_MEASUREMENTS = 200
@@ -50,7 +52,8 @@ def own_device_page(request: UserRequest, device: OwnDevice) -> HttpResponse:
     if found := calibration_of(device):
         profile = spoken_to(own_profile(device), "you" if mine else device.owner.username)
         page["device"] = device_json(profile)
-        data = calibration_data(found.rows(), page["device"]["band"])
+        rows = found.rows() if mine else tuple(map(_unnamed, found.rows()))
+        data = calibration_data(rows, page["device"]["band"])
         page["evidence"] = calibration_figure(data)
         context |= {
             "fit": data,
@@ -182,6 +185,11 @@ def _is_run(row: object) -> bool:
         and isinstance(row.get("name"), str)
         and isinstance(row.get("runs_ms"), list)
     )
+
+
+def _unnamed(row: Row) -> Row:
+    """A row for strangers: what its owner's projects are called is the owner's."""
+    return row if row.name in kit_graphs() else row._replace(name="A network of its owner")
 
 
 def _mine(request: UserRequest, name: str) -> OwnDevice:
