@@ -144,6 +144,25 @@ def test_networks_of_a_project_are_offered_and_predicted(client, project):
     assert row["after_ms"] > 0
 
 
+def test_answer_tells_of_this_delivery_alone(client, project):
+    page = client.get(f"/devices/measure/{project.id}/").context["page"]
+    whole = delivery()["runs"]
+    network = {"name": page["networks"][0]["name"], "runs_ms": [0.2, 0.21, 0.2]}
+    send(client, delivery(runs=[*whole, network]), page["runs_url"])
+    found = send(client, delivery(runs=whole[:2])).json()
+    assert [row["name"] for row in found["rows"]] == [run["name"] for run in whole[:2]]
+    errors = [abs(row["after_ms"] / row["measured_ms"] - 1) for row in found["rows"]]
+    assert found["error_after"] == pytest.approx(np.median(errors))
+
+
+def test_delivery_of_which_nothing_counts_leaves_a_measured_browser_as_it_was(client):
+    send(client, delivery())
+    answer = send(client, delivery(runs=[{"name": "mobile", "runs_ms": [-1]}]))
+    assert answer.status_code == 400
+    assert "None of these timings can be used" in answer.json()["error"]["message"]
+    assert Measurement.objects.count() == len(kit_graphs())
+
+
 def test_project_that_is_not_studied_yet_has_no_networks_to_time(client, user):
     page = client.get(f"/devices/measure/{making.project(user).id}/").context["page"]
     assert page["networks"] == []

@@ -300,7 +300,7 @@ class Delivery(Question):
 
 class Outcome(Answer):
     used: list[dict[str, Any]] = Field(
-        description="what the profile rests on now, predicted before and after calibrating"
+        description="what of this delivery counts, predicted before and after calibrating"
     )
     refused: dict[str, str] = Field(description="names that were set aside, with the reason")
     error_before: float | None = Field(description="half were off by at most that share")

@@ -88,7 +88,7 @@ def browser_measured(
 
 
 def measured_json(device: OwnDevice, outcome: Outcome) -> dict[str, Any]:
-    """The calibrated device with what its timings were predicted to be, before and now."""
+    """The calibrated device with what the timings just sent were predicted to be, before and now."""
     return {
         "device": device_row(own_profile(device)),
         "url": f"/devices/{device.key}/",

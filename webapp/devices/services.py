@@ -57,10 +57,10 @@ class Outcome(NamedTuple):
     """What came of a delivery.
 
     Attributes:
-        used: a row for each graph or network that the profile rests on now.
-        refused: names of this delivery that were set aside, each with the reason.
+        used: a row for each graph or network of it that counts.
+        refused: names that were set aside, each with the reason.
         error_before: half of the times used were off by no more than that share before; ``None`` without any.
-        error_after: the same now, each predicted from the others.
+        error_after: the same now, each predicted from all others that the device has.
     """
 
     used: tuple[calibration.Row, ...]
@@ -153,12 +153,14 @@ def runs_record(
     new = [_measurement(device, run, environment) for run in runs]
     Measurement.objects.bulk_create(new)
     refused = {row.name: row.refused for row in new if row.refused}
-    found = calibration_of(device)
+    count = len({row.name for row in new if not row.refused})
+    found = calibration_of(device) if count else None
     if found is None:
         return Outcome((), refused, None, None)
-    if any(not row.refused for row in new):
-        _keep(device, found)
-    return Outcome(found.rows(), refused, typical(found.before), typical(found.after))
+    _keep(device, found)
+    # In the order of their coming: those of this delivery are the last ones.
+    before, after = found.before[-count:], found.after[-count:]
+    return Outcome(found.rows()[-count:], refused, typical(before), typical(after))
 
 
 def own_device_share(*, device: OwnDevice, shared: bool) -> None:

@@ -111,7 +111,7 @@ function showResult(answer, found) {
   const own = answer.rows.filter((row) => !names.has(row.name));
   $("#result").innerHTML = [
     `<section class="card stack" aria-labelledby="result-title"><div class="row spread"><h2 id="result-title">${escape(device.title)}</h2>${badge(device.label, `${device.label} ${bandText(...device.band)}`)}</div>
-      <p>${escape(device.runtime)}, ${device.threads === 1 ? "one thread" : `${device.threads} threads`}. ${answer.rows.length} graphs were measured. Predictions of them were off by ${errorText(answer.error_before)} before and are off by ${errorText(answer.error_after)} now, each predicted from the others.</p>
+      <p>${escape(device.runtime)}, ${device.threads === 1 ? "one thread" : `${device.threads} threads`}. ${answer.rows.length} graphs were measured. Predictions of them were off by ${percent(answer.error_before, 0)} before and are off by ${percent(answer.error_after, 0)} now, each predicted from the others.</p>
       ${page.phone ? links(answer) : "<p>This page may be closed. The device is a target now, where the code was shown.</p>"}</section>`,
     found.drift > MOST_DRIFT ? note("warn", `<p>This device changed its speed by ${percent(found.drift, 0)} while it was measured. It grew warm, or something else ran. Let it rest, close other programs and measure again; the newer timings then count.</p>`) : "",
     leftOut(found, answer),
@@ -122,7 +122,6 @@ function showResult(answer, found) {
 }
 
 const links = (answer) => `<p class="row tight"><a class="btn" href="${escape(answer.url)}">Open the device</a>${page.project ? `<a class="btn" href="${escape(page.project.url)}">Back to ${escape(page.project.name)}</a>` : ""}</p>`;
-const errorText = (share) => (share === null ? "an unknown share" : percent(share, 0));
 
 function leftOut(found, answer) {
   const timed = found.graphs.filter((graph) => !graph.runs_ms.length).map((graph) => `${titleOf(graph.name)}: ${graph.refused || "no time was left for it."}`);
