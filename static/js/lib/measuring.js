@@ -2,12 +2,13 @@
 const SILENCE_S = 60;
 
 /**
- * work: {script, runtime, threads, graphs, seconds}. onVisit({name, visit, visits, left_s}) tells the progress.
+ * work: {script, runtime, threads, graphs, seconds}. onVisit({name, visit, visits}) tells the progress.
  * done gives what was measured; it fails with {code, message}, code "cancelled" where a person stopped it.
  */
 export function measuring(work, onVisit) {
   const script = new Worker(work.script, { type: "module" });
   let silence = 0;
+  let paused = false;
   let settle;
   const done = new Promise((resolve, reject) => (settle = { resolve, reject }));
   const end = (how, value) => {
@@ -17,7 +18,8 @@ export function measuring(work, onVisit) {
   };
   const listen = () => {
     clearTimeout(silence);
-    silence = setTimeout(() => end("reject", { code: work.threads > 1 ? "threads" : "silent" }), SILENCE_S * 1000);
+    // What was under way when the page was hidden is still told; the silence after that is wanted.
+    if (!paused) silence = setTimeout(() => end("reject", { code: work.threads > 1 ? "threads" : "silent" }), SILENCE_S * 1000);
   };
   script.onerror = (event) => end("reject", { code: "fault", message: event.message || "the background script did not start" });
   script.onmessage = ({ data }) => {
@@ -33,10 +35,12 @@ export function measuring(work, onVisit) {
     done,
     cancel: () => end("reject", { code: "cancelled" }),
     pause() {
-      clearTimeout(silence);
+      paused = true;
+      listen();
       script.postMessage({ kind: "pause" });
     },
     resume() {
+      paused = false;
       script.postMessage({ kind: "resume" });
       listen();
     },

@@ -70,7 +70,7 @@ async function measure(ort, graphs, step_ms, left) {
     if (paused) continue; // the page was left meanwhile: what was timed then counts for nothing
     if (runs) graph.rounds.push(runs);
     visit += 1;
-    tell("visit", { name: graph.name, visit, visits, left_s: left() / 1000 });
+    tell("visit", { name: graph.name, visit, visits });
   }
 }
 
