@@ -14,7 +14,7 @@ from webapp.agents.graphs import REFERENCE, task_graphs
 from webapp.agents.lease import TaskLease
 from webapp.agents.models import OPEN, Agent, DeviceTask, TaskKind, TaskState
 from webapp.agents.results import result_read
-from webapp.devices.services import Run, runs_record
+from webapp.devices.services import Run, own_device_lock, runs_record
 from webapp.jobs.models import DELIVERED, UNFINISHED
 from webapp.responses import RequestRefusedError
 
@@ -120,17 +120,15 @@ def tasks_reap() -> None:
     )
 
 
+@transaction.atomic
 def _task(device: OwnDevice, kind: TaskKind, job: Job | None) -> DeviceTask:
     if not Agent.objects.filter(device=device).exists():
         raise RequestRefusedError(NOT_CONNECTED, status=409)
-    task, _ = DeviceTask.objects.get_or_create(
-        device=device,
-        kind=kind,
-        job=job,
-        state__in=OPEN,
-        defaults={"state": TaskState.WAITING, "deadline": timezone.now() + WAITS_FOR},
+    own_device_lock(device)  # two clicks at once shall not make two tasks
+    same = DeviceTask.objects.filter(device=device, kind=kind, job=job, state__in=OPEN)
+    return same.first() or DeviceTask.objects.create(
+        device=device, kind=kind, job=job, deadline=timezone.now() + WAITS_FOR
     )
-    return task
 
 
 def _give_up(tasks: Any, message: str) -> None:

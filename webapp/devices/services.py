@@ -148,7 +148,7 @@ def runs_record(
     Raises:
         RequestRefusedError: when this is no delivery at all; nothing is kept then.
     """
-    _lock(device)
+    own_device_lock(device)
     _check_size(device, runs, environment)
     new = [_measurement(device, run, environment) for run in runs]
     Measurement.objects.bulk_create(new)
@@ -171,7 +171,7 @@ def own_device_share(*, device: OwnDevice, shared: bool) -> None:
 
 @transaction.atomic
 def own_device_rename(*, device: OwnDevice, title: str) -> None:
-    _lock(device)
+    own_device_lock(device)
     device.title = _words(title, "title", LONGEST_TITLE)
     if device.profile:
         device.profile = profile_text(replace(own_profile(device), title=device.title))
@@ -181,6 +181,17 @@ def own_device_rename(*, device: OwnDevice, title: str) -> None:
 def own_device_delete(*, device: OwnDevice) -> None:
     """Remove a device with its measurements; builds made for it keep its profile."""
     device.delete()
+
+
+def own_device_lock(device: OwnDevice) -> None:
+    """Let nobody else record, rename or ask for a task until this transaction ends, and see what they did.
+
+    Raises:
+        Http404: when the device was deleted in the meantime.
+    """
+    if not OwnDevice.objects.select_for_update().filter(pk=device.pk).exists():
+        raise Http404("This device was deleted in the meantime.")
+    device.refresh_from_db(fields=["title", "profile", "measured"])
 
 
 def _check_size(device: OwnDevice, runs: Sequence[Run], environment: dict[str, Any]) -> None:
@@ -231,17 +242,6 @@ def _measurement(device: OwnDevice, run: Run, environment: dict[str, Any]) -> Me
     found.title, found.features = what.title, what.features.tolist()
     found.refused = absurd(prior, calibration.Measurement(what.title, what.features, runs_ms))
     return found
-
-
-def _lock(device: OwnDevice) -> None:
-    """Let nobody else record or rename meanwhile, and see what they did before.
-
-    Raises:
-        Http404: when the device was deleted in the meantime.
-    """
-    if not OwnDevice.objects.select_for_update().filter(pk=device.pk).exists():
-        raise Http404("This device was deleted in the meantime.")
-    device.refresh_from_db(fields=["title", "profile", "measured"])
 
 
 def _keep(device: OwnDevice, found: Calibration) -> None:

@@ -1,6 +1,8 @@
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -306,6 +308,22 @@ def test_the_same_is_not_asked_for_twice(device, token):
     assert services.calibration_start(device=device) == services.calibration_start(
         device=device
     )
+
+
+def test_clicks_at_the_same_moment_make_one_task(device, token):
+    together = threading.Barrier(8)
+
+    def click():
+        together.wait()
+        services.calibration_start(device=device)
+        connection.close()
+
+    clicks = [threading.Thread(target=click) for _ in range(8)]
+    for each in clicks:
+        each.start()
+    for each in clicks:
+        each.join()
+    assert DeviceTask.objects.count() == 1
 
 
 def test_a_device_without_an_agent_is_not_asked(device):
