@@ -6,13 +6,13 @@ import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
+from django.conf import settings
 from django.utils import timezone
 
 from webapp.accounts.hashing import new_secret, sha256_of
 from webapp.agents.archive import agent_version
-from webapp.agents.lease import take_back
-from webapp.agents.models import OPEN, Agent, DeviceTask, TaskState
+from webapp.agents.lease import give_up, take_back
+from webapp.agents.models import Agent, DeviceTask, TaskState
 from webapp.devices.agent.protocol import PROTOCOL
 from webapp.devices.models import Means
 from webapp.responses import RequestRefusedError
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 PREFIX = "adadeep_device_"
 SEEN_EVERY_S = 5.0
-OFFLINE_AFTER_S = 20.0
-"""An agent that waits for work is seen every few seconds."""
-
 STARTED_ANEW = "The agent was started anew while it measured."
 WENT_AWAY = "The agent was stopped while it measured."
 
@@ -52,11 +49,7 @@ def agent_connect(*, device: OwnDevice) -> str:
 def agent_disconnect(*, device: OwnDevice) -> None:
     """End the token; what waits for the agent is given up."""
     Agent.objects.filter(device=device).delete()
-    DeviceTask.objects.filter(device=device, state__in=OPEN).update(
-        state=TaskState.GIVEN_UP,
-        message="The device was disconnected.",
-        finished=timezone.now(),
-    )
+    give_up(DeviceTask.objects.filter(device=device), "The device was disconnected.")
 
 
 def agent_of(token: str) -> Agent | None:
@@ -100,13 +93,13 @@ def agent_goodbye(*, agent: Agent) -> None:
 def agent_seen(*, agent: Agent) -> None:
     """Note that the agent asked; not at every question, for each note is a write."""
     now = timezone.now()
-    stale = Q(seen=None) | Q(seen__lt=now - timedelta(seconds=SEEN_EVERY_S))
-    Agent.objects.filter(stale, pk=agent.pk).update(seen=now)
+    if agent.seen is None or agent.seen < now - timedelta(seconds=SEEN_EVERY_S):
+        Agent.objects.filter(pk=agent.pk).update(seen=now)
 
 
 def is_online(agent: Agent) -> bool:
-    """Whether the agent asked for work or sent a sign of life lately."""
-    since = timezone.now() - timedelta(seconds=OFFLINE_AFTER_S)
+    """Whether the agent asked for work or sent a sign of life lately: as long as it would keep its task."""
+    since = timezone.now() - timedelta(seconds=settings.LEASE_LOST_S)
     return agent.seen is not None and agent.seen > since
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from compression.cost import load_device
 from webapp.agents.models import TaskKind
 from webapp.devices.kit import kit_graphs
 from webapp.devices.networks import Timed, timed
+from webapp.jobs.folders import sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,12 +55,13 @@ def thread_numbers(cores: int) -> list[int]:
 
 
 def _row(device: OwnDevice, name: str, threads: list[int]) -> dict[str, Any]:
-    content = _network(device, name).path.read_bytes()
+    network = _network(device, name)
     return {
         "name": name,
+        "title": network.title,
         "threads": threads,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "size_bytes": len(content),
+        "sha256": sha256_of(network.path),
+        "size_bytes": network.path.stat().st_size,
     }
 
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
-from webapp.agents.models import DeviceTask, TaskState
+from webapp.agents.models import OPEN, DeviceTask, TaskState
 from webapp.jobs.models import DELIVERED
 
 if TYPE_CHECKING:
@@ -75,12 +75,12 @@ class TaskLease:
         self.write(state=state, result=result, message=message, finished=timezone.now())
 
     def is_done(self) -> bool:
-        """Whether this very attempt has sent its result already."""
+        """Whether this very attempt has sent its result already, whatever came of it."""
         return DeviceTask.objects.filter(
             pk=self.task_id,
             device=self.device_id,
             attempt=self.attempt,
-            state=TaskState.DONE,
+            state__in=(TaskState.DONE, TaskState.FAILED),
         ).exists()
 
 
@@ -135,3 +135,10 @@ def take_back(task: DeviceTask, reason: str, *, counts: bool = True) -> TaskStat
         finished=timezone.now() if failed else None,
     )
     return state if changed else None
+
+
+def give_up(tasks: Any, message: str) -> None:
+    """End those of the tasks that are not done; what an agent still sends for them is dropped."""
+    tasks.filter(state__in=OPEN).update(
+        state=TaskState.GIVEN_UP, message=message, finished=timezone.now()
+    )

@@ -98,6 +98,8 @@ def _mismatch(task: DeviceTask, result: TaskResult) -> str:
         name, threads = min(strange)
         return f"{name} on {threads} threads was not asked for."
     failed = {failure.name for failure in result.failed}
+    if strangers := failed - {name for name, _ in asked}:
+        return f"{min(strangers)} was not asked for."
     if missing := {key for key in asked - set(told) if key[0] not in failed}:
         name, threads = min(missing)
         return f"{name} on {threads} threads is missing."

@@ -58,7 +58,7 @@ def validation_start(*, device: OwnDevice, job: Job) -> DeviceTask:
 
 def task_cancel(*, task: DeviceTask) -> None:
     """Stop a task: what an agent still sends for it is dropped."""
-    _give_up(DeviceTask.objects.filter(pk=task.pk), CANCELLED)
+    lease.give_up(DeviceTask.objects.filter(pk=task.pk), CANCELLED)
 
 
 def task_hand_out(*, agent: Agent) -> dict[str, Any] | None:
@@ -110,11 +110,11 @@ def tasks_reap() -> None:
         lease.take_back(task, SILENT)
     waiting = DeviceTask.objects.filter(state=TaskState.WAITING)
     hours = WAITS_FOR.total_seconds() / 3600
-    _give_up(
+    lease.give_up(
         waiting.filter(deadline__lt=timezone.now()),
         f"The device did not come within {hours:.0f} hours.",
     )
-    _give_up(
+    lease.give_up(
         waiting.filter(job__isnull=False).exclude(job__state__in=(*UNFINISHED, *DELIVERED)),
         BUILD_FAILED,
     )
@@ -131,22 +131,17 @@ def _task(device: OwnDevice, kind: TaskKind, job: Job | None) -> DeviceTask:
     )
 
 
-def _give_up(tasks: Any, message: str) -> None:
-    tasks.filter(state__in=OPEN).update(
-        state=TaskState.GIVEN_UP, message=message, finished=timezone.now()
-    )
-
-
 @transaction.atomic
 def _keep(held: TaskLease, task: DeviceTask, result: TaskResult) -> None:
     # First the conditional write: of two that send at once, one alone records its runs.
-    held.finish(TaskState.DONE, result=result.model_dump())
+    state = TaskState.DONE if _is_whole(task, result) else TaskState.FAILED
+    held.finish(state, result=result.model_dump())
     DeviceTask.objects.filter(pk=task.pk).update(message=_recorded(task, result))
 
 
 def _recorded(task: DeviceTask, result: TaskResult) -> str:
     """Give the runs to the device; what a person should know of them."""
-    said = [f"{failure.name} did not run: {failure.reason}" for failure in result.failed]
+    said = _failures(task, result)
     usual = [runs for runs in result.runs if runs.threads == task.device.threads]
     if usual:
         outcome = runs_record(
@@ -163,6 +158,21 @@ def _recorded(task: DeviceTask, result: TaskResult) -> str:
             f"The device got {100 * slower:.0f} % slower while it measured: let it cool down, then measure again."
         )
     return " ".join(said)
+
+
+def _is_whole(task: DeviceTask, result: TaskResult) -> bool:
+    """Whether the task is done by that; of a pair, one network alone says nothing."""
+    is_pair = task.kind == TaskKind.VALIDATE
+    return bool(result.runs) and not (is_pair and result.failed)
+
+
+def _failures(task: DeviceTask, result: TaskResult) -> list[str]:
+    """What did not run by its name for people, once for each reason."""
+    titles = {row["name"]: row["title"] for row in task.payload["graphs"]}
+    by_reason: dict[str, list[str]] = {}
+    for failure in result.failed:
+        by_reason.setdefault(failure.reason, []).append(titles[failure.name])
+    return [f"{', '.join(names)} did not run: {reason}" for reason, names in by_reason.items()]
 
 
 def _improvement(outcome: Outcome) -> list[str]:

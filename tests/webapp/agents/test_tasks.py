@@ -168,6 +168,10 @@ def test_an_agent_that_says_goodbye_costs_no_attempt(device, board):
         (lambda r: r["runs"][0].update(name="resnet"), "resnet on 1 threads was not asked for"),
         (lambda r: r["runs"].append(r["runs"][0]), "measured twice"),
         (lambda r: r["runs"].pop(0), "is missing"),
+        (
+            lambda r: r["failed"].append({"name": "resnet", "reason": ""}),
+            "resnet was not asked for",
+        ),
         (lambda r: r.update(verdict="fastest device"), "verdict"),
     ],
 )
@@ -214,6 +218,29 @@ def test_a_graph_that_did_not_run_is_said_and_the_rest_counts(device, board):
     board.ask(path_of(task, "result"), result)
     assert f"{lost} did not run: not enough memory" in only_task().message
     assert only_task().state == TaskState.DONE
+
+
+def test_a_task_of_which_nothing_ran_has_failed(device, board):
+    services.calibration_start(device=device)
+    task = next_task(board)
+    failed = [{"name": row["name"], "reason": "no memory"} for row in task["graphs"]]
+    for _ in range(2):
+        board.ask(path_of(task, "result"), result_of(task, runs=[], failed=failed))
+    assert only_task().state == TaskState.FAILED
+    assert only_task().message.endswith("mobile did not run: no memory")
+    assert Measurement.objects.count() == 0
+
+
+def test_one_network_of_a_pair_is_no_measured_build(device, board, build):
+    services.validation_start(device=device, job=build)
+    task = next_task(board)
+    result = result_of(task)
+    lost = result["runs"].pop()["name"]
+    result["failed"] = [{"name": lost, "reason": "no memory"}]
+    board.ask(path_of(task, "result"), result)
+    assert only_task().state == TaskState.FAILED
+    title = f"tiny, model.onnx of build {build.id.hex[:6]}"
+    assert only_task().message == f"{title} did not run: no memory"
 
 
 def test_a_build_is_timed_in_pairs_and_feeds_the_calibration(device, board, build, client):
@@ -346,6 +373,25 @@ def test_states_follow_the_agent(address, device, token):
     device.agent.seen = timezone.now() - timedelta(minutes=5)
     device.agent.save()
     assert queries.agent_json(device)["state"] == "offline"
+
+
+def test_an_agent_that_measures_power_is_not_offline(device, token, settings):
+    device.agent.seen = timezone.now() - timedelta(seconds=settings.LEASE_LOST_S - 5)
+    assert connections.is_online(device.agent)
+    device.agent.seen -= timedelta(seconds=6)
+    assert not connections.is_online(device.agent)
+
+
+def test_an_agent_that_was_just_seen_is_not_noted_again(
+    device, token, django_assert_num_queries
+):
+    connections.agent_seen(agent=device.agent)
+    device.agent.refresh_from_db()
+    with django_assert_num_queries(0):
+        connections.agent_seen(agent=device.agent)
+    device.agent.seen -= timedelta(seconds=connections.SEEN_EVERY_S + 1)
+    with django_assert_num_queries(1):
+        connections.agent_seen(agent=device.agent)
 
 
 def test_the_page_shows_the_command_once(client, device):
