@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildRow, changeText, factsText, powerText, taskText, threadsText } from "../../static/js/lib/device-tasks.js";
+import { buildRow, changeText, factsText, isNewlyDone, powerText, taskText, threadsText } from "../../static/js/lib/device-tasks.js";
 
 const pair = { original_ms: { p10: 3.9, p50: 4.02, p90: 4.4 }, result_ms: { p10: 1.9, p50: 2.01, p90: 2.3 }, rounds: 40, ratio: 2.0, ratio_ci: [1.95, 2.06] };
 const task = { id: "t", device: "My <board>", state: "done", is_open: false, message: "", finished: new Date().toISOString(), pair, device_state: { state: "idle" } };
@@ -17,6 +17,16 @@ test("a range that holds 1 is no difference", () => {
   assert.equal(changeText({ ratio: 1.01, ratio_ci: [0.98, 1.03] })[0], "muted");
   assert.equal(changeText({ ratio: 1.0025, ratio_ci: [1.0017, 1.0031] })[0], "muted");
   assert.deepEqual(changeText({ ratio: 0.5, ratio_ci: [0.4, 0.8] }), ["bad", "2.00× slower (1.25–2.50×)"]);
+});
+
+test("what was done since is told apart from what had been done, whatever the device's state", () => {
+  const tasks = (...states) => ({ tasks: states.map((state, id) => ({ id, state })) });
+  assert.equal(isNewlyDone(tasks("leased", "done"), tasks("done", "done")), true);
+  assert.equal(isNewlyDone(tasks("waiting", "leased"), tasks("waiting", "done")), true);
+  assert.equal(isNewlyDone(tasks("done"), { tasks: [{ id: 7, state: "done" }, { id: 0, state: "done" }] }), true);
+  assert.equal(isNewlyDone(tasks("leased", "done"), tasks("failed", "done")), false);
+  assert.equal(isNewlyDone(tasks("done", "done"), tasks("done", "done")), false);
+  assert.equal(isNewlyDone(null, tasks("done")), false);
 });
 
 test("a device that is away leaves the predictions standing", () => {

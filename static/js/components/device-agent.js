@@ -2,7 +2,7 @@
 import { get, post, quietly, remove } from "../lib/api.js";
 import { copyText } from "../lib/clipboard.js";
 import { $, escape } from "../lib/dom.js";
-import { factsText, statePill, taskLine } from "../lib/device-tasks.js";
+import { factsText, isNewlyDone, statePill, taskLine } from "../lib/device-tasks.js";
 import { ago } from "../lib/format.js";
 import { note } from "../lib/markup.js";
 
@@ -36,10 +36,10 @@ class DeviceAgent extends HTMLElement {
   #show(agent) {
     // Drawn again only when something changed: a button must not vanish under the finger.
     if (JSON.stringify(agent) === JSON.stringify(this.#agent)) return;
-    const before = this.#agent?.state;
+    const before = this.#agent;
     this.#agent = agent;
     if (agent.state === "idle" || agent.state === "busy") this.#commands = [];
-    if (before === "busy" && agent.state === "idle") this.dispatchEvent(new CustomEvent("measured", { bubbles: true }));
+    if (isNewlyDone(before, agent)) this.dispatchEvent(new CustomEvent("measured", { bubbles: true }));
     this.#draw();
   }
 

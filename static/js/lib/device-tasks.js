@@ -12,6 +12,12 @@ export function taskPill(task) {
   return `<span class="pill ${tone}">${escape(words)}</span>`;
 }
 
+/** Whether a task was done since the state before; false where there is none before. */
+export function isNewlyDone(before, now) {
+  const done = new Set(before?.tasks.filter((task) => task.state === "done").map((task) => task.id));
+  return Boolean(before) && now.tasks.some((task) => task.state === "done" && !done.has(task.id));
+}
+
 /** What a task waits for, or what came of it. */
 export function taskText(task) {
   if (task.state === "waiting" && task.device_state?.state === "offline") return ["The device is offline. The build stands with its predictions; it is measured when the device comes back.", task.message].filter(Boolean).join(" ");

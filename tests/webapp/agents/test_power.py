@@ -62,14 +62,19 @@ def test_battery_counts_only_while_it_discharges(tmp_path, write, status, found)
 
 
 def test_energy_of_a_run_is_what_it_takes_above_rest():
-    watts = itertools.cycle([1.0, 3.0])
+    watts, asked = itertools.cycle([1.0, 3.0]), []
 
     class Meter:
         source, least_s = "test", 0.1
 
         def watts(self, work, seconds):
+            asked.append(seconds)
             work(seconds)
             return next(watts)
 
-    found = power.power_of(Meter(), lambda: time.sleep(0.01))
+    rests = []
+    found = power.power_of(Meter(), lambda: time.sleep(0.01), lambda: rests.append(len(asked)))
     assert found["run_mj"] == pytest.approx(2.0 * 10, rel=0.2)
+    assert rests == [
+        1
+    ]  # a battery takes ten seconds each time, in which nobody hears of the agent

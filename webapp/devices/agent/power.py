@@ -67,8 +67,10 @@ def power_meter(sys: Path = SYS) -> Any | None:
     return None
 
 
-def power_of(meter: Any, call: Callable[[], object]) -> dict[str, Any] | None:
-    """Watts at rest and at work, and millijoules of one run above rest."""
+def power_of(
+    meter: Any, call: Callable[[], object], rest: Callable[[], bool]
+) -> dict[str, Any] | None:
+    """Watts at rest and at work, and millijoules of one run above rest; ``rest`` is called in between."""
     counted = [0]
 
     def run(seconds: float) -> None:
@@ -78,6 +80,7 @@ def power_of(meter: Any, call: Callable[[], object]) -> dict[str, Any] | None:
             counted[0] += 1
 
     idle_w = meter.watts(time.sleep, meter.least_s)
+    rest()
     start = time.perf_counter()
     active_w = meter.watts(run, meter.least_s)
     took_s = time.perf_counter() - start

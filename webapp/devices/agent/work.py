@@ -131,7 +131,7 @@ def _power(
     for name in names:
         rest()
         call = _on_fewest_threads(calls, name)
-        if call and (power := power_of(meter, call)):
+        if call and (power := power_of(meter, call, rest)):
             found[name] = power
     return found or None
 
