@@ -1,5 +1,6 @@
 """The agent's end of the line, against a server that misbehaves."""
 
+import hashlib
 import http.server
 import itertools
 import json
@@ -8,6 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from webapp.devices.agent import work
+from webapp.devices.agent.__main__ import serve
 from webapp.devices.agent.server import RefusedError, Server, UnreachableError, pauses
 
 
@@ -18,13 +21,14 @@ def answering(*answers):
 
     class Answers(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            seen.append((self.path, dict(self.headers)))
-            status, headers, body = left.pop(0)
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            seen.append((self.path, dict(self.headers), body))
+            status, headers, answer = left.pop(0)
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            for name, value in {"Content-Length": str(len(answer)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(answer)
 
         def do_GET(self):
             self.do_POST()
@@ -83,8 +87,6 @@ def test_a_redirect_does_not_carry_the_token_away():
 
 
 def test_a_file_that_does_not_come_whole_is_fetched_again():
-    import hashlib
-
     whole = b"graph"
     with answering((200, {}, b"gra"), (200, {}, b"graphs!"), (200, {}, whole)) as (
         server,
@@ -97,6 +99,32 @@ def test_a_file_that_does_not_come_whole_is_fetched_again():
         )
     assert len(paused) == 2
     assert seen[0][1]["Authorization"] == "Bearer secret"
+
+
+def test_a_runtime_that_fails_in_mid_run_ends_the_task_and_not_the_agent(monkeypatch, caplog):
+    runs = iter(range(7))
+
+    def call():
+        if next(runs, None) is None:
+            raise RuntimeError("the device was lost")
+
+    monkeypatch.setattr(work, "graph_call", lambda *_: call)
+    graph = {"name": "sums", "threads": [1, 2], "sha256": hashlib.sha256(b"").hexdigest()}
+    task = {"id": "t", "attempt": 1, "kind": "calibrate", "reference": "sums", "seconds": 1}
+    task |= {"beat_every_s": 60, "graphs": [{**graph, "size_bytes": 0}]}
+    no = (401, {}, json.dumps({"error": {"message": "No.", "code": "x"}}).encode())
+    answers = ok({"session": "s", "device": "d"}), ok({"task": task}), (200, {}, b"")
+    with (
+        answering(*answers, ok({}), ok({}), no) as (server, _, seen),
+        pytest.raises(RefusedError),
+    ):
+        serve(server)
+    told = json.loads(seen[4][2])
+    (failed,) = told["failed"]
+    assert (told["runs"], failed["name"]) == ([], "sums")
+    assert failed["reason"] == "Measuring ended early. RuntimeError: the device was lost"
+    assert failed["reason"] in caplog.text
+    assert seen[5][0].endswith("/next")
 
 
 def test_pauses_never_exceed_half_a_minute():

@@ -89,17 +89,37 @@ def do_task(server: Server, task: Task) -> None:
 
 
 def measured(task: Task, files: list[bytes], rest: Callable[[], bool]) -> dict[str, Any]:
-    """The answer to a task: all runs, what could not be run, the drift, the power."""
+    """The answer to a task: all runs, what could not be run, the drift, the power.
+
+    Where the runtime fails in mid-run, nothing counts: its error is the reason of all graphs.
+    """
     started = time.monotonic()
     calls, failed = _loaded(task, files, rest)
     if not calls:
         return _answer({}, failed, None, None, started)
+    try:
+        runs, drift, power = _timed(task, calls, rest)
+    except TaskGoneError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as in _loaded
+        reason = f"Measuring ended early. {_reason(error)}"[:_LONGEST_REASON]
+        logger.warning(reason)
+        names = dict.fromkeys(name for name, _ in calls)
+        failed += [{"name": name, "reason": reason} for name in names]
+        return _answer({}, failed, None, None, started)
+    return _answer(runs, failed, drift, power, started)
+
+
+def _timed(
+    task: Task, calls: dict[GraphKey, Call], rest: Callable[[], bool]
+) -> tuple[dict[GraphKey, list[float]], dict[str, float], dict[str, Any] | None]:
+    """All runs, the drift, the power."""
     reference = _on_fewest_threads(calls, task.reference) or next(iter(calls.values()))
     first_ms = reference_ms(reference, rest)
     method = paired_runs if task.kind == "validate" else scattered_runs
     runs = method(calls, task.seconds, rest)
     drift = {"first_ms": first_ms, "last_ms": reference_ms(reference, rest)}
-    return _answer(runs, failed, drift, _power(task, calls, rest), started)
+    return runs, drift, _power(task, calls, rest)
 
 
 def _loaded(
@@ -113,9 +133,13 @@ def _loaded(
             try:
                 calls[graph["name"], threads] = graph_call(data, threads)
             except Exception as error:  # noqa: BLE001 - the runtime has no common error; each becomes a reason
-                failed[graph["name"]] = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+                failed[graph["name"]] = _reason(error)
     kept = {key: call for key, call in calls.items() if key[0] not in failed}
     return kept, [{"name": name, "reason": reason} for name, reason in failed.items()]
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
 
 
 def _power(
