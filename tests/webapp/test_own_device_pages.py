@@ -5,6 +5,7 @@ import pytest
 
 from tests.webapp import making
 from tests.webapp.test_own_devices import create, kit_runs, measured
+from webapp.devices.kit import kit_graphs
 from webapp.devices.models import OwnDevice
 from webapp.devices.services import Run, own_device_share, runs_record
 
@@ -149,6 +150,18 @@ def test_page_of_an_unmeasured_device_says_what_to_do(client, user):
     page = client.get(f"/devices/{create(user).key}/").content.decode()
     assert "cannot be a target" in page
     assert "Download a kit" in page
+
+
+@pytest.mark.parametrize("means", ["browser", "agent"])
+def test_device_measured_by_other_means_takes_no_times_of_the_kit(client, user, means):
+    device = measured(user, means=means)
+    page = client.get(f"/devices/{device.key}/").content.decode()
+    assert "Download a kit" not in page
+    assert ('href="/devices/measure/"' in page) == (means == "browser")
+    answer = post(client, f"/{device.id}/times", {"text": "sums,1.5"})
+    assert answer.status_code == 409
+    assert f"My board is measured by {means}" in answer.json()["error"]["message"]
+    assert device.measurements.count() == len(kit_graphs())
 
 
 def test_names_with_html_stay_text_everywhere(client, user):

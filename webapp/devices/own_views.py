@@ -16,6 +16,7 @@ from webapp.devices.fitting import calibration_of, spoken_to
 from webapp.devices.kit import kit_graphs
 from webapp.devices.kit_csv import parse_times
 from webapp.devices.kit_zip import kit_zip
+from webapp.devices.models import Means
 from webapp.devices.networks import network_choices
 from webapp.devices.queries import (
     device_figures,
@@ -111,6 +112,12 @@ def own_device_runs(request: UserRequest, device_id: UUID) -> JsonResponse:
 def own_device_times(request: UserRequest, device_id: UUID) -> JsonResponse:
     """The filled table of the kit."""
     device = own_device_get(owner=request.user, device_id=device_id)
+    if device.means != Means.KIT:
+        raise RequestRefusedError(
+            f"{device.title} is measured by {device.means}, which is another runtime than the kit's. "
+            "Add a device of its own for the kit.",
+            status=409,
+        )
     text = json_body(request).get("text")
     if not isinstance(text, str):
         raise RequestRefusedError("The request needs a text: the contents of times.csv.")
