@@ -48,12 +48,14 @@ def test_tables_of_any_spreadsheet_say_the_same(text):
         ("name,run 1 ms\nsums,\n", "no line holds a name and a time"),
         ("\n".join(["sums,1"] * 10_000), "The file has 10,000 lines; 500 are taken at once."),
         ("\x00\x01,5\n", "there is no graph"),
+        (f"sums,1\n{'x' * 140_000},5", "line 2 is no line of a table: field larger than"),
     ],
 )
 def test_wrong_tables_are_refused_with_the_line(text, sentence):
     with pytest.raises(RequestRefusedError) as refused:
         parse_times(text)
     assert sentence in str(refused.value)
+    assert refused.value.status == 422
 
 
 def test_all_faults_are_told_up_to_ten():

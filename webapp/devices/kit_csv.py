@@ -52,7 +52,7 @@ def parse_times(text: str) -> list[Run]:
     if not runs and not faults:
         faults = ["no line holds a name and a time."]
     if faults:
-        raise RequestRefusedError(_sentence(faults), code="bad_times", status=422)
+        raise _refused(faults)
     return [Run(name, times) for name, times in runs.items()]
 
 
@@ -63,15 +63,19 @@ def blank_table(names: Sequence[str]) -> str:
 
 
 def _rows(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Number and cells of each line that may hold times."""
+    """Number and cells of each line that may hold times.
+
+    Raises:
+        RequestRefusedError: for a line that cannot be parted into cells.
+    """
     parted_by = next((mark for mark in ";\t" if any(mark in line for line in lines)), ",")
     for number, line in enumerate(lines, 1):
-        cells = [
-            cell.strip()
-            for cell in next(
-                csv.reader(io.StringIO(line), delimiter=parted_by, skipinitialspace=True), []
-            )
-        ]
+        row = csv.reader(io.StringIO(line), delimiter=parted_by, skipinitialspace=True)
+        try:
+            cells = [cell.strip() for cell in next(row, [])]
+        except csv.Error as error:
+            fault = f"line {number} is no line of a table: {error}."
+            raise _refused([fault]) from error
         is_header = number == 1 and cells and cells[0].lower() == HEADER[0]
         if cells and cells[0] and not is_header and not cells[0].startswith("#"):
             yield number, cells
@@ -95,7 +99,8 @@ def _milliseconds(cell: str) -> float:
     return value
 
 
-def _sentence(faults: Sequence[str]) -> str:
+def _refused(faults: Sequence[str]) -> RequestRefusedError:
     more = len(faults) - MOST_FAULTS
     rest = f"\nand {more} more." if more > 0 else ""
-    return "Nothing was taken from this file:\n" + "\n".join(faults[:MOST_FAULTS]) + rest
+    text = "Nothing was taken from this file:\n" + "\n".join(faults[:MOST_FAULTS]) + rest
+    return RequestRefusedError(text, code="bad_times", status=422)
