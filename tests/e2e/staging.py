@@ -91,7 +91,8 @@ def own_device(staged: Installation, title: str, times: Sequence[float] = (4.0, 
         names = list(kit_graphs())
         runs = [{"name": name, "runs_ms": list(times)} for name in names[:-1]]
         runs.append({"name": names[-1], "runs_ms": [-1]})
-        staged.call("POST", f"/api/own-devices/{device['id']}/runs", {"runs": runs})
+        path = f"/api/v1/own-devices/{device['id']}/measurements"
+        staged.call("POST", path, {"runs": runs})
     return device["url"]
 
 

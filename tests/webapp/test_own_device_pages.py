@@ -4,7 +4,7 @@ import re
 import pytest
 
 from tests.webapp import making
-from tests.webapp.test_own_devices import create, kit_runs, measured
+from tests.webapp.test_own_devices import create, measured
 from webapp.devices.kit import kit_graphs
 from webapp.devices.models import OwnDevice
 from webapp.devices.services import Run, own_device_share, runs_record
@@ -53,43 +53,12 @@ def test_nonsense_makes_no_device(client, user, change, sentence):
     assert sentence in answer.json()["error"]["message"]
 
 
-def test_runs_are_recorded_and_answered(client, user):
-    device = create(user)
-    runs = [{"name": run.name, "runs_ms": list(run.runs_ms)} for run in kit_runs()]
-    runs[0]["runs_ms"] = [-1, None, "x"]
-    answer = post(client, f"/{device.id}/runs", {"runs": runs, "environment": {"agent": "x"}})
-    found = answer.json()
-    assert set(found["refused"]) == {runs[0]["name"]}
-    assert len(found["used"]) == len(runs) - 1
-    assert set(found["used"][0]) == {
-        *("name", "measured_ms", "p10_ms", "p90_ms", "before_ms", "after_ms")
-    }
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"runs": {}},
-        {"runs": [1]},
-        {"runs": [{"name": 1, "runs_ms": []}]},
-        {"runs": [{"name": "sums", "runs_ms": 3}]},
-        {"runs": [{"name": "sums", "runs_ms": [3]}], "environment": []},
-    ],
-)
-def test_runs_of_another_form_are_refused(client, user, body):
-    device = create(user)
-    assert post(client, f"/{device.id}/runs", body).status_code == 400
-    assert not device.measurements.exists()
-
-
 def test_strangers_devices_are_not_found(client, user, stranger):
     theirs = measured(stranger)
     theirs.shared = True
     theirs.save()
-    for end in ("/settings", "/runs", "/times"):
+    for end in ("/settings", "/times"):
         assert post(client, f"/{theirs.id}{end}", {"title": "mine"}).status_code == 404
-    assert client.get(f"/api/own-devices/{theirs.id}").status_code == 404
     assert client.delete(f"/api/own-devices/{theirs.id}").status_code == 404
 
 

@@ -73,14 +73,12 @@ def own_device_list(request: UserRequest) -> JsonResponse:
     return JsonResponse(own_device_row(device, request.user, 0), status=201)
 
 
-@require_http_methods(["GET", "DELETE"])
+@require_http_methods(["DELETE"])
 def own_device(request: UserRequest, device_id: UUID) -> HttpResponse:
     device = own_device_get(owner=request.user, device_id=device_id)
-    if request.method == "DELETE":
-        services.own_device_delete(device=device)
-        note(request, EventKind.DEVICE_DELETED, device.title)
-        return HttpResponse(status=204)
-    return JsonResponse(own_device_row(device, request.user, device.measurements.count()))
+    services.own_device_delete(device=device)
+    note(request, EventKind.DEVICE_DELETED, device.title)
+    return HttpResponse(status=204)
 
 
 @require_POST
@@ -94,18 +92,6 @@ def own_device_settings(request: UserRequest, device_id: UUID) -> JsonResponse:
         if values["shared"] is True:
             note(request, EventKind.DEVICE_SHARED, device.title)
     return JsonResponse(own_device_row(device, request.user, device.measurements.count()))
-
-
-@require_POST
-def own_device_runs(request: UserRequest, device_id: UUID) -> JsonResponse:
-    device = own_device_get(owner=request.user, device_id=device_id)
-    values = json_body(request)
-    outcome = services.runs_record(
-        device=device,
-        runs=sent_runs(values.get("runs")),
-        environment=sent_environment(values.get("environment", {})),
-    )
-    return JsonResponse(outcome_json(outcome))
 
 
 @require_POST
@@ -162,36 +148,6 @@ def new_device_values(values: dict[str, Any]) -> dict[str, Any]:
         "arithmetic": values.get("arithmetic", "fp32"),
         "means": values.get("means", "kit"),
     }
-
-
-def sent_runs(value: object) -> list[services.Run]:
-    """Runs as clients send them: ``[{"name": …, "runs_ms": [ … ]}]``.
-
-    Raises:
-        RequestRefusedError: when they have another form.
-    """
-    if not isinstance(value, list) or not all(map(_is_run, value)):
-        raise RequestRefusedError('"runs" must be a list of {"name": text, "runs_ms": list}.')
-    return [services.Run(row["name"], row["runs_ms"]) for row in value]
-
-
-def sent_environment(value: object) -> dict[str, Any]:
-    """What a client says of where it ran.
-
-    Raises:
-        RequestRefusedError: when it is no JSON object.
-    """
-    if not isinstance(value, dict):
-        raise RequestRefusedError('"environment" must be a JSON object.')
-    return value
-
-
-def _is_run(row: object) -> bool:
-    return (
-        isinstance(row, dict)
-        and isinstance(row.get("name"), str)
-        and isinstance(row.get("runs_ms"), list)
-    )
 
 
 def _unnamed(row: Row) -> Row:

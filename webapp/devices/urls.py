@@ -9,7 +9,6 @@ files = [
 ]
 actions = [
     path("settings", own_views.own_device_settings, name="api-own-device-settings"),
-    path("runs", own_views.own_device_runs, name="api-own-device-runs"),
     path("times", own_views.own_device_times, name="api-own-device-times"),
 ]
 urlpatterns = [

@@ -27,6 +27,35 @@ def test_device_is_made_measured_and_chosen(program):
     assert program.get(path).status_code == 404
 
 
+def test_what_cannot_be_a_time_is_set_aside_and_the_rest_counts(program):
+    path = f"own-devices/{program.post('own-devices', NEW).json()['id']}/measurements"
+    runs = [{"name": run.name, "runs_ms": list(run.runs_ms)} for run in kit_runs()]
+    runs[0]["runs_ms"] = [-1, None, "x"]
+    found = program.post(path, {"runs": runs, "environment": {"agent": "x"}}).json()
+    assert set(found["refused"]) == {runs[0]["name"]}
+    assert len(found["used"]) == len(runs) - 1
+    assert set(found["used"][0]) == {
+        *("name", "measured_ms", "p10_ms", "p90_ms", "before_ms", "after_ms")
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"runs": {}},
+        {"runs": [1]},
+        {"runs": [{"name": 1, "runs_ms": []}]},
+        {"runs": [{"name": "sums", "runs_ms": 3}]},
+        {"runs": [{"name": "sums", "runs_ms": [3]}], "environment": []},
+    ],
+)
+def test_runs_of_another_form_are_refused(program, body):
+    path = f"own-devices/{program.post('own-devices', NEW).json()['id']}/measurements"
+    assert program.post(path, body).status_code in (400, 422)
+    assert program.get(path).json()["measurements"] == []
+
+
 def test_strangers_device_is_not_found(program, stranger):
     path = f"own-devices/{measured(stranger).id}"
     asked = [("GET", path), ("PUT", path), ("DELETE", path), ("GET", f"{path}/measurements")]
