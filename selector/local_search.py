@@ -42,11 +42,12 @@ def climb(
         values = np.where(allowed, value(ahead), -np.inf)
         best = values.argmax(axis=1)
         better = values[rows, best] > values[rows, configs[:, decision]] + _LEAST_GAIN
-        settled = 0 if better.any() else settled + 1
-        if settled == space.n_decisions:
-            break
         if not better.any():
+            settled += 1
+            if settled == space.n_decisions:
+                break
             continue
+        settled = 0
         configs[better, decision] = best[better]
         totals[better] = ahead[better, best[better]]
         if space.removals.reaches_beyond(decision):
