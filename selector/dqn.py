@@ -22,9 +22,12 @@ from selector.policy_network import PolicyWeights
 from selector.pool import Pool, grow_pool
 from selector.replay_buffer import ReplayBuffer
 from selector.reward import Preferences, potential, quantities, relative_gap
+from selector.training_state import Kept, Progress, State, identity
 from selector.wishes import draw_wishes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from compression.cost import DeviceProfile
     from selector.learner import Arrays
     from selector.surrogate import Surrogate
@@ -91,6 +94,7 @@ class Trainer:
     Attributes:
         learner: what is being trained; trainers of other studies may share it.
         pool: good recipes known so far.
+        progress: how far ``run`` has come.
     """
 
     def __init__(
@@ -99,44 +103,63 @@ class Trainer:
         targets: Sequence[DeviceProfile],
         settings: Training,
         learner: Learner,
+        checkpoint: Path | None = None,
     ) -> None:
+        """With a ``checkpoint`` file, ``run`` keeps its state there and goes on from what it finds."""
         self.surrogate, self.targets, self.settings = surrogate, tuple(targets), settings
         self.rng = np.random.default_rng(settings.seed)
         self.env = CompressionEnv(Observer(surrogate, self.targets))
         self.observer = self.env.observer
-        self.learner = learner
+        self.learner, self._came = learner, learner.arrays()
         self.replay_buffer = ReplayBuffer(settings.capacity, self.observer.space.n_decisions)
-        self.pool = Pool(surrogate, self.targets, self._grown(surrogate.space.untouched(), 0))
+        self._kept = self._place(checkpoint) if checkpoint else None
+        known = self._kept.read() if self._kept else None
+        start = known.pool if known else self._grown(surrogate.space.untouched(), 0)
+        self.pool = Pool(surrogate, self.targets, start)
         judged = np.random.default_rng(1)
         self.held_out = draw_wishes(surrogate, self.targets, _EVAL_COUNT, judged)
         self.best_known = self._referee(self.held_out)
         self.rounds_done, self.loss = 0, 0.0
+        self.progress = self._resumed(known) if known else Progress()
 
     def run(self, report: Report) -> None:
         """All rounds, or those until ``report`` says that it is enough; never leaves a worse agent.
 
         One that comes from other networks may be better than what few rounds on this one make of it.
+        What an interrupted training had reported is reported again.
         """
-        settings, came = self.settings, self.learner.arrays()
-        average, gap = 0.0, self.gap()
-        first_gap = gap
-        for done in range(1, settings.rounds + 1):
-            reward = self.round(done)
-            average = reward if done == 1 else 0.9 * average + 0.1 * reward
-            if done % settings.report_every == 0 or done == settings.rounds:
-                gap = self.gap()
-                figures = {
-                    "episode": float(done * settings.episodes_per_round),
-                    "reward": reward,
-                    "average": average,
-                    "loss": self.loss,
-                    "epsilon": self._epsilon(done),
-                    "gap": gap,
-                }
-                if not report(done, settings.rounds, figures):
-                    break
-        if gap > first_gap:
-            self.learner.load(came)
+        settings, progress = self.settings, self.progress
+        if not progress.rounds:
+            progress.gap = progress.first_gap = self.gap()
+            self._keep()
+        goes_on = all(
+            report(done, settings.rounds, figures) for done, figures in progress.history
+        )
+        while goes_on and progress.rounds < settings.rounds:
+            goes_on = self._advanced(progress.rounds + 1, report)
+        if progress.gap > progress.first_gap:
+            self.learner.load(self._came)
+
+    def _advanced(self, done: int, report: Report) -> bool:
+        """One round; whether to go on."""
+        settings, progress = self.settings, self.progress
+        reward = self.round(done)
+        progress.average = reward if done == 1 else 0.9 * progress.average + 0.1 * reward
+        progress.rounds = done
+        if done % settings.report_every and done != settings.rounds:
+            return True
+        progress.gap = self.gap()
+        figures = {
+            "episode": float(done * settings.episodes_per_round),
+            "reward": reward,
+            "average": progress.average,
+            "loss": self.loss,
+            "epsilon": self._epsilon(done),
+            "gap": progress.gap,
+        }
+        progress.history.append((done, figures))
+        self._keep()
+        return report(done, settings.rounds, figures)
 
     def round(self, done: int) -> float:
         """The episodes and the updates of one round, counted from 1; returns the mean reward."""
@@ -149,12 +172,38 @@ class Trainer:
 
     def weights(self) -> PolicyWeights:
         """The agent as it is now, with the pool that it leads to."""
+        return self._with(self._final_pool())
+
+    def so_far(self) -> PolicyWeights:
+        """The agent as it is now, with the recipes known already: at once, where ``weights`` takes a while."""
+        return self._with(self.pool.configs)
+
+    def _with(self, pool: IntArray) -> PolicyWeights:
         return PolicyWeights(
             arrays=self.learner.arrays(),
             targets=tuple(target.name for target in self.targets),
-            pool=self._final_pool(),
+            pool=pool,
             facts={"rounds": self.rounds_done, "training": asdict(self.settings)},
         )
+
+    def _place(self, path: Path) -> Kept:
+        start = identity(self._came, self.surrogate, self.targets, self.settings)
+        return Kept(path=path, identity=start)
+
+    def _keep(self) -> None:
+        if self._kept is None:
+            return
+        replay, rng = self.replay_buffer.state(), self.rng.bit_generator.state
+        pool, learner = self.pool.configs, self.learner.state()
+        self._kept.write(State(learner, replay, pool, rng, self.progress))
+
+    def _resumed(self, known: State) -> Progress:
+        """Takes everything to where that state was kept."""
+        self.learner.take_up(known.learner)
+        self.replay_buffer.take_up(known.replay)
+        self.rng.bit_generator.state = known.rng
+        self.rounds_done = known.progress.rounds
+        return known.progress
 
     def gap(self) -> float:
         """Mean relative gap of greedy roll-outs from the untouched network to the best known answers.

@@ -27,6 +27,9 @@ RESULT_OF = {
 }
 """The file whose presence says that a stage is done; always written last."""
 
+SO_FAR = "so-far.npz"
+"""In SEARCH until it is done: the agent as far as it has come, for a study that was stopped there."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobFolder:

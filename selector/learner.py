@@ -53,6 +53,28 @@ class Learner:
         self.q_net.load_state_dict(state)
         self.q_net_target.load_state_dict(state)
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that changes from step to step: both networks and the optimizer."""
+        networks = {"q_net": self.q_net, "q_net_target": self.q_net_target}
+        found = {
+            f"{name}.{key}": tensor
+            for name, network in networks.items()
+            for key, tensor in network.state_dict().items()
+        }
+        for number, weight in enumerate(self.q_net.parameters()):
+            moments = self._optimizer.state.get(weight, {})
+            found |= {f"adam.{number}.{name}": tensor for name, tensor in moments.items()}
+        return {name: tensor.detach().clone() for name, tensor in found.items()}
+
+    def take_up(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Goes back to a ``state``."""
+        self.q_net.load_state_dict(_under("q_net", state))
+        self.q_net_target.load_state_dict(_under("q_net_target", state))
+        self._optimizer.state.clear()
+        for number, weight in enumerate(self.q_net.parameters()):
+            if moments := _under(f"adam.{number}", state):
+                self._optimizer.state[weight] = moments
+
     def best_actions(self, seen: Observation) -> IntArray:
         """``[B]`` the legal actions of the highest values."""
         with torch.no_grad():
@@ -93,6 +115,12 @@ class Learner:
             value = torch.cat([torch.maximum(ahead, reached), reached])
             wanted = value - outlook.gather(2, chosen)[..., 0]
         return correction.gather(2, chosen)[..., 0], wanted
+
+
+def _under(prefix: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Copies of the tensors under ``prefix.``, without it."""
+    start = f"{prefix}."
+    return {n.removeprefix(start): t.clone() for n, t in state.items() if n.startswith(start)}
 
 
 def _scored(network: QNetwork, inputs: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -10,6 +10,8 @@ import numpy as np
 from selector.reward import Preferences
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from selector.tables import Array, IntArray
 
 
@@ -35,11 +37,31 @@ class ReplayBuffer:
         self._starts[rows], self._configs[rows] = starts, configs
         for field in fields(Preferences):
             values = getattr(wants, field.name)
-            if field.name not in self._wants:
-                shape = (len(self._configs), *values.shape[1:])
-                self._wants[field.name] = np.zeros(shape, dtype=values.dtype)
-            self._wants[field.name][rows] = values
+            self._make_room(field.name, values)[rows] = values
         self._added += len(configs)
+
+    def state(self) -> dict[str, Array | IntArray]:
+        """Everything that was stored and is still there, copied."""
+        kept = {"starts": self._starts, "configs": self._configs}
+        kept |= {f"wants.{name}": values for name, values in self._wants.items()}
+        found = {name: values[: len(self)].copy() for name, values in kept.items()}
+        return {**found, "added": np.array(self._added)}
+
+    def take_up(self, state: Mapping[str, Array | IntArray]) -> None:
+        """Goes back to a ``state`` of a buffer of the same capacity."""
+        count = len(state["starts"])
+        self._added = int(state["added"])
+        self._starts[:count], self._configs[:count] = state["starts"], state["configs"]
+        for field in fields(Preferences):
+            values = state.get(f"wants.{field.name}")
+            if values is not None:
+                self._make_room(field.name, values)[:count] = values
+
+    def _make_room(self, name: str, values: Array | IntArray) -> Array | IntArray:
+        if name not in self._wants:
+            shape = (len(self._configs), *values.shape[1:])
+            self._wants[name] = np.zeros(shape, dtype=values.dtype)
+        return self._wants[name]
 
     def sample(
         self, count: int, rng: np.random.Generator

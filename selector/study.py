@@ -11,6 +11,7 @@ from compression.cost import device_names, load_device
 from compression.types import Stage
 from selector.accuracy import LEAST_VALIDATED, AccuracyModel
 from selector.errors import BadRequestError
+from selector.jobfolder import SO_FAR
 from selector.policy import Policy
 from selector.policy_network import PolicyWeights
 from selector.prediction_check import Check
@@ -30,14 +31,21 @@ PAST_RECOVERIES = "past.json"
 def load_policy(folder: JobFolder) -> Policy:
     """The policy of a study folder, refitted as soon as candidates were built.
 
+    Of a study whose search was stopped it is the agent as far as it had come.
+
     Raises:
-        BadRequestError: when SEARCH is not done.
+        BadRequestError: when SEARCH has left nothing.
     """
-    folder.require(Stage.SEARCH)
+    so_far = folder.path / Stage.SEARCH.value / SO_FAR
+    if not so_far.is_file():
+        folder.require(Stage.SEARCH)
     refreshed = folder.path / Stage.VALIDATE.value / "policy.npz"
     trained = folder.path / Stage.SEARCH.value / "policy.npz"
     is_refreshed = folder.is_done(Stage.VALIDATE) and refreshed.is_file()
-    weights = PolicyWeights.load(refreshed if is_refreshed else trained)
+    is_trained = folder.is_done(Stage.SEARCH)
+    weights = PolicyWeights.load(
+        refreshed if is_refreshed else trained if is_trained else so_far
+    )
     policy = Policy.of(load_surrogate(folder), weights)
     rows = validated_candidates(folder)
     if not rows:

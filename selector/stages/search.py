@@ -7,29 +7,41 @@ from typing import TYPE_CHECKING
 import torch
 
 from compression.types import Stage
-from selector import dqn
+from selector.dqn import Trainer, Training
+from selector.jobfolder import SO_FAR
+from selector.learner import Learner
 from selector.pretrained import pretrained
 from selector.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from selector.job import Job
 
+CHECKPOINT = "training.safetensors"
+
 
 def search(job: Job) -> None:
-    """Leave ``policy.npz`` and the learning curve."""
+    """Leave ``policy.npz`` and the learning curve; while it works, the best so far."""
     curve: list[dict[str, float]] = []
 
     def report(done: int, total: int, point: dict[str, float]) -> bool:
         curve.append(point)
+        folder.write_with(Stage.SEARCH, SO_FAR, trainer.so_far().save)
         job.reporter.metric(**point)
         job.reporter.progress(done, total)
         return not job.reporter.out_of_time()
 
     # Small networks gain nothing from threads, and two that wait for each other lose a lot.
     torch.set_num_threads(1)
-    settings = dqn.Training(seed=job.request.seed, rounds=job.effort.search_rounds)
-    weights = dqn.train(
-        Surrogate(job.tables), job.targets, settings, report, start=pretrained()
+    folder, seed = job.folder, job.request.seed
+    trainer = Trainer(
+        Surrogate(job.tables),
+        job.targets,
+        Training(seed=seed, rounds=job.effort.search_rounds),
+        Learner(seed, pretrained()),
+        folder.stage_path(Stage.SEARCH, CHECKPOINT),
     )
-    job.folder.write_json(Stage.SEARCH, "search.json", {"curve": curve})
-    job.folder.write_with(Stage.SEARCH, "policy.npz", weights.save)
+    trainer.run(report)
+    folder.write_json(Stage.SEARCH, "search.json", {"curve": curve})
+    folder.write_with(Stage.SEARCH, "policy.npz", trainer.weights().save)
+    for name in (SO_FAR, CHECKPOINT):
+        folder.stage_path(Stage.SEARCH, name).unlink(missing_ok=True)

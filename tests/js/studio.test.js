@@ -63,6 +63,17 @@ test("only the newest question's answer counts", () => {
   assert.deepEqual(seen, { answers: ["new"], refusals: ["no"] });
 });
 
+test("a second look replaces the answer to the newest question and lets the next one wait no longer", () => {
+  const { answers, sent, seen } = asker();
+  answers.ask();
+  const [{ n }] = sent;
+  answers.take({ kind: "answer", n, selection: "quick" });
+  answers.take({ kind: "better", n, selection: "better" });
+  answers.take({ kind: "better", n: n - 1, selection: "of another question" });
+  assert.deepEqual(seen.answers, ["quick", "better"]);
+  assert.equal(answers.current, "better");
+});
+
 test("without a socket the question goes by request", async () => {
   const { answers, seen } = asker(false);
   answers.ask();
@@ -115,6 +126,7 @@ test("a study is ready when the policy answers, and studied until it is finished
   const studio = (state, finished) => ({ candidates: [1], study: { state, finished, stages: [] } });
   assert.ok(isReady(studio("ready", false)) && isStudying(studio("ready", false)));
   assert.ok(!isReady(studio("running", false)) && !isStudying(studio("failed", false)));
+  assert.ok(!isStudying({ ...studio("ready", false), study: { ...studio("ready", false).study, stopped: "cancelled" } }));
   assert.ok(!isReady({ ...studio("ready", true), candidates: [] }));
   assert.ok(hasMoved({ state: "ready", stages: [] }, studio("running", false)));
 });

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +12,12 @@ from selector.dqn import Trainer, Training, train
 from selector.env import CompressionEnv
 from selector.learner import Learner
 from selector.observation import Observer
+from selector.policy import Policy
 from selector.policy_network import PolicyWeights
 from selector.q_network import QNetwork
 from selector.reward import Preferences, potential, quantities
 from selector.surrogate import Surrogate
+from selector.types import Budgets, Goals
 from selector.wishes import draw_wishes
 from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
 
@@ -127,6 +131,56 @@ def test_training_never_leaves_an_agent_worse_than_it_came(surrogate):
         for each in (start, after)
     )
     assert after_gap <= before_gap
+
+
+def interrupted_after(count):
+    """A report that stops the process, as a lost worker would, at its ``count``-th call."""
+    seen = []
+
+    def report(done, _total, figures):
+        seen.append((done, figures))
+        if len(seen) == count:
+            raise KeyboardInterrupt
+        return True
+
+    return report, seen
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_interrupted_training_ends_as_if_it_never_had_been(surrogate, tmp_path, count):
+    settings = replace(BRIEF, report_every=1)
+    start = train(surrogate, [TARGET], BRIEF).arrays
+
+    def trainer(path=None):
+        return Trainer(surrogate, [TARGET], settings, Learner(0, start), path)
+
+    whole, told = trainer(), []
+    whole.run(lambda done, _total, figures: not told.append((done, figures)))
+    path = tmp_path / "training.safetensors"
+    report, before = interrupted_after(count)
+    with pytest.raises(KeyboardInterrupt):
+        trainer(path).run(report)
+    resumed, again = trainer(path), []
+    assert resumed.progress.rounds == count
+    resumed.run(lambda done, _total, figures: not again.append((done, figures)))
+    assert again == told
+    assert again[:count] == before
+    one, other = whole.weights(), resumed.weights()
+    assert np.array_equal(one.pool, other.pool)
+    assert all(np.array_equal(one.arrays[name], other.arrays[name]) for name in one.arrays)
+
+
+def test_training_leaves_the_state_of_another_alone(surrogate, tmp_path):
+    path = tmp_path / "training.safetensors"
+    Trainer(surrogate, [TARGET], BRIEF, Learner(0), path).run(lambda *_: True)
+    other = Trainer(surrogate, [TARGET], replace(BRIEF, seed=1), Learner(1), path)
+    assert other.progress.rounds == 0
+
+
+def test_what_is_known_so_far_answers_already(surrogate):
+    trainer = Trainer(surrogate, [TARGET], BRIEF, Learner(0))
+    policy = Policy.of(surrogate, trainer.so_far())
+    assert not policy.select(Goals(), Budgets(), TARGET).violated
 
 
 def test_numpy_and_torch_give_the_same_values(surrogate):

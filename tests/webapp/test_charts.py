@@ -101,6 +101,14 @@ def test_reward_reads_search_metrics_only():
     assert "0.30" in reward_figure(data)["layout"]["meta"]["summary"]
 
 
+def test_learning_curve_goes_on_where_a_restarted_search_tells_it_again():
+    events = [
+        {"kind": "metric", "stage": "SEARCH", "data": {"episode": at, "reward": at / 10}}
+        for at in (1, 2, 3, 1, 2, 3, 4)
+    ]
+    assert reward_data(events)["episode"] == [1, 2, 3, 4]
+
+
 def test_learning_curve_says_gap_exploration_and_loss():
     point = {"episode": 64, "reward": 0.2, "gap": 0.034, "epsilon": 0.2, "loss": 0.012}
     figure = reward_figure(reward_data([{"stage": "SEARCH", "kind": "metric", "data": point}]))

@@ -78,6 +78,19 @@ def test_before_the_policy_the_chart_shows_rough_candidates(client, project):
     assert post(client, project, "select").json()["error"]["code"] == "not_ready"
 
 
+def test_search_that_was_stopped_answers_with_what_it_had_found(client, project):
+    search = project.study.job.folder / "SEARCH"
+    (project.study.job.folder / "VALIDATE" / "candidates.json").unlink()
+    (search / "policy.npz").rename(search / "so-far.npz")
+    study = Job.objects.filter(pk=project.study.job.pk)
+    study.update(state=JobState.RUNNING, stage="SEARCH")
+    assert get(client, project)["selection"] is None
+    study.update(state=JobState.CANCELLED)
+    found = get(client, project)
+    assert found["study"]["state"] == "ready"
+    assert found["selection"]["violated"] == []
+
+
 def test_studio_lists_the_builds_newest_first(client, project):
     for target in ("rpi4", "redmi-3s"):
         post(client, project, "builds", target=target)

@@ -14,6 +14,7 @@ def reward_data(events: Iterable[Row]) -> Json:
     ``gap`` is what its greedy answers miss to the best known ones, as a share; ``None`` where an event has none.
     """
     rows = [e["data"] for e in _metrics(events, "SEARCH") if "reward" in e["data"]]
+    rows = _once(rows, "episode")
     return {
         "episode": [row.get("episode", i + 1) for i, row in enumerate(rows)],
         "reward": [row["reward"] for row in rows],
@@ -59,6 +60,7 @@ def recovery_data(events: Iterable[Row], baseline: Row, budgets: Row | None = No
     rows = [row for row in rows if row.get("attempt") == rows[-1].get("attempt")]
     by_epoch = all("epoch" in row for row in rows) and len({row["epoch"] for row in rows}) > 1
     unit = "epoch" if by_epoch else "step"
+    rows = _once(rows, unit)
     limit = (budgets or {}).get("max_accuracy_drop")
     accuracy = baseline.get("accuracy")
     original = None if accuracy is None else 100.0 * accuracy
@@ -125,6 +127,16 @@ def _reward_range(values: Sequence[float]) -> list[float]:
         return [0.0, 1.02]
     room = 0.06 * (high - low)
     return [low - room, high + room]
+
+
+def _once(rows: Sequence[Row], step: str) -> list[Row]:
+    """Rows without what an interrupted training had reported already when it told it again."""
+    found: list[Row] = []
+    for row in rows:
+        while found and step in row and found[-1].get(step, -1) >= row[step]:
+            found.pop()
+        found.append(row)
+    return found
 
 
 def _metrics(events: Iterable[Row], stage: str) -> list[Row]:

@@ -13,7 +13,7 @@ import numpy as np
 from compression.cost import load_device
 from compression.device_profiles import read_profile
 from compression.types import Stage
-from selector.jobfolder import JobFolder
+from selector.jobfolder import SO_FAR, JobFolder
 from selector.pool import grow_pool
 from selector.request import PROFILE_SUFFIX
 from selector.study import (
@@ -22,6 +22,7 @@ from selector.study import (
     prediction_check,
     validated_candidates,
 )
+from webapp.jobs.models import STOPPED
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ def is_done(job: Job, stage: Stage) -> bool:
 
 
 def has_policy(job: Job) -> bool:
-    """Whether the sliders can be answered."""
-    return is_done(job, Stage.PROBE) and is_done(job, Stage.SEARCH)
+    """Whether the sliders can be answered: the search is through, or was stopped and has left something."""
+    return is_done(job, Stage.PROBE) and (is_done(job, Stage.SEARCH) or _stopped_at(job) > 0)
 
 
 def inspection(job: Job) -> dict[str, Any] | None:
@@ -180,13 +181,13 @@ def _inspection(folder: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=CACHED_STUDIES)
-def _surrogate(folder: Path, _version: tuple[bool, ...]) -> Surrogate:
+def _surrogate(folder: Path, _version: tuple[bool, int]) -> Surrogate:
     return load_surrogate(JobFolder(folder))
 
 
 @lru_cache(maxsize=CACHED_STUDIES)
 def _rough_configs(folder: Path, target: DeviceProfile) -> IntArray:
-    surrogate = _surrogate(folder, (False,))
+    surrogate = _surrogate(folder, (False, 0))
     start = surrogate.space.untouched()
     return grow_pool(surrogate, (target,), start, ROUGH_ROUNDS, ROUGH_POOL)
 
@@ -197,10 +198,18 @@ def _kept_profile(path: Path) -> DeviceProfile:
 
 
 @lru_cache(maxsize=CACHED_STUDIES)
-def _policy(folder: Path, _version: tuple[bool, ...]) -> Policy:
+def _policy(folder: Path, _version: tuple[bool, int]) -> Policy:
     return load_policy(JobFolder(folder))
 
 
-def _version(job: Job) -> tuple[bool, ...]:
+def _version(job: Job) -> tuple[bool, int]:
     """What the predictions rest on: with the validated candidates they are others than before."""
-    return (is_done(job, Stage.VALIDATE),)
+    return is_done(job, Stage.VALIDATE), _stopped_at(job)
+
+
+def _stopped_at(job: Job) -> int:
+    """When a search that was stopped since had last kept what it found; 0 for every other job."""
+    path = job.folder / Stage.SEARCH.value / SO_FAR
+    if job.state not in STOPPED or is_done(job, Stage.SEARCH) or not path.is_file():
+        return 0
+    return path.stat().st_mtime_ns

@@ -32,6 +32,7 @@ class JobState(models.TextChoices):
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
 UNFINISHED = (*ACTIVE, JobState.PAUSED)
+STOPPED = (JobState.PAUSED, JobState.CANCELLED)
 DELIVERED = (JobState.DONE, JobState.MISSED, JobState.INFEASIBLE)
 
 

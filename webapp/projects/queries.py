@@ -12,7 +12,7 @@ from compression.cost import load_device
 from webapp.devices.targets import target_profile
 from webapp.jobs.artifacts import report
 from webapp.jobs.knowledge import has_policy
-from webapp.jobs.models import DELIVERED, Job, JobKind, JobState
+from webapp.jobs.models import DELIVERED, STOPPED, Job, JobKind, JobState
 from webapp.jobs.queries import stages_json, target_title
 from webapp.projects.models import DEFAULT_TARGET, Project, Upload
 from webapp.responses import RequestRefusedError
@@ -123,6 +123,7 @@ def study_json(project: Project) -> dict[str, Any]:
         "stages": stages_json(job),
         "message": job.message,
         "finished": job.state == JobState.DONE,
+        "stopped": job.state if job.state in STOPPED else "",
     }
 
 

@@ -89,7 +89,8 @@ export class StudioView {
     setText($("#recovery-note"), recoveryText(choice.prediction, choice.budgets.max_accuracy_drop));
     setText($("#star-text"), this.starText(choice));
     $("#unpick").hidden = !choice.picked;
-    allowBuild(isReady(studio), "The search is still on: the build can start when it is through.");
+    const cancelled = studio.study.stopped === "cancelled";
+    allowBuild(isReady(studio) && !cancelled, cancelled ? "The study was cancelled: let it go on, then build." : "The search is still on: the build can start when it is through.");
   }
 
   /* A candidate that came without its layers leaves the table as it is until the policy tells them. */

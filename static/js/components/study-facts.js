@@ -46,7 +46,7 @@ export function studyNote(study, warnings = []) {
   }
   const finished = study.finished ?? study.state === "ready";
   if (finished) return warned;
-  const state = study.state === "ready" ? "running" : study.state;
+  const state = study.stopped || (study.state === "ready" ? "running" : study.state);
   const done = (study.stages ?? []).filter((stage) => stage.state === "done").length;
   const where = study.stage && state === "running" ? `${stageName(study.stage)}, stage ${done + 1} of ${study.stages?.length || 4}. ` : "";
   return `${note("", `<p>${where}${SENTENCES[state] ?? ""} ${link}</p>`)}${warned}`;
