@@ -14,6 +14,7 @@ export class PolicyAnswers {
     Object.assign(this, { question, socket, request, onAnswer, onRefusal });
     this.n = 0;
     this.answer = null;
+    this.taken = 0;
     this.asking = new Asking(() => this.socket().send({ kind: "goals", n: this.n, ...this.question() }), 1000 / GOALS_A_SECOND);
   }
 
@@ -44,13 +45,14 @@ export class PolicyAnswers {
     if (selection) this.take({ kind: "answer", n, selection });
   }
 
-  /** A message of the socket: an answer or a refusal. */
+  /** A message of the socket: an answer, a refusal, or what a second look at the same question found. */
   take({ kind, n, selection, message }) {
-    if (kind !== "answer" && kind !== "refusal") return;
-    this.asking.settled();
+    if (!["answer", "refusal", "better"].includes(kind)) return;
+    if (kind !== "better") this.asking.settled();
     if (n !== this.n) return;
     if (kind === "refusal") return this.onRefusal(message);
     this.answer = { n, selection };
+    this.taken += 1;
     this.onAnswer(selection);
   }
 }

@@ -121,7 +121,7 @@ function update() {
     return view.showNothing();
   }
   choice.prediction = (choice.picked ? null : choice.answer?.prediction) ?? predictionOf(choice.candidate, studio.bands);
-  choice.key = choice.answer ? `answer ${answers.n}` : `candidate ${choice.candidate.id} of ${studio.target.name}, ${studio.study.state}`;
+  choice.key = choice.answer ? `answer ${answers.n}, ${answers.taken}` : `candidate ${choice.candidate.id} of ${studio.target.name}, ${studio.study.state}`;
   const changed = state.shown?.key !== choice.key;
   state.shown = choice;
   panel.showStates(choice.prediction, choice.budgets);
