@@ -42,7 +42,7 @@ class ReplayBuffer:
 
     def state(self) -> dict[str, Array | IntArray]:
         """Everything that was stored and is still there, copied."""
-        kept = {"starts": self._starts, "configs": self._configs}
+        kept: dict[str, Array | IntArray] = {"starts": self._starts, "configs": self._configs}
         kept |= {f"wants.{name}": values for name, values in self._wants.items()}
         found = {name: values[: len(self)].copy() for name, values in kept.items()}
         return {**found, "added": np.array(self._added)}
