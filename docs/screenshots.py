@@ -54,6 +54,8 @@ def journey(browser: Browser, url: str) -> None:
     page.locator("#recipe-title").scroll_into_view_if_needed()
     page.mouse.wheel(0, 500)
     keep(page, "recipe")
+    keep_map(page)
+    keep_devices(page)
     for name, theme, size in (("studio-dark", "dark", DESK), ("studio-phone", "light", PHONE)):
         other = opened(browser, url, theme, size)
         other.goto(studio)
@@ -68,6 +70,22 @@ def journey(browser: Browser, url: str) -> None:
     page.get_by_role("link", name="Open report").click(timeout=300_000)
     page.wait_for_url(re.compile("/result/"))
     keep(page, "report")
+
+
+def keep_map(page: Page) -> None:
+    """The applicability map, with a cell's reason below it."""
+    page.locator("#fit-card summary").click()
+    page.locator("#fit-card").scroll_into_view_if_needed()
+    page.locator("#fit-card td.no").nth(4).hover()
+    keep(page, "map")
+
+
+def keep_devices(page: Page) -> None:
+    """One recipe on all devices, and the best one for each."""
+    page.get_by_role("button", name="Compare devices").click()
+    page.locator("#devices-card tbody tr").first.wait_for(timeout=60_000)
+    page.locator("#devices-card").scroll_into_view_if_needed()
+    keep(page, "devices")
 
 
 def main() -> None:

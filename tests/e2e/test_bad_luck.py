@@ -71,6 +71,25 @@ def test_back_brings_what_was_typed(staged_page: Page, studied):
     expect(page.get_by_role("checkbox", name="Within limits only")).to_be_checked()
 
 
+def test_late_answer_does_not_bring_back_an_ended_job(staged_page: Page, staged):
+    page, late = staged_page, []
+    staged.tell_engine(PROBE={"part_s": staging.FOREVER_S})
+    job = staging.study_of(staged, staging.project(staged, seed=7))
+    staged.wait_for_stage(job, "PROBE")
+    staged.tell_engine()
+    page.route("**/events?after=*", lambda route: late.append((route, route.fetch())))
+    page.goto(f"/jobs/{job}/")
+    expect(page.locator("#job-pill")).to_have_text(re.compile("Running|Probe"))
+    page.wait_for_timeout(500)
+    assert late
+    staged.call("POST", f"/api/jobs/{job}/cancel")
+    expect(page.locator("#job-pill")).to_have_text("Cancelled")
+    for route, answer in late:
+        route.fulfill(response=answer)
+    page.wait_for_timeout(500)
+    expect(page.locator("#job-pill")).to_have_text("Cancelled")
+
+
 def test_two_tabs_on_one_job_agree(staged_page: Page, staged):
     staged.tell_engine(PROBE={"part_s": staging.FOREVER_S})
     job = staging.study_of(staged, staging.project(staged, seed=4))

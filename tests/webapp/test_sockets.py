@@ -72,6 +72,16 @@ async def test_sync_heals_a_lost_last_notice(job, held, monkeypatch):
     await watcher.leave()
 
 
+async def test_sync_tells_of_an_end_whose_notice_was_lost(job, held):
+    watcher = Watcher(f"/ws/jobs/{job.id}/?after=3")
+    await watcher.connect()
+    assert (await watcher.next())["job"]["state"] == "running"
+    await sync_to_async(Job.objects.filter(pk=job.id).update)(state="done")
+    await watcher.send({"kind": "sync", "after": 3})
+    assert (await watcher.next())["job"]["state"] == "done"
+    await watcher.leave()
+
+
 async def test_many_events_at_once_arrive_all(job, held):
     watcher = Watcher(f"/ws/jobs/{job.id}/?after=3")
     await watcher.connect()

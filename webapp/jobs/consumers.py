@@ -44,6 +44,8 @@ class JobConsumer(PageSocket):
         if content.get("kind") == "sync":
             self.last = min(self.last, _number(content.get("after", self.last)))
             await self.send_stored()
+            # Also a lost notice that the job ended is made good, though no event follows it.
+            await self.send_state()
 
     async def job_moved(self, message: dict[str, Any]) -> None:
         events = message["events"]

@@ -147,10 +147,17 @@ function take(list) {
 }
 const repaint = throttle(() => showJob(job), 250);
 
+let statesTold = 0;
 async function catchUp() {
+  const before = statesTold;
   const answer = await get(api(`/events?after=${events.last}`));
   take(answer.events);
-  showJob(answer.job);
+  // What the socket told while this answer was on its way is newer.
+  if (statesTold === before) showJob(answer.job);
+}
+function hear(state) {
+  statesTold += 1;
+  showJob(state);
 }
 
 const socket = new LiveSocket({
@@ -158,7 +165,7 @@ const socket = new LiveSocket({
   onMessage: (message) => {
     if (message.kind === "event") take([message.event]);
     if (message.kind === "events") take(message.events);
-    if (message.kind === "state") showJob(message.job);
+    if (message.kind === "state") hear(message.job);
     if (events.gap) quietly(catchUp());
   },
   onState: (state) => showConnection(isActive(job.state) ? state : "open"),
