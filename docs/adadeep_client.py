@@ -1,11 +1,14 @@
 """A small client of AdaDeep's API: Python's standard library alone, to copy and change."""
 
+import hashlib
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 
@@ -24,11 +27,20 @@ class AdaDeep:
         self.token, self.url = token, url
 
     def upload(self, kind: str, path: Path) -> str:
-        """Send a ``model`` or its ``data``; the id to make a project with."""
-        address = f"uploads/{kind}?name={quote(path.name)}"
-        headers = {"Content-Length": str(path.stat().st_size)}
-        with path.open("rb") as file, self._open("POST", address, file, headers) as answer:
-            return str(json.load(answer)["id"])
+        """Send a ``model`` or its ``data``; the id to make a project with.
+
+        What breaks goes on by itself; so does a script that is started again within a day.
+        """
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        size_bytes = path.stat().st_size
+        about = {"kind": kind, "name": path.name, "size_bytes": size_bytes, "sha256": sha256}
+        transfer = self._patiently("POST", "transfers", about)
+        address = f"transfers/{transfer['id']}"
+        with path.open("rb") as file:
+            while transfer["received_bytes"] < size_bytes:
+                transfer = self._chunk(address, file, transfer)
+        return str(self._patiently("POST", f"{address}/finish")["id"])
 
     def ask(self, method: str, address: str, value: object = None) -> Any:
         """Any of the calls that ``/api/v1/docs`` describes."""
@@ -65,15 +77,46 @@ class AdaDeep:
         with self._open("GET", f"jobs/{job_id}/files/{quote(name)}") as answer:
             path.write_bytes(answer.read())
 
+    def _chunk(self, address: str, file: BinaryIO, transfer: dict[str, Any]) -> dict[str, Any]:
+        """Send the next chunk; how far the server is then, also when the connection broke."""
+        file.seek(transfer["received_bytes"])
+        headers = {"Upload-Offset": str(transfer["received_bytes"])}
+        try:
+            chunk = file.read(transfer["chunk_bytes"])
+            with self._open("PATCH", address, chunk, headers, timeout_s=120) as answer:
+                return dict(json.load(answer))
+        except RefusedError as refusal:
+            if refusal.code != "wrong_offset":  # somebody else sends the same file
+                raise
+        except (OSError, HTTPException):
+            pass
+        return dict(self._patiently("GET", address))
+
+    def _patiently(self, method: str, address: str, value: object = None) -> Any:
+        """Ask until the server answers, for the six minutes that a restart may take."""
+        for tried in range(40):
+            try:
+                return self.ask(method, address, value)
+            except (OSError, HTTPException):
+                time.sleep(min(10.0, 0.5 * 2**tried))
+        return self.ask(method, address, value)
+
     def _open(
-        self, method: str, address: str, body: Any = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        address: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> Any:
         headers = {"Authorization": f"Bearer {self.token}", **(headers or {})}
         request = urllib.request.Request(  # noqa: S310 - the address is the user's own server
             f"{self.url}/api/v1/{address}", data=body, headers=headers, method=method
         )
         try:
-            return urllib.request.urlopen(request)  # noqa: S310
+            return urllib.request.urlopen(request, timeout=timeout_s)  # noqa: S310
         except urllib.error.HTTPError as error:
+            if error.code in (502, 503, 504):  # said by a proxy while the server is away
+                raise ConnectionError(str(error)) from error
             refusal = json.load(error)["error"]
             raise RefusedError(refusal["message"], refusal["code"]) from error

@@ -7,7 +7,8 @@ from django.conf import settings
 
 from webapp.asgi_types import Application, Message, Receive, Scope, Send
 
-UPLOAD_PATHS = ("/api/uploads/", "/api/v1/uploads/")
+UPLOADS, CHUNKS = "/api/v1/uploads/", "/api/v1/transfers/"
+MOST_CHUNK_BYTES = 8 * 1024**2
 
 
 class BodyLimit:
@@ -33,7 +34,12 @@ class BodyLimit:
 
 def is_upload(path: str, method: str) -> bool:
     """Whether the request may bring a large body."""
-    return method == "POST" and path.startswith(UPLOAD_PATHS)
+    return (method == "POST" and path.startswith(UPLOADS)) or is_chunk(path, method)
+
+
+def is_chunk(path: str, method: str) -> bool:
+    """Whether that body is a piece of a file."""
+    return method == "PATCH" and path.startswith(CHUNKS)
 
 
 def refusal_of(
@@ -46,16 +52,23 @@ def refusal_of(
         return None
     if length is None:
         return 411, "length_required", "The upload does not say how long it is."
+    if is_chunk(path, method) and length > MOST_CHUNK_BYTES:
+        return 413, "too_large", f"A chunk has at most {amount(MOST_CHUNK_BYTES)}."
     if length > settings.UPLOAD_LIMIT_BYTES:
         return 413, "too_large", too_large(length)
     # Twice: once as the request's body, once as the stored file.
     free = shutil.disk_usage(settings.UPLOAD_ROOT).free
     if free < 2 * (length + coming_bytes) + settings.UPLOAD_SPARE_BYTES:
-        text = f"The disk has {gib(free)} left, not enough to take in this file."
-        if coming_bytes:
-            text += f" Others that are being sent need {amount(coming_bytes)}."
-        return 507, "disk_full", text
+        return 507, "disk_full", no_room(free, coming_bytes)
     return None
+
+
+def no_room(free_bytes: int, coming_bytes: int) -> str:
+    """Why the disk cannot take a file in beside those that come already."""
+    text = f"The disk has {gib(free_bytes)} left, not enough to take in this file."
+    if coming_bytes:
+        text += f" Others that are being sent need {amount(coming_bytes)}."
+    return text
 
 
 def too_large(size_bytes: int) -> str:

@@ -11,16 +11,19 @@ CHUNK = 256 * 1024
 
 
 class RequestRefusedError(Exception):
-    """What is wrong with a request, in a sentence for the user, with a short code for programs."""
+    """What is wrong with a request, in a sentence for the user, with a short code and facts for programs."""
 
-    def __init__(self, message: str, *, code: str = "bad_request", status: int = 400) -> None:
+    def __init__(
+        self, message: str, *, code: str = "bad_request", status: int = 400, **facts: int
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
+        self.facts = facts
 
 
-def error_json(message: str, *, code: str, status: int) -> JsonResponse:
-    return JsonResponse({"error": {"message": message, "code": code}}, status=status)
+def error_json(message: str, *, code: str, status: int, **facts: int) -> JsonResponse:
+    return JsonResponse({"error": {"message": message, "code": code, **facts}}, status=status)
 
 
 def error_page(

@@ -15,6 +15,7 @@ from webapp.jobs.models import Job, JobState
 from webapp.jobs.sandbox import measures
 from webapp.jobs.workers import worker_status
 from webapp.projects.queries import project_rows
+from webapp.projects.transfers import transfers_json
 from webapp.responses import error_page
 from webapp.samples.catalogue import samples_json
 
@@ -33,6 +34,7 @@ def home(request: UserRequest) -> HttpResponse:
         "upload_limit_bytes": settings.UPLOAD_LIMIT_BYTES,
         "samples": samples_json(),
         "projects": project_rows(owner=request.user),
+        "transfers": transfers_json(owner=request.user),
     }
     return render(request, "home.html", {"page": page})
 

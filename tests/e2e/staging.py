@@ -102,10 +102,9 @@ def _upload(staged: Installation, kind: str, name: str, content: bytes) -> str:
     headers = {
         "Cookie": f"csrftoken={token}",
         "X-CSRFToken": token,
-        "X-File-Name": quote(name),
         "Content-Type": "application/octet-stream",
     }
-    connection.request("POST", f"/api/uploads/{kind}", content, headers)
+    connection.request("POST", f"/api/v1/uploads/{kind}?name={quote(name)}", content, headers)
     answer = json.loads(connection.getresponse().read())
     connection.close()
     return answer["id"]

@@ -8,7 +8,7 @@ import shutil
 from tests.webapp.small_files import npz_bytes, onnx_bytes, zip_bytes
 from webapp.jobs import services as job_services
 from webapp.jobs.models import Job, JobKind, JobState
-from webapp.projects import services
+from webapp.projects import services, transfers
 from webapp.projects.models import Dataset, UploadedModel
 
 
@@ -16,6 +16,12 @@ def stored(kind, owner, content, name="file"):
     return services.upload_store(
         kind, owner=owner, name=name, stream=io.BytesIO(content), length=len(content)
     )
+
+
+def begun(owner, content=b"not yet", kind="data", name="file", **also):
+    """An upload on its way of which nothing has come."""
+    announced = transfers.Announced(kind=kind, name=name, size_bytes=len(content), **also)
+    return transfers.transfer_begin(owner=owner, announced=announced)
 
 
 def project(owner, *, seed=0, preprocessing=None):

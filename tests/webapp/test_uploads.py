@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 from types import SimpleNamespace
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -60,10 +61,9 @@ BAD_DATA = {
 
 def send(client, kind, content, name="file"):
     return client.post(
-        f"/api/uploads/{kind}",
+        f"/api/v1/uploads/{kind}?name={quote(unquote(name))}",
         data=content,
         content_type="application/octet-stream",
-        headers={"x-file-name": name},
         CONTENT_LENGTH=str(len(content)),
     )
 
@@ -139,7 +139,7 @@ def test_same_bytes_twice_are_stored_once(client, home):
 def test_broken_connection_leaves_nothing(client, home):
     answer = client.generic(
         "POST",
-        "/api/uploads/model",
+        "/api/v1/uploads/model",
         ONNX,
         content_type="application/octet-stream",
         **{"CONTENT_LENGTH": str(len(ONNX) + 100), "wsgi.input": io.BytesIO(ONNX)},
@@ -189,7 +189,7 @@ async def ask(method, path, headers, body=(), application=application):
 
 async def test_three_gigabytes_are_refused_before_the_first_byte():
     headers = {"host": "localhost", "content-length": str(3 * 1024**3)}
-    status, content, read = await ask("POST", "/api/uploads/model", headers)
+    status, content, read = await ask("POST", "/api/v1/uploads/model", headers)
     assert (status, read) == (413, 0)
     assert json.loads(content)["error"]["message"].startswith(
         "The file is 3 GiB; the limit is 2 GiB."
@@ -197,7 +197,7 @@ async def test_three_gigabytes_are_refused_before_the_first_byte():
 
 
 async def test_upload_without_a_length_is_refused():
-    status, _, read = await ask("POST", "/api/uploads/data", {"host": "localhost"})
+    status, _, read = await ask("POST", "/api/v1/uploads/data", {"host": "localhost"})
     assert (status, read) == (411, 0)
 
 
@@ -223,7 +223,7 @@ async def test_room_is_kept_for_files_on_their_way(settings, monkeypatch):
         await send({"type": "http.response.start", "status": 201, "headers": []})
 
     server = BodyLimit(slow)
-    upload = ("POST", "/api/uploads/model", {"content-length": "2000000"})
+    upload = ("POST", "/api/v1/uploads/model", {"content-length": "2000000"})
     first = asyncio.create_task(ask(*upload, application=server))
     await asyncio.sleep(0)
     status, content, _ = await ask(*upload, application=server)
@@ -252,6 +252,6 @@ async def test_upload_streams_through_the_real_application(home):
         "cookie": f"csrftoken={token}",
     }
     parts = [ONNX[:50], ONNX[50:]]
-    status, content, _ = await ask("POST", "/api/uploads/model", headers, parts)
+    status, content, _ = await ask("POST", "/api/v1/uploads/model", headers, parts)
     assert status == 201, content
     assert len(files_of(home)) == 1

@@ -23,7 +23,7 @@ def add_handlers(api: NinjaAPI) -> None:
 
 
 def _refused(_request: HttpRequest, error: Any) -> HttpResponse:
-    return error_json(str(error), code=error.code, status=error.status)
+    return error_json(str(error), code=error.code, status=error.status, **error.facts)
 
 
 def _bad_request(_request: HttpRequest, error: Any) -> HttpResponse:

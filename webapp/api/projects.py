@@ -12,13 +12,12 @@ from webapp.api import schemas
 from webapp.jobs.queries import job_json
 from webapp.projects import answers, builds, queries, services
 from webapp.projects.devices import devices_compared
-from webapp.projects.models import Dataset, UploadedModel
+from webapp.projects.models import UPLOAD_KINDS, Dataset, UploadedModel
 from webapp.projects.studio import studio_json
 from webapp.requests import UserRequest, declared_length
 
 router = Router(tags=["projects"])
 
-KINDS: dict[str, Any] = {"model": UploadedModel, "data": Dataset}
 BODY = {
     "requestBody": {
         "required": True,
@@ -42,7 +41,7 @@ def upload(
     name: str = Query("", description="the file's name, for people"),
 ) -> Any:
     stored = services.upload_store(
-        KINDS[kind],
+        UPLOAD_KINDS[kind],
         owner=request.user,
         name=name,
         stream=request,

@@ -33,6 +33,39 @@ class Upload(Answer):
     sha256: str
 
 
+class NewTransfer(Question):
+    """A file that will come in chunks. ``sha256`` or ``fingerprint`` finds it again after an interruption."""
+
+    kind: Literal["model", "data"]
+    name: str = Field(default="", description="the file's name, for people")
+    size_bytes: int = Field(ge=0)
+    sha256: str = Field(
+        default="",
+        pattern="^([0-9a-fA-F]{64})?$",
+        description="of the whole file; what has come is held against it at the end",
+    )
+    fingerprint: str = Field(
+        default="",
+        max_length=200,
+        description="whatever tells the file from others where hashing all of it takes too long",
+    )
+
+
+class Transfer(Answer):
+    id: UUID
+    kind: Literal["model", "data"]
+    name: str
+    size_bytes: int
+    received_bytes: int = Field(description="where the next chunk begins")
+    chunk_bytes: int = Field(description="a good size for a chunk; twice as much is the most")
+    upload: UUID | None = Field(description="the upload that it became")
+    expires: str = Field(description="when it is given up unless more comes")
+
+
+class Transfers(Answer):
+    transfers: list[Transfer]
+
+
 class Reached(Answer):
     """What a finished build reached, measured; ratios say how many times less than the original."""
 

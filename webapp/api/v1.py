@@ -5,7 +5,7 @@ from typing import Any
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from webapp.api import catalogue, comparison, devices, jobs, projects
+from webapp.api import catalogue, comparison, devices, jobs, projects, transfers
 from webapp.api.auth import Page, Token
 from webapp.api.errors import add_handlers
 from webapp.api.schemas import Error
@@ -46,6 +46,7 @@ api = VersionedAPI(
 add_handlers(api)
 ROUTERS = (
     projects.router,
+    transfers.router,
     jobs.router,
     comparison.router,
     devices.router,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from webapp.jobs.models import Job
 
@@ -68,6 +69,37 @@ class Dataset(Upload):
     project_field = "data"
 
     format = models.CharField(max_length=4, choices=DatasetFormat)
+
+
+UPLOAD_KINDS: dict[str, type[Upload]] = {
+    kind.project_field: kind for kind in (UploadedModel, Dataset)
+}
+
+
+class Transfer(models.Model):
+    """An upload on its way: what has come of it lies in a part of its own until it is whole.
+
+    ``received_bytes`` grows after the bytes are on the disk, so that a killed server goes on from there.
+    ``sha256`` and ``fingerprint`` are what the sender says of the file, and empty where it says nothing.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    kind = models.CharField(max_length=5)
+    name = models.CharField(max_length=200)
+    size_bytes = models.BigIntegerField()
+    received_bytes = models.BigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True)
+    fingerprint = models.CharField(max_length=200, blank=True)
+    upload_id = models.UUIDField(null=True)
+    touched = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def path(self) -> Path:
+        return settings.UPLOAD_ROOT / f"{self.pk.hex}.part"
 
 
 class Study(models.Model):

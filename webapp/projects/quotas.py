@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db.models import F, Sum
 
-from webapp.bodylimit import amount
+from webapp.bodylimit import amount, no_room
 from webapp.jobs.models import Job
-from webapp.projects.models import Dataset, UploadedModel
+from webapp.projects.models import UPLOAD_KINDS, Transfer
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def used_bytes(owner: User | None = None) -> int:
-    """Bytes on disk of one person's uploads and jobs, or of everybody's; a linked file counts once."""
+    """Bytes on disk of one person's uploads and jobs, or of everybody's; a linked file counts once.
+
+    Of uploads on their way what has come counts here, the rest in ``coming_bytes``.
+    """
     sizes = {}
     for path in _files(owner):
         try:
@@ -31,30 +36,49 @@ def used_bytes(owner: User | None = None) -> int:
     return sum(sizes.values())
 
 
+def coming_bytes(owner: User | None = None) -> int:
+    """What uploads on their way have announced and not sent yet."""
+    begun = _of(Transfer.objects.filter(upload_id=None), owner)
+    return begun.aggregate(total=Sum(F("size_bytes") - F("received_bytes")))["total"] or 0
+
+
+def room_check(*, length: int) -> None:
+    """Refuse a transfer that the disk has no room for beside the others on their way.
+
+    Raises:
+        RequestRefusedError: saying how much is left.
+    """
+    free, coming = shutil.disk_usage(settings.UPLOAD_ROOT).free, coming_bytes()
+    if free < length + coming + settings.UPLOAD_SPARE_BYTES:
+        raise RequestRefusedError(no_room(free, coming), code="disk_full", status=507)
+
+
 def quota_check(*, owner: User, length: int | None) -> None:
     """Refuse an upload that would not fit.
 
     Raises:
         RequestRefusedError: saying how much is used, and what to do.
     """
-    coming = length or 0
+    size = length or 0
     limit = settings.USER_QUOTA_BYTES
-    if limit and (used := used_bytes(owner)) + coming > limit:
+    if limit and (used := used_bytes(owner) + coming_bytes(owner)) + size > limit:
         text = (
-            f"You use {amount(used)} of {amount(limit)}; this file has {amount(coming)}. "
-            "Delete a project that you no longer need, then send it again."
+            f"You use {amount(used)} of {amount(limit)}, uploads under way included; this file has "
+            f"{amount(size)}. Delete a project that you no longer need, then send it again."
         )
         raise RequestRefusedError(text, code="quota", status=413)
     limit = settings.TOTAL_QUOTA_BYTES
-    if limit and used_bytes() + coming > limit:
+    if limit and used_bytes() + coming_bytes() + size > limit:
         text = "This installation is full: everybody's files together reach its limit. Tell an administrator."
         raise RequestRefusedError(text, code="quota", status=507)
 
 
 def _files(owner: User | None) -> Iterator[Path]:
-    for kind in (UploadedModel, Dataset):
-        for upload in _of(kind.objects.all(), owner).only("sha256"):
+    for kind in UPLOAD_KINDS.values():
+        for upload in _of(kind._default_manager.all(), owner).only("sha256"):
             yield upload.path
+    for transfer in _of(Transfer.objects.filter(upload_id=None), owner).only("pk"):
+        yield transfer.path
     for job in _of(Job.objects.all(), owner).only("pk"):
         yield from (path for path in job.folder.rglob("*") if not path.is_dir())
 

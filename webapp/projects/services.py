@@ -50,21 +50,28 @@ def upload_store(
     """
     quota_check(owner=owner, length=length)
     with storage.received(stream, length) as part:
-        if issubclass(kind, Dataset):
-            fields = {"format": formats.check_data(part.path)}
-        else:
-            formats.check_model(part.path)
-            fields = {}
-        record = kind(
-            owner=owner,
-            name=_plain_name(name),
-            sha256=part.sha256,
-            size_bytes=part.size_bytes,
-            **fields,
-        )
-        with storage.places_locked():
-            part.keep()
-            record.save(force_insert=True)
+        return upload_keep(kind, owner=owner, name=name, part=part)
+
+
+def upload_keep(
+    kind: type[AnyUpload], *, owner: User, name: str, part: storage.StoredPart
+) -> AnyUpload:
+    """The same for bytes that are here, however they came."""
+    if issubclass(kind, Dataset):
+        fields = {"format": formats.check_data(part.path)}
+    else:
+        formats.check_model(part.path)
+        fields = {}
+    record = kind(
+        owner=owner,
+        name=plain_name(name),
+        sha256=part.sha256,
+        size_bytes=part.size_bytes,
+        **fields,
+    )
+    with storage.places_locked():
+        part.keep()
+        record.save(force_insert=True)
     return record
 
 
@@ -90,7 +97,7 @@ def project_create(
     study, _ = Study.objects.get_or_create(owner=owner, key=study_key(model, data, checked))
     project = Project.objects.create(
         owner=owner,
-        name=_printable(name) or model.name.removesuffix(".onnx"),
+        name=printable(name) or model.name.removesuffix(".onnx"),
         model=model,
         data=data,
         preprocessing=checked,
@@ -238,9 +245,11 @@ def _checked(preprocessing: dict[str, Any] | None) -> dict[str, Any] | None:
     return Preprocessing.from_json(said).to_json() if said else None
 
 
-def _plain_name(name: str) -> str:
-    return _printable(name.replace("\\", "/").rsplit("/", 1)[-1]) or "unnamed"
+def plain_name(name: str) -> str:
+    """What a user calls a file, without its folders and control characters."""
+    return printable(name.replace("\\", "/").rsplit("/", 1)[-1]) or "unnamed"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """As much of the text as can be shown in a line."""
     return "".join(c for c in text if c.isprintable())[:NAME_LENGTH]

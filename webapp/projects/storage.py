@@ -5,14 +5,15 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from django.conf import settings
 
-from webapp.bodylimit import refusal_of, too_large
+from webapp.bodylimit import CHUNKS, UPLOADS, refusal_of, too_large
+from webapp.jobs.folders import link
 from webapp.responses import RequestRefusedError
 
 CHUNK = 1024**2
@@ -30,13 +31,15 @@ class StoredPart:
     sha256: str
     size_bytes: int
 
-    def keep(self) -> Path:
-        """Move it to its place for good."""
+    def keep(self) -> None:
+        """Put its bytes in their place for good; the part stays until whoever has it lets go."""
         place = settings.UPLOAD_ROOT / self.sha256[:2] / self.sha256
         place.parent.mkdir(mode=0o700, exist_ok=True)
         self.path.chmod(0o400)
-        self.path.replace(place)
-        return place
+        ready = self.path.with_suffix(".ready")
+        link(self.path, ready)
+        ready.replace(place)
+        ready.unlink(missing_ok=True)  # a file that is renamed to itself stays
 
 
 @contextmanager
@@ -46,39 +49,80 @@ def received(stream: Readable, length: int | None) -> Iterator[StoredPart]:
     Raises:
         RequestRefusedError: too long, no room, or fewer bytes than announced.
     """
-    refusal = refusal_of("/api/uploads/", "POST", length)
-    if refusal:
-        status, code, message = refusal
-        raise RequestRefusedError(message, code=code, status=status)
+    _check_length("POST", UPLOADS, length)
     handle, name = tempfile.mkstemp(dir=settings.UPLOAD_ROOT, suffix=".part")
     path = Path(name)
     try:
         digest, size = _copy(stream, handle)
         if size != length:
-            message = "The connection broke before the whole file was here. Send it again."
-            raise RequestRefusedError(message, code="cut_short")
+            raise _cut_short("file")
         yield StoredPart(path=path, sha256=digest, size_bytes=size)
     finally:
         path.unlink(missing_ok=True)
 
 
-@contextmanager
-def places_locked() -> Iterator[None]:
+def part_create(path: Path) -> None:
+    """An empty part, there also after a power cut."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def part_write(path: Path, offset: int, stream: Readable, length: int | None) -> None:
+    """Write a chunk into a part and wait until it is on the disk.
+
+    Raises:
+        RequestRefusedError: too long, no room, or fewer bytes than announced.
+    """
+    _check_length("PATCH", CHUNKS, length)
+    left = length or 0
+    with path.open("r+b") as file:
+        file.seek(offset)
+        while left and (chunk := stream.read(min(CHUNK, left))):
+            file.write(chunk)
+            left -= len(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    if left:
+        raise _cut_short("chunk")
+
+
+def part_whole(path: Path) -> StoredPart:
+    """A part to which nothing is missing."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return StoredPart(path=path, sha256=digest, size_bytes=path.stat().st_size)
+
+
+def places_locked() -> AbstractContextManager[None]:
     """Between a look at the records and a change of the bytes nobody else does either."""
-    with lock_path().open("ab") as file:
+    return locked("uploads")
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Nobody else on this machine is inside at the same time."""
+    with (settings.ADADEEP_HOME / "run" / f"{name}.lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def lock_path() -> Path:
-    """The file that is locked; nothing is in it."""
-    return settings.ADADEEP_HOME / "run" / "uploads.lock"
 
 
 def delete_unused(sha256: str) -> None:
     """Remove the bytes; the caller holds the lock and knows that no record names them any more."""
     path = settings.UPLOAD_ROOT / sha256[:2] / sha256
     path.unlink(missing_ok=True)
+
+
+def _check_length(method: str, path: str, length: int | None) -> None:
+    if refusal := refusal_of(path, method, length):
+        status, code, message = refusal
+        raise RequestRefusedError(message, code=code, status=status)
+
+
+def _cut_short(what: str) -> RequestRefusedError:
+    message = f"The connection broke before the whole {what} was here. Send it again."
+    return RequestRefusedError(message, code="cut_short")
 
 
 def _copy(stream: Readable, handle: int) -> tuple[str, int]:

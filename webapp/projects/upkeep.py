@@ -19,17 +19,14 @@ from webapp.devices.services import own_device_delete
 from webapp.jobs.models import ACTIVE, Job
 from webapp.jobs.services import job_delete
 from webapp.projects import storage
-from webapp.projects.models import Dataset, Project, Study, UploadedModel
+from webapp.projects.models import UPLOAD_KINDS, Project, Study, Transfer
 from webapp.projects.services import project_delete, upload_delete_unused
+from webapp.projects.transfers import transfer_delete
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from django.contrib.auth.models import User
-
-    from webapp.projects.models import Upload
-
-KINDS: tuple[type[Upload], ...] = (UploadedModel, Dataset)
 
 
 def projects_expire() -> None:
@@ -61,7 +58,9 @@ def everything_delete(*, owner: User) -> None:
         own_device_delete(device=device)
     Pairing.objects.filter(owner=owner).delete()
     Study.objects.filter(owner=owner).delete()
-    for kind in KINDS:
+    for transfer in Transfer.objects.filter(owner=owner):
+        transfer_delete(transfer=transfer)
+    for kind in UPLOAD_KINDS.values():
         for upload in kind._default_manager.filter(owner=owner):
             with transaction.atomic():
                 upload_delete_unused(upload)
@@ -72,9 +71,10 @@ def files_sweep(older_than_s: float) -> None:
     with storage.places_locked():
         known = {
             sha256
-            for kind in KINDS
+            for kind in UPLOAD_KINDS.values()
             for sha256 in kind._default_manager.values_list("sha256", flat=True)
         }
+        known |= {transfer.path.name for transfer in Transfer.objects.all()}
         for path in settings.UPLOAD_ROOT.rglob("*"):
             if path.is_file() and path.name not in known and _age_s(path) > older_than_s:
                 path.unlink()

@@ -19,8 +19,6 @@ urlpatterns = [
     path("account/data/", data_views.data_page, name="data"),
     path("account/data/delete/", data_views.data_delete, name="data-delete"),
     path("projects/<uuid:project_id>/", views.studio_page, name="studio"),
-    path("api/uploads/model", views.model_upload, name="api-upload-model"),
-    path("api/uploads/data", views.data_upload, name="api-upload-data"),
     path("api/projects", views.projects, name="api-projects"),
     path(PROJECT, views.project, name="api-project"),
     path(f"{PROJECT}/", include(actions)),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -25,16 +24,13 @@ from webapp.projects.queries import (
     project_row,
     project_rows,
     upload_get,
-    upload_json,
 )
 from webapp.projects.studio import head_json, studio_json
-from webapp.requests import UserRequest, declared_length, json_body
+from webapp.requests import UserRequest, json_body
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-    from webapp.projects.models import Upload
 
 
 @require_GET
@@ -51,16 +47,6 @@ def _head(project: Project) -> dict[str, Any] | None:
         return head_json(project, chosen_target(project))
     except RequestRefusedError:
         return None
-
-
-@require_POST
-def model_upload(request: UserRequest) -> JsonResponse:
-    return _upload(request, UploadedModel)
-
-
-@require_POST
-def data_upload(request: UserRequest) -> JsonResponse:
-    return _upload(request, Dataset)
 
 
 @require_http_methods(["GET", "POST"])
@@ -184,14 +170,3 @@ def browser_pair(request: UserRequest, project_id: UUID) -> JsonResponse:
 def created_json(project: Project) -> JsonResponse:
     url = reverse("studio", args=[project.id])
     return JsonResponse({"id": str(project.id), "url": url}, status=201)
-
-
-def _upload(request: UserRequest, kind: type[Upload]) -> JsonResponse:
-    upload = services.upload_store(
-        kind,
-        owner=request.user,
-        name=unquote(request.headers.get("X-File-Name", "")),
-        stream=request,
-        length=declared_length(request),
-    )
-    return JsonResponse(upload_json(upload), status=201)

@@ -15,6 +15,7 @@ from webapp.accounts.upkeep import accounts_sweep
 from webapp.agents.tasks import DEVICE, send_reap
 from webapp.jobs import lease, part_lease, services
 from webapp.projects.services import uploads_sweep
+from webapp.projects.transfers import transfers_sweep
 from webapp.projects.upkeep import files_sweep, projects_expire
 from webapp.supervision import broker, health, parts
 from webapp.supervision.addresses import from_here
@@ -132,6 +133,7 @@ class Supervisor:
                 self._swept = now
                 services.folders_sweep(settings.LEASE_LOST_S)
                 uploads_sweep(ORPHANED_UPLOAD_S)
+                transfers_sweep()
                 projects_expire()
                 files_sweep(ORPHANED_UPLOAD_S)
                 accounts_sweep()

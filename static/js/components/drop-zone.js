@@ -12,6 +12,10 @@ const SLOTS = {
 };
 const HINT = "or drop both here. 500 labelled examples are enough to start; 2,000 give tighter intervals.";
 
+const UNDER_WAY = ["reading", "waiting", "interrupted"];
+
+const sentText = (percent) => (percent < 100 ? `${percent} % sent` : "Checking");
+
 class DropZone extends HTMLElement {
   connectedCallback() {
     this.slots = { model: { state: "idle" }, data: { state: "idle" } };
@@ -26,10 +30,21 @@ class DropZone extends HTMLElement {
     this.render();
   }
 
-  /** state: idle | reading | ready | refused; with {name, size_bytes, share, message}. */
+  /** state: idle | reading | waiting | interrupted | ready | refused; with {name, size_bytes, share, message}. */
   setSlot(name, slot) {
+    const same = this.slots[name].state === slot.state && this.slots[name].message === slot.message;
     this.slots[name] = slot;
-    this.render();
+    // A bar that grows leaves the rest alone: whoever has the focus on Cancel keeps it.
+    if (same && slot.state === "reading") this.showShare(name, slot.share);
+    else this.render();
+  }
+
+  showShare(name, share) {
+    const percent = Math.round((share ?? 0) * 100);
+    const bar = this.querySelector(`[data-slot="${name}"] .bar`);
+    bar.style.setProperty("--done", `${percent}%`);
+    bar.setAttribute("aria-valuenow", percent);
+    bar.nextElementSibling.textContent = sentText(percent);
   }
 
   setOpening(text) {
@@ -65,7 +80,7 @@ class DropZone extends HTMLElement {
     for (const [name, slot] of Object.entries(this.slots)) this.renderSlot(name, slot);
     const { model, data } = this.slots;
     const both = model.state === "ready" && data.state === "ready";
-    const any = [model, data].some((slot) => slot.state !== "idle");
+    const any = [model, data].some((slot) => !["idle", "interrupted"].includes(slot.state));
     const choose = `<button type="button" class="btn ${model.state === "ready" && both ? "" : any ? "" : "primary"} big" data-action="choose">${any ? "Choose another file" : "Choose files"}</button>`;
     const open = model.state === "ready" ? `<button type="button" class="btn ${both ? "primary" : ""} big" data-action="open"${this.opening ? " disabled" : ""}>${this.opening ?? (both ? "Open studio" : "Open without data")}</button>` : "";
     const without = model.state === "ready" && data.state === "idle" ? "Without data, accuracy becomes agreement with the original on synthetic inputs, and every page says so." : any ? "" : HINT;
@@ -84,8 +99,9 @@ class DropZone extends HTMLElement {
 
   slotBody(name, slot, spec, other, file) {
     const share = Math.round((slot.share ?? 0) * 100);
-    if (slot.state === "reading") {
-      return `<div class="progress">${file}<div class="row tight"><span class="bar grow" role="progressbar" aria-label="Reading ${escape(slot.name)}" aria-valuenow="${share}" aria-valuemin="0" aria-valuemax="100" style="--done:${share}%"><i></i></span><span class="tiny muted">${share < 100 ? `${share} % read` : "Checking"}</span><button type="button" class="btn quiet mini" data-cancel="${name}">Cancel</button></div></div>`;
+    if (UNDER_WAY.includes(slot.state)) {
+      const said = slot.message ? `<p class="hint">${escape(slot.message)}</p>` : "";
+      return `<div class="progress">${file}<div class="row tight"><span class="bar grow" role="progressbar" aria-label="Sending ${escape(slot.name)}" aria-valuenow="${share}" aria-valuemin="0" aria-valuemax="100" style="--done:${share}%"><i></i></span><span class="tiny muted sent">${sentText(share)}</span><button type="button" class="btn quiet mini" data-cancel="${name}">${slot.state === "interrupted" ? "Discard" : "Cancel"}</button></div>${said}</div>`;
     }
     if (slot.state === "ready") return `<div>${file}<p class="hint">${escape(slot.message ?? "Ready")}</p></div>`;
     if (slot.state === "refused") return `<div>${file}<p class="reason" role="alert">${escape(slot.message)}</p></div>`;

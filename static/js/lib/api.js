@@ -1,22 +1,24 @@
 // Talking to the server: JSON in and out, CSRF, errors as sentences.
 const token = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
-/** A refusal or fault, with the sentence for the user in `message`. */
+/** A refusal or fault, with the sentence for the user in `message`, and in `facts` what else was said. */
 export class ApiError extends Error {
-  constructor(message, code, status) {
+  constructor(message, code, status, facts = {}) {
     super(message);
     this.code = code;
     this.status = status;
+    this.facts = facts;
   }
 }
+
+const refusal = (status, error = {}) => new ApiError(error.message ?? `The server answered ${status}.`, error.code ?? "unknown", status, error);
 
 const UNREACHABLE = "The server can't be reached. Your files are untouched. Try again.";
 
 async function answer(response) {
   const body = response.status === 204 ? {} : await response.json().catch(() => null);
   if (response.ok) return body;
-  const error = body?.error ?? {};
-  throw new ApiError(error.message ?? `The server answered ${response.status}.`, error.code ?? "unknown", response.status);
+  throw refusal(response.status, body?.error);
 }
 
 async function call(method, url, body) {
@@ -32,20 +34,20 @@ export const get = (url) => call("GET", url);
 export const post = (url, body = {}) => call("POST", url, body);
 export const remove = (url) => call("DELETE", url);
 
-/** Sends a file as it is, with progress (fetch cannot tell it). `abort` stops it. */
-export function upload(url, file, onProgress) {
+/** Sends a chunk of a file as it is, and tells how many bytes are on their way (fetch cannot). `abort` stops it. */
+export function sendChunk(url, chunk, offset, onProgress) {
   const request = new XMLHttpRequest();
   const done = new Promise((resolve, reject) => {
-    request.open("POST", url);
+    request.open("PATCH", url);
     request.setRequestHeader("X-CSRFToken", token());
-    request.setRequestHeader("X-File-Name", encodeURIComponent(file.name));
+    request.setRequestHeader("Upload-Offset", offset);
     request.setRequestHeader("Content-Type", "application/octet-stream");
-    request.upload.onprogress = (event) => onProgress(event.total ? event.loaded / event.total : 0);
+    request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onabort = () => reject(new ApiError("Upload cancelled.", "cancelled", 0));
     request.onerror = () => reject(new ApiError(UNREACHABLE, "unreachable", 0));
     request.onload = () => settle(request, resolve, reject);
   });
-  request.send(file);
+  request.send(chunk);
   return { done, abort: () => request.abort() };
 }
 
@@ -57,7 +59,7 @@ function settle(request, resolve, reject) {
     body = null;
   }
   if (request.status < 300 && body) return resolve(body);
-  reject(new ApiError(body?.error?.message ?? `The server answered ${request.status}.`, body?.error?.code ?? "unknown", request.status));
+  reject(refusal(request.status, body?.error));
 }
 
 /** For what may fail unseen, such as a refresh: a refusal is dropped, a fault of ours is not. */

@@ -1,9 +1,10 @@
 // Projects: start in one gesture, or resume.
-import { get, post, quietly, remove, upload } from "../lib/api.js";
+import { get, post, quietly, remove } from "../lib/api.js";
 import "../components/drop-zone.js";
 import { ProjectsTable } from "../components/projects-table.js";
 import { $, escape, pageData } from "../lib/dom.js";
 import { isActive } from "../lib/states.js";
+import { discard, sendFile } from "../lib/transfer.js";
 
 const PICTURES = {
   digit: '<svg width="48" height="48" viewBox="0 0 28 28" aria-hidden="true" shape-rendering="crispEdges"><path fill="var(--ink)" d="M6 5h16v3h-2v3h-2v3h-2v3h-2v6h-3v-6h2v-3h2v-3h2V9H8v1H6z"/></svg>',
@@ -20,14 +21,14 @@ function renderSamples(samples) {
 }
 
 async function readFile({ slot, file }) {
-  uploads[slot]?.abort();
+  uploads[slot]?.replace(file);
   ready[slot] = null;
   const shown = { name: file.name, size_bytes: file.size };
   if (file.size > (page.upload_limit_bytes ?? 2 ** 31)) {
     return zone.setSlot(slot, { ...shown, state: "refused", message: `The file is ${(file.size / 2 ** 30).toFixed(1)} GiB; the limit is 2 GiB.` });
   }
   zone.setSlot(slot, { ...shown, state: "reading", share: 0 });
-  const sending = upload(`/api/uploads/${slot}`, file, (share) => uploads[slot] === sending && zone.setSlot(slot, { ...shown, state: "reading", share }));
+  const sending = sendFile(slot, file, (change) => uploads[slot] === sending && zone.setSlot(slot, { ...shown, ...change }));
   uploads[slot] = sending;
   try {
     const stored = await sending.done;
@@ -36,8 +37,23 @@ async function readFile({ slot, file }) {
     zone.setSlot(slot, { ...shown, state: "ready" });
   } catch (error) {
     if (uploads[slot] !== sending) return;
-    zone.setSlot(slot, error.code === "cancelled" ? { state: "idle" } : { ...shown, state: "refused", message: error.message });
+    zone.setSlot(slot, { ...shown, state: "refused", message: error.message });
   }
+}
+
+/* What an earlier visit began: the browser has forgotten the file, the server what came of it. */
+function showInterrupted(transfers) {
+  for (const { id, kind, name, size_bytes, received_bytes } of transfers.toReversed()) {
+    const share = received_bytes / size_bytes;
+    uploads[kind] = { replace: () => {}, cancel: () => discard(id) };
+    zone.setSlot(kind, { state: "interrupted", name, size_bytes, share, message: "Interrupted. Choose the same file again, and it goes on from there." });
+  }
+}
+
+function cancelFile({ slot }) {
+  uploads[slot]?.cancel();
+  uploads[slot] = null;
+  zone.setSlot(slot, { state: "idle" });
 }
 
 async function openStudio() {
@@ -66,10 +82,11 @@ async function openSample(button) {
 
 const table = new ProjectsTable($("#projects"));
 renderSamples(page.samples ?? []);
+showInterrupted(page.transfers ?? []);
 table.projects = page.projects ?? [];
 
 zone.addEventListener("file-chosen", (event) => readFile(event.detail));
-zone.addEventListener("file-cancel", (event) => uploads[event.detail.slot]?.abort());
+zone.addEventListener("file-cancel", (event) => cancelFile(event.detail));
 zone.addEventListener("open-studio", openStudio);
 $("#samples").addEventListener("click", (event) => {
   const button = event.target.closest("[data-sample]");

@@ -48,6 +48,7 @@ def hers(member, work_off):
     build = making.build(member)
     work_off()
     making.stored(UploadedModel, member, making.onnx_bytes("unused"))
+    making.begun(member)
     OwnDevice.objects.create(owner=member, title="Board", prior="rpi4")
     pairing_create(owner=member, page="/")
     token_create(owner=member, name="ci")
@@ -109,7 +110,7 @@ def test_upload_beyond_ones_quota_is_refused_with_what_to_do(member, browser_of,
     making.project(member)
     settings.USER_QUOTA_BYTES = used_bytes(member) + 10
     answer = browser_of(member).post(
-        "/api/uploads/model", making.onnx_bytes(), content_type="any/thing"
+        "/api/v1/uploads/model", making.onnx_bytes(), content_type="any/thing"
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "quota")
     assert "Delete a project that you no longer need" in answer.json()["error"]["message"]
@@ -120,7 +121,7 @@ def test_upload_beyond_everybodys_quota_is_refused(member, admin, browser_of, se
     making.project(admin)
     settings.TOTAL_QUOTA_BYTES = used_bytes() + 10
     answer = browser_of(member).post(
-        "/api/uploads/model", making.onnx_bytes(), content_type="any/thing"
+        "/api/v1/uploads/model", making.onnx_bytes(), content_type="any/thing"
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (507, "quota")
 

@@ -1,5 +1,6 @@
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -174,12 +175,15 @@ UPLOAD = {"host": "localhost", "content-length": "40"}
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("path", ["/api/uploads/model", "/api/v1/uploads/model"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/v1/uploads/model"), ("PATCH", f"/api/v1/transfers/{uuid4()}")],
+)
 @pytest.mark.parametrize(
     "said", [{}, {"cookie": "sessionid=invented"}, {"authorization": "Bearer adadeep_invented"}]
 )
-async def test_nothing_is_read_of_an_upload_before_its_sender_is_known(path, said):
-    status, content, read = await ask("POST", path, UPLOAD | said, [bytes(40)])
+async def test_nothing_is_read_of_an_upload_before_its_sender_is_known(method, path, said):
+    status, content, read = await ask(method, path, UPLOAD | said, [bytes(40)])
     assert (status, read) == (401, 0)
     assert json.loads(content)["error"]["code"] == "signed_out"
 

@@ -20,7 +20,10 @@ from webapp.jobs.sharing import share_create
 
 pytestmark = pytest.mark.django_db
 
-OWNED = ("project_id", "job_id", "share_id", "device_id", "task_id", "token_id", "user_id")
+OWNED = (
+    *("project_id", "job_id", "share_id", "transfer_id"),
+    *("device_id", "task_id", "token_id", "user_id"),
+)
 """Parameters that name something of one person's."""
 
 MEANING = {
@@ -85,6 +88,7 @@ def theirs(admin, work_off):
         "project_id": build.project_id,
         "job_id": build.id,
         "share_id": share_create(job=build, days=1, with_files=True).pk,
+        "transfer_id": making.begun(admin).pk,
         "device_id": device.pk,
         "task_id": task.pk,
         "token_id": Token.objects.get().pk,

@@ -25,6 +25,7 @@ def known(user, study_folder):
         "project_id": str(project.id),
         "job_id": str(project.study.job.id),
         "device_id": str(create(user).id),
+        "transfer_id": str(making.begun(user).id),
         "token": token_create(owner=user, name="schema"),
     }
 
@@ -55,7 +56,7 @@ def test_no_request_of_a_longer_series_breaks_the_server(case, known):
 
 
 def ask(case, known):
-    for name in ("project_id", "job_id", "device_id"):
+    for name in ("project_id", "job_id", "device_id", "transfer_id"):
         if name in case.path_parameters:
             case.path_parameters[name] = known[name]
     headers = {"Authorization": f"Bearer {known['token']}"}
