@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from traceback import clear_frames
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -270,10 +270,7 @@ def _delivered(job: Job) -> str:
 
 
 def _status(folder: JobFolder) -> str:
-    report: dict[str, Any] = json.loads(
-        (folder.path / "report.json").read_text(encoding="utf-8")
-    )
-    return str(report["status"])
+    return str(folder.read_json(Stage.PACKAGE, "package.json")["status"])
 
 
 def _place(source: Path, target: Path) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
+import secrets
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compression.types import Stage
@@ -14,6 +12,7 @@ from selector.errors import BadRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 RESULT_OF = {
     Stage.INSPECT: "inspect.json",
@@ -57,7 +56,7 @@ class JobFolder:
 
     def read_json(self, stage: Stage, name: str) -> Any:
         """The JSON value in a file of that stage."""
-        return json.loads(self.stage_path(stage, name).read_text(encoding="utf-8"))
+        return json.loads((self.path / stage.value / name).read_text(encoding="utf-8"))
 
     def write_json(self, stage: Stage, name: str, value: object) -> Path:
         """Write a JSON file of that stage in one step."""
@@ -71,11 +70,6 @@ class JobFolder:
             path.write_bytes(content)
 
         return self.write_with(stage, name, save)
-
-    def write_root(self, name: str, value: object) -> None:
-        """Write a JSON file of the job folder itself in one step."""
-        text = json.dumps(value, indent=1, ensure_ascii=False)
-        _replace(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def write_with(self, stage: Stage, name: str, save: Callable[[Path], None]) -> Path:
         """Let ``save`` write to a temporary name, then rename: readers see all of it or nothing."""
@@ -126,11 +120,9 @@ class Part:
 
 
 def _replace(target: Path, save: Callable[[Path], object]) -> None:
-    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=target.suffix)
-    os.close(handle)
+    temporary = target.with_name(f"tmp{secrets.token_hex(4)}{target.suffix}")
     try:
-        save(Path(temporary))
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
+        save(temporary)
+        temporary.replace(target)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ COMPARED_SAMPLES = 16
 
 
 def package(job: Job) -> None:
-    """Leave the bundle, ``report.json`` in the job folder itself, and ``package.json``."""
+    """Leave the bundle with ``report.json``, and ``package.json``."""
     job.folder.require(Stage.MEASURE)
     report = job.folder.read_json(Stage.MEASURE, "measure.json")
     report["stages"] = _stages(job)
@@ -39,7 +39,6 @@ def package(job: Job) -> None:
         usage=Usage.of(job.network.profile, job.dataset.preprocessing, job.dataset.class_names),
     )
     check_report(final)
-    job.folder.write_root("report.json", final)
     job.folder.write_json(Stage.PACKAGE, "package.json", {"status": final["status"]})
 
 

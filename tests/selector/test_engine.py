@@ -97,7 +97,7 @@ def test_installed_formats_join_the_bundle_and_one_that_fails_only_leaves_a_note
     job = JobFolder(tmp_path / "job")
     (job.path / "PACKAGE" / "package.json").unlink()
     engine.run_stage(Stage.PACKAGE, job, Reporter(stream=io.StringIO()), None)
-    report = json.loads((job.path / "report.json").read_text())
+    report = json.loads((job.path / "PACKAGE" / "report.json").read_text())
     check_report(report)
     row = next(row for row in report["artifacts"] if row["path"] == "model.bin")
     assert (row["format"], row["runtime"], row["size_bytes"]) == ("litert", "pretend 1.0", 3)
@@ -125,7 +125,7 @@ def test_formats_are_left_out_with_a_note_when_every_file_computes_in_8_bits(
     job.write_json(Stage.MEASURE, "measure.json", measured)
     (job.path / "PACKAGE" / "package.json").unlink()
     engine.run_stage(Stage.PACKAGE, job, Reporter(stream=io.StringIO()), None)
-    report = json.loads((job.path / "report.json").read_text())
+    report = json.loads((job.path / "PACKAGE" / "report.json").read_text())
     said = [
         note for note in report["notes"] if "converters to other formats take float" in note
     ]

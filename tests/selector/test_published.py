@@ -36,7 +36,7 @@ def built_by_the_published_form(study, folder, **changes):
     lines = io.StringIO()
     for stage in BUILD_STAGES:
         status = engine.run_stage(stage, JobFolder(folder), Reporter(stream=lines), None)
-    report = json.loads((folder / "report.json").read_text())
+    report = json.loads((folder / "PACKAGE" / "report.json").read_text())
     assert report["status"] == status
     return report, [json.loads(line) for line in lines.getvalue().splitlines()]
 

@@ -33,8 +33,7 @@ def main() -> None:
     folder = Path(folder)
     behaviour = _behaviour(folder, stage)
     say(stage, "log", data={"level": "info", "text": f"{stage} begins"})
-    with (folder / "runs.txt").open("a") as runs:
-        runs.write(f"{stage} {os.getpid()}\n")
+    note("run", stage)
     if options == ["--part", "-"]:
         _do_parts(folder, stage, behaviour)
     if not behaviour.get("deaf"):
@@ -58,8 +57,7 @@ def _do_parts(folder: Path, stage: str, behaviour: dict) -> None:
     told = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(told, behaviour.get("deaf")), daemon=True).start()
     while (order := told.get()) not in ("join", "end"):
-        with (folder / "parts.txt").open("a") as parts:
-            parts.write(f"{stage} {order} {os.getpid()}\n")
+        note("part", stage, order)
         exec(behaviour.get("code", ""))
         say(stage, "log", part=order, data={"level": "info", "text": f"part {order} begins"})
         time.sleep(behaviour.get("part_s", 0))
@@ -69,6 +67,19 @@ def _do_parts(folder: Path, stage: str, behaviour: dict) -> None:
         _write_result(folder, stage)
         say(stage, "done", done=1, total=1, data={"seconds": 0.1})
     sys.exit(0)
+
+
+def note(*words: str) -> None:
+    """In the engine's log: the one place outside of its stage's folder where it may write."""
+    sys.stderr.write(" ".join((*words, f"{os.getpid()}\n")))
+    sys.stderr.flush()
+
+
+def noted(folder: Path, kind: str) -> list[list[str]]:
+    """What engines of this job noted: stage, part if any, process."""
+    log = folder / "engine.log"
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [words for first, *words in map(str.split, filter(None, lines)) if first == kind]
 
 
 def _listen(told: queue.SimpleQueue, deaf: bool) -> None:
@@ -107,16 +118,18 @@ def _write_result(folder: Path, stage: str) -> None:
     if stage == "PACKAGE":
         (folder / stage / "model.onnx").write_bytes(b"a small network")
         (folder / stage / "bundle.zip").write_bytes(b"everything")
-        (folder / "report.json").write_text(json.dumps(_report(folder.parent.parent)))
+        (folder / stage / "report.json").write_text(json.dumps(_report(folder.parent.parent)))
     found = folder.parent.parent / "study" / stage
     for path in found.iterdir() if found.is_dir() else ():
         if path.name != RESULTS[stage]:
-            shutil.copy(path, folder / stage)
+            shutil.copyfile(path, folder / stage / path.name)
     if stage == "INSPECT":
         (folder / stage / "plan.json").write_text(json.dumps(PLAN))
     result = folder / stage / RESULTS[stage]
     scratch = result.with_suffix(".tmp")
-    shutil.copy(found / result.name, scratch) if found.is_dir() else scratch.write_text("{}")
+    shutil.copyfile(found / result.name, scratch) if found.is_dir() else scratch.write_text(
+        "{}"
+    )
     scratch.replace(result)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.webapp.fake_engine import noted
+
 ROOT = Path(__file__).resolve().parents[2]
 FAKE_ENGINE = Path(__file__).parent / "fake_engine.py"
 
@@ -21,6 +23,7 @@ def command(home, *arguments, **settings):
         **os.environ,
         "ADADEEP_HOME": str(home),
         "ENGINE_COMMAND": f"{sys.executable},{FAKE_ENGINE}",
+        "ENGINE_READABLE": str(home),
         "LEASE_HEARTBEAT_S": "1",
         "LEASE_LOST_S": "5",
         **settings,
@@ -133,17 +136,11 @@ class Installation:
 
     def stages_run(self, job_id):
         """The stages that an engine process began, in order."""
-        runs = self.home / "jobs" / job_id / "runs.txt"
-        return (
-            [line.split()[0] for line in runs.read_text().splitlines()] if runs.exists() else []
-        )
+        return [stage for stage, _ in noted(self.home / "jobs" / job_id, "run")]
 
     def parts_run(self, job_id, stage):
         """The parts of a stage that engine processes began, in order: label and process."""
-        parts = self.home / "jobs" / job_id / "parts.txt"
-        lines = (
-            [line.split() for line in parts.read_text().splitlines()] if parts.exists() else []
-        )
+        lines = noted(self.home / "jobs" / job_id, "part")
         return [(label, int(pid)) for of, label, pid in lines if of == stage]
 
     def wait_for_stage(self, job_id, stage, seconds=30):

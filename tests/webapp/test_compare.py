@@ -30,7 +30,8 @@ def page(client, **sides):
 def delivered(user, project, **report):
     job = making.build(user, project)
     Job.objects.filter(pk=job.pk).update(state=JobState.DONE)
-    write_json(job.folder / "report.json", REPORT | report)
+    (job.folder / "PACKAGE").mkdir()
+    write_json(job.folder / "PACKAGE" / "report.json", REPORT | report)
     return job
 
 

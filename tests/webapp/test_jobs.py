@@ -7,6 +7,7 @@ import pytest
 from django.db import connections
 
 from tests.webapp import making
+from tests.webapp.fake_engine import noted
 from webapp.jobs import lease, services, tasks
 from webapp.jobs.models import Job, JobState
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def runs(job):
     """The stages that were run, in order."""
-    return [line.split()[0] for line in (job.folder / "runs.txt").read_text().splitlines()]
+    return [stage for stage, _ in noted(job.folder, "run")]
 
 
 def log_of(job):
@@ -184,9 +185,8 @@ def test_deleting_a_running_job_ends_its_engine(user, engine, home):
     engine(INSPECT={"sleep_s": 30})
     job = making.study(user)
     thread = in_background(job)
-    wait_for((job.folder / "runs.txt").exists)
     wait_for(lambda: runs(job))
-    pid = int((job.folder / "runs.txt").read_text().split()[1])
+    pid = int(noted(job.folder, "run")[0][1])
     services.job_delete(job=job)
     thread.join(5)
     assert not thread.is_alive()
@@ -208,7 +208,7 @@ def test_cancel_of_a_waiting_job_is_final(user, work_off):
     tasks.run(str(job.id))
     job.refresh_from_db()
     assert job.state == JobState.CANCELLED
-    assert not (job.folder / "runs.txt").exists()
+    assert runs(job) == []
 
 
 def test_second_delivery_of_a_job_changes_nothing(user, work_off):

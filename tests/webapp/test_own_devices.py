@@ -393,9 +393,9 @@ def test_files_of_builds_are_timed_by_what_the_build_recorded(user, project, fil
 
 def test_network_in_8_bits_counts_as_the_float_network_that_takes_as_long(user, file):
     as_float = timed_features(user, f"artifact:{file.pk}")
-    report = json.loads((file.job.folder / "report.json").read_text())
+    report = json.loads((file.job.folder / "PACKAGE" / "report.json").read_text())
     report["artifacts"] = [{"path": "model.onnx", "precision": "int8", "primary": True}]
-    write_json(file.job.folder / "report.json", report)
+    write_json(file.job.folder / "PACKAGE" / "report.json", report)
     in_8_bits = timed_features(user, f"artifact:{file.pk}")
     board = load_device("rpi4")
     expected = latency_ms(np.array(as_float.features), board, Precision.INT8)

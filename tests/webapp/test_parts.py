@@ -6,7 +6,7 @@ import pytest
 from django.db import connections
 
 from tests.webapp import making
-from tests.webapp.fake_engine import PLAN
+from tests.webapp.fake_engine import PLAN, noted
 from webapp.jobs import lease, part_lease, services, shift, tasks
 from webapp.jobs.models import Job, JobPart, JobState, PartState
 from webapp.supervision import parts
@@ -37,9 +37,7 @@ def job(user, sent):
 
 def done_parts(job, stage="PROBE"):
     """The parts that engines began, in order, each with its process."""
-    path = job.folder / "parts.txt"
-    lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
-    return [(label, int(pid)) for of, label, pid in lines if of == stage]
+    return [(label, int(pid)) for of, label, pid in noted(job.folder, "part") if of == stage]
 
 
 def in_background(work, *arguments):

@@ -1,6 +1,7 @@
 import pytest
 
 from tests.webapp import making
+from tests.webapp.fake_engine import noted
 from tests.webapp.running import Installation
 from tests.webapp.test_jobs import in_background, log_of, runs, wait_for
 from webapp.jobs import lease, services, tasks
@@ -59,8 +60,7 @@ def test_parts_that_are_done_are_not_done_again(user, engine, work_off):
     services.job_resume(job=job)
     work_off()
     assert state_of(job) == JobState.DONE
-    lines = [line.split() for line in (job.folder / "parts.txt").read_text().splitlines()]
-    begun = [label for stage, label, _ in lines if stage == "PROBE"]
+    begun = [label for stage, label, _ in noted(job.folder, "part") if stage == "PROBE"]
     assert all(begun.count(f"{number}/4") == 1 for number in kept)
 
 

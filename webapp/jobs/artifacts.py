@@ -61,7 +61,7 @@ def measured_file(job: Job) -> str:
 
 def report(job: Job) -> dict[str, Any] | None:
     """The job's report, if it has one."""
-    path = job.folder / "report.json"
+    path = job.folder / Stage.PACKAGE / "report.json"
     if not path.is_file() or path.is_symlink():
         return None
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
