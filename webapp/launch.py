@@ -11,12 +11,18 @@ import os
 import resource
 import signal
 import sys
+from typing import Any
 
 PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    options = json.loads(sys.argv[1])
+    restrain(json.loads(sys.argv[1]))
+    os.execvpe(sys.argv[2], sys.argv[2:], os.environ)  # noqa: S606 - the command is ours
+
+
+def restrain(options: dict[str, Any]) -> None:
+    """Set this process's limits, and let it end with its parent."""
     for name, value in options.get("limits", {}).items():
         kind = getattr(resource, f"RLIMIT_{name}")
         _, hard = resource.getrlimit(kind)
@@ -29,7 +35,6 @@ def main() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, options["death_signal"])
     if os.getppid() != options["parent"]:
         sys.exit("The parent is gone already.")
-    os.execvpe(sys.argv[2], sys.argv[2:], os.environ)  # noqa: S606 - the command is ours
 
 
 if __name__ == "__main__":

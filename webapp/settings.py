@@ -37,6 +37,7 @@ REDIS_URL = env.str("REDIS_URL", default="") or broker_url(ADADEEP_HOME)
 
 # The engine: how it is started and what it may use.
 ENGINE_COMMAND: list[str] = env.list("ENGINE_COMMAND", default=[])
+ENGINE_READABLE: list[str] = env.list("ENGINE_READABLE", default=[])
 ENGINE_THREADS = env.int("ENGINE_THREADS", default=2)
 ENGINE_MEMORY_GIB = env.int("ENGINE_MEMORY_GIB", default=12)
 ENGINE_FILE_GIB = env.int("ENGINE_FILE_GIB", default=4)

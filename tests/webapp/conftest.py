@@ -33,6 +33,7 @@ def home(tmp_path, settings, study_folder):
     settings.JOB_ROOT = home / "jobs"
     settings.FILE_UPLOAD_TEMP_DIR = home / "tmp"
     settings.ENGINE_COMMAND = [sys.executable, str(FAKE_ENGINE)]
+    settings.ENGINE_READABLE = [str(home), str(study_folder)]
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     (home / "study").symlink_to(study_folder)
     former = app.conf.broker_url, app.conf.result_backend

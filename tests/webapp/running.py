@@ -23,7 +23,7 @@ def command(home, *arguments, **settings):
         **os.environ,
         "ADADEEP_HOME": str(home),
         "ENGINE_COMMAND": f"{sys.executable},{FAKE_ENGINE}",
-        "ENGINE_READABLE": str(home),
+        "ENGINE_READABLE": f"{home},{(home / 'study').resolve()}",
         "LEASE_HEARTBEAT_S": "1",
         "LEASE_LOST_S": "5",
         **settings,

@@ -79,8 +79,10 @@ def test_missing_migration_is_said():
     assert "1 migrations are not applied" in only(check_parts.database, Grade.NOTE)
 
 
-def test_engine_that_does_not_start_is_quoted(settings):
-    settings.ENGINE_COMMAND = [sys.executable, "-c", "raise SystemExit('no torch here')"]
+def test_engine_that_does_not_start_is_quoted(settings, tmp_path):
+    script = tmp_path / "engine.py"
+    script.write_text("raise SystemExit('no torch here')")
+    settings.ENGINE_COMMAND = [sys.executable, str(script)]
     assert "no torch here" in only(check_parts.engine, Grade.WRONG)
 
 

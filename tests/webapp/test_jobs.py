@@ -87,6 +87,7 @@ def test_build_finds_what_the_study_left(user, work_off):
     assert [(a.name, a.primary) for a in job.artifacts.all()] == [
         ("model.onnx", True),
         ("bundle.zip", False),
+        ("report.json", False),
     ]
 
 
@@ -329,7 +330,7 @@ def test_engine_knows_no_secrets_and_has_limits(user, engine, settings, monkeypa
     monkeypatch.setenv("SECRET_KEY", "hidden")
     engine(
         INSPECT={
-            "code": "import resource; r = resource.getrlimit; (folder / 'seen.json').write_text("
+            "code": "import resource; r = resource.getrlimit; (folder / stage / 'seen.json').write_text("
             "json.dumps([dict(os.environ), r(resource.RLIMIT_CORE)[0], r(resource.RLIMIT_FSIZE)[0],"
             " os.getcwd(), os.getsid(0) == os.getpid()]))"
         }
@@ -337,7 +338,9 @@ def test_engine_knows_no_secrets_and_has_limits(user, engine, settings, monkeypa
     job = making.study(user)
     tasks.run(str(job.id))
 
-    environment, core, size, folder, leads = json.loads((job.folder / "seen.json").read_text())
+    environment, core, size, folder, leads = json.loads(
+        (job.folder / "INSPECT" / "seen.json").read_text()
+    )
     assert not {"SECRET_KEY", "REDIS_URL", "DATABASE_URL", "ADADEEP_HOME"} & set(environment)
     assert (core, size, leads) == (0, settings.ENGINE_FILE_GIB * 1024**3, True)
     assert folder == str(job.folder)

@@ -52,10 +52,13 @@ def test_tokens_are_made_and_ended_on_the_account_page(client):
     assert "No tokens." in client.get("/account/").content.decode()
 
 
-def test_status_page_says_what_holds_the_engine(client):
+def test_status_page_says_what_holds_the_engine_and_what_does_not(client, monkeypatch):
+    found = {"files": "the kernel has no Landlock", "calls": ""}
+    monkeypatch.setattr("webapp.jobs.sandbox.tried", lambda: found)
     page = client.get("/status/").content.decode()
-    assert "the engine reaches none" in page
-    assert "Not so that the engine sees its job" in page
+    assert "the engine opens no socket" in page
+    assert "Not so that the engine reads its own program" in page
+    assert "the kernel has no Landlock" in page
     assert "at most 12 GiB of address space" in page
     assert client.get("/api/status").json()["sandbox"]["secrets"] is True
 

@@ -12,7 +12,7 @@ django.setup()
 import webapp.asgi, webapp.urls, webapp.celery
 webapp.celery.app.loader.import_default_modules()
 for module in pkgutil.walk_packages(webapp.__path__, "webapp."):
-    if not any(word in module.name for word in ("migrations", "samples.train", "launch")):
+    if not any(word in module.name for word in ("migrations", "samples.train", "launch", "confinement.")):
         importlib.import_module(module.name)
 heavy = [name for name in ("torch", "onnx", "onnxruntime", "scipy") if name in sys.modules]
 assert not heavy, heavy

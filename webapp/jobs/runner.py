@@ -136,7 +136,8 @@ def _run(job: Job, stage: Stage, work: Work, options: list[str], scratch: Path) 
     folder, inbox = job.folder, Inbox(stage)
     command = ["stage", stage, str(folder), *options, "--supervised"]
     with (folder / "engine.log").open("ab") as log:
-        process = sandbox.start_engine(command, folder, scratch, log)
+        reach = sandbox.Reach.of_stage(folder, stage)
+        process = sandbox.start_engine(command, folder, scratch, log, reach)
         try:
             code = _follow(process, work, inbox)
         finally:

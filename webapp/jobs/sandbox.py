@@ -1,4 +1,4 @@
-"""How the engine process is locked in: limits, an empty environment, no network where possible."""
+"""How the engine process is locked in: limits, an empty environment, and what the kernel can forbid it."""
 
 from __future__ import annotations
 
@@ -9,35 +9,57 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from django.conf import settings
 
+from compression.types import Stage
+
 logger = logging.getLogger(__name__)
 
-LAUNCH = Path(__file__).resolve().parent.parent / "launch.py"
+CONFINEMENT = Path(__file__).resolve().parent.parent / "confinement"
+START, TRIAL = CONFINEMENT / "start.py", CONFINEMENT / "trial.py"
 PROBE_TIMEOUT_S = 5
+TRIAL_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What one engine process may open besides its own program; ``converts`` lets it start converters."""
+
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+    converts: bool = False
+
+    @classmethod
+    def of_stage(cls, folder: Path, stage: Stage) -> Reach:
+        """A stage reads its job's folder and writes its own part of it.
+
+        What stages read are hard links to uploads and to results of others: whoever could write
+        there would change the files of other jobs.
+        """
+        return cls(
+            readable=(folder,), writable=(folder / stage,), converts=stage is Stage.PACKAGE
+        )
 
 
 def start_engine(
-    arguments: list[str], folder: Path, scratch: Path, log: IO[bytes]
+    arguments: list[str], folder: Path, scratch: Path, log: IO[bytes], reach: Reach
 ) -> subprocess.Popen[bytes]:
     """Start ``python -m selector ARGUMENTS`` in its own session and folder, with an empty ``scratch``.
 
     Standard output is a pipe of JSON lines; closing standard input asks the engine to stop.
     """
-    command = settings.ENGINE_COMMAND or [sys.executable, "-P", "-m", "selector"]
-    options = {"parent": os.getpid(), "death_signal": signal.SIGKILL, "limits": limits()}
+    program = settings.ENGINE_COMMAND or [sys.executable, "-m", "selector"]
     shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
+    for path in (scratch, *reach.writable):
+        path.mkdir(exist_ok=True)
     return subprocess.Popen(  # noqa: S603 - the command is ours, no shell is involved
-        [
-            *network_isolation(),
-            *(sys.executable, "-I", "-S", str(LAUNCH), json.dumps(options)),
-            *(*command, *arguments),
-        ],
+        locked([*program, *arguments], reach, scratch),
         cwd=folder,
         env=environment(scratch),
         stdin=subprocess.PIPE,
@@ -45,6 +67,28 @@ def start_engine(
         stderr=log,
         start_new_session=True,
     )
+
+
+def locked(command: list[str], reach: Reach, scratch: Path) -> list[str]:
+    """The command that does the same, locked in: a Python, then ``-m MODULE`` or a file, then arguments."""
+    python, program, *_ = command
+    own = () if program == "-m" else (Path(program).parent,)
+    readable = (*reach.readable, *own, *settings.ENGINE_READABLE)
+    options = {
+        "parent": os.getpid(),
+        "death_signal": signal.SIGKILL,
+        "limits": limits(),
+        "readable": [str(path) for path in readable],
+        "writable": [str(path) for path in (*reach.writable, scratch)],
+        "converters": converters() if reach.converts else [],
+    }
+    return [*network_isolation(), python, "-P", str(START), json.dumps(options), *command[1:]]
+
+
+def converters() -> list[str]:
+    """The environments of the installed converters."""
+    folder = Path(settings.ADADEEP_EXTRAS or settings.BASE_DIR)
+    return [str(stamp.parent) for stamp in folder.glob(".venv-*/.stamp-extra")]
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -98,9 +142,6 @@ class Measure(NamedTuple):
 
 
 FORBIDDEN = "this machine does not allow it"
-SAME_USER = (
-    "it runs as the same user as AdaDeep; use a container for people who distrust each other"
-)
 
 
 def measures() -> list[Measure]:
@@ -108,14 +149,60 @@ def measures() -> list[Measure]:
     gib, hours = settings.ENGINE_MEMORY_GIB, settings.ENGINE_STAGE_HOURS
     elsewhere = "" if sys.platform == "linux" else FORBIDDEN
     return [
-        Measure("Network", "the engine reaches none", "" if network_isolation() else FORBIDDEN),
+        Measure(
+            "Network",
+            "the engine lives in a network without any device",
+            "" if network_isolation() else FORBIDDEN,
+        ),
+        *(Measure(name, text, tried().get(key, FORBIDDEN)) for key, name, text in TRIED),
         Measure("Memory", f"at most {gib} GiB of address space", elsewhere),
         Measure("Size", f"no file above {settings.ENGINE_FILE_GIB} GiB, 1,024 open at a time"),
         Measure("Time", f"at most {hours} hours a stage"),
         Measure("Secrets", "an empty environment, a session and a folder of its own"),
         Measure("Orphans", "the engine ends when its worker dies", elsewhere),
-        Measure("Other files", "the engine sees its job's files only", SAME_USER),
     ]
+
+
+TRIED = (
+    (
+        "files",
+        "Other files",
+        "the engine reads its own program and its job's files, and writes one folder of that job (Landlock)",
+    ),
+    ("ports", "Ports", "the engine opens no TCP port and connects to none (Landlock)"),
+    ("signals", "Signals", "the engine reaches no process outside (Landlock)"),
+    (
+        "calls",
+        "System calls",
+        "the engine opens no socket, starts no program but converters, asks for nothing unusual (seccomp)",
+    ),
+    ("privileges", "Privileges", "the engine gains none, and gives up those of root"),
+)
+
+
+@cache
+def tried() -> dict[str, str]:
+    """What a process saw that was locked in as the engine is: for each measure, why it does not hold, if so."""
+    if sys.platform != "linux":
+        return {}
+    closed = str(settings.BASE_DIR / "manage.py")
+    with tempfile.TemporaryDirectory() as scratch:
+        command = locked([sys.executable, str(TRIAL), closed], Reach(), Path(scratch))
+        try:
+            trial = subprocess.run(  # noqa: S603
+                command,
+                env=environment(Path(scratch)),
+                capture_output=True,
+                timeout=TRIAL_TIMEOUT_S,
+                check=True,
+            )
+            found: dict[str, str] = json.loads(trial.stdout)
+        except (OSError, subprocess.SubprocessError, ValueError):
+            logger.exception("It could not be tried what holds the engine.")
+            return {}
+    for name in (name for name, reason in found.items() if reason):
+        logger.warning("The engine's sandbox lacks %s: %s.", name, found[name])
+    return found
 
 
 @cache

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PORT = 8000
-NAMESPACES = "On Linux allow user namespaces: sysctl -w user.max_user_namespaces=10000"
+HINTS = {
+    "Network": "On Linux allow user namespaces: sysctl -w user.max_user_namespaces=10000",
+    "Other files": "Use Linux 5.13 or newer, with landlock among the names in /sys/kernel/security/lsm.",
+}
 ENGINE_TIMEOUT_S = 120
 LOG_TAIL_BYTES = 400
 
@@ -104,7 +107,7 @@ def sandbox() -> Iterator[Finding]:
         else:
             yield note(
                 f"Sandbox, {measure.name.lower()}: off; {measure.reason}.",
-                NAMESPACES if measure.name == "Network" else "",
+                HINTS.get(measure.name, ""),
             )
 
 
@@ -116,7 +119,10 @@ def engine() -> Iterator[Finding]:
     with tempfile.TemporaryDirectory(dir=settings.ADADEEP_HOME / "tmp") as name:
         folder = Path(name)
         with (folder / "engine.log").open("w+b") as log:
-            process = engine_sandbox.start_engine(arguments, folder, folder / "scratch", log)
+            reach = engine_sandbox.Reach(readable=(sample.model, sample.data))
+            process = engine_sandbox.start_engine(
+                arguments, folder, folder / "scratch", log, reach
+            )
             try:
                 said, _ = process.communicate(timeout=ENGINE_TIMEOUT_S)
             finally:

@@ -117,7 +117,9 @@ def _run(request: dict[str, Any], work: Path, bar: ProgressBar) -> tuple[int, st
     path.write_text(json.dumps(request), encoding="utf-8")
     with (work / "engine.log").open("w+b") as log:
         arguments = ["run", str(path), "--out", str(work), "--supervised"]
-        process = sandbox.start_engine(arguments, work, work / "tmp", log)
+        process = sandbox.start_engine(
+            arguments, work, work / "tmp", log, _reach(request, work)
+        )
         try:
             for line in process.stdout or ():
                 bar.take(line)
@@ -130,6 +132,15 @@ def _run(request: dict[str, Any], work: Path, bar: ProgressBar) -> tuple[int, st
     if code not in (MET, FAULT, BAD_REQUEST, MISSED, INFEASIBLE):
         return FAULT, bar.error or STOPPED
     return code, bar.error or said[-LOG_TAIL:]
+
+
+def _reach(request: dict[str, Any], work: Path) -> sandbox.Reach:
+    """The engine reads what the command line named, and works in a folder of its own."""
+    named = [request["model"], request["data"]]
+    if request["target"].endswith(PROFILE_SUFFIX):
+        named.append(request["target"])
+    paths = tuple(Path(name) for name in named if name)
+    return sandbox.Reach(readable=paths, writable=(work,), converts=True)
 
 
 def _deliver(package: Path, out: Path) -> None:
