@@ -12,6 +12,7 @@ from webapp.devices.targets import is_own, own_device_find, profile_text, target
 from webapp.jobs.models import Job, JobKind
 from webapp.jobs.services import job_create
 from webapp.projects import answers
+from webapp.projects.quotas import job_quota_check
 from webapp.projects.services import checked_settings, job_request
 from webapp.responses import RequestRefusedError
 
@@ -30,6 +31,7 @@ def build_start(*, project: Project, values: dict[str, Any]) -> Job:
     """
     config = values.pop("config", None)
     measures = values.pop("measure_on_device", False) is True
+    job_quota_check(owner=project.owner)
     wanted = checked_settings({**project.settings, **values}, owner=project.owner)
     extra = answers.build_inputs(project, wanted, config)
     project.settings = wanted

@@ -53,18 +53,31 @@ def room_check(*, length: int) -> None:
         raise RequestRefusedError(no_room(free, coming), code="disk_full", status=507)
 
 
-def quota_check(*, owner: User, length: int | None) -> None:
+def upload_quota_check(*, owner: User, length: int | None) -> None:
     """Refuse an upload that would not fit.
 
     Raises:
         RequestRefusedError: saying how much is used, and what to do.
     """
     size = length or 0
+    _check(owner, size, f"this file has {amount(size)}", "then send it again")
+
+
+def job_quota_check(*, owner: User) -> None:
+    """Refuse to start a job where nothing is left for what it makes.
+
+    Raises:
+        RequestRefusedError: as above.
+    """
+    _check(owner, 0, "nothing is left for what this makes", "then try again")
+
+
+def _check(owner: User, size: int, why: str, what_then: str) -> None:
     limit = settings.USER_QUOTA_BYTES
     if limit and (used := used_bytes(owner) + coming_bytes(owner)) + size > limit:
         text = (
-            f"You use {amount(used)} of {amount(limit)}, uploads under way included; this file has "
-            f"{amount(size)}. Delete a project that you no longer need, then send it again."
+            f"You use {amount(used)} of {amount(limit)}, uploads under way included; {why}. "
+            f"Delete a project that you no longer need, {what_then}."
         )
         raise RequestRefusedError(text, code="quota", status=413)
     limit = settings.TOTAL_QUOTA_BYTES

@@ -23,7 +23,7 @@ from webapp.projects.models import (
     UploadedModel,
     default_settings,
 )
-from webapp.projects.quotas import quota_check
+from webapp.projects.quotas import job_quota_check, upload_quota_check
 from webapp.projects.study_key import study_key
 
 if TYPE_CHECKING:
@@ -48,15 +48,22 @@ def upload_store(
     Raises:
         RequestRefusedError: when it is not; nothing is left behind.
     """
-    quota_check(owner=owner, length=length)
+    upload_quota_check(owner=owner, length=length)
     with storage.received(stream, length) as part:
-        return upload_keep(kind, owner=owner, name=name, part=part)
+        return upload_keep(
+            kind, owner=owner, name=name, part=part, uncounted_bytes=part.size_bytes
+        )
 
 
 def upload_keep(
-    kind: type[AnyUpload], *, owner: User, name: str, part: storage.StoredPart
+    kind: type[AnyUpload],
+    *,
+    owner: User,
+    name: str,
+    part: storage.StoredPart,
+    uncounted_bytes: int = 0,
 ) -> AnyUpload:
-    """The same for bytes that are here, however they came."""
+    """The same for bytes that are here, however they came; some may not count as used yet."""
     if issubclass(kind, Dataset):
         fields = {"format": formats.check_data(part.path)}
     else:
@@ -70,6 +77,9 @@ def upload_keep(
         **fields,
     )
     with storage.places_locked():
+        if uncounted_bytes:
+            # Again: of two uploads at once each found room while the other was not there yet.
+            upload_quota_check(owner=owner, length=uncounted_bytes)
         part.keep()
         record.save(force_insert=True)
     return record
@@ -113,6 +123,7 @@ def study_start(*, project: Project) -> None:
     job = study.job
     if job is not None and job.state not in (JobState.FAILED, JobState.CANCELLED):
         return
+    job_quota_check(owner=project.owner)
     files = {"model.onnx": project.model.path}
     if project.data:
         files[f"data.{project.data.format}"] = project.data.path
@@ -130,6 +141,7 @@ def preprocessing_change(*, project: Project, preprocessing: dict[str, Any] | No
 @transaction.atomic
 def study_again(*, project: Project) -> None:
     """Study from the start what another version of the engine, or a damaged file, left unreadable."""
+    job_quota_check(owner=project.owner)  # first: a deleted folder comes back with no rollback
     job = project.study.job
     Study.objects.filter(job=job).update(job=None)
     if job is not None:

@@ -15,7 +15,7 @@ from webapp.bodylimit import too_large
 from webapp.projects import storage
 from webapp.projects.models import UPLOAD_KINDS, Transfer
 from webapp.projects.queries import upload_get
-from webapp.projects.quotas import quota_check, room_check
+from webapp.projects.quotas import room_check, upload_quota_check
 from webapp.projects.services import plain_name, printable, upload_keep
 from webapp.responses import RequestRefusedError
 
@@ -179,7 +179,7 @@ def _check_room(owner: User, size_bytes: int) -> None:
     if Transfer.objects.filter(owner=owner, upload_id=None).count() >= MOST_AT_ONCE:
         text = f"{MOST_AT_ONCE} of your uploads are not finished. Finish some, or cancel them."
         raise RequestRefusedError(text, code="too_many", status=409)
-    quota_check(owner=owner, length=size_bytes)
+    upload_quota_check(owner=owner, length=size_bytes)
     room_check(length=size_bytes)
 
 

@@ -1,3 +1,4 @@
+import io
 from datetime import timedelta
 
 import pytest
@@ -15,9 +16,11 @@ from webapp.accounts.upkeep import accounts_sweep
 from webapp.devices.models import OwnDevice
 from webapp.devices.pairing import pairing_create
 from webapp.jobs.models import Job, JobState
-from webapp.projects.models import Project, UploadedModel
+from webapp.projects.models import Dataset, Project, UploadedModel
 from webapp.projects.quotas import used_bytes
+from webapp.projects.services import upload_store
 from webapp.projects.upkeep import files_sweep, projects_expire
+from webapp.responses import RequestRefusedError
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,6 +118,44 @@ def test_upload_beyond_ones_quota_is_refused_with_what_to_do(member, browser_of,
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "quota")
     assert "Delete a project that you no longer need" in answer.json()["error"]["message"]
     assert "of 0.0 MiB" in browser_of(member).get("/account/data/").content.decode()
+
+
+class Meanwhile(io.BytesIO):
+    """A file that arrives while another one of its owner is stored."""
+
+    def __init__(self, content, other):
+        super().__init__(content)
+        self.other = other
+
+    def read(self, size=-1, /):
+        self.other()
+        self.other = lambda: None
+        return super().read(size)
+
+
+def test_two_uploads_at_once_do_not_pass_the_quota_together(member, settings):
+    model, data = making.onnx_bytes(), making.npz_bytes()
+    settings.USER_QUOTA_BYTES = len(model) + len(data) - 1
+    stream = Meanwhile(model, lambda: making.stored(Dataset, member, data))
+    with pytest.raises(RequestRefusedError, match=r"You use .*; this file has"):
+        upload_store(
+            UploadedModel, owner=member, name="late", stream=stream, length=len(model)
+        )
+    assert not UploadedModel.objects.exists()
+    assert used_bytes(member) == len(data)
+
+
+def test_no_job_starts_beyond_the_quota(member, browser_of, settings):
+    settings.USER_QUOTA_BYTES = 10**9
+    project = making.project(member)
+    settings.USER_QUOTA_BYTES = used_bytes(member) - 1
+    for path in ("builds", "study"):
+        answer = browser_of(member).post(
+            f"/api/projects/{project.id}/{path}", {}, content_type="application/json"
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "quota")
+        assert "nothing is left for what this makes" in answer.json()["error"]["message"]
+    assert Job.objects.get().folder.is_dir()
 
 
 def test_upload_beyond_everybodys_quota_is_refused(member, admin, browser_of, settings):
