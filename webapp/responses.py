@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 
 CHUNK = 256 * 1024
@@ -36,7 +36,17 @@ def error_page(
     return render(request, "error.html", context, status=status)
 
 
-async def file_chunks(path: Path) -> AsyncIterator[bytes]:
+def file_stream(path: Path, headers: dict[str, str] | None = None) -> StreamingHttpResponse:
+    """The file, piece by piece."""
+    length = {"Content-Length": str(path.stat().st_size)}
+    return StreamingHttpResponse(
+        _chunks(path),
+        content_type="application/octet-stream",
+        headers={**length, **(headers or {})},
+    )
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
     # Asynchronous: Django would first read the whole file into memory otherwise.
     with await asyncio.to_thread(path.open, "rb") as file:
         while chunk := await asyncio.to_thread(file.read, CHUNK):

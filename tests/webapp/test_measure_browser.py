@@ -7,6 +7,7 @@ from django.conf import settings
 from compression.cost import device_names, latency_ms, load_device
 from compression.types import Precision
 from tests.webapp import making
+from tests.webapp.test_job_pages import drain
 from webapp import browserruntime
 from webapp.devices.browsers import KINDS, RUNTIME
 from webapp.devices.kit import kit_graphs
@@ -153,6 +154,14 @@ def test_answer_tells_of_this_delivery_alone(client, project):
     assert [row["name"] for row in found["rows"]] == [run["name"] for run in whole[:2]]
     errors = [abs(row["after_ms"] / row["measured_ms"] - 1) for row in found["rows"]]
     assert found["error_after"] == pytest.approx(np.median(errors))
+
+
+def test_network_of_a_project_comes_whole(client, project):
+    network = client.get(f"/devices/measure/{project.id}/").context["page"]["networks"][0]
+    answer = client.get(network["url"])
+    content = project.model.path.read_bytes()
+    assert b"".join(drain(answer)) == content
+    assert int(answer["Content-Length"]) == len(content)
 
 
 def test_delivery_of_which_nothing_counts_leaves_a_measured_browser_as_it_was(client):

@@ -19,7 +19,7 @@ from webapp.agents.models import Agent
 from webapp.agents.results import Introduction
 from webapp.api.errors import add_handlers
 from webapp.devices.agent.protocol import SESSION
-from webapp.responses import RequestRefusedError, error_json, file_chunks
+from webapp.responses import RequestRefusedError, error_json, file_stream
 
 WAIT_FOR_WORK_S = 25.0
 LOOK_EVERY_S = 1.0
@@ -89,10 +89,7 @@ def graph(
     path = graphs.graph_path(_held(request, task_id, attempt).task(), number)
     if path is None or not path.is_file():
         raise Http404("This task has no such graph.")
-    headers = {"Content-Length": str(path.stat().st_size)}
-    return StreamingHttpResponse(
-        file_chunks(path), content_type="application/octet-stream", headers=headers
-    )
+    return file_stream(path)
 
 
 @api.post("/tasks/{uuid:task_id}/{int:attempt}/beat", response=Json, summary="Still measuring")

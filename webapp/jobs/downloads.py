@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from django.http import Http404, StreamingHttpResponse
+from django.http import Http404
 
 from webapp.jobs import artifacts
-from webapp.responses import file_chunks
+from webapp.responses import file_stream
 
 if TYPE_CHECKING:
+    from django.http import StreamingHttpResponse
+
     from webapp.jobs.models import Artifact, Job
 
 
@@ -24,11 +26,9 @@ def artifact_stream(job: Job, artifact: Artifact) -> StreamingHttpResponse:
     if not path.is_file():
         raise Http404("This file is gone.")
     name = quote(artifacts.download_name(job, artifact))
-    return StreamingHttpResponse(
-        file_chunks(path),
-        content_type="application/octet-stream",
-        headers={
-            "Content-Length": str(artifact.size_bytes),
+    return file_stream(
+        path,
+        {
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
             "ETag": f'"{artifact.sha256}"',
         },

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
@@ -27,7 +27,7 @@ from webapp.projects.queries import (
 )
 from webapp.projects.studio import head_json, studio_json
 from webapp.requests import UserRequest, json_body
-from webapp.responses import RequestRefusedError
+from webapp.responses import RequestRefusedError, file_stream
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -140,12 +140,12 @@ def measure_page(request: UserRequest, project_id: UUID) -> HttpResponse:
 
 
 @require_GET
-def network_file(request: UserRequest, project_id: UUID, name: str) -> HttpResponse:
+def network_file(request: UserRequest, project_id: UUID, name: str) -> StreamingHttpResponse:
     found = project_get(owner=request.user, project_id=project_id)
     paths = {network.name: network.path for network in networks(found)}
     if name not in paths or not paths[name].is_file():
         raise Http404("There is no such network.")
-    return HttpResponse(paths[name].read_bytes(), content_type="application/octet-stream")
+    return file_stream(paths[name])
 
 
 @require_POST
