@@ -84,7 +84,14 @@ def test_deleting_the_job_ends_its_links(client, reader, built):
 
 
 @pytest.mark.parametrize(
-    "wanted", [{"days": 2}, {"days": "7"}, {"days": 1, "with_files": "yes"}]
+    "wanted",
+    [
+        {"days": 2},
+        {"days": "7"},
+        {"days": True},
+        {"days": 1.0},
+        {"days": 1, "with_files": "yes"},
+    ],
 )
 def test_other_links_than_offered_are_refused(client, built, wanted):
     answer = client.post(

@@ -36,7 +36,9 @@ def share_create(*, job: Job, days: object, with_files: object) -> SharedReport:
     Raises:
         RequestRefusedError: for other days than there are to choose, or a job without a report.
     """
-    if days not in DAYS or not isinstance(with_files, bool):
+    # To Python true is the number 1.
+    is_offered = isinstance(days, int) and not isinstance(days, bool) and days in DAYS
+    if not is_offered or not isinstance(with_files, bool):
         allowed = ", ".join(map(str, DAYS))
         raise RequestRefusedError(f"A link lasts {allowed} days, and has files or has not.")
     if not is_delivered(job) or artifacts.report(job) is None:
