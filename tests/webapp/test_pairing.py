@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from tests.webapp import making
 from tests.webapp.test_measure_browser import delivery
+from webapp.accounts.hashing import new_secret
 from webapp.devices.models import OwnDevice, Pairing
 from webapp.settings import middleware
 
@@ -143,6 +144,7 @@ def test_pairing_ends_after_an_hour_and_with_the_owners_account(desk, phone, own
 
 def test_secrets_are_not_stored(desk, phone):
     path = link(desk)
+    assert len(path.rsplit("/", 1)[1]) == len(new_secret())
     cookie = phone.post(path).cookies["adadeep_paired"].value
     (row,) = Pairing.objects.values()
     assert cookie not in str(row)

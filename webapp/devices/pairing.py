@@ -6,7 +6,6 @@ nothing else of the owner's.
 
 from __future__ import annotations
 
-import secrets
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -72,7 +71,7 @@ def pairing_links(*, owner: User, page: str, request: HttpRequest) -> list[dict[
 def pairing_create(*, owner: User, page: str) -> str:
     """A token for one browser, which may then see that page. Only its hash is kept."""
     Pairing.objects.filter(created__lt=timezone.now() - KEPT).delete()
-    token = secrets.token_urlsafe(16)
+    token = new_secret()
     Pairing.objects.create(owner=owner, page=page, token_sha256=sha256_of(token))
     return token
 
