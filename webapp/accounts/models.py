@@ -50,6 +50,8 @@ class EventKind(models.TextChoices):
     TOKEN_ENDED = "ended a token"  # noqa: S105
     PROJECT_DELETED = "deleted a project"
     PROJECT_EXPIRED = "lost a project by age"
+    DEVICE_CONNECTED = "made a device's token"
+    DEVICE_DISCONNECTED = "ended a device's token"
     DEVICE_DELETED = "deleted a device"
     DEVICE_SHARED = "shared a device"
     REPORT_SHARED = "shared a report"

@@ -7,6 +7,8 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from webapp.accounts.audit import note
+from webapp.accounts.models import EventKind
 from webapp.agents import connections, queries, services
 from webapp.agents.archive import agent_archive, agent_url
 from webapp.devices.agent.protocol import ARCHIVE
@@ -38,8 +40,10 @@ def agent(request: UserRequest, device_id: UUID) -> JsonResponse:
     commands = []
     if request.method == "POST":
         commands = _commands(request, connections.agent_connect(device=device))
+        note(request, EventKind.DEVICE_CONNECTED, device.title)
     elif request.method == "DELETE":
         connections.agent_disconnect(device=device)
+        note(request, EventKind.DEVICE_DISCONNECTED, device.title)
     return JsonResponse({**queries.agent_json(device), "commands": commands})
 
 

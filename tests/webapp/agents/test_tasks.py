@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 
 from tests.webapp import making
 from tests.webapp.agents.conftest import connected, device_of, introduction, path_of, result_of
+from webapp.accounts.models import AuditEvent, EventKind
 from webapp.accounts.tokens import token_create
 from webapp.agents import connections, queries, services, tasks
 from webapp.agents.models import DeviceTask, TaskKind, TaskState
@@ -98,6 +99,16 @@ def test_a_revoked_token_ends(device, board):
     assert only_task().state == TaskState.GIVEN_UP
     with pytest.raises(RefusedError, match="it has ended"):
         board.ask(path_of(task, "result"), result_of(task))
+
+
+def test_tokens_of_devices_are_in_the_audit_log(client, device):
+    url = f"/api/own-devices/{device.id}/agent"
+    token = client.post(url).json()["commands"][1].rsplit(" ", 1)[1]
+    client.delete(url)
+    events = AuditEvent.objects.order_by("t").values_list("kind", "detail")
+    kinds = (EventKind.DEVICE_CONNECTED, EventKind.DEVICE_DISCONNECTED)
+    assert list(events) == [(kind, device.title) for kind in kinds]
+    assert token not in str(AuditEvent.objects.values())
 
 
 def test_of_two_agents_the_later_one_works(address, device, board, token):

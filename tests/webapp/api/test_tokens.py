@@ -6,7 +6,7 @@ from django.test import Client
 
 from tests.webapp import making
 from tests.webapp.api.conftest import Program
-from webapp.accounts.models import Token
+from webapp.accounts.models import AuditEvent, EventKind, Token
 from webapp.accounts.tokens import token_create
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,6 +43,16 @@ def test_deleted_token_ends():
     assert "not known here, or it has ended" in answer.json()["error"]["message"]
     with pytest.raises(CommandError, match="no token 'ci'"):
         created("ci", "--delete")
+
+
+def test_tokens_of_the_command_line_are_in_the_audit_log():
+    created("ci")
+    created("ci", "--delete")
+    events = AuditEvent.objects.order_by("t").values_list("kind", "account", "detail")
+    assert list(events) == [
+        (EventKind.TOKEN_CREATED, "local", "ci, on the command line"),
+        (EventKind.TOKEN_ENDED, "local", "ci, on the command line"),
+    ]
 
 
 def test_change_without_a_token_says_how_to_get_one(user):

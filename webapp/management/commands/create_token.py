@@ -6,7 +6,8 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
-from webapp.accounts.models import local_user
+from webapp.accounts.audit import event_keep
+from webapp.accounts.models import EventKind, local_user
 from webapp.accounts.tokens import token_create, token_delete
 
 
@@ -25,12 +26,19 @@ class Command(BaseCommand):
             if options["delete"]:
                 if not token_delete(owner=owner, name=name):
                     raise CommandError(f"There is no token {name!r}.")
+                _note(EventKind.TOKEN_ENDED, owner, name)
             else:
                 self.stdout.write(token_create(owner=owner, name=name))
+                _note(EventKind.TOKEN_CREATED, owner, name)
         except OperationalError as error:
             raise CommandError(
                 "The database is not there yet. Start AdaDeep once (make run), then ask again."
             ) from error
+
+
+def _note(kind: EventKind, owner: User, name: str) -> None:
+    detail = f"{name}, on the command line"
+    event_keep(kind=kind, account=owner.get_username(), address="", detail=detail)
 
 
 def _owner(username: str | None) -> User:
