@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-import redis
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
@@ -18,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from webapp.accounts.tokens import token_owner
 from webapp.jobs.metrics import metrics_text
 from webapp.jobs.sandbox import network_isolation
-from webapp.jobs.workers import QUEUES, answering
+from webapp.jobs.workers import QUEUES, answering, broker_answers
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ WHOSE = "Send a token of an administrator, as: Authorization: Bearer TOKEN"
 def healthz(_request: HttpRequest) -> JsonResponse:
     parts: dict[str, object] = {
         "database": _database_answers(),
-        "broker": _broker_answers(),
+        "broker": broker_answers(),
         **{f"worker_{queue}": answering(queue) for queue in QUEUES},
     }
     healthy = all(parts.values())
@@ -50,7 +49,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     parts = {
         "database": _database_answers(),
         "migrations": _database_answers() and _is_migrated(),
-        "broker": _broker_answers(),
+        "broker": broker_answers(),
         "free_space": _has_room(),
     }
     text = "ready" if all(parts.values()) else "not ready"
@@ -81,14 +80,6 @@ def _database_answers() -> bool:
     except DatabaseError:
         return False
     return True
-
-
-def _broker_answers() -> bool:
-    try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2) as broker:
-            return bool(broker.ping())
-    except (redis.RedisError, OSError):
-        return False
 
 
 def _is_migrated() -> bool:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def broker_answers(monkeypatch):
-    monkeypatch.setattr(operation, "_broker_answers", lambda: True)
+    monkeypatch.setattr(operation, "broker_answers", lambda: True)
 
 
 def samples(text):

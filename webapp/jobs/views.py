@@ -17,6 +17,7 @@ from webapp.jobs.services import is_delivered, job_cancel, job_pause, job_resume
 from webapp.requests import json_body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from django.http import StreamingHttpResponse
@@ -67,26 +68,22 @@ def job_figures(request: UserRequest, job_id: UUID) -> JsonResponse:
 
 @require_POST
 def cancel(request: UserRequest, job_id: UUID) -> JsonResponse:
-    job_cancel(job=queries.job_get(owner=request.user, job_id=job_id))
-    return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
+    return _changed(request, job_id, job_cancel)
 
 
 @require_POST
 def retry(request: UserRequest, job_id: UUID) -> JsonResponse:
-    job_retry(job=queries.job_get(owner=request.user, job_id=job_id))
-    return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
+    return _changed(request, job_id, job_retry)
 
 
 @require_POST
 def pause(request: UserRequest, job_id: UUID) -> JsonResponse:
-    job_pause(job=queries.job_get(owner=request.user, job_id=job_id))
-    return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
+    return _changed(request, job_id, job_pause)
 
 
 @require_POST
 def resume(request: UserRequest, job_id: UUID) -> JsonResponse:
-    job_resume(job=queries.job_get(owner=request.user, job_id=job_id))
-    return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))
+    return _changed(request, job_id, job_resume)
 
 
 @require_GET
@@ -128,3 +125,11 @@ def share(request: UserRequest, job_id: UUID, share_id: UUID) -> HttpResponse:
         job=queries.job_get(owner=request.user, job_id=job_id), share_id=share_id
     )
     return HttpResponse(status=204)
+
+
+def _changed(
+    request: UserRequest, job_id: UUID, change: Callable[..., None]
+) -> JsonResponse:
+    """The job as it is after a change that its owner asked for."""
+    change(job=queries.job_get(owner=request.user, job_id=job_id))
+    return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))

@@ -1,10 +1,11 @@
-"""Whether somebody works: each worker leaves a sign of life in the data folder every few seconds."""
+"""Whether somebody works: workers leave signs of life in the data folder every few seconds; the broker answers."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
+import redis
 from django.conf import settings
 
 from webapp.jobs.models import Job, JobState
@@ -26,6 +27,15 @@ def answering(queue: str) -> bool:
     try:
         return time.time() - _sign(queue).stat().st_mtime < SILENT_S
     except FileNotFoundError:
+        return False
+
+
+def broker_answers() -> bool:
+    """Whether there is a broker to carry messages to workers."""
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2) as broker:
+            return bool(broker.ping())
+    except (redis.RedisError, OSError):
         return False
 
 

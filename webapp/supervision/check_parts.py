@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from webapp.jobs import sandbox as engine_sandbox
+from webapp.jobs.workers import broker_answers
 from webapp.samples.catalogue import samples
 from webapp.supervision import broker as embedded
 from webapp.supervision.addresses import is_free
@@ -87,7 +88,7 @@ def database() -> Iterator[Finding]:
 
 def broker() -> Iterator[Finding]:
     where = "embedded" if has_embedded_broker() else "REDIS_URL"
-    if embedded.answers(settings.REDIS_URL):
+    if broker_answers():
         yield ok(f"Broker ({where}) answers")
     elif not has_embedded_broker():
         yield wrong("Broker: nothing answers at REDIS_URL.", "Start it, or unset REDIS_URL.")

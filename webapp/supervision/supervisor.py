@@ -14,6 +14,7 @@ from django.db import DatabaseError, close_old_connections
 from webapp.accounts.upkeep import accounts_sweep
 from webapp.agents.tasks import DEVICE, send_reap
 from webapp.jobs import lease, part_lease, services
+from webapp.jobs.workers import broker_answers
 from webapp.projects.services import uploads_sweep
 from webapp.projects.transfers import transfers_sweep
 from webapp.projects.upkeep import files_sweep, projects_expire
@@ -64,7 +65,7 @@ class Supervisor:
             sign.unlink()
         if parts.has_embedded_broker():
             self._add(broker.embedded_broker(settings.ADADEEP_HOME, parts.log_path("broker")))
-        self._wait("The broker does not answer.", lambda: broker.answers(settings.REDIS_URL))
+        self._wait("The broker does not answer.", broker_answers)
         call_command("migrate", verbosity=0, interactive=False)
         environment = parts.environment(self.engine_workers)
         self._add(parts.worker("quick", 1, environment, DEVICE))
