@@ -2,7 +2,7 @@
 
 Each graph exercises few of the nine terms of the latency model, sized so that a phone takes
 milliseconds and a slow board tens of them. Weights are ``ConstantOfShape``, which every runtime expands
-while loading, so a file has a few hundred bytes. Each weight has a value of its own, since equal
+while loading, so a file has a few kilobytes. Each weight has a value of its own, since equal
 constants would be merged, about one over the number of inputs, so that numbers stay near those of the input.
 """
 

@@ -11,9 +11,9 @@ from django.urls import reverse
 from webapp import browserruntime
 from webapp.devices.kit import kit_graphs
 from webapp.devices.models import Means, OwnDevice
-from webapp.devices.queries import device_row, prior_choices
+from webapp.devices.queries import device_row
 from webapp.devices.services import Run, own_device_add, own_device_checked, runs_record
-from webapp.devices.targets import own_profile
+from webapp.devices.targets import own_profile, prior_choices
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:

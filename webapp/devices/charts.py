@@ -1,11 +1,11 @@
 """Predicted against measured on one device: numbers first, figure JSON second."""
 
-import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from compression.calibration import Row
 from compression.device_evidence import Evidence
+from webapp.devices.fitting import error_after, error_before
 
 Json = dict[str, Any]
 
@@ -80,11 +80,11 @@ class Calibrated(NamedTuple):
 
     @property
     def error_before(self) -> float:
-        return _median_error(self.rows, [row.before_ms for row in self.rows])
+        return error_before(self.rows)
 
     @property
     def error_after(self) -> float:
-        return _median_error(self.rows, [row.after_ms for row in self.rows])
+        return error_after(self.rows)
 
 
 def calibration_data(rows: Sequence[Row], band: tuple[float, float]) -> Calibrated:
@@ -135,11 +135,6 @@ def _points(name: str, role: str, rows: Sequence[Row]) -> Json:
         "hovertemplate": "<b>%{text}</b><br>measured %{x:.3g} ms<br>predicted %{y:.2g} ms<extra></extra>",
         "meta": {"role": role},
     }
-
-
-def _median_error(rows: Sequence[Row], predicted_ms: Sequence[float]) -> float:
-    errors = [abs(ms / row.measured_ms - 1) for row, ms in zip(rows, predicted_ms, strict=True)]
-    return statistics.median(errors)
 
 
 def _equality(low: float, high: float) -> Json:

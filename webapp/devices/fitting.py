@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -13,8 +14,10 @@ from compression.calibration import Measurement, calibrated, calibrated_log_sd
 from compression.cost import load_device
 
 if TYPE_CHECKING:
-    from compression.calibration import Calibration
-    from compression.cost import Array, DeviceProfile
+    from collections.abc import Sequence
+
+    from compression.calibration import Calibration, Row
+    from compression.cost import DeviceProfile
     from webapp.devices.models import OwnDevice
 
 FITTED = ("rate_gmacs", "activation_gb_s", "weight_gb_s", "overhead_ms", "latency_log_sd")
@@ -80,6 +83,15 @@ def spoken_to(profile: DeviceProfile, who: str) -> DeviceProfile:
     return replace(profile, note=note, sources=MappingProxyType(sources))
 
 
-def typical(errors: Array) -> float:
-    """The share by which half of the predictions are off at the most."""
-    return float(np.median(np.abs(np.expm1(errors))))
+def error_before(rows: Sequence[Row]) -> float:
+    """The share within which half of the times were predicted before anything was measured."""
+    return _typical([row.before_ms / row.measured_ms for row in rows])
+
+
+def error_after(rows: Sequence[Row]) -> float:
+    """The same now, each time predicted from all others that the device has."""
+    return _typical([row.after_ms / row.measured_ms for row in rows])
+
+
+def _typical(ratios: Sequence[float]) -> float:
+    return statistics.median(abs(ratio - 1) for ratio in ratios)

@@ -40,7 +40,7 @@ With ONNX Runtime's own tool
    multiply by 1000. Leave the first runs out.
 
 With another runtime
-   Convert the graphs with its own tools. All of them are plain ONNX (opset 13) of a few hundred bytes: weights
+   Convert the graphs with its own tools. All of them are plain ONNX (opset 13) of a few kilobytes: weights
    are ConstantOfShape, which is expanded while loading. Time one whole run: input in, output out.
 
 Why these

@@ -11,7 +11,7 @@ from django.db.models import Count
 from django.http import Http404
 from django.urls import reverse
 
-from compression.cost import band, device_names, load_device
+from compression.cost import band, load_device
 from compression.device_profiles import FROM_MEMORY
 from webapp.devices.models import OwnDevice
 from webapp.devices.targets import is_own, own_profile, target_profiles, visible
@@ -101,12 +101,6 @@ def device_figures(device: DeviceProfile) -> list[Figure]:
         if key in device.sources and getattr(device, key)
     ]
     return [*found, *_rates(device.rates, device.sources.get("rate_gmacs", ""))]
-
-
-def prior_choices() -> list[DeviceProfile]:
-    """The devices of the catalogue that one's own may start from."""
-    found = map(load_device, device_names())
-    return [device for device in found if not device.measured_here]
 
 
 def own_device_get(*, owner: User, device_id: UUID) -> OwnDevice:

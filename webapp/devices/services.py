@@ -13,12 +13,17 @@ from django.utils import timezone
 
 from compression import calibration
 from compression.calibration import absurd
-from compression.cost import device_names, load_device
 from compression.device_profiles import ARITHMETICS
-from webapp.devices.fitting import calibration_of, described, prior_profile, typical
+from webapp.devices.fitting import (
+    calibration_of,
+    described,
+    error_after,
+    error_before,
+    prior_profile,
+)
 from webapp.devices.models import Means, Measurement, OwnDevice
 from webapp.devices.networks import timed
-from webapp.devices.targets import own_profile, profile_text
+from webapp.devices.targets import own_profile, prior_choices, profile_text
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -97,7 +102,7 @@ def own_device_checked(
     Raises:
         RequestRefusedError: naming the value that cannot be taken.
     """
-    if prior not in device_names() or load_device(prior).measured_here:
+    if prior not in [device.name for device in prior_choices()]:
         raise RequestRefusedError(
             f"{prior!r} is no device of the catalogue to start from. Take the one most like yours."
         )
@@ -159,8 +164,8 @@ def runs_record(
         return Outcome((), refused, None, None)
     _keep(device, found)
     # In the order of their coming: those of this delivery are the last ones.
-    before, after = found.before[-count:], found.after[-count:]
-    return Outcome(found.rows()[-count:], refused, typical(before), typical(after))
+    rows = found.rows()[-count:]
+    return Outcome(rows, refused, error_before(rows), error_after(rows))
 
 
 def own_device_share(*, device: OwnDevice, shared: bool) -> None:

@@ -45,6 +45,12 @@ def target_profiles(*, owner: User) -> list[DeviceProfile]:
     return [*own, *(load_device(name) for name in device_names())]
 
 
+def prior_choices() -> list[DeviceProfile]:
+    """The devices of the catalogue that one's own may start from."""
+    found = map(load_device, device_names())
+    return [device for device in found if not device.measured_here]
+
+
 def visible(owner: User) -> QuerySet[OwnDevice]:
     """The owner's devices, and those that others share."""
     return OwnDevice.objects.filter(Q(owner=owner) | Q(shared=True))

@@ -15,9 +15,8 @@ from webapp.devices.queries import (
     device_json,
     devices_json,
     own_device_rows,
-    prior_choices,
 )
-from webapp.devices.targets import own_device_find, target_profile
+from webapp.devices.targets import own_device_find, prior_choices, target_profile
 from webapp.requests import UserRequest
 
 

@@ -27,9 +27,6 @@ export function quantile(values, share) {
 
 export const median = (values) => quantile(values, 0.5);
 
-/** What is shown of a graph: {median, p10, p90, count}. */
-export const summary = (runs) => ({ median: median(runs), p10: quantile(runs, 0.1), p90: quantile(runs, 0.9), count: runs.length });
-
 /** Milliseconds between two readings of a clock that differ. */
 export function clockStep(now) {
   const steps = [];
