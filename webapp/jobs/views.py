@@ -127,9 +127,7 @@ def share(request: UserRequest, job_id: UUID, share_id: UUID) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-def _changed(
-    request: UserRequest, job_id: UUID, change: Callable[..., None]
-) -> JsonResponse:
+def _changed(request: UserRequest, job_id: UUID, change: Callable[..., None]) -> JsonResponse:
     """The job as it is after a change that its owner asked for."""
     change(job=queries.job_get(owner=request.user, job_id=job_id))
     return JsonResponse(queries.job_json(queries.job_get(owner=request.user, job_id=job_id)))

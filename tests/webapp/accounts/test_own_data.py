@@ -138,9 +138,7 @@ def test_two_uploads_at_once_do_not_pass_the_quota_together(member, settings):
     settings.USER_QUOTA_BYTES = len(model) + len(data) - 1
     stream = Meanwhile(model, lambda: making.stored(Dataset, member, data))
     with pytest.raises(RequestRefusedError, match=r"You use .*; this file has"):
-        upload_store(
-            UploadedModel, owner=member, name="late", stream=stream, length=len(model)
-        )
+        upload_store(UploadedModel, owner=member, name="late", stream=stream, length=len(model))
     assert not UploadedModel.objects.exists()
     assert used_bytes(member) == len(data)
 
