@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compression.types import NETWORK
-from selector import reward
-from selector.recipe_rows import level_text
+from selector.layer_ways import priced_ways
 from selector.reward import BUDGET_NAMES
-from selector.tables import Treatment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from compression.types import Recipe
-    from selector.selection import Prepared, Question
+    from selector.layer_ways import PricedWays
+    from selector.selection import Question
     from selector.tables import Array, IntArray
     from selector.types import Selection
 
@@ -76,91 +75,33 @@ class Reason:
 
 def explain(question: Question, config: IntArray) -> tuple[Reason, ...]:
     """A reason for every layer that has a choice in a configuration ``[D]``, in order; ``*`` last."""
-    prepared = question.prepared()
-    deciders = _by_layer(prepared)
-    undone = np.repeat(config[None], len(deciders), axis=0)
-    for row, decisions in zip(undone, deciders.values(), strict=True):
-        row[decisions] = 0
-    now, then = _values(prepared, config[None]), _values(prepared, undone)
-    others = _alternatives(prepared, config, now[0], deciders)
-    return tuple(
-        replace(
-            _treated(prepared, layer, now[0], values)
-            if config[decisions].any()
-            else Reason(layer=layer, why=_left_alone(prepared, config, decisions, now[0])),
-            alternatives=others.get(layer, ()),
-        )
-        for (layer, decisions), values in zip(deciders.items(), then, strict=True)
-    )
+    ways = priced_ways(question.prepared(), config)
+    return tuple(_reason(ways, layer) for layer in range(len(ways.layers)))
 
 
-def _alternatives(
-    prepared: Prepared, config: IntArray, now: Array, deciders: Mapping[str, list[int]]
-) -> dict[str, tuple[Alternative, ...]]:
-    """For each layer that is there the best other ways to treat it, each technique once.
-
-    Those that gain nothing come after those that gain something, whatever they lose.
-    """
-    ways = [
-        (layer, way)
-        for layer, decisions in deciders.items()
-        for way in _other_ways(prepared, config, decisions)
-    ]
-    if not ways:
-        return {}
-    configs = prepared.costs.space.canonical(np.array([way for _, way in ways]))
-    totals = prepared.costs.totals(configs)
-    values = reward.quantities(prepared.question.surrogate, totals)
-    gains_nothing = (values >= now).all(axis=1)
-    order = np.lexsort((-prepared.totals_utility(totals), gains_nothing))
-    found: dict[str, tuple[Alternative, ...]] = {}
-    seen = {
-        (layer, _named(prepared, config, decisions)[0]) for layer, decisions in deciders.items()
-    }
-    for at in order.tolist():
-        layer = ways[at][0]
-        technique, level = _named(prepared, configs[at], deciders[layer])
-        known = found.get(layer, ())
-        if len(known) == _MOST_ALTERNATIVES or not technique or (layer, technique) in seen:
-            continue
-        seen.add((layer, technique))
-        change = _change(prepared, now, values[at])
-        other = Alternative(technique=technique, level=level, change=change)
-        found[layer] = (*known, other)
-    return found
+def _reason(ways: PricedWays, layer: int) -> Reason:
+    name, alternatives = ways.layers[layer], tuple(_alternatives(ways, layer))
+    if not ways.is_treated(layer):
+        return Reason(layer=name, why=_left_alone(ways, layer), alternatives=alternatives)
+    undo, change = _change(ways, layer), ways.change[layer]
+    why = _clause(change[1:] / ways.base, change[0])
+    if undo.breaks:
+        names = " and ".join(_spoken(budget) for budget in undo.breaks)
+        why += f"; without it the limit on {names} is missed"
+    return Reason(layer=name, why=why, undo=undo, alternatives=alternatives)
 
 
-def _other_ways(
-    prepared: Prepared, config: IntArray, decisions: Sequence[int]
-) -> Iterator[IntArray]:
-    """Configurations in which one decision about a layer is another, the rest as it is or undone."""
-    space = prepared.costs.space
-    bare = config.copy()
-    bare[decisions] = 0
-    free = bool(prepared.mask[decisions, 0].all())
-    for d in decisions:
-        for index in np.flatnonzero(space.legal(config[None], d, prepared.mask)[0]).tolist():
-            for start in (
-                (config, bare) if free and not np.array_equal(bare, config) else (config,)
-            ):
-                changed = start.copy()
-                changed[d] = index
-                yield changed
-
-
-def _named(prepared: Prepared, config: IntArray, decisions: Sequence[int]) -> tuple[str, str]:
-    """The techniques of a layer, joined, and their levels."""
-    space = prepared.costs.space
-    found = {n: p for d in decisions for n, p in space.techniques(d, int(config[d])).items()}
-    return "+".join(found), level_text(tuple(Treatment(*item) for item in found.items()))
-
-
-def _by_layer(prepared: Prepared) -> dict[str, list[int]]:
-    """The decisions about each layer."""
-    found: dict[str, list[int]] = {}
-    for d, decision in enumerate(prepared.costs.space.decisions):
-        found.setdefault(decision.layer, []).append(d)
-    return found
+def _alternatives(ways: PricedWays, layer: int) -> Iterator[Alternative]:
+    """The best other ways to treat a layer that is there, each technique once."""
+    seen = {"", ways.named(None, layer)[0]}
+    enough = len(seen) + _MOST_ALTERNATIVES
+    for way in ways.best(layer):
+        technique, level = ways.named(way, layer)
+        if technique not in seen:
+            yield Alternative(technique=technique, level=level, change=_change(ways, way))
+            seen.add(technique)
+        if len(seen) == enough:
+            return
 
 
 def with_reasons(question: Question, selection: Selection) -> Selection:
@@ -173,61 +114,32 @@ def with_reasons(question: Question, selection: Selection) -> Selection:
     return replace(selection, recipe=steps)
 
 
-def _values(prepared: Prepared, configs: IntArray) -> Array:
-    """``[N, 4]`` points, ms, mJ and bytes."""
-    return reward.quantities(prepared.question.surrogate, prepared.costs.totals(configs))
-
-
-def _change(prepared: Prepared, now: Array, then: Array) -> Change:
-    """What becomes of quantities ``[4]``, and which limits are then missed."""
-    wants, change = prepared.wants, then - now
-    scores = reward.score(np.stack([now, then])[None], wants)[0]
-    broken = reward.violations(then[None, None], wants)[0, 0] > 0
-    kept = reward.violations(now[None, None], wants)[0, 0] == 0
+def _change(ways: PricedWays, way: int) -> Change:
+    """What a way changes, and which limits are then missed."""
+    drop_points, latency_ms, energy_mj, size_bytes = ways.change[way].tolist()
+    breaks = zip(BUDGET_NAMES, ways.breaks[way].tolist(), strict=True)
     return Change(
-        drop_points=float(change[0]),
-        latency_ms=float(change[1]),
-        energy_mj=float(change[2]),
-        size_bytes=float(change[3]),
-        score=float(scores[1] - scores[0]),
-        breaks=tuple(np.array(BUDGET_NAMES)[broken & kept].tolist()),
+        drop_points=drop_points,
+        latency_ms=latency_ms,
+        energy_mj=energy_mj,
+        size_bytes=size_bytes,
+        score=float(ways.score[way]),
+        breaks=tuple(name for name, broken in breaks if broken),
     )
 
 
-def _treated(prepared: Prepared, layer: str, now: Array, then: Array) -> Reason:
-    undo, change = _change(prepared, now, then), then - now
-    why = _clause(change[1:] / prepared.wants.base[0], change[0])
-    if undo.breaks:
-        names = " and ".join(_spoken(name) for name in undo.breaks)
-        why += f"; without it the limit on {names} is missed"
-    return Reason(layer=layer, why=why, undo=undo)
-
-
-def _left_alone(
-    prepared: Prepared, config: IntArray, decisions: Sequence[int], now: Array
-) -> str:
+def _left_alone(ways: PricedWays, layer: int) -> str:
     """The nearest miss: the change of this layer that would have come closest to paying."""
-    space = prepared.costs.space
-    if bool(space.removals.is_gone(config[None], decisions[0])[0]):
+    if ways.is_gone[ways.decisions[layer][0]]:
         return "gone: what was chosen for a layer before it took it out"
-    others = [
-        (d, int(index))
-        for d in decisions
-        for index in np.flatnonzero(space.legal(config[None], d, prepared.mask)[0])
-        if index
-    ]
-    if not others:
+    best = ways.nearest(layer)
+    if best is None:
         return "left as it is: locked"
-    changed = np.repeat(config[None], len(others), axis=0)
-    for row, (d, index) in zip(changed, others, strict=True):
-        row[d] = index
-    changed = space.canonical(changed)
-    best = int(prepared.utility(changed).argmax())
-    change = _values(prepared, changed[best : best + 1])[0] - now
-    name = " + ".join(map(_spoken_technique, space.techniques(*others[best])))
-    layer = space.decisions[decisions[0]].layer
-    what = "the whole network" if layer == NETWORK else "this layer"
-    clause = _clause(-change[1:] / prepared.wants.base[0], -change[0], verb="would save")
+    decision, action = int(ways.ways.decisions[best]), int(ways.ways.actions[best])
+    name = " + ".join(map(_spoken_technique, ways.space.techniques(decision, action)))
+    what = "the whole network" if ways.layers[layer] == NETWORK else "this layer"
+    change = ways.change[best]
+    clause = _clause(-change[1:] / ways.base, -change[0], verb="would save")
     return f"left as it is: the best change of {what}, {name}, {clause}"
 
 
@@ -236,7 +148,8 @@ def _clause(saved: Array, points: float, verb: str = "saves") -> str:
 
     ``points`` is what undoing it would add to the loss: negative where the change loses accuracy.
     """
-    order = np.argsort(-saved, kind="stable")
+    saved = saved.tolist()
+    order = sorted(range(len(saved)), key=lambda i: -saved[i])
     found = [f"{saved[i]:.0%} of the {_GAINS[i]}" for i in order[:2] if saved[i] >= _NOTICED]
     gains = f"{verb} {' and '.join(found) or 'next to nothing'}"
     worse = [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from selector.tables import BoolArray, IntArray
 
@@ -61,6 +61,13 @@ class Removals:
         found = np.zeros((*configs.shape[:-1], self.n_rows), dtype=np.bool_)
         for deciders, tables in zip(*self._row_slots, strict=True):
             found |= tables[np.arange(self.n_rows), configs[..., deciders]]
+        return found
+
+    def gone_rows(self, rows: IntArray, chosen: Callable[[IntArray], IntArray]) -> BoolArray:
+        """``[E]`` whether each of some rows is gone; ``chosen`` tells what a decision is for each of them."""
+        found = np.zeros(len(rows), dtype=np.bool_)
+        for deciders, tables in zip(*self._row_slots, strict=True):
+            found |= tables[rows, chosen(deciders[rows])]
         return found
 
     def is_gone(self, configs: IntArray, decision: int) -> BoolArray:
