@@ -19,7 +19,7 @@ from selector.pricing import DAMAGE, SIZE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from selector.selection import Prepared
+    from selector.pricing import CostTables
     from selector.tables import Array, BoolArray, IntArray
 
 _MOST_INPUTS = 4
@@ -29,7 +29,7 @@ _NEVER = 1e12  # a price that nobody pays: infinite ones would make not-a-number
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Factor:
-    """A cost ``[...]`` by the choices of some variables, one an axis."""
+    """Costs ``[..., K]`` by the choices of some variables, one an axis, at each of ``K`` prices."""
 
     variables: tuple[int, ...]
     costs: Array
@@ -46,6 +46,7 @@ class _Row:
         structures: ``[C, S]`` which structures each class of the row's own remover allows.
         thinnings: which ways to thin may be chosen.
         removers: decisions about other rows that may take it out.
+        builder: the decision about what stands for the row, -1 for none; likewise ``thinner``.
     """
 
     reads: tuple[int, ...]
@@ -55,21 +56,26 @@ class _Row:
     structures: BoolArray
     thinnings: IntArray
     removers: tuple[int, ...]
+    builder: int
+    thinner: int
 
 
 class Cheapest:
-    """Finds the cheapest recipe of one question in one precision, at any prices.
+    """Finds the cheapest recipe on one target in one precision that a mask allows, at any prices.
 
     A variable is a decision about a width (its values are actions), or a decision that takes rows out or
     settles others (its values are classes of actions that do the same to the others).
     """
 
-    def __init__(self, question: Prepared, precision: int) -> None:
-        self._space = question.costs.space
-        self._tables = question.question.surrogate.tables
-        self._allowed = [np.flatnonzero(row) for row in question.mask]
+    def __init__(
+        self, costs: CostTables, mask: BoolArray, precision: int, target: int = 0
+    ) -> None:
+        """``precision`` is an action of the last decision, ``target`` an index of those that are priced."""
+        self._space = costs.space
+        self._tables = costs.space.tables
+        self._allowed = [np.flatnonzero(row) for row in mask]
         self._precision = precision
-        self.parts = question.costs.parts(0, precision)
+        self.parts = costs.parts(target, precision)
         removals = self._space.removals
         reaching = sorted({*removals.silencing, *removals.by_decision})
         self._classes = {d: self._classes_of(d) for d in reaching}
@@ -78,18 +84,23 @@ class Cheapest:
         self._order = self._elimination_order()
 
     def find(self, prices: Array) -> tuple[float, IntArray]:
-        """The least cost at prices ``[6]`` and a configuration ``[D]`` that has it.
+        """The least cost at prices ``[6]`` and a configuration ``[D]`` that has it; see ``find_many``."""
+        costs, configs = self.find_many(prices[None])
+        return float(costs[0]), configs[0]
 
-        Rows that read more than four widths are taken at the best of all steps, so that the configuration may
-        then cost a little more than is said.
+    def find_many(self, prices: Array) -> tuple[Array, IntArray]:
+        """The least costs ``[K]`` at prices ``[K, 6]`` and configurations ``[K, D]`` that have them.
+
+        Rows that read more than four widths are taken at the best of all steps, so that a configuration may
+        then cost a little more than is said. Dozens of prices take little longer than one.
         """
         tables = self._row_costs(prices)
         factors = [
             *self._fixed,
             *(self._factor(r, t) for r, t in zip(self._rows, tables, strict=True)),
         ]
-        cost = float(prices @ self.parts.offset)
-        chosen: dict[int, int] = {}
+        cost, every = prices @ self.parts.offset, np.arange(len(prices))
+        chosen: dict[int, IntArray] = {}
         eliminated: list[tuple[int, _Factor]] = []
         for variable in self._order:
             mine = [f for f in factors if variable in f.variables]
@@ -98,11 +109,13 @@ class Cheapest:
             eliminated.append((variable, joined))
             rest = joined.variables[1:]
             factors.append(_Factor(variables=rest, costs=joined.costs.min(axis=0)))
-        cost += float(sum(f.costs for f in factors))
+        for factor in factors:
+            cost = cost + factor.costs
         for variable, joined in reversed(eliminated):
             at: tuple[Any, ...] = tuple(chosen[other] for other in joined.variables[1:])
-            chosen[variable] = int(joined.costs[(slice(None), *at)].argmin())
-        return cost, self._configuration(chosen, tables)
+            costs = np.broadcast_to(joined.costs, (*joined.costs.shape[:-1], len(prices)))
+            chosen[variable] = costs[(slice(None), *at, every)].argmin(axis=0)
+        return cost, self._configurations(chosen, tables, len(prices))
 
     # ----- what there is to decide -----
 
@@ -138,7 +151,7 @@ class Cheapest:
                     [silences[actions[0], other] for actions in self._choices(decider)]
                 )
                 moves = np.array([0 not in actions for actions in self._choices(other)])
-                costs = np.where(acts[:, None] & moves, _NEVER, 0.0)
+                costs = np.where(acts[:, None] & moves, _NEVER, 0.0)[..., None]
                 found.append(_Factor(variables=(decider, other), costs=costs))
         return found
 
@@ -170,6 +183,8 @@ class Cheapest:
                 for d, gone in self._space.removals.by_decision.items()
                 if self._space.rows[d] != row and gone[self._legal(d), row].any()
             ),
+            builder=self._decision(row, "builds"),
+            thinner=thinner,
         )
 
     def _reads(self, row: int) -> dict[int, float]:
@@ -202,15 +217,15 @@ class Cheapest:
     # ----- costs -----
 
     def _row_costs(self, prices: Array) -> list[Array]:
-        """``[V', S, W, W]`` for each row, what every own choice costs at every pair of widths."""
-        cells = self.parts.cells @ prices
-        change = (
-            prices[DAMAGE] * self.parts.thinning_damage - prices[SIZE] * self.parts.saved_bytes
-        )
-        return [
-            cells[number] + change[number, row.thinnings]
-            for number, row in enumerate(self._rows)
-        ]
+        """``[V', S, W, W, K]`` for each row, what every own choice costs at every pair of widths."""
+        cells = self.parts.cells @ prices.T
+        damage, size = prices[:, DAMAGE], prices[:, SIZE]
+        found = []
+        for number, row in enumerate(self._rows):
+            added = self.parts.thinning_damage[number, row.thinnings][..., None] * damage
+            saved = self.parts.saved_bytes[number, row.thinnings][..., None] * size
+            found.append(cells[number] + (added - saved))
+        return found
 
     def _factor(self, row: _Row, table: Array) -> _Factor:
         """A row's least cost by the variables that it depends on."""
@@ -234,7 +249,7 @@ class Cheapest:
         return _Factor(variables=tuple(variables), costs=costs)
 
     def _at_inputs(self, row: _Row, table: Array) -> Array:
-        """``[V', S, (values of each read variable), Wo]`` from ``[V', S, W, Wo]``: inputs looked up at their mean step."""
+        """``[V', S, (values of each read variable), Wo, K]`` from ``[V', S, W, Wo, K]``: inputs at their mean step."""
         if self._is_loose(row):
             return np.asarray(table.min(axis=2, keepdims=True))
         steps = np.zeros((1,) * len(row.reads))
@@ -243,7 +258,7 @@ class Cheapest:
             shape[axis] = -1
             steps = steps + share * self._steps(owner).reshape(shape)
         low = np.floor(steps + 1e-9).astype(np.int64)
-        share = np.clip(steps - low, 0.0, 1.0)[..., None]
+        share = np.clip(steps - low, 0.0, 1.0)[..., None, None]
         if share.max() < _WHOLE:
             return np.asarray(table[:, :, low])
         below, above = table[:, :, low], table[:, :, np.minimum(low + 1, table.shape[2] - 1)]
@@ -260,7 +275,7 @@ class Cheapest:
         gone = self._space.removals.by_decision[remover]
         number = next(i for i, other in enumerate(self._rows) if other is row)
         there = np.array([not gone[actions[0], number] for actions in self._choices(remover)])
-        return costs[..., None] * there, [*variables, remover]
+        return costs[..., None, :] * there[:, None], [*variables, remover]
 
     def _steps(self, owner: int) -> IntArray:
         """Width steps of a decision's values."""
@@ -270,7 +285,7 @@ class Cheapest:
 
     def _elimination_order(self) -> list[int]:
         """The variable with the fewest neighbours first, which then become neighbours of each other."""
-        blank = [np.zeros_like(t) for t in self._row_costs(np.zeros(6))]
+        blank = self._row_costs(np.zeros((1, 6)))
         factors = [
             *self._fixed,
             *(self._factor(r, t) for r, t in zip(self._rows, blank, strict=True)),
@@ -286,53 +301,76 @@ class Cheapest:
             order.append(first)
         return order
 
-    def _configuration(self, chosen: dict[int, int], tables: Sequence[Array]) -> IntArray:
-        """All choices, given those of the variables."""
-        config = np.zeros(self._space.n_decisions, dtype=np.int64)
-        config[-1] = self._precision
-        for variable, value in chosen.items():
+    def _configurations(
+        self, chosen: dict[int, IntArray], tables: Sequence[Array], count: int
+    ) -> IntArray:
+        """All choices ``[K, D]``, given those of the variables ``[K]``."""
+        configs = np.zeros((count, self._space.n_decisions), dtype=np.int64)
+        configs[:, -1] = self._precision
+        for variable, values in chosen.items():
             if self._space.decisions[variable].narrows:
-                config[variable] = self._choices(variable)[value][0]
-        for number, (row, table) in enumerate(zip(self._rows, tables, strict=True)):
-            self._own_choices(config, number, row, table, chosen)
-        return np.asarray(self._space.canonical(config[None])[0])
+                first = np.array([actions[0] for actions in self._choices(variable)])
+                configs[:, variable] = first[values]
+        for row, table in zip(self._rows, tables, strict=True):
+            if row.builder >= 0 or row.thinner >= 0:
+                self._own_choices(configs, row, table, chosen)
+        return self._space.canonical(configs)
 
     def _own_choices(
-        self, config: IntArray, number: int, row: _Row, table: Array, chosen: dict[int, int]
+        self, configs: IntArray, row: _Row, table: Array, chosen: dict[int, IntArray]
     ) -> None:
-        every = slice(None)
-        at: tuple[Any, ...] = (every, every, *(chosen[owner] for owner in row.reads))
-        out = int(self._steps(row.writes)[chosen.get(row.writes, 0)])
-        by_inputs = self._at_inputs(row, table[:, :, :, out : out + 1])[..., 0]
-        if not self._is_loose(row):
-            by_inputs = by_inputs[at]
-        kind = chosen[row.own] if row.own >= 0 else 0
-        costs = np.where(
-            row.structures[kind][None], by_inputs.reshape(*table.shape[:2]), np.inf
-        )
-        thinning, structure = np.unravel_index(int(costs.argmin()), costs.shape)
-        for about, wanted, axis in (
-            ("builds", int(structure), self._space.structures),
-            ("thins", int(row.thinnings[thinning]), self._space.thinnings),
+        """What stands for a row and how it is thinned, given the widths around it and its class."""
+        every, nothing = np.arange(len(configs)), np.zeros(len(configs), dtype=np.int64)
+        out = self._steps(row.writes)[chosen.get(row.writes, nothing)]
+        by_inputs = table[:, :, :, out, every]
+        if self._is_loose(row):
+            costs = by_inputs.min(axis=2)
+        else:
+            steps = sum(
+                (
+                    share * self._steps(owner)[chosen[owner]]
+                    for owner, share in zip(row.reads, row.shares, strict=True)
+                ),
+                start=np.zeros(len(configs)),
+            )
+            costs = _between(by_inputs, steps, every)
+        kinds = chosen[row.own] if row.own >= 0 else nothing
+        costs = np.where(row.structures[kinds].T, costs, np.inf)
+        best = costs.reshape(-1, len(configs)).argmin(axis=0)
+        thinning, structure = np.divmod(best, costs.shape[1])
+        for decision, wanted, axis in (
+            (row.builder, structure, self._space.structures),
+            (row.thinner, row.thinnings[thinning], self._space.thinnings),
         ):
-            decision = self._decision(number, about)
             if decision >= 0:
                 legal = self._legal(decision)
-                config[decision] = legal[axis[decision, legal] == wanted][0]
+                at = (axis[decision, legal] == wanted[:, None]).argmax(axis=1)
+                configs[:, decision] = legal[at]
+
+
+def _between(table: Array, steps: Array, every: IntArray) -> Array:
+    """``[V', S, K]`` of a table ``[V', S, W, K]`` at fractional steps ``[K]``."""
+    low = np.floor(steps + 1e-9).astype(np.int64)
+    share = np.clip(steps - low, 0.0, 1.0)
+    below = table[:, :, low, every]
+    if share.max() < _WHOLE:
+        return np.asarray(below)
+    above = table[:, :, np.minimum(low + 1, table.shape[2] - 1), every]
+    return np.asarray(below + share * (above - below))
 
 
 def _joined(factors: Sequence[_Factor], first: int) -> _Factor:
     """The sum of factors, with ``first`` as its first axis."""
     others = sorted({v for f in factors for v in f.variables} - {first})
     variables = (first, *others)
-    total: Array = np.zeros((1,) * len(variables))
+    total: Array = np.zeros((1,) * (len(variables) + 1))
     for factor in factors:
         order = sorted(
             range(len(factor.variables)), key=lambda i: variables.index(factor.variables[i])
         )
-        costs = factor.costs.transpose(order)
+        costs = factor.costs.transpose((*order, len(order)))
         shape = [1] * len(variables)
         for axis in order:
             shape[variables.index(factor.variables[axis])] = factor.costs.shape[axis]
-        total = total + costs.reshape(shape)
+        total = total + costs.reshape((*shape, costs.shape[-1]))
     return _Factor(variables=variables, costs=total)

@@ -26,7 +26,7 @@ class Mixtures:
         self.precision = precision
         self._question = question
         self._scale = scale
-        self._oracle = Cheapest(question, precision)
+        self._oracle = Cheapest(question.costs, question.mask, precision)
         self._totals: Array = np.zeros((0, N_COLUMNS))
         self._known: set[bytes] = set()
 

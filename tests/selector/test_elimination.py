@@ -47,7 +47,7 @@ def test_no_recipe_is_cheaper_at_any_prices(name, prices, data):
     precision = data.draw(st.sampled_from(np.flatnonzero(question.mask[-1]).tolist()))
     totals = question.costs.totals(every[every[:, -1] == precision])
     at = np.array(prices) / totals.mean(axis=0)
-    cost, config = Cheapest(question, precision).find(at)
+    cost, config = Cheapest(question.costs, question.mask, precision).find(at)
     assert cost == pytest.approx((totals @ at).min(), abs=1e-9)
     assert cost == pytest.approx((question.costs.totals(config[None])[0] @ at), abs=1e-9)
     assert question.costs.space.is_legal(config[None], question.mask)[0]
@@ -59,9 +59,24 @@ def test_deep_networks_are_no_harder():
     ).prepared()
     prices = 1.0 / question.costs.totals(question.start())[0].clip(1e-9)
     prices[-1] = 0.3
-    cost, config = Cheapest(question, 0).find(prices)
+    cost, config = Cheapest(question.costs, question.mask, 0).find(prices)
     mask = question.mask.copy()
     mask[-1, 1:] = False
     drawn = question.costs.space.sample(mask, 2000, np.random.default_rng(0))
     assert cost < (question.costs.totals(drawn) @ prices).min()
     assert cost == pytest.approx(question.costs.totals(config[None])[0] @ prices)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_many_prices_at_once_are_the_same_as_one_after_the_other(name):
+    question = QUESTIONS[name]
+    solver = Cheapest(question.costs, question.mask, 0)
+    scale = question.costs.totals(EVERY[name]).mean(axis=0)
+    prices = np.random.default_rng(0).uniform(-1.0, 1.0, (9, 6)) / scale
+    costs, configs = solver.find_many(prices)
+    for at, cost, config in zip(prices, costs, configs, strict=True):
+        one, same = solver.find(at)
+        assert cost == pytest.approx(one, abs=1e-9)
+        assert question.costs.totals(np.stack([config, same])) @ at == pytest.approx(
+            one, abs=1e-9
+        )
