@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from selector.tables import Array, BoolArray, IntArray
 
 _LEAST_GAIN = 1e-12
-_TOGETHER = (1, 2, 4, 8)
+_LEAST_TOGETHER = 8
 
 
 class SingleChanges:
@@ -103,8 +103,8 @@ def polish(
 ) -> IntArray:
     """Each configuration ``[B, D]`` improved until no single change helps, or for so many ``turns``.
 
-    A turn tries the best change, the best two at once, four and eight, and takes what is best of these:
-    far fewer array operations than ``climb`` where recipes are good already. All on the first target.
+    A turn tries the best change, the best two at once, four, eight (and so on in deep networks), and takes what is
+    best of these: far fewer array operations than ``climb`` where recipes are good already. All on the first target.
     """
     configs, costs = configs.copy(), changes.costs
     totals = costs.totals(configs)
@@ -128,7 +128,7 @@ def polish(
 def _best_together(
     changes: SingleChanges, configs: IntArray, totals: Array, mask: BoolArray, value: Value
 ) -> IntArray:
-    """``[B, 4, D]`` configurations with the best change of the best one, two, four and eight decisions."""
+    """``[B, n, D]`` configurations with the best change of the best one, two, four ... decisions."""
     space, count = changes.costs.space, len(configs)
     every = np.full((count, *mask.shape), -np.inf)
     values = np.where(
@@ -139,6 +139,8 @@ def _best_together(
     reached = every.max(axis=2)
     now = np.take_along_axis(every, configs[..., None], axis=2)[..., 0]
     rank = np.argsort(np.argsort(-(reached - now), axis=1, kind="stable"), axis=1)
-    chosen = rank[:, None] < np.array(_TOGETHER)[None, :, None]
+    most = max(_LEAST_TOGETHER, space.n_decisions // 4)
+    together = 2 ** np.arange(int(np.log2(most)) + 1)
+    chosen = rank[:, None] < together[None, :, None]
     helps = (reached > now + _LEAST_GAIN)[:, None]
     return space.canonical(np.where(chosen & helps, actions[:, None], configs[:, None]))
