@@ -57,6 +57,12 @@ class AccuracyModel:
         raw = np.exp(np.minimum(features @ slopes + self.coefficients[0], 40.0))
         return np.asarray(self.cap * -np.expm1(raw / -self.cap))
 
+    def slopes(self, features: Array) -> Array:
+        """``[..., 3]`` what the points lost gain for one more unit of each feature."""
+        by = np.array(self.coefficients[1:])
+        raw = np.exp(np.minimum(features @ by + self.coefficients[0], 40.0))
+        return np.asarray((raw * np.exp(-raw / self.cap))[..., None] * by)
+
     def ends(self, drop_points: Array) -> tuple[Array, Array]:
         """The ends of the band around predictions; nothing lost for certain stays nothing lost."""
         middle = np.log(drop_points + FLOOR)

@@ -87,11 +87,19 @@ def _answer_with_room(
     failed = failed_recoveries(question.prepared(), built)
     wider = [with_room(question, built, more) for more in MORE_ROOM]
     for budgets in (*wider, question.budgets):
-        found = selector.select(question.goals, budgets, question.target, question.locks)
-        found = judged(replace(question, budgets=budgets), found, selector, seed)
+        drawn_in = replace(question, budgets=budgets)
+        found = judged(drawn_in, _selected(selector, drawn_in), selector, seed)
         if not found.violated and found.config not in failed:
             break
     return found
+
+
+def _selected(selector: Baseline | Policy, asked: Question) -> Selection:
+    """A selector's own answer; nobody waits for it here, so that the trained agent may take its time."""
+    wanted = asked.goals, asked.budgets, asked.target, asked.locks
+    if isinstance(selector, Policy):
+        return selector.select(*wanted, thorough=True)
+    return selector.select(*wanted)
 
 
 def judged(

@@ -10,6 +10,7 @@ import numpy as np
 from selector.changes import SingleChanges, polish
 from selector.env import CompressionEnv
 from selector.errors import BadRequestError
+from selector.exact_search import ExactSearch
 from selector.observation import Observer
 from selector.pareto import front
 from selector.policy_network import PolicyWeights
@@ -36,8 +37,15 @@ _MOST_STEPS = 10  # of a roll-out: decisions on which the best known recipes dif
 _ASKED = 32  # best known recipes that are asked which decisions are contested
 _TEMPERATURE = 0.03  # of potentials: samples differ where the agent is nearly indifferent
 _POLISHED = 16
+_POLISHED_CHANGES = (
+    60_000  # single changes priced in a turn: of deep networks fewer recipes are improved
+)
 _PER_KIND = 2
 _SWAPPED = 2
+_KINDS = 3  # precisions that exact solvers look into
+_PRESSURES = (0.03, 0.1, 0.3, 1.0, 3.0)  # of limits at first; turns raise and lower them
+_TURNS = 4
+_MOST_SOLVED = 200  # decisions beyond which an exact solver takes longer than anybody waits
 _FORBIDDEN = -1e9
 _MASKS_KEPT = 4
 
@@ -49,6 +57,7 @@ class _Known:
     observer: Observer
     changes: SingleChanges
     pool: Pool
+    exact: ExactSearch
 
 
 @dataclass(slots=True)
@@ -112,11 +121,14 @@ class Policy:
         budgets: Budgets,
         target: DeviceProfile,
         locks: Mapping[str, Lock] | None = None,
+        *,
+        thorough: bool = False,
     ) -> Selection:
         """The best recipe that the pool, roll-outs and a polish find; a feasible one if they find any.
 
         Deterministic: the same question gets the same answer. When nothing meets all budgets, the
         recipe with the least total relative violation. The target need not be one of those trained on.
+        A ``thorough`` answer also asks exact solvers; it takes several times as long.
 
         Raises:
             BadRequestError: when the locks name what is not there or leave nothing.
@@ -129,6 +141,8 @@ class Policy:
             locks=locks or {},
         ).prepared()
         found = self.polished(question)
+        if thorough and self.surrogate.space.n_decisions <= _MOST_SOLVED:
+            found = np.concatenate([found, self._solved(question, found)])
         best = question.best(found)
         return question.answer(best, ANSWERED_BY, float(question.utility(found).max()))
 
@@ -138,10 +152,27 @@ class Policy:
         configs, rolled = known.pool.configs, self.rollouts(question)
         worth = known.pool.worth(question.wants)[0]
         start = np.concatenate([configs[_best_of_each_kind(configs, worth)], rolled])
-        start = _best_few(question, start, _POLISHED)
-        found = polish(known.changes, start, question.mask, question.totals_utility)
+        return self._improved(question, start)
+
+    def _solved(self, question: Prepared, found: IntArray) -> IntArray:
+        """Recipes that are cheapest at prices around those of the best found, improved likewise."""
+        best = _best_few(question, found, len(found))
+        _, first = np.unique(best[:, -1], return_index=True)
+        kinds = best[np.sort(first)[:_KINDS]]
+        starts = np.repeat(kinds, len(_PRESSURES), axis=0)
+        pressure = np.tile(_PRESSURES, len(kinds))[:, None] * np.ones(4)
+        wants = question.wants.repeated(len(starts))
+        met = self._at_hand(question).exact.recipes(wants, pressure, starts, _TURNS)
+        return self._improved(question, np.concatenate([best[:1], met]))
+
+    def _improved(self, question: Prepared, start: IntArray) -> IntArray:
+        """The best few of them, improved by one change and by two at once."""
+        changes = self._at_hand(question).changes
+        count = max(2, min(_POLISHED, _POLISHED_CHANGES // len(changes.decisions)))
+        start = _best_few(question, start, count)
+        found = polish(changes, start, question.mask, question.totals_utility)
         some = _best_few(question, found, _SWAPPED)
-        swapped = [swap(known.changes, question, config) for config in some]
+        swapped = [swap(changes, question, config) for config in some]
         return np.concatenate([found, swapped])
 
     def rollouts(self, question: Prepared) -> IntArray:
@@ -183,14 +214,16 @@ class Policy:
             if free not in self._known:
                 observer = Observer(self.surrogate, (target,))
                 pool = Pool(self.surrogate, (target,), self.weights.pool)
-                self._known[free] = _Known(observer, SingleChanges(observer.costs), pool)
+                exact = ExactSearch(self.surrogate, observer.costs, observer.mask)
+                self._known[free] = _Known(observer, SingleChanges(observer.costs), pool, exact)
             base = self._known[free]
             allowed = _allowed(question, self.weights.pool)
             pool = base.pool if allowed is None else Pool(self.surrogate, (target,), allowed)
             older = [k for k in self._known if k[0] == target.name and k != free]
             for each in older[:-_MASKS_KEPT]:
                 del self._known[each]
-            self._known[key] = _Known(base.observer.masked(mask), base.changes, pool)
+            exact = ExactSearch(self.surrogate, base.observer.costs, mask)
+            self._known[key] = _Known(base.observer.masked(mask), base.changes, pool, exact)
         return self._known[key]
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from compression.cost import DeviceProfile
     from selector.tables import Array, IntArray, StudyTables
 
+_CORNERS, _CLIMBED = 12, 1200  # deep networks are climbed from fewer, not for longer
+
 LEAST_BEST_LOG2 = 0.1
 """A target where nothing can be gained must not make a small loss look enormous."""
 
@@ -127,6 +129,20 @@ class Surrogate:
     def drop_points(self, totals: Array) -> Array:
         """``[...]`` predicted points lost."""
         return self.model.predict(self.features(totals))
+
+    def point_slopes(self, totals: Array, least_damage: float) -> Array:
+        """``[K, 3]`` points lost for one more unit of damage, MACs and parameters, at totals ``[K, 6]``.
+
+        Where there is next to no damage, the slope at ``least_damage``.
+        """
+        damage = np.maximum(totals[:, DAMAGE], least_damage)
+        at = totals.copy()
+        at[:, DAMAGE] = damage
+        steps = self.model.slopes(self.features(at))
+        left = np.maximum(totals[:, [MACS, PARAMS]], 1.0)
+        return np.concatenate(
+            [2.0 * steps[:, :1] / damage[:, None], -steps[:, 1:] / left], axis=1
+        )
 
     def features(self, totals: Array) -> Array:
         """``[..., 3]`` what the accuracy model looks at."""
@@ -232,7 +248,8 @@ class Surrogate:
     def _best(self, target: DeviceProfile) -> Array:
         costs = self.costs((target,))
         rng = np.random.default_rng(0)
-        starts = self.space.sample(self.space.mask, 12, rng)
+        corners = max(1, min(_CORNERS, _CLIMBED // self.space.n_decisions))
+        starts = self.space.sample(self.space.mask, corners, rng)
         starts = np.concatenate([self.space.untouched(), starts])
         base = costs.totals(self.space.untouched())[0]
         found = []

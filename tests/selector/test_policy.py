@@ -119,6 +119,22 @@ def shortfalls(policy, every, wants, locks=None):
     return np.array(found)
 
 
+def test_thorough_answer_is_the_best_of_all_recipes_even_where_nothing_was_known(policy, every):
+    stranger = Policy.of(
+        policy.surrogate,
+        replace(policy.weights, pool=policy.surrogate.space.untouched()),
+    )
+    wants = draw_wishes(policy.surrogate, TARGETS, 60, np.random.default_rng(5))
+    for row in range(len(wants)):
+        question = asked(wants, row)
+        best = optimum(policy.surrogate, every, question)
+        quick, found = (stranger.select(*question, thorough=each) for each in (False, True))
+        assert bool(found.violated) == (best < reward.INFEASIBLE + 1)
+        if not found.violated:
+            assert quick.violated or found.score >= quick.score - 1e-12
+            assert found.score == pytest.approx(best, abs=0.005)
+
+
 def test_device_that_was_not_trained_on_is_answered_as_well(every):
     surrogate = Surrogate(toy_tables())
     for left_out, target in enumerate(TARGETS):

@@ -280,6 +280,19 @@ async def test_of_many_moves_the_newest_is_answered(project):
     await page.leave()
 
 
+async def test_hand_that_rests_gets_the_reasons_of_a_deep_network(project, monkeypatch):
+    monkeypatch.setattr("webapp.projects.answers.MOST_EXPLAINED_AT_ONCE", 3)
+    page = Watcher(f"/ws/projects/{project.id}/")
+    await page.connect()
+    await page.send({"kind": "goals", "n": 7, "goals": GOALS})
+    (quick,), (better,) = await page.received("answer"), await page.received("better")
+    assert quick["n"] == better["n"] == 7
+    layers = [answer["selection"]["layers"] for answer in (quick, better)]
+    assert not any(row["why"] for row in layers[0])
+    assert any(row["why"] for row in layers[1])
+    await page.leave()
+
+
 async def test_nonsense_from_the_browser_is_answered_with_a_sentence(project):
     page = Watcher(f"/ws/projects/{project.id}/")
     await page.connect()

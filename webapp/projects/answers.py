@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 NO_CHOICE: dict[str, Any] = {"why": "", "undo": None, "alternatives": []}
 
+MOST_EXPLAINED_AT_ONCE = 200
+"""Decisions up to which a quick answer brings its reasons along: those of a thousand layers take longer than the rest."""
+
 NOT_READY = "Still studying this model; the sliders answer as soon as the search is through."
 
 
@@ -40,25 +43,30 @@ def policy_of(project: Project) -> Policy:
     return knowledge.policy(job)
 
 
-def _select(policy: Policy, asked: Question) -> Selection:
+def _select(policy: Policy, asked: Question, *, thorough: bool = True) -> Selection:
     """The recommended recipe; where none keeps all limits, the nearest with the conflict between them."""
-    found = policy.select(asked.goals, asked.budgets, asked.target, asked.locks)
+    found = policy.select(
+        asked.goals, asked.budgets, asked.target, asked.locks, thorough=thorough
+    )
     return resolved(asked.prepared(), found, policy.weights.pool) if found.violated else found
 
 
 def selection(
-    project: Project, wanted: dict[str, Any], config: object = None
+    project: Project, wanted: dict[str, Any], config: object = None, *, quick: bool = False
 ) -> dict[str, Any]:
     """The recommended recipe, or the one that a person picked, with all that the page shows of it.
+
+    A ``quick`` answer is for a moving hand: ``better`` may find more, and brings the reasons of a deep network.
 
     Raises:
         RequestRefusedError: when the picked configuration does not belong to this study.
     """
     policy = policy_of(project)
     if config is not None:
-        return _picked(project, policy, wanted, _checked_config(policy, config))
+        chosen = _checked_config(policy, config)
+        return _picked(project, policy, wanted, chosen, quick=quick)
     asked = _question(project, policy, wanted)
-    found = _select(policy, asked)
+    found = _select(policy, asked, thorough=not quick)
     return {
         "config": list(found.config),
         "score": found.score,
@@ -68,18 +76,34 @@ def selection(
         "answered_by": found.answered_by,
         "gap": found.gap_to_best_found,
         "prediction": asdict(found.prediction),
-        "layers": _layers(asked, found.config),
+        "layers": _layers(asked, found.config, quick=quick),
     }
 
 
+def better(
+    project: Project, wanted: dict[str, Any], config: object, quick: dict[str, Any]
+) -> dict[str, Any] | None:
+    """What a second look finds after a quick answer; nothing where it can only say the same again."""
+    explained = len(quick["config"]) <= MOST_EXPLAINED_AT_ONCE
+    if explained and config is not None:
+        return None
+    found = selection(project, wanted, config)
+    return None if explained and found["config"] == quick["config"] else found
+
+
 def _picked(
-    project: Project, policy: Policy, wanted: dict[str, Any], config: tuple[int, ...]
+    project: Project,
+    policy: Policy,
+    wanted: dict[str, Any],
+    config: tuple[int, ...],
+    *,
+    quick: bool,
 ) -> dict[str, Any]:
     asked = _question(project, policy, wanted)
     return {
         "config": list(config),
         "prediction": asdict(predict(policy.surrogate, _array(config), asked.target)),
-        "layers": _layers(asked, config),
+        "layers": _layers(asked, config, quick=quick),
     }
 
 
@@ -149,9 +173,13 @@ def _expected(
     }
 
 
-def _layers(question: Question, config: tuple[int, ...]) -> list[dict[str, Any]]:
+def _layers(
+    question: Question, config: tuple[int, ...], *, quick: bool = False
+) -> list[dict[str, Any]]:
     """The layers in order, each with the reason for its treatment and the price of undoing it."""
-    reasons = {reason.layer: reason for reason in explain(question, _array(config))}
+    is_explained = not quick or len(config) <= MOST_EXPLAINED_AT_ONCE
+    found = explain(question, _array(config)) if is_explained else ()
+    reasons = {reason.layer: reason for reason in found}
     rows = recipe_rows.rows(question.surrogate, _array(config), question.target)
     return [
         {**row, **reasons[row["layer"]].to_json()}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ANSWERS_PER_SECOND = 20
+STILL_S = 0.15
+"""A hand that has rested so long is worth a second look at what it asked."""
 
 
 class ProjectConsumer(PageSocket):
@@ -63,11 +66,24 @@ class ProjectConsumer(PageSocket):
             await self.send_study()
 
     async def answer_forever(self) -> None:
+        asked = await self.newest.get()
         while True:
-            asked = await self.newest.get()
             started = time.monotonic()
-            await self.send_json(await self.answer(asked))
+            answer = await self.answer(asked)
+            await self.send_json(answer)
             await asyncio.sleep(max(0.0, 1 / ANSWERS_PER_SECOND - time.monotonic() + started))
+            asked = await self.next_question(asked, answer)
+
+    async def next_question(
+        self, asked: dict[str, Any], answer: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The newest question; where the hand rests, first a second look at the last one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STILL_S):
+                return await self.newest.get()
+        if answer["kind"] == "answer" and (found := await self.better(asked, answer)):
+            await self.send_json(found)
+        return await self.newest.get()
 
     def answers_ended(self, task: asyncio.Task[None]) -> None:
         """A fault in an answer closes the socket: the page comes back, instead of waiting in vain."""
@@ -79,15 +95,28 @@ class ProjectConsumer(PageSocket):
     @database_sync_to_async
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         number = asked.get("n")
-        known = ("goals", "budgets", "target", "locks")
         try:
             project = self._project()
-            said = {key: asked[key] for key in known if key in asked}
-            wanted = checked_settings(said, owner=project.owner)
-            selection = answers.selection(project, wanted, asked.get("config"))
+            wanted = self._wanted(project, asked)
+            selection = answers.selection(project, wanted, asked.get("config"), quick=True)
         except (RequestRefusedError, CompressionError, SelectorError, Http404) as error:
             return {"kind": "refusal", "n": number, "message": str(error)}
         return {"kind": "answer", "n": number, "selection": selection}
+
+    @database_sync_to_async
+    def better(self, asked: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            project = self._project()
+            wanted = self._wanted(project, asked)
+            found = answers.better(project, wanted, asked.get("config"), answer["selection"])
+        except (RequestRefusedError, CompressionError, SelectorError, Http404):
+            return None  # what was answered a moment ago is gone by now; the next question is told so
+        return found and {"kind": "better", "n": asked.get("n"), "selection": found}
+
+    def _wanted(self, project: Project, asked: dict[str, Any]) -> dict[str, Any]:
+        known = ("goals", "budgets", "target", "locks")
+        said = {key: asked[key] for key in known if key in asked}
+        return checked_settings(said, owner=project.owner)
 
     async def send_study(self) -> bool:
         study = await self._study()

@@ -208,7 +208,7 @@ def _choice(
     return {
         "candidates": candidates,
         "figure": tradeoff_figure(tradeoff_data(candidates, baseline, wanted["budgets"])),
-        "selection": answers.selection(project, wanted) if is_ready else None,
+        "selection": answers.selection(project, wanted, quick=True) if is_ready else None,
     }
 
 
