@@ -42,7 +42,7 @@ _POLISHED_CHANGES = (
 )
 _PER_KIND = 2
 _SWAPPED = 2
-_KINDS = 3  # precisions that exact solvers look into
+_KINDS = 5  # precisions that exact solvers look into, the most promising first
 _PRESSURES = (0.03, 0.1, 0.3, 1.0, 3.0)  # of limits at first; turns raise and lower them
 _TURNS = 4
 _MOST_SOLVED = 200  # decisions beyond which an exact solver takes longer than anybody waits
@@ -156,7 +156,11 @@ class Policy:
 
     def _solved(self, question: Prepared, found: IntArray) -> IntArray:
         """Recipes that are cheapest at prices around those of the best found, improved likewise."""
-        best = _best_few(question, found, len(found))
+        kinds = np.flatnonzero(question.mask[-1])
+        stored_otherwise = np.repeat(question.best(found)[None], len(kinds), axis=0)
+        stored_otherwise[:, -1] = kinds
+        best = np.concatenate([found, stored_otherwise])
+        best = _best_few(question, best, len(best))
         _, first = np.unique(best[:, -1], return_index=True)
         kinds = best[np.sort(first)[:_KINDS]]
         starts = np.repeat(kinds, len(_PRESSURES), axis=0)
