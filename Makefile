@@ -17,7 +17,7 @@ JS_TESTS = $(wildcard tests/js/*.test.js)
 # Tests and checks never touch a person's own projects, and share two cores without fighting.
 QUIET_HOME := ADADEEP_HOME=$(CURDIR)/.adadeep OMP_NUM_THREADS=1
 
-.PHONY: setup setup-dev run test test-slow lint check format bench browser browser-runtime clean
+.PHONY: setup setup-dev run test test-slow lint check format bench bench-paper bench-peers browser browser-runtime clean
 .PHONY: extra-ncnn extra-litert extra-executorch
 .DEFAULT_GOAL := run
 
@@ -57,6 +57,25 @@ bench: setup-dev
 	$(BIN)/python -m benchmarks.selector_gap
 	$(BIN)/python -m benchmarks.ratios_cifar_nets
 
+# The paper's tables and today's tools, hours on two cores; both go on where they were stopped. TASKS="digits motion" does some.
+bench-paper: setup-dev
+	$(BIN)/python -m benchmarks.paper $(TASKS)
+	$(BIN)/python -m benchmarks.referee $(TASKS) --rounds 40
+	$(BIN)/python -m benchmarks.proof
+
+bench-peers: setup-dev .venv-peers/.stamp-peers
+	.venv-peers/bin/python -m benchmarks.peers $(TASKS)
+	$(BIN)/python -m benchmarks.referee $(TASKS) --rounds 40
+	$(BIN)/python -m benchmarks.proof
+
+# The last two ask for torchvision and for a NumPy that fits nothing else here; they are used without.
+.venv-peers/.stamp-peers: benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install $(TORCH_WHEEL)
+	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install -r benchmarks/requirements-peers.txt
+	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install --no-deps torch-pruning==1.6.1 onnx-neural-compressor==1.0
+	@touch $@
+
 # Other formats: each converter has an environment of its own, beside .venv, because it fits no other.
 extra-ncnn extra-litert extra-executorch: extra-%: .venv-%/.stamp-extra
 
@@ -85,7 +104,7 @@ $(VENV)/.stamp-browser-runtime: $(VENV)/.stamp-venv webapp/browserruntime.py
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .browser-runtime .venv-ncnn .venv-litert .venv-executorch .mypy_cache .ruff_cache .pytest_cache .import_linter_cache staticfiles
+	rm -rf $(VENV) .browser-runtime .venv-peers .venv-ncnn .venv-litert .venv-executorch .mypy_cache .ruff_cache .pytest_cache .import_linter_cache staticfiles
 
 $(VENV)/.stamp-venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

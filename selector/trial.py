@@ -114,7 +114,7 @@ class TrialRun:
         built = job.workbench.build(recipe)
         changed = logits(built.network, self.x)
         kl = job.form.divergence(self.original_logits, changed)
-        tuned = self._recovered(built.network, steps, report, checkpoint)
+        tuned = self.recovered(built.network, steps, report, checkpoint)
         for note in tuned.notes[len(job.network.notes) :]:
             job.reporter.log(note, "warning")
         file = offered_file(tuned, job.calibration, self.x)
@@ -128,9 +128,10 @@ class TrialRun:
             untuned_points=self._loss_of(changed).points,
         )
 
-    def _recovered(
-        self, network: Network, steps: int, report: Report, checkpoint: Path | None
+    def recovered(
+        self, network: Network, steps: int, report: Report, checkpoint: Path | None = None
     ) -> Network:
+        """A changed network fine-tuned from the original for that many steps."""
         job = self._job
         training = job.dataset.training
         settings = FineTuning(

@@ -1,0 +1,1 @@
+"""A task a file: arrays, their split, and how the original network was trained. File name = task name."""
