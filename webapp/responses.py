@@ -30,7 +30,7 @@ def error_page(
     request: HttpRequest, message: str, *, status: int, code: str = "refused"
 ) -> HttpResponse:
     """The message as JSON for programs and as a page for people."""
-    if request.path.startswith("/api/"):
+    if request.path.startswith(("/api/", "/mcp")):
         return error_json(message, code=code, status=status)
     context = {"message": message, "status": status}
     return render(request, "error.html", context, status=status)

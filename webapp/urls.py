@@ -2,6 +2,7 @@ from django.urls import include, path
 
 from webapp import operation, views
 from webapp.api.agents import api as agents_api
+from webapp.api.mcp import mcp
 from webapp.api.v1 import api
 
 urlpatterns = [
@@ -12,6 +13,7 @@ urlpatterns = [
     path("metrics", operation.metrics, name="metrics"),
     path("api/status", views.status, name="api-status"),
     path("api/v1/", api.urls),
+    path("mcp", mcp, name="mcp"),
     path("api/agent/v1/", agents_api.urls),
     path("", include("webapp.projects.urls")),
     path("", include("webapp.jobs.urls")),
