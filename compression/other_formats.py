@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,8 +188,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End a converter and what it started; it stays in our process group, so that ``cancel`` reaches it."""
     if process.poll() is not None:
         return
-    for child in psutil.Process(process.pid).children(recursive=True):
-        child.kill()
+    # Where we may not look at other processes, what it started ends with our process group.
+    with suppress(psutil.Error, PermissionError):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
     process.kill()
     process.wait()
 

@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 ATTACH, NEW_USER = 16, 0x10000000
-PROCESS_VM_READV, IO_URING_SETUP, X32_SOCKET = 310, 425, 0x40000000 + 41
+PROCESS_VM_READV, IO_URING_SETUP, TGKILL, X32_SOCKET = 310, 425, 234, 0x40000000 + 41
 ABOVE = os.getppid()
 
 
@@ -59,6 +60,7 @@ ATTACKS = {
     "make folder": os.mkdir,
     "delete": os.unlink,
     "truncate": lambda path: os.truncate(path, 0),
+    "shorten": lambda path: os.ftruncate(os.open(path, os.O_RDWR), 1),
     "chmod": lambda path: os.chmod(path, 0o777),  # noqa: PTH101
     "open for all": lambda path: os.fchmod(os.open(path, os.O_RDONLY), 0o777),
     "touch": os.utime,
@@ -78,6 +80,14 @@ ATTACKS = {
     "trace": lambda _: call("ptrace", ATTACH, ABOVE, 0, 0),
     "read memory": lambda _: call("syscall", PROCESS_VM_READV, ABOVE, 0, 0, 0, 0, 0),
     "signal": lambda _: os.kill(ABOVE, 0),
+    "signal all": lambda _: os.kill(-1, 0),
+    "signal thread": lambda _: call("syscall", TGKILL, ABOVE, ABOVE, 0),
+    "signal itself": lambda _: os.kill(os.getpid(), 0),
+    "raise": lambda _: signal.raise_signal(signal.SIGCONT),
+    "slow down": lambda _: os.setpriority(os.PRIO_PROCESS, ABOVE, 19),
+    "move": lambda _: os.sched_setaffinity(ABOVE, {0}),
+    "move itself": lambda _: os.sched_setaffinity(0, {0}),
+    "watch": lambda _: call("inotify_init"),
     "limit": lambda _: resource.prlimit(ABOVE, resource.RLIMIT_CORE, (0, 0)),
     "namespace": lambda _: call("unshare", NEW_USER),
     "ring": lambda _: call("syscall", IO_URING_SETUP, 1, 0),

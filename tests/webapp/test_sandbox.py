@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -78,14 +79,23 @@ def test_what_a_stage_needs_is_open(job, isolation):
         job,
         ("read", str(job / "model.onnx")),
         ("write", str(job / "PROBE" / "result")),
-        ("truncate", str(job / "PROBE" / "result")),
+        ("shorten", str(job / "PROBE" / "result")),
         ("list", str(job)),
         ("copy", str(job / "INSPECT" / "inspect.json")),
         ("make folder", str(job / "tmp" / "more")),
         ("append", "/dev/null"),
         ("fork", None),
+        ("signal itself", None),
+        ("raise", None),
+        ("move itself", None),
     )
     assert set(found.values()) == {"done"}, found
+
+
+def test_sources_are_compiled_for_the_engine_which_cannot_keep_its_own(job):
+    sandbox._compile_sources.cache_clear()
+    attack(job)
+    assert Path(cache_from_source(str(ROOT / "selector" / "engine.py"))).exists()
 
 
 @pytest.mark.parametrize("place", ["job", "data", "machine", "process"])
@@ -169,14 +179,16 @@ def test_no_program_is_started(job, isolation):
 
 
 def test_processes_outside_are_out_of_reach(job, isolation):
-    found = attack(
-        job, ("trace", None), ("read memory", None), ("signal", None), ("limit", None)
+    tries = (
+        *("trace", "read memory", "limit", "slow down", "move"),
+        *("signal", "signal all", "signal thread"),
     )
+    found = attack(job, *((name, None) for name in tries))
     assert not_denied(found) == {}
 
 
 def test_ways_round_the_list_of_calls_are_closed(job):
-    found = attack(job, ("namespace", None), ("ring", None), ("leave", None))
+    found = attack(job, ("namespace", None), ("ring", None), ("leave", None), ("watch", None))
     assert not_denied(found) == {}
     if os.uname().machine == "x86_64":
         assert attack(job, ("other numbers", None))["other numbers"] != "done"
@@ -221,7 +233,7 @@ WITHOUT_LANDLOCK = """
 import os, sys
 from webapp.confinement import kernel, seccomp
 kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-seccomp.install({"landlock_create_ruleset": (444, 444)})
+seccomp.install({"landlock_create_ruleset": (444, 444)}, {})
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
@@ -232,7 +244,8 @@ def test_engine_runs_without_landlock_too_and_it_is_said_why(home, tmp_path, mon
     _, *options = sandbox.locked(command, sandbox.Reach(), tmp_path)
     found = json.loads(run_with(WITHOUT_LANDLOCK, *options))
     why = "the container that AdaDeep runs in forbids Landlock"
-    assert (found["files"], found["ports"], found["calls"]) == (why, why, "")
+    assert (found["files"], found["ports"]) == (why, why)
+    assert (found["calls"], found["signals"], found["privileges"]) == ("", "", "")
 
 
 LANDLOCK_ALONE = """

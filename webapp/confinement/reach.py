@@ -29,6 +29,8 @@ SYSTEM = (
     "/etc/localtime",
     "/etc/ssl/openssl.cnf",
     "/etc/pki/tls/openssl.cnf",
+    "/etc/crypto-policies",
+    "/usr/share/crypto-policies",
 )
 MACHINE = (
     "/proc/self",
@@ -42,19 +44,15 @@ MACHINE = (
 )
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
+# Patterns below the root. ONNX Runtime looks round for accelerators, and complains where it may not.
+BUS = ("sys/bus/pci", "sys/devices/pci*")
 GPU_DEVICES = "dev/nvidia*"
-GPU = (
-    "proc/driver/nvidia",
-    "proc/devices",
-    "sys/bus/pci",
-    "sys/devices/pci*",
-    "sys/module/nvidia*",
-)
+GPU = ("proc/driver/nvidia", "proc/devices", "sys/module/nvidia*")
 
 
 def rules(options: dict[str, Any]) -> Iterator[Rule]:
     """Everything that is open: ``readable`` and ``writable`` paths, and ``converters``, which may also be run."""
-    yield from _gpu()
+    yield from _hardware()
     for path in (*SYSTEM, *MACHINE, *_python(), *_source(), *options["readable"]):
         yield path, Access.READ
     for path in options["writable"]:
@@ -76,13 +74,16 @@ def _source() -> list[str]:
     return [str(SOURCE / name) for name in (*SOURCE_PACKAGES, VERSION_FILE)]
 
 
-def _gpu() -> Iterator[Rule]:
-    root = Path("/")
-    devices = list(root.glob(GPU_DEVICES))
+def _hardware() -> Iterator[Rule]:
+    devices = _found(GPU_DEVICES)
+    for path in _found(*BUS, *(GPU if devices else ())):
+        yield path, Access.READ
     for path in devices:
-        yield str(path), Access.READ | Access.WRITE_FILE | Access.IOCTL_DEV
-    for pattern in GPU if devices else ():
-        yield from ((str(path), Access.READ) for path in root.glob(pattern))
+        yield path, Access.READ | Access.WRITE_FILE | Access.IOCTL_DEV
+
+
+def _found(*patterns: str) -> list[str]:
+    return [str(path) for pattern in patterns for path in Path("/").glob(pattern)]
 
 
 def _converters(environments: list[str]) -> Iterator[Rule]:

@@ -34,9 +34,16 @@ def lock(options: dict[str, Any]) -> None:
     if not landlock.unavailable():
         landlock.restrict(rules(options))
     if not seccomp.unavailable():
-        # A converter is a program of its own, and some copy files with their modes.
-        more = {} if options["converters"] else seccomp.UNLESS_CONVERTING
-        seccomp.install(seccomp.ALWAYS | more)
+        forbid_calls(converts=bool(options["converters"]))
+
+
+def forbid_calls(*, converts: bool) -> None:
+    """A converter is a program of its own that may have to be stopped, and some copy files with their modes."""
+    calls, about_itself = seccomp.ALWAYS, seccomp.ABOUT_ITSELF_ALWAYS
+    if not converts:
+        calls = calls | seccomp.UNLESS_CONVERTING
+        about_itself = about_itself | seccomp.ABOUT_ITSELF_UNLESS_CONVERTING
+    seccomp.install(calls, about_itself)
 
 
 def run(program: list[str]) -> None:
