@@ -54,7 +54,7 @@ class SingleChanges:
         }
 
     def ahead(self, configs: IntArray, totals: Array, target: IntArray | int = 0) -> Array:
-        """``[B, N, 6]`` totals after each change, from configurations ``[B, D]`` and their totals."""
+        """``[B, N, 7]`` totals after each change, from configurations ``[B, D]`` and their totals."""
         costs, space = self.costs, self.costs.space
         rows = np.arange(costs.n_rows)
         block = costs.block(configs, target)

@@ -89,7 +89,7 @@ def _improved(question: Prepared, known: IntArray, tasks: Sequence[_Task]) -> In
 
 
 def _worth(question: Prepared, totals: Array, tasks: Iterable[_Task]) -> Array:
-    """``[B, A]`` how well totals ``[B, A, 6]`` do a task each: limits kept, then the quantity low."""
+    """``[B, A]`` how well totals ``[B, A, 7]`` do a task each: limits kept, then the quantity low."""
     values = reward.quantities(question.question.surrogate, totals)
     tasks = list(tasks)
     limits = np.full((len(tasks), len(BUDGET_NAMES)), np.inf)

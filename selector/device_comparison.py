@@ -92,7 +92,7 @@ def on_devices(
 
 
 def _wants(totals: Array, wish: Wish) -> reward.Preferences:
-    """One asker, on the scale of the device whose totals ``[N, 6]`` these are."""
+    """One asker, on the scale of the device whose totals ``[N, 7]`` these are."""
     shares = wish.goals.normalised()
     limits = [getattr(wish.budgets, name) for name in reward.BUDGET_NAMES]
     costs = totals[:, [LATENCY, ENERGY, SIZE]]

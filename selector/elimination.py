@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from selector.pricing import DAMAGE, SIZE
+from selector.pricing import DAMAGE, N_COLUMNS, SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,12 +84,12 @@ class Cheapest:
         self._order = self._elimination_order()
 
     def find(self, prices: Array) -> tuple[float, IntArray]:
-        """The least cost at prices ``[6]`` and a configuration ``[D]`` that has it; see ``find_many``."""
+        """The least cost at prices ``[7]`` and a configuration ``[D]`` that has it; see ``find_many``."""
         costs, configs = self.find_many(prices[None])
         return float(costs[0]), configs[0]
 
     def find_many(self, prices: Array) -> tuple[Array, IntArray]:
-        """The least costs ``[K]`` at prices ``[K, 6]`` and configurations ``[K, D]`` that have them.
+        """The least costs ``[K]`` at prices ``[K, 7]`` and configurations ``[K, D]`` that have them.
 
         Rows that read more than four widths are taken at the best of all steps, so that a configuration may
         then cost a little more than is said. Dozens of prices take little longer than one.
@@ -285,7 +285,7 @@ class Cheapest:
 
     def _elimination_order(self) -> list[int]:
         """The variable with the fewest neighbours first, which then become neighbours of each other."""
-        blank = self._row_costs(np.zeros((1, 6)))
+        blank = self._row_costs(np.zeros((1, N_COLUMNS)))
         factors = [
             *self._fixed,
             *(self._factor(r, t) for r, t in zip(self._rows, blank, strict=True)),

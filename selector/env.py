@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from selector.pricing import N_COLUMNS
+
 if TYPE_CHECKING:
     from selector.observation import Observation, Observer, Walk
     from selector.reward import Preferences
@@ -36,13 +38,13 @@ class CompressionEnv:
     Attributes:
         observer: makes the observations and knows the order of decisions.
         configs: ``[B, D]`` the recipes so far.
-        totals: ``[B, 6]`` what they cost.
+        totals: ``[B, 7]`` what they cost.
     """
 
     def __init__(self, observer: Observer) -> None:
         self.observer = observer
         self.configs: IntArray = observer.space.untouched(0)
-        self.totals: Array = np.zeros((0, 6))
+        self.totals: Array = np.zeros((0, N_COLUMNS))
         self._step = 0
         self._walk: Walk | None = None
         self._seen: Observation | None = None

@@ -2,9 +2,11 @@
 
 Even in the layout that its neighbours hand on, an operation that is timed alone finds its weights
 in the caches and has its start-up subtracted; in a network it does neither. So a few whole networks
-are timed, and ``a * (sum of operations) + w . features + b * (weights beyond the cache) + c`` is
+are timed, and ``a * (sum of operations) + s * w . features + b * (weights beyond the cache) + c`` is
 fitted to them, for float and for 8-bit arithmetic. The features are those of the cost model: they
-mend what whole types of operations are off by.
+mend what whole types of operations are off by. With a cache that counts, they tell what operations
+lose while it is cold, and ``s`` is the share by which the network's weights make it so: nothing up to
+its size, all from twice its size on (see ``pricing.cold_share``). Without one, ``s`` is 1.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from scipy.optimize import lsq_linear
 from compression.cost import load_device
 from compression.types import Precision
 from selector.action_space import ActionSpace
-from selector.pricing import LATENCY, PARAMS, CostTables
+from selector.pricing import LATENCY, PARAMS, CostTables, cold_share
 from selector.tables import BYTES_A_WEIGHT, PRECISIONS
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ _NOISE = 0.03
 _BASE_COUNTS = 10.0
 """As many others the original weighs: every ratio is taken to it."""
 
-_CACHES = (1e6, 2e6, 4e6, 8e6, 16e6, 32e6)
+_CACHES = (0.0, 0.5e6, 1e6, 2e6, 4e6, 8e6, 16e6, 32e6)
 """Bytes of weights that may stay in the caches from call to call: what fits best is taken."""
 
 _LEAST_BAND = 0.09  # between sessions: errors that those of one session cannot show
@@ -151,9 +153,10 @@ class _Ridge:
         self._arithmetic, self._cache_bytes = arithmetic, cache_bytes
         self._units = _units(sums.features, sums.measured_ms)
         stored = BYTES_A_WEIGHT[arithmetic] * sums.weights
+        share = cold_share(stored, cache_bytes) if cache_bytes else np.ones(len(stored))
         columns = (
-            sums.alone_ms,
-            sums.features / self._units,
+            sums.alone_ms + share * (sums.features @ tables.host_cold[arithmetic]),
+            share[:, None] * sums.features / self._units,
             1e-6 * np.maximum(stored - cache_bytes, 0.0),
             np.ones(len(stored)),
         )
@@ -168,7 +171,9 @@ class _Ridge:
         self._spread = np.array(
             [trust.factor, *(none + trust.share), trust.fetch_ms, trust.floor_ms]
         )
-        self._least = np.array([0.0, *(none - np.inf), 0.0, 0.0])
+        # Cold caches take time, they never save any.
+        least = -tables.host_cold[arithmetic] * self._units if cache_bytes else none - np.inf
+        self._least = np.array([0.0, *least, 0.0, 0.0])
 
     def solved(self, without: int | None = None) -> Array:
         """Factor, ms of each feature's unit, ms of a million bytes fetched, ms a network."""
@@ -194,12 +199,22 @@ class _Ridge:
         """The tables with this arithmetic's times as fitted."""
         p, found = self._arithmetic, self.solved()
         host_ms, offset_ms = tables.host_ms.copy(), tables.host_offset_ms.copy()
-        fetch = tables.host_fetch.copy()
-        by_feature = tables.features @ (found[1:-2] / self._units)
-        host_ms[p] = np.maximum(found[0] * host_ms[p] + by_feature, 0.0)
+        fetch, cold = tables.host_fetch.copy(), tables.host_cold.copy()
+        by_feature = found[1:-2] / self._units
+        host_ms[p] *= found[0]
+        if self._cache_bytes:
+            cold[p] = np.maximum(found[0] * cold[p] + by_feature, 0.0)
+        else:
+            host_ms[p] = np.maximum(host_ms[p] + tables.features @ by_feature, 0.0)
         fetch[p] = self._cache_bytes, 1e-6 * found[-2]
         offset_ms[p] = found[-1]
-        return replace(tables, host_ms=host_ms, host_offset_ms=offset_ms, host_fetch=fetch)
+        return replace(
+            tables,
+            host_ms=host_ms,
+            host_cold=cold,
+            host_offset_ms=offset_ms,
+            host_fetch=fetch,
+        )
 
 
 def _units(features: Array, measured_ms: Array) -> Array:
@@ -217,12 +232,13 @@ def _computes_in_int8(space: ActionSpace, configs: IntArray) -> BoolArray:
 
 
 def _totals(tables: StudyTables, space: ActionSpace, cells: Array, configs: IntArray) -> Array:
-    """``[N, 6]`` totals of configurations as if their rows took ``cells [(2,) L, S, W, W]``."""
+    """``[N, 7]`` totals of configurations as if their rows took ``cells [(2,) L, S, W, W]``."""
     bare = replace(
         tables,
         host_ms=np.broadcast_to(cells, tables.host_ms.shape).copy(),
         host_offset_ms=np.zeros(2),
         host_fetch=np.zeros((2, 2)),
+        host_cold=np.zeros_like(tables.host_cold),
     )
     return CostTables(bare, space, (load_device(HOST),)).totals(configs)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from selector.pricing import CostTables
 
 Value = Callable[[Array], Array]
-"""Maps totals ``[B, A, 6]`` to what is to be made large ``[B, A]``."""
+"""Maps totals ``[B, A, 7]`` to what is to be made large ``[B, A]``."""
 
 _LEAST_GAIN = 1e-12
 

@@ -37,7 +37,7 @@ class Observation(NamedTuple):
 
     ``state [B, sum(N_STATE)]`` is the same for all actions, ``actions [B, A', F]`` describes each,
     ``gain [B, A']`` is what it adds to the potential, ``outlook [B, A']`` a first guess at the potential
-    that can be reached after it; ``legal [B, A']``, ``value [B]`` the potential now and ``ahead [B, A', 6]``
+    that can be reached after it; ``legal [B, A']``, ``value [B]`` the potential now and ``ahead [B, A', 7]``
     the totals after each action.
     """
 
@@ -63,7 +63,7 @@ class Walk(NamedTuple):
     """Which decisions are taken, in order, by whom: ``[T]``; and for each step what is still ahead.
 
     ``constant [B, n]`` are wishes and device, ``ahead [T, B, 4]`` the shares of latency, energy and storage
-    of layers that are still to come, and the share of steps; ``prospects [B, T, K, 6]`` what each decision
+    of layers that are still to come, and the share of steps; ``prospects [B, T, K, 7]`` what each decision
     may change, see ``Prospects``.
     """
 
@@ -129,7 +129,7 @@ class Observer:
         return walk._replace(prospects=found)
 
     def observe(self, walk: Walk, step: int, configs: IntArray, totals: Array) -> Observation:
-        """The situation before a step of a walk, of recipes ``[B, D]`` with their totals ``[B, 6]``."""
+        """The situation before a step of a walk, of recipes ``[B, D]`` with their totals ``[B, 7]``."""
         decision, wants = int(walk.decisions[step]), walk.wants
         later = self.costs.lookahead(configs, decision, totals, wants.target)
         legal = self.space.legal(configs, decision, self.mask)
@@ -153,7 +153,7 @@ class Observer:
         )
 
     def _to_come(self, walk: Walk, step: int, configs: IntArray) -> Array:
-        """``[B, K, 6]`` what later decisions may change; nothing where there is no longer anything to decide."""
+        """``[B, K, 7]`` what later decisions may change; nothing where there is no longer anything to decide."""
         later = walk.prospects[:, step + 1 :]
         if self.space.removals.may_settle:
             settled = self.space.removals.settled(configs)[:, walk.decisions[step + 1 :]]
@@ -192,7 +192,7 @@ class Observer:
         return found
 
     def potential(self, totals: Array, wants: Preferences) -> Array:
-        """``[B]`` the potential of totals ``[B, 6]``."""
+        """``[B]`` the potential of totals ``[B, 7]``."""
         return potential(quantities(self.surrogate, totals), wants)
 
 

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from selector.action_space import ActionSpace
     from selector.tables import StudyTables
 
-LATENCY, ENERGY, SIZE, MACS, PARAMS, DAMAGE = range(6)
-"""Columns of every array of totals: ms, mJ, bytes, MACs, parameters, sum of sqrt(KL in nats)."""
+LATENCY, ENERGY, SIZE, MACS, PARAMS, DAMAGE, COLD = range(7)
+"""Columns of every array of totals: ms, mJ, bytes, MACs, parameters, sum of sqrt(KL in nats), ms more with
+cold caches (of which ``LATENCY`` of whole networks holds the share that their weights make cold)."""
 
-N_COLUMNS = 6
+N_COLUMNS = 7
 _STEPS = len(WIDTH_STEPS)
 
 
@@ -49,11 +50,12 @@ class Parts(NamedTuple):
     """What the totals of every recipe on one target in one precision are made of.
 
     Attributes:
-        cells: ``[L, S, W, W, 6]`` by row, structure, input and output width step.
+        cells: ``[L, S, W, W, 7]`` by row, structure, input and output width step.
         saved_bytes: ``[L, V, S, W, W]`` what each way to thin a row takes off its bytes.
         thinning_damage: ``[L, V, S, W, W]`` what it adds to the damage.
-        offset: ``[6]`` besides the rows.
+        offset: ``[7]`` besides the rows.
         fetch: parameters that the caches hold, ms for each beyond them, watts meanwhile.
+        may_be_cold: whether operations take longer in networks with more parameters than that.
     """
 
     cells: Array
@@ -61,6 +63,7 @@ class Parts(NamedTuple):
     thinning_damage: Array
     offset: Array
     fetch: tuple[float, float, float]
+    may_be_cold: bool
 
 
 class Touched(NamedTuple):
@@ -100,7 +103,7 @@ class CostTables:
         self._thins = self._n_thinnings > 1
         fetches = [[_fetch(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
         self._fetches: Array = np.array(fetches).reshape(-1, 3).T.copy()
-        self._fetches_any = bool(self._fetches[1].any())
+        self._fetches_any = bool(self._fetches[1].any() or self._cells[:, COLD].any())
         self._in_share = tables.in_share
         self._fractional = bool(((tables.in_share > 0) & (tables.in_share < 1)).any())
         self._out_group = tables.out_group
@@ -117,7 +120,7 @@ class CostTables:
         self._touched = [self._rows_touched(d) for d in range(space.n_decisions)]
 
     def totals(self, configs: IntArray, target: IntArray | int = 0) -> Array:
-        """``[B, 6]`` totals of configurations ``[B, D]``, on a target each (index in ``targets``)."""
+        """``[B, 7]`` totals of configurations ``[B, D]``, on a target each (index in ``targets``)."""
         rows = np.arange(self.n_rows)
         at = self.block(configs, target)
         found = self.row_values(at[:, None], rows, self.state(configs, rows)).sum(axis=-2)
@@ -126,9 +129,9 @@ class CostTables:
     def lookahead(
         self, configs: IntArray, decision: int, totals: Array, target: IntArray | int = 0
     ) -> Array:
-        """``[B, A', 6]`` totals if one decision were each of its ``A'`` actions and the rest stayed.
+        """``[B, A', 7]`` totals if one decision were each of its ``A'`` actions and the rest stayed.
 
-        ``totals [B, 6]`` are those of ``configs``.
+        ``totals [B, 7]`` are those of ``configs``.
         """
         if decision == self.space.n_decisions - 1:
             return self._lookahead_precision(configs, target)
@@ -141,11 +144,15 @@ class CostTables:
         return self.with_fetches(np.asarray(after + rest[:, None]), at[:, None])
 
     def row_totals(self, config: IntArray, target: int = 0) -> Array:
-        """``[L, 6]`` what each row adds to the totals of one configuration ``[D]``."""
+        """``[L, 7]`` what each row adds to the totals of one configuration ``[D]``."""
         rows = np.arange(self.n_rows)
         configs = config[None]
         at = self.block(configs, target)
         values = self.row_values(at[:, None], rows, self.state(configs, rows))
+        cached, _, watts = self._fetches[:, at]
+        cold_ms = cold_share(values[..., PARAMS].sum(axis=-1), cached) * values[..., COLD]
+        values[..., LATENCY] += cold_ms
+        values[..., ENERGY] += cold_ms * watts
         return np.asarray(values[0])
 
     def parts(self, target: int, action: int) -> Parts:
@@ -163,14 +170,20 @@ class CostTables:
             thinning_damage=self._thinning_damage,
             offset=self._offsets[block],
             fetch=(cached, ms_each, watts),
+            may_be_cold=bool(cells[..., COLD].any()),
         )
 
     def with_fetches(self, totals: Array, block: IntArray, sign: float = 1.0) -> Array:
-        """Totals ``[..., 6]`` with the time of fetching what no cache holds; a sign takes it out."""
+        """Totals ``[..., 7]`` with the time that missing caches take; a sign takes it out.
+
+        Weights beyond the caches are fetched, and operations find neither weights nor values warm.
+        """
         if not self._fetches_any:
             return totals
         cached, ms_each, watts = self._fetches[:, block]
-        fetch_ms = sign * ms_each * np.maximum(totals[..., PARAMS] - cached, 0.0)
+        weights = totals[..., PARAMS]
+        cold_ms = cold_share(weights, cached) * totals[..., COLD]
+        fetch_ms = sign * (ms_each * np.maximum(weights - cached, 0.0) + cold_ms)
         found = totals.copy()
         found[..., LATENCY] += fetch_ms
         found[..., ENERGY] += fetch_ms * watts
@@ -235,7 +248,7 @@ class CostTables:
         )
 
     def row_values(self, block: IntArray, rows: IntArray, state: RowState) -> Array:
-        """``[..., R, 6]`` what rows (last axis of the state) cost."""
+        """``[..., R, 7]`` what rows (last axis of the state) cost."""
         cell = state.structures * (_STEPS * _STEPS) + state.outputs.astype(np.int64, copy=False)
         low = np.rint(state.inputs) if not self._fractional else np.floor(state.inputs + 1e-9)
         low = low.astype(np.int64, copy=False)
@@ -247,7 +260,7 @@ class CostTables:
         return found
 
     def _found(self, block: IntArray, rows: IntArray, cell: IntArray, state: RowState) -> Array:
-        """``[..., R, 6]`` the columns of rows at cells ``[..., R]`` of their own; zeros if gone."""
+        """``[..., R, 7]`` the columns of rows at cells ``[..., R]`` of their own; zeros if gone."""
         start = block * self._stride
         at = np.where(
             state.gone, start + self._stride - 1, start + rows * self._row_stride + cell
@@ -290,6 +303,14 @@ class CostTables:
         return Touched(rows, reads[rows], writes[rows].astype(np.float64), rows == own)
 
 
+def cold_share(weights: Array, cached: Array | float) -> Array:
+    """How much of the caches' help is lost (0..1), by weights and how many the caches hold.
+
+    Caches that let go of what was used longest ago help nothing in a cycle twice as large as they are.
+    """
+    return np.asarray(np.clip(weights / np.maximum(cached, 1.0) - 1.0, 0.0, 1.0))
+
+
 def _chosen(axis: IntArray, deciders: IntArray, configs: IntArray) -> IntArray:
     """``[B, R]`` what decisions ``[R]`` (-1: nobody) chose on an axis ``[D + 1, A]``, zeros the last."""
     return np.asarray(axis[deciders, configs[:, deciders]])
@@ -308,7 +329,7 @@ def _group_owners(tables: StudyTables, owner: IntArray) -> IntArray:
 
 
 def _priced(tables: StudyTables, target: DeviceProfile, precision: int) -> Array:
-    """``[L * S * W * W + 1, 6]`` the columns of every cell; the last one is a row that is gone."""
+    """``[L * S * W * W + 1, 7]`` the columns of every cell; the last one is a row that is gone."""
     kind = PRECISIONS[precision]
     milliseconds = _milliseconds(tables, target, kind)
     weighted = np.array([k is not LayerKind.OTHER for k in tables.kinds])[:, None, None, None]
@@ -321,6 +342,7 @@ def _priced(tables: StudyTables, target: DeviceProfile, precision: int) -> Array
         tables.macs,
         tables.params,
         _by_cell(row_damage(tables)[:, 0]),
+        _cold_milliseconds(tables, target, kind),
     ]
     cells = np.stack(columns, axis=-1).reshape(-1, N_COLUMNS)
     return np.concatenate([cells, np.zeros((1, N_COLUMNS))])
@@ -330,6 +352,14 @@ def _milliseconds(tables: StudyTables, target: DeviceProfile, precision: Precisi
     if not target.measured_here:
         return latency_ms(tables.features, target, precision)
     return np.asarray(tables.host_ms[1 if precision is Precision.INT8 else 0])
+
+
+def _cold_milliseconds(
+    tables: StudyTables, target: DeviceProfile, precision: Precision
+) -> Array:
+    if not target.measured_here:
+        return np.zeros(tables.host_ms.shape[1:])
+    return np.asarray(tables.features @ tables.host_cold[int(precision is Precision.INT8)])
 
 
 def _by_cell(damage: Array) -> Array:

@@ -47,7 +47,7 @@ class Prospects:
     def changes(
         self, wants: Preferences, configs: IntArray, decisions: IntArray, mask: BoolArray
     ) -> Array:
-        """``[B, T, K, 6]`` what totals would change by if a decision were taken at each of ``PRICES``.
+        """``[B, T, K, 7]`` what totals would change by if a decision were taken at each of ``PRICES``.
 
         Compared with what ``configs [B, D]`` say there now. Nothing is expected of the precision.
         """
@@ -66,13 +66,13 @@ class Prospects:
         return found
 
     def completed(self, totals: Array, changes: Array, wants: Preferences) -> Array:
-        """``[B, K, A, 6]`` totals ``[B, A, 6]`` with changes ``[B, K, 6]`` to come, kept within reason."""
+        """``[B, K, A, 7]`` totals ``[B, A, 7]`` with changes ``[B, K, 7]`` to come, kept within reason."""
         found = totals[:, None] + changes[:, :, None]
         least = self._least(wants)[:, None, None]
         return np.asarray(np.maximum(found, np.minimum(least, totals[:, None])))
 
     def _least(self, wants: Preferences) -> Array:
-        """``[B, 6]`` what no recipe goes below."""
+        """``[B, 7]`` what no recipe goes below."""
         base = self._base[wants.target]
         least = base / 50.0
         least[:, _COSTS] = wants.base * 2.0**-wants.best_log2

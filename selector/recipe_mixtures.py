@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from selector.elimination import Cheapest
-from selector.pricing import ENERGY, LATENCY, N_COLUMNS, PARAMS
+from selector.pricing import COLD, ENERGY, LATENCY, N_COLUMNS, PARAMS, cold_share
 from selector.score_lines import CAPACITY, Box, replaced
 
 if TYPE_CHECKING:
@@ -31,30 +31,37 @@ class Mixtures:
         self._known: set[bytes] = set()
 
     def ends(self) -> tuple[Array, Array]:
-        """``[6]`` the least and an upper end of each total."""
+        """``[7]`` the least and an upper end of each total."""
         nowhere = Box(np.zeros(N_COLUMNS), np.zeros(N_COLUMNS), self.precision)
         low = np.array([self.cheapest(e, nowhere)[0] for e in np.eye(N_COLUMNS)])
         high = np.array([-self.cheapest(-e, nowhere)[0] for e in np.eye(N_COLUMNS)])
         cached, ms_each, watts = self._oracle.parts.fetch
-        beyond = ms_each * max(0.0, high[PARAMS] * self._scale[PARAMS] - cached)
+        most = high[PARAMS] * self._scale[PARAMS]
+        beyond = ms_each * max(0.0, most - cached)
+        beyond += float(cold_share(most, cached)) * high[COLD] * self._scale[COLD]
         high[LATENCY] += beyond / self._scale[LATENCY]
         high[ENERGY] += beyond * watts / self._scale[ENERGY]
         low[list(CAPACITY)] = np.maximum(low[list(CAPACITY)], 1e-6)
         return low, high
 
     def cheapest(self, prices: Array, box: Box) -> tuple[float, IntArray]:
-        """The least that any recipe costs at prices ``[6]`` of scaled totals; it becomes a column.
+        """The least that any recipe costs at prices ``[7]`` of scaled totals; it becomes a column.
 
-        Fetching weights beyond the caches takes no less than the tangent at the middle of the box.
+        Fetching weights beyond the caches takes no less than the tangent at the middle of the box, cold
+        operations no less than with the fewest weights in it.
         """
         raw = prices / self._scale
         cached, ms_each, watts = self._oracle.parts.fetch
+        a_ms = max(0.0, float(raw[LATENCY] + watts * raw[ENERGY]))
         fixed = 0.0
+        if self._oracle.parts.may_be_cold:
+            share = float(cold_share(box.low[PARAMS] * self._scale[PARAMS], cached))
+            raw = replaced(raw, COLD, raw[COLD] + share * a_ms)
         if (
             ms_each
             and np.sqrt(box.low[PARAMS] * box.high[PARAMS]) * self._scale[PARAMS] > cached
         ):
-            each = ms_each * max(0.0, float(raw[LATENCY] + watts * raw[ENERGY]))
+            each = ms_each * a_ms
             raw = replaced(raw, PARAMS, raw[PARAMS] + each)
             fixed = -each * cached
         cost, config = self._oracle.find(raw)

@@ -112,7 +112,7 @@ def for_targets(
 
 
 def quantities(surrogate: Surrogate, totals: Array) -> Array:
-    """``[..., 4]`` points lost, ms, mJ and bytes from totals ``[..., 6]``."""
+    """``[..., 4]`` points lost, ms, mJ and bytes from totals ``[..., 7]``."""
     points = surrogate.drop_points(totals)[..., None]
     return np.concatenate([points, totals[..., [LATENCY, ENERGY, SIZE]]], axis=-1)
 

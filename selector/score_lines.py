@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
 
 class Box(NamedTuple):
-    """Scaled totals between two corners ``[6]``, in one precision."""
+    """Scaled totals between two corners ``[7]``, in one precision."""
 
     low: Array
     high: Array
@@ -52,8 +52,8 @@ class ScoreLines:
     """What the goals make of scaled totals: linear functions above the score, box by box.
 
     Attributes:
-        scale: ``[6]`` the totals of the network as it came; of damage 1.
-        limits: ``[6]`` budgets in scaled totals, infinite for none.
+        scale: ``[7]`` the totals of the network as it came; of damage 1.
+        limits: ``[7]`` budgets in scaled totals, infinite for none.
         harmless: damage below which hardly any point is lost.
     """
 
@@ -87,7 +87,7 @@ class ScoreLines:
         return Line(constant - loss.constant, slopes - loss.slopes)
 
     def constraints(self, box: Box) -> tuple[Array, Array]:
-        """``[m, 6]`` and ``[m]``: what holds of everything in the box that keeps the limits."""
+        """``[m, 7]`` and ``[m]``: what holds of everything in the box that keeps the limits."""
         eye = np.eye(N_COLUMNS)
         rows = [*eye, *(-eye[c] for c in _FROM_BELOW)]
         ends = [*box.high, *(-box.low[c] for c in _FROM_BELOW)]
@@ -98,7 +98,7 @@ class ScoreLines:
         return np.array(rows), np.array(ends)
 
     def errors(self, box: Box, mean: Array) -> Array:
-        """``[6]`` how far the line is off at a point, by what would have to be cut."""
+        """``[7]`` how far the line is off at a point, by what would have to be cut."""
         found = np.zeros(N_COLUMNS)
         for column, gain in zip(COSTS, self._gain, strict=True):
             slope, start = _chord(box.low[column], box.high[column])

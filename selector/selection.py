@@ -61,7 +61,7 @@ class Prepared:
         return self.totals_utility(self.costs.totals(configs))
 
     def totals_utility(self, totals: Array) -> Array:
-        """``[...]`` the same from totals ``[..., 6]``."""
+        """``[...]`` the same from totals ``[..., 7]``."""
         flat = totals.reshape(1, -1, N_COLUMNS)
         values = reward.quantities(self.question.surrogate, flat)
         return reward.utility(values, self.wants).reshape(totals.shape[:-1])

@@ -116,7 +116,7 @@ class Surrogate:
         return self.metrics(self.costs((target,)).totals(configs))
 
     def metrics(self, totals: Array) -> Metrics:
-        """Predictions ``[...]`` from totals ``[..., 6]``, see ``selector.pricing``."""
+        """Predictions ``[...]`` from totals ``[..., 7]``, see ``selector.pricing``."""
         return Metrics(
             self.drop_points(totals),
             totals[..., LATENCY],

@@ -74,6 +74,8 @@ class StudyTables:
         host_offset_ms: ``[2]`` milliseconds that a whole network takes besides its rows.
         host_fetch: ``[2, 2]`` bytes of weights that stay in the caches from call to call, and
             milliseconds that each byte beyond them takes to fetch, in fp32 and in int8.
+        host_cold: ``[2, 9]`` milliseconds that one of each feature takes longer in a network whose
+            weights push one another out of the caches.
         host_band: share by which 9 in 10 predictions of host time are off at the most.
         macs: ``[L, S, Wi, Wo]``; likewise ``params`` and ``n_ops`` (nodes of the exported file).
         weight_bytes: ``[P, V, L, S, Wi, Wo]`` bytes of the weights, with scales, books and indices.
@@ -122,6 +124,7 @@ class StudyTables:
     mask_precision: BoolArray
     host_band: float
     host_fetch: Array = field(default_factory=lambda: np.zeros((2, 2)))
+    host_cold: Array = field(default_factory=lambda: np.zeros((2, len(FEATURES))))
     pair_cells: IntArray = field(default_factory=lambda: np.zeros((0, 4), dtype=np.int64))
     kl_pair: Array = field(default_factory=lambda: np.zeros(0))
     meta: Mapping[str, Any] = field(default_factory=dict)
@@ -178,6 +181,7 @@ class StudyTables:
             "host_ms": (2, *cost),
             "host_offset_ms": (2,),
             "host_fetch": (2, 2),
+            "host_cold": (2, len(FEATURES)),
             "macs": cost,
             "params": cost,
             "n_ops": cost,

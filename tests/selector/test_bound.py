@@ -20,9 +20,21 @@ from tests.selector.test_elimination import FEW
 
 TARGETS = [load_device(name) for name in device_names()]
 STEEP = (0.5, 0.9, 0.4, 0.8)
+COLD_MS = np.array([1e-7, 1e-7, 0, 0, 1e-7, 0, 2e-7, 1e-6, 2e-3]) * np.array([[1.0], [0.3]])
 NETWORKS = {
     "branches": (Surrogate(toy_tables()), {}),
     "removals": (Surrogate(lenet_tables()), FEW),
+    "cold caches": (
+        Surrogate(
+            replace(
+                toy_tables(1),
+                host_fetch=np.array([[20_000.0, 1e-6], [5_000.0, 0.0]]),
+                host_cold=COLD_MS,
+            ),
+            AccuracyModel(cap=60.0, coefficients=STEEP),
+        ),
+        {},
+    ),
     "caches": (
         Surrogate(
             replace(toy_tables(1), host_fetch=np.array([[20_000.0, 1e-6], [5_000.0, 2e-6]])),

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compression.cost import load_device
+from compression.cost import FEATURES, load_device
 from compression.types import LayerKind, Precision
 from selector.action_space import ActionSpace
 from selector.host_latency import SETTLED, Timed, recalibrated
@@ -76,6 +76,33 @@ def test_weights_that_no_cache_holds_take_time():
     error = np.abs(priced_ms(found, others) / priced_ms(truth, others) - 1)
     assert np.quantile(error, 0.9) < 0.06
     assert found.host_fetch[0, 1] == pytest.approx(2e-8, rel=0.6)
+
+
+def test_small_networks_stay_warm_where_large_ones_are_cold():
+    heavy = replace(TABLES, params=50 * TABLES.params)
+    fetch, cold = np.array([[2e6, 0.0], [2e6, 0.0]]), np.zeros((2, 9))
+    cold[0, FEATURES.index("weight_elements")] = 2e-6
+    truth = replace(heavy, host_fetch=fetch, host_cold=cold)
+    found = recalibrated(heavy, timed(truth, some(19, seed=0), noise=0.01))
+    others = some(60, seed=1)
+    others = others[others[:, -1] != FULL_INT8]
+    error = np.abs(priced_ms(found, others) / priced_ms(truth, others) - 1)
+    assert np.quantile(error, 0.9) < 0.06
+    assert found.host_fetch[0, 0] == 2e6
+    assert (found.host_cold >= 0).all()
+
+
+def test_cold_caches_are_kept_where_a_few_more_networks_say_nothing_else():
+    cold = np.zeros((2, 9))
+    cold[0, FEATURES.index("weight_elements")] = 2e-6
+    settled = replace(
+        replace(TABLES, params=50 * TABLES.params),
+        host_fetch=np.array([[2e6, 0.0], [2e6, 0.0]]),
+        host_cold=cold,
+    )
+    found = recalibrated(settled, timed(settled, some(4, seed=0)), SETTLED)
+    others = some(40, seed=1)
+    assert priced_ms(found, others) == pytest.approx(priced_ms(settled, others), rel=0.02)
 
 
 def test_noise_moves_no_network_far_however_rich_in_a_rare_operation_it_is():

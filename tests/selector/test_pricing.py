@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compression.cost import load_device
+from compression.cost import FEATURES, load_device
 from selector.action_space import ActionSpace
 from selector.job import TRAINING_TARGETS
 from selector.pricing import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE, CostTables
@@ -37,7 +37,8 @@ def test_lookahead_equals_pricing_each_change(costs):
 
 def test_lookahead_knows_that_what_fits_the_caches_is_not_fetched():
     fetch = np.array([[100_000.0, 1e-6], [30_000.0, 1e-6]])
-    tables = replace(lenet_tables(), host_fetch=fetch)
+    cold = np.array([[2e-4], [1e-4]]) * np.arange(9)
+    tables = replace(lenet_tables(), host_fetch=fetch, host_cold=cold)
     costs = CostTables(tables, ActionSpace(tables), TARGETS)
     space, rng = costs.space, np.random.default_rng(1)
     configs = np.concatenate([space.untouched(), space.sample(space.mask, 40, rng)])
@@ -70,6 +71,23 @@ def test_weights_beyond_the_caches_take_time_and_energy_here():
         for each in (plain, tables)
     ]
     assert np.array_equal(*elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("cached", "share"), [(80_000.0, 0.0), (61_706 / 1.25, 0.25), (20_000.0, 1.0)]
+)
+def test_operations_take_longer_while_weights_push_one_another_out_of_the_caches(cached, share):
+    fetch, cold = np.array([[4 * cached, 0.0], [0.0, 0.0]]), np.zeros((2, 9))
+    cold[0, FEATURES.index("operations")] = 0.001
+    tables = replace(lenet_tables(), host_fetch=fetch, host_cold=cold)
+    costs = CostTables(tables, ActionSpace(tables), [load_device("this-host")])
+    base = costs.space.untouched()
+    warm = tables.host_ms[0, :, 0, 0, 0].sum() + tables.host_offset_ms[0]
+    n_operations = tables.features[:, 0, 0, 0, 8].sum()
+    total = costs.totals(base)[0, LATENCY]
+    assert total == pytest.approx(warm + share * 0.001 * n_operations)
+    of_rows = costs.row_totals(base[0])[:, LATENCY].sum()
+    assert of_rows + tables.host_offset_ms[0] == pytest.approx(total)
 
 
 def test_untouched_network_costs_what_was_measured():
@@ -106,7 +124,7 @@ def test_thinned_weights_save_bytes_and_nothing_else():
     saved = tables.weight_bytes[0, 0, 4, 0, 0, 0] - tables.weight_bytes[0, 2, 4, 0, 0, 0]
     assert change[SIZE] == pytest.approx(-saved)
     assert change[DAMAGE] == pytest.approx(np.sqrt(tables.kl_thinning[4, 2]))
-    assert np.delete(change, [SIZE, DAMAGE]) == pytest.approx(np.zeros(4))
+    assert np.delete(change, [SIZE, DAMAGE]) == pytest.approx(np.zeros(5))
 
 
 def test_concat_interpolates_between_the_widths_of_its_groups():
