@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -95,7 +96,11 @@ sys.exit(main(sys.argv[3:]))
 
 def limited(kind, amount, *arguments):
     command = [sys.executable, "-c", LIMITED, kind, str(amount), *map(str, arguments)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    # One thread: libgomp ends a process that may not start a second one, before anybody can explain.
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        command, cwd=ROOT, env=alone, capture_output=True, text=True, check=False
+    )
     assert ended.stdout, ended.stderr
     return ended.returncode, json.loads(ended.stdout.splitlines()[-1])
 
