@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from compression.cost import load_device
 from selector.elimination import Cheapest
+from selector.pricing import DAMAGE, N_COLUMNS
 from selector.selection import Question
 from selector.surrogate import Surrogate
 from selector.types import Lock
@@ -41,12 +42,12 @@ EVERY = {
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 @settings(max_examples=40, deadline=None)
-@given(prices=st.tuples(*[price] * 6), data=st.data())
+@given(prices=st.tuples(*[price] * N_COLUMNS), data=st.data())
 def test_no_recipe_is_cheaper_at_any_prices(name, prices, data):
     question, every = QUESTIONS[name], EVERY[name]
     precision = data.draw(st.sampled_from(np.flatnonzero(question.mask[-1]).tolist()))
     totals = question.costs.totals(every[every[:, -1] == precision])
-    at = np.array(prices) / totals.mean(axis=0)
+    at = np.array(prices) / totals.mean(axis=0).clip(1e-9)
     cost, config = Cheapest(question.costs, question.mask, precision).find(at)
     assert cost == pytest.approx((totals @ at).min(), abs=1e-9)
     assert cost == pytest.approx((question.costs.totals(config[None])[0] @ at), abs=1e-9)
@@ -58,7 +59,7 @@ def test_deep_networks_are_no_harder():
         surrogate=Surrogate(residual_tables(blocks=3)), target=TARGET
     ).prepared()
     prices = 1.0 / question.costs.totals(question.start())[0].clip(1e-9)
-    prices[-1] = 0.3
+    prices[DAMAGE] = 0.3
     cost, config = Cheapest(question.costs, question.mask, 0).find(prices)
     mask = question.mask.copy()
     mask[-1, 1:] = False
@@ -71,8 +72,8 @@ def test_deep_networks_are_no_harder():
 def test_many_prices_at_once_are_the_same_as_one_after_the_other(name):
     question = QUESTIONS[name]
     solver = Cheapest(question.costs, question.mask, 0)
-    scale = question.costs.totals(EVERY[name]).mean(axis=0)
-    prices = np.random.default_rng(0).uniform(-1.0, 1.0, (9, 6)) / scale
+    scale = question.costs.totals(EVERY[name]).mean(axis=0).clip(1e-9)
+    prices = np.random.default_rng(0).uniform(-1.0, 1.0, (9, N_COLUMNS)) / scale
     costs, configs = solver.find_many(prices)
     for at, cost, config in zip(prices, costs, configs, strict=True):
         one, same = solver.find(at)
