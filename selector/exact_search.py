@@ -55,7 +55,7 @@ class ExactSearch:
         return np.concatenate(found)
 
     def _cheapest(self, configs: IntArray, prices: Array, target: IntArray) -> IntArray:
-        """The cheapest configuration ``[K, D]`` in the precision of each at prices ``[K, 6]``."""
+        """The cheapest configuration ``[K, D]`` in the precision of each at prices ``[K, 7]``."""
         found = np.empty_like(configs)
         kinds = np.stack([target, configs[:, -1]], axis=1)
         for kind in np.unique(kinds, axis=0).tolist():
@@ -80,7 +80,7 @@ def _over(values: Array, wants: Preferences) -> Array:
 
 
 def _prices(surrogate: Surrogate, totals: Array, wants: Preferences, pressure: Array) -> Array:
-    """``[K, 6]`` what one unit of each total takes from the score there, or adds to what limits miss."""
+    """``[K, 7]`` what one unit of each total takes from the score there, or adds to what limits miss."""
     weights = wants.weights + np.where(np.isfinite(wants.limits), pressure, 0.0)
     found = np.zeros_like(totals)
     found[:, _COSTS] = weights[:, 1:] / (np.log(2.0) * wants.best_log2 * totals[:, _COSTS])

@@ -131,7 +131,7 @@ class Surrogate:
         return self.model.predict(self.features(totals))
 
     def point_slopes(self, totals: Array, least_damage: float) -> Array:
-        """``[K, 3]`` points lost for one more unit of damage, MACs and parameters, at totals ``[K, 6]``.
+        """``[K, 3]`` points lost for one more unit of damage, MACs and parameters, at totals ``[K, 7]``.
 
         Where there is next to no damage, the slope at ``least_damage``.
         """

@@ -43,7 +43,7 @@ class Variants:
         self._touched = [np.concatenate(part) for part in zip(*touched, strict=True)]
 
     def totals(self, changes: Changes, count: int) -> Array:
-        """``[count, 6]`` totals of that many variants, with nothing said about layers that are then gone."""
+        """``[count, 7]`` totals of that many variants, with nothing said about layers that are then gone."""
         if not len(changes.variants):
             return np.repeat(self._totals, count, axis=0)
         changes = self._canonical(changes)
