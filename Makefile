@@ -28,12 +28,16 @@ setup-dev: $(VENV)/.stamp-dev $(VENV)/.stamp-browser-runtime
 run: setup
 	@set -a; if [ -f .env ]; then . ./.env; fi; exec $(BIN)/python manage.py up --host $(HOST) --port $(PORT)
 
-test: setup-dev browser
+test: setup-dev browser hosts
 	$(QUIET_HOME) $(BIN)/pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile --ignore tests/e2e --durations 20 $(PYTEST_ARGS)
 	$(QUIET_HOME) $(BIN)/pytest -m "not slow" tests/e2e --durations 10 $(PYTEST_ARGS)
 
-test-slow: setup-dev browser
+test-slow: setup-dev browser hosts
 	$(QUIET_HOME) $(BIN)/pytest -m "slow" $(PYTEST_ARGS)
+
+# The web tier's tests on PostgreSQL, and two machines with a broker and a store of files between them.
+test-hosts: setup-dev hosts
+	$(QUIET_HOME) $(BIN)/pytest tests/hosts $(PYTEST_ARGS)
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -93,6 +97,17 @@ browser:
 	    apt-get install -y -qq --no-install-recommends chromium; \
 	else \
 	    echo "Chromium is missing: browser tests are skipped. Install the package 'chromium'."; \
+	fi
+
+.PHONY: hosts test-hosts
+# So do the tests of several machines without PostgreSQL.
+hosts:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends postgresql iproute2; \
+	else \
+	    echo "PostgreSQL is missing: tests of several machines are skipped. Install the package 'postgresql'."; \
 	fi
 
 # What measures browsers comes from npm. Without it everything else works, so a failure ends no setup.

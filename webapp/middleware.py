@@ -1,11 +1,12 @@
 from collections.abc import Callable
 
 from django.conf import settings
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 
 from compression.errors import CompressionError
 from selector.errors import SelectorError
-from webapp.responses import RequestRefusedError, error_page
+from webapp.responses import NOT_STORABLE, RequestRefusedError, error_page
 
 
 def _policy(script_src: str, *more: str) -> str:
@@ -80,4 +81,6 @@ class KnownErrors:
             return error_page(request, str(error), status=error.status, code=error.code)
         if isinstance(error, CompressionError | SelectorError):
             return error_page(request, str(error), status=400, code="bad_request")
+        if isinstance(error, DataError):
+            return error_page(request, NOT_STORABLE, status=400, code="bad_request")
         return None

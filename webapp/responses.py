@@ -9,6 +9,11 @@ from django.shortcuts import render
 
 CHUNK = 256 * 1024
 
+NOT_STORABLE = (
+    "A text or number of this request cannot be kept: it is too long, too large, or holds characters "
+    "that no database takes."
+)
+
 
 class RequestRefusedError(Exception):
     """What is wrong with a request, in a sentence for the user, with a short code and facts for programs."""

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import dj_database_url
 from environs import Env, validate
 
+from webapp.addresses import celery_broker, database
 from webapp.datafolder import broker_url, data_folder, secret_key
 
 env = Env(eager=False)
@@ -113,22 +113,7 @@ TEMPLATES = [
     }
 ]
 
-if DATABASE_URL:
-    DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60)}
-else:
-    DATABASES = {
-        "default": {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": str(ADADEEP_HOME / "adadeep.sqlite3"),
-            # On disk, for threads share no database in memory without locking each other out.
-            "TEST": {"NAME": str(ADADEEP_HOME / "tmp" / "test.sqlite3")},
-            "OPTIONS": {
-                "timeout": 20,
-                "transaction_mode": "IMMEDIATE",
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-            },
-        }
-    }
+DATABASES = {"default": database(DATABASE_URL, ADADEEP_HOME)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CHANNEL_LAYERS = {
@@ -144,7 +129,7 @@ CHANNEL_LAYERS = {
     }
 }
 
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
+CELERY_BROKER_URL = celery_broker(REDIS_URL)
 CELERY_RESULT_BACKEND = CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = 600

@@ -1,5 +1,6 @@
 """The real thing: ``manage.py up`` as its own process, with the fake engine behind real workers."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import psutil
+import psycopg
 
 from tests.webapp.fake_engine import noted
 
@@ -21,6 +23,7 @@ FAKE_ENGINE = Path(__file__).parent / "fake_engine.py"
 def command(home, *arguments, **settings):
     environment = {
         **os.environ,
+        "DATABASE_URL": own_database(home),
         "ADADEEP_HOME": str(home),
         "ENGINE_COMMAND": f"{sys.executable},{FAKE_ENGINE}",
         "ENGINE_READABLE": f"{home},{(home / 'study').resolve()}",
@@ -34,6 +37,20 @@ def command(home, *arguments, **settings):
         "env": environment,
         "text": True,
     }
+
+
+def own_database(home):
+    """The address of a database for that data folder alone; empty where tests run on SQLite."""
+    url = os.environ.get("DATABASE_URL", "")
+    if not url:
+        return ""
+    name = f"home_{hashlib.sha256(str(home).encode()).hexdigest()[:16]}"
+    with psycopg.connect(url, autocommit=True) as server:
+        if not server.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", [name]
+        ).fetchone():
+            server.execute(f"CREATE DATABASE {name}")
+    return f"{url.rpartition('/')[0]}/{name}"
 
 
 def check(home, *arguments):

@@ -326,6 +326,16 @@ def test_babble_of_the_engine_is_no_event(user, engine):
     }
 
 
+def test_what_no_database_holds_is_taken_out_of_the_engines_words(user, engine):
+    said = '{"kind": "metric", "done": NaN, "data": {"text": "a\\u0000b", "loss": NaN}}'
+    engine(INSPECT={"print": [said], "error": "layer \0 is none", "exit": 2})
+    job = making.study(user)
+    tasks.run(str(job.id))
+    job.refresh_from_db()
+    assert (job.state, job.message) == (JobState.FAILED, "layer \ufffd is none")
+    assert not any("\0" in str(event.data) for event in job.events.all())
+
+
 def test_engine_knows_no_secrets_and_has_limits(user, engine, settings, monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "hidden")
     engine(

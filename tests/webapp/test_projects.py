@@ -1,4 +1,7 @@
+import threading
+
 import pytest
+from django.db import connection, connections
 
 from tests.webapp import making
 from webapp.jobs.models import Job, JobState
@@ -50,6 +53,31 @@ def test_same_model_and_data_are_studied_once(user, work_off):
     second = making.project(user)
     assert second.study == first.study
     assert Job.objects.count() == 1
+
+
+def test_two_that_open_the_same_model_at_once_start_one_study(user):
+    model = making.stored(UploadedModel, user, making.onnx_bytes())
+    both = threading.Barrier(2)
+
+    def create():
+        both.wait()
+        services.project_create(owner=user, model=model, data=None, preprocessing=None)
+        connections.close_all()
+
+    threads = [threading.Thread(target=create) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (Project.objects.count(), Study.objects.count(), Job.objects.count()) == (2, 1, 1)
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite keeps such a character")
+def test_text_that_the_database_cannot_hold_is_refused(client, user):
+    project = making.project(user)
+    answer = post(client, f"/api/projects/{project.id}/settings", {"locks": {"a\0": "keep"}})
+    assert answer.status_code == 400
+    assert "cannot be kept" in answer.json()["error"]["message"]
 
 
 def test_other_preprocessing_is_another_study(client, user, work_off):

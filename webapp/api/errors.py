@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from compression.errors import CompressionError
 from selector.errors import SelectorError
-from webapp.responses import RequestRefusedError, error_json
+from webapp.responses import NOT_STORABLE, RequestRefusedError, error_json
 
 NOTHING = "There is nothing at this address."
 
@@ -17,6 +18,7 @@ def add_handlers(api: NinjaAPI) -> None:
     api.add_exception_handler(RequestRefusedError, _refused)
     api.add_exception_handler(CompressionError, _bad_request)
     api.add_exception_handler(SelectorError, _bad_request)
+    api.add_exception_handler(DataError, _not_storable)
     api.add_exception_handler(Http404, _not_found)
     api.add_exception_handler(ValidationError, _invalid)
     api.add_exception_handler(HttpError, _http_error)
@@ -28,6 +30,10 @@ def _refused(_request: HttpRequest, error: Any) -> HttpResponse:
 
 def _bad_request(_request: HttpRequest, error: Any) -> HttpResponse:
     return error_json(str(error), code="bad_request", status=400)
+
+
+def _not_storable(_request: HttpRequest, _error: Any) -> HttpResponse:
+    return error_json(NOT_STORABLE, code="bad_request", status=400)
 
 
 def _not_found(_request: HttpRequest, error: Any) -> HttpResponse:

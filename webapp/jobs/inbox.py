@@ -64,7 +64,8 @@ class Inbox:
 def parse(text: bytes, stage: Stage) -> Line | None:
     """One line of the engine, or ``None`` when it is none."""
     try:
-        value = json.loads(text)
+        # Databases hold neither the character NUL nor numbers that are none.
+        value = json.loads(text.replace(b"\\u0000", b"\\ufffd"), parse_constant=lambda _: None)
     except ValueError:
         return None
     if not isinstance(value, dict) or value.get("kind") not in KINDS:

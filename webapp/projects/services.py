@@ -104,7 +104,7 @@ def project_create(
 ) -> Project:
     """Make a project and start its study, unless the same has been studied before."""
     checked = _checked(preprocessing)
-    study, _ = Study.objects.get_or_create(owner=owner, key=study_key(model, data, checked))
+    study = _study_held(owner, study_key(model, data, checked))
     project = Project.objects.create(
         owner=owner,
         name=printable(name) or model.name.removesuffix(".onnx"),
@@ -150,10 +150,21 @@ def study_again(*, project: Project) -> None:
     _study_under(project, project.preprocessing)
 
 
+def _study_held(owner: User, key: str) -> Study:
+    """The study, found or made, and held."""
+    study, _ = Study.objects.get_or_create(owner=owner, key=key)
+    return _hold(study) or study
+
+
+def _hold(study: Study) -> Study | None:
+    """The study as it is now; until the transaction ends nobody else starts or deletes it."""
+    return Study.objects.select_for_update().filter(pk=study.pk).first()
+
+
 def _study_under(project: Project, preprocessing: dict[str, Any] | None) -> None:
     former = project.study
     key = study_key(project.model, project.data, preprocessing)
-    project.study, _ = Study.objects.get_or_create(owner=project.owner, key=key)
+    project.study = _study_held(project.owner, key)
     project.preprocessing = preprocessing
     project.save(update_fields=["study", "preprocessing", "updated"])
     study_start(project=project)
@@ -206,6 +217,7 @@ def project_delete(*, project: Project) -> None:
     for build in Job.objects.filter(project=project, kind=JobKind.BUILD):
         job_delete(job=build)
     with transaction.atomic():
+        _hold(study)  # before the project: two that delete at once would wait for each other
         project.delete()
         _delete_unused_study(study)
         for upload in filter(None, (model, data)):
@@ -225,14 +237,17 @@ def uploads_sweep(older_than_s: float) -> None:
 
 
 def _delete_unused_study(study: Study) -> None:
-    other = Project.objects.filter(study=study).first()
+    held = _hold(study)
+    if held is None:
+        return
+    other = Project.objects.filter(study=held).first()
     if other is None:
-        job = study.job
-        study.delete()
+        job = held.job
+        held.delete()
         if job:
             job_delete(job=job)
-    elif study.job:
-        Job.objects.filter(pk=study.job.pk).update(project=other)
+    elif held.job:
+        Job.objects.filter(pk=held.job.pk).update(project=other)
 
 
 def upload_delete_unused(upload: Upload) -> None:
