@@ -25,6 +25,9 @@ setup: $(VENV)/.stamp-run $(VENV)/.stamp-browser-runtime
 
 setup-dev: $(VENV)/.stamp-dev $(VENV)/.stamp-browser-runtime
 
+# What several machines need on top; see docs/hosts.md.
+setup-hosts: setup $(VENV)/.stamp-hosts
+
 run: setup
 	@set -a; if [ -f .env ]; then . ./.env; fi; exec $(BIN)/python manage.py up --host $(HOST) --port $(PORT)
 
@@ -99,7 +102,7 @@ browser:
 	    echo "Chromium is missing: browser tests are skipped. Install the package 'chromium'."; \
 	fi
 
-.PHONY: hosts test-hosts
+.PHONY: hosts setup-hosts test-hosts
 # So do the tests of several machines without PostgreSQL.
 hosts:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null && exit 0; \
@@ -140,6 +143,10 @@ $(VENV)/.stamp-run: $(VENV)/.stamp-torch requirements.txt constraints.txt
 	$(PIP) install -r requirements.txt
 	@touch $@
 
-$(VENV)/.stamp-dev: $(VENV)/.stamp-run requirements-dev.txt
+$(VENV)/.stamp-hosts: $(VENV)/.stamp-run requirements-hosts.txt
+	$(PIP) install -r requirements-hosts.txt
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp-run requirements-dev.txt requirements-hosts.txt
 	$(PIP) install -r requirements-dev.txt
 	@touch $@

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import socket
 import tempfile
 from pathlib import Path
 
@@ -31,6 +32,15 @@ def secret_key(home: Path) -> str:
             os.link(temporary, path)
         Path(temporary).unlink()
     return path.read_text(encoding="ascii")
+
+
+def this_host(home: Path) -> str:
+    """The name of this machine among those that share jobs; two may have the same host name."""
+    path = home / "host"
+    if not path.exists():
+        with contextlib.suppress(FileExistsError), path.open("x", encoding="ascii") as file:
+            file.write(secrets.token_hex(4))
+    return f"{socket.gethostname()}-{path.read_text(encoding='ascii')}"
 
 
 def broker_url(home: Path) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from environs import Env, validate
 
-from webapp.addresses import celery_broker, database
+from webapp.addresses import celery_broker, database, file_store
 from webapp.datafolder import broker_url, data_folder, secret_key
 
 env = Env(eager=False)
@@ -34,6 +34,8 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # An empty DATABASE_URL means SQLite in the data folder, an empty REDIS_URL the embedded broker.
 DATABASE_URL = env.str("DATABASE_URL", default="")
 REDIS_URL = env.str("REDIS_URL", default="") or broker_url(ADADEEP_HOME)
+# Where several machines share files: s3://bucket/prefix, or file:///a/folder/that/all/mount. Empty: each its own.
+STORAGE_URL = env.str("STORAGE_URL", default="")
 
 # The engine: how it is started and what it may use.
 ENGINE_COMMAND: list[str] = env.list("ENGINE_COMMAND", default=[])
@@ -141,7 +143,13 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # The lease brings lost jobs back, the broker only as a last resort: a task that outlives this
 # limit would be delivered twice.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 2 * 24 * 3600}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 2 * 24 * 3600,
+    # A broker that is cut off without a word is noticed.
+    "socket_keepalive": True,
+    "socket_timeout": 30,
+    "health_check_interval": 10,
+}
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = CELERY_BROKER_TRANSPORT_OPTIONS
 # What runs is resumed from its last stage: nothing is gained by waiting for it.
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 0.0
@@ -153,7 +161,7 @@ if BROWSER_RUNTIME.is_dir():
 # `up` gathers them here and compresses them; without it they come from where they lie, as they are.
 STATIC_ROOT = ADADEEP_HOME / "static"
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": file_store(STORAGE_URL),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()

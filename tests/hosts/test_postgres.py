@@ -8,14 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SHORT = (
-    "test_jobs.py",
-    "test_parts.py",
-    "test_pause.py",
-    "test_projects.py",
-    "accounts",
-    "agents/test_tasks.py",
-)
+SHORT = "test_projects.py", "test_parts.py"
 
 
 def on(cluster, home, *arguments):

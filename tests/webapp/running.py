@@ -68,8 +68,9 @@ def free_port():
 class Installation:
     """A running ``up``; leaving the block stops it and looks for orphans."""
 
-    def __init__(self, home, workers=1, host="127.0.0.1", **settings):
+    def __init__(self, home, workers=1, host="127.0.0.1", web_processes=1, **settings):
         self.home, self.port, self.workers = home, free_port(), workers
+        self.web_processes = web_processes
         self.host, self.settings = host, settings
         self.log = home / "up.log"
 
@@ -100,7 +101,12 @@ class Installation:
         assert_all_gone(family)
 
     def _options(self):
-        options = {"--host": self.host, "--port": self.port, "--workers": self.workers}
+        options = {
+            "--host": self.host,
+            "--port": self.port,
+            "--workers": self.workers,
+            "--web-processes": self.web_processes,
+        }
         return [str(word) for option in options.items() for word in option]
 
     @property

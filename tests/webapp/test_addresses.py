@@ -15,7 +15,8 @@ def test_postgresql_by_its_address(tmp_path):
     assert found["ENGINE"] == "django.db.backends.postgresql"
     assert (found["HOST"], found["PORT"], found["NAME"]) == ("db.example", 5433, "deep")
     assert (found["USER"], found["PASSWORD"]) == ("ada", "se@cret")
-    assert found["OPTIONS"] == {"sslmode": "require"}
+    assert found["OPTIONS"]["sslmode"] == "require"
+    assert "idle_in_transaction_session_timeout" in found["OPTIONS"]["options"]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,14 @@ def test_with_accounts_every_network_card_is_served(place):
         assert stranger.status_code == 400
 
 
+def test_web_process_that_dies_keeps_nobody_waiting(place):
+    with Installation(place, web_processes=2) as here:
+        os.kill(here.child("uvicorn").pid, signal.SIGKILL)
+        for _ in range(20):
+            assert httpx.get(f"{here.url}/healthz").json()["status"] == "ok"
+        assert (place / "logs" / "web-2.log").exists()
+
+
 def test_taken_port_is_said(place):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -15,6 +15,7 @@ from webapp.asgi import application
 from webapp.bodylimit import BodyLimit
 from webapp.projects.models import Dataset, UploadedModel
 from webapp.supervision import parts
+from webapp.supervision.addresses import listening
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -235,7 +236,8 @@ async def test_room_is_kept_for_files_on_their_way(settings, monkeypatch):
 
 
 def test_bodies_are_spooled_into_the_data_folder(home, settings):
-    environment = parts.web("127.0.0.1", 8000, {}).environment
+    with listening("127.0.0.1", 0) as listener:
+        environment = parts.web(1, "127.0.0.1", listener, {}).environment
     command = [sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == str(home / "tmp")

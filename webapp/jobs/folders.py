@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from compression.types import STUDY_STAGES, Stage
 from selector.jobfolder import JobFolder
 from selector.study import PAST_RECOVERIES
+from webapp import filestore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,5 +79,7 @@ def sha256_of(path: Path) -> str:
 
 
 def remove(job: Job) -> None:
-    """Delete the job's files."""
-    shutil.rmtree(job.folder, ignore_errors=True)
+    """Delete the job's files, here and in the store that machines share."""
+    shutil.rmtree(job.place, ignore_errors=True)
+    if filestore.is_shared():
+        filestore.delete_all(f"jobs/{job.pk}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -17,6 +16,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from webapp.datafolder import this_host
 from webapp.jobs.models import ACTIVE, Job, JobState
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def resume(job_id: UUID) -> bool:
 def lost_leases() -> list[Job]:
     """Running jobs whose worker went silent, or is known to be dead because it ran here."""
     silent_since = timezone.now() - timedelta(seconds=settings.LEASE_LOST_S)
-    here = f"{socket.gethostname()}:"
+    here = f"{this_host(settings.ADADEEP_HOME)}:"
     running = Job.objects.filter(state=JobState.RUNNING)
     suspects = running.filter(Q(heartbeat__lt=silent_since) | Q(worker__startswith=here))
     return [job for job in suspects if _is_lost(job, here)]
@@ -192,7 +192,7 @@ def take_back(job: Job) -> JobState | None:
 def release_all_here() -> int:
     """Queue what ran on this host, when its workers have been stopped in good order."""
     running = Job.objects.filter(
-        state=JobState.RUNNING, worker__startswith=f"{socket.gethostname()}:"
+        state=JobState.RUNNING, worker__startswith=f"{this_host(settings.ADADEEP_HOME)}:"
     )
     asked = list(running.filter(Q(cancel_requested=True) | Q(pause_requested=True)))
     released = running.update(
@@ -204,13 +204,13 @@ def release_all_here() -> int:
 
 
 @cache
-def _worker_name(pid: int) -> str:
-    return f"{socket.gethostname()}:{pid}:{psutil.Process(pid).create_time():.2f}"
+def _process_name(pid: int) -> str:
+    return f"{pid}:{psutil.Process(pid).create_time():.2f}"
 
 
 def this_worker() -> str:
     """Host, process and its start: enough to see later whether it still lives."""
-    return _worker_name(os.getpid())
+    return f"{this_host(settings.ADADEEP_HOME)}:{_process_name(os.getpid())}"
 
 
 def _is_lost(job: Job, here: str) -> bool:

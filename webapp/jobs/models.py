@@ -8,10 +8,13 @@ from django.db import models
 from django.utils import timezone
 
 from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
+from webapp.jobs import local_copies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from django.db.models import QuerySet
 
 
 class JobKind(models.TextChoices):
@@ -40,7 +43,8 @@ class Job(models.Model):
     """One study or build. The row is the truth: whoever works on it holds its lease.
 
     ``attempt`` is the fencing token: every claim raises it, and whatever a worker writes says which
-    attempt it belongs to. ``lost`` counts the attempts whose worker went silent.
+    attempt it belongs to. ``lost`` counts the attempts whose worker went silent. ``published`` is the version
+    of its stored files, where machines share a store; else 0.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -67,6 +71,7 @@ class Job(models.Model):
     queued = models.DateTimeField(default=timezone.now)
     sent = models.DateTimeField(default=timezone.now)
     last_seq = models.PositiveIntegerField(default=0)
+    published = models.PositiveIntegerField(default=0)
 
     created = models.DateTimeField(auto_now_add=True)
     started = models.DateTimeField(null=True)
@@ -79,8 +84,23 @@ class Job(models.Model):
         return f"{self.kind} {self.id}"
 
     @property
-    def folder(self) -> Path:
+    def place(self) -> Path:
+        """Where this machine keeps the job's files, if it does."""
         return settings.JOB_ROOT / str(self.id)
+
+    @property
+    def folder(self) -> Path:
+        """The job's files, as new as this row. What other machines stored is fetched first.
+
+        Raises:
+            StoreError: when they are not to be had.
+        """
+        if self.published:
+            local_copies.refresh(self.place, self.published, self._stored_since)
+        return self.place
+
+    def _stored_since(self, version: int) -> QuerySet[JobFile]:
+        return self.files.filter(version__gt=version)
 
     @property
     def all_stages(self) -> Sequence[Stage]:
@@ -89,6 +109,28 @@ class Job(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state in ACTIVE
+
+
+class JobFile(models.Model):
+    """A file of a job in the store that machines share: where it lies in the job's folder, and in the store.
+
+    ``version`` is the job's ``published`` at which it came.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="files")
+    path = models.CharField(max_length=300)
+    key = models.CharField(max_length=120)
+    sha256 = models.CharField(max_length=64)
+    size_bytes = models.BigIntegerField()
+    version = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["job", "path"], name="one_stored_file_a_path"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {self.path}"
 
 
 class PartState(models.TextChoices):

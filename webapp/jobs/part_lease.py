@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
+from webapp.datafolder import this_host
 from webapp.jobs.lease import LeaseLostError, Stop, is_alive, stop_requested, this_worker
 from webapp.jobs.models import ACTIVE, Job, JobPart, PartState
 
@@ -139,7 +139,7 @@ def all_parts_done(job_id: UUID, stage: str) -> bool:
 def lost_parts() -> list[JobPart]:
     """Running parts whose worker went silent, or is known to be dead because it ran here."""
     silent_since = timezone.now() - timedelta(seconds=settings.LEASE_LOST_S)
-    here = f"{socket.gethostname()}:"
+    here = f"{this_host(settings.ADADEEP_HOME)}:"
     running = JobPart.objects.filter(state=PartState.RUNNING, job__state__in=ACTIVE)
     suspects = running.filter(Q(heartbeat__lt=silent_since) | Q(worker__startswith=here))
     return [
@@ -159,5 +159,5 @@ def take_back_part(part: JobPart) -> bool:
 def release_parts_here() -> None:
     """Let others do what ran on this host, when its workers have been stopped in good order."""
     JobPart.objects.filter(
-        state=PartState.RUNNING, worker__startswith=f"{socket.gethostname()}:"
+        state=PartState.RUNNING, worker__startswith=f"{this_host(settings.ADADEEP_HOME)}:"
     ).update(state=PartState.WAITING, attempt=F("attempt") + 1, worker="")

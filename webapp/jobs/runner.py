@@ -20,6 +20,7 @@ from webapp.jobs import sandbox
 from webapp.jobs.events import append
 from webapp.jobs.inbox import Inbox
 from webapp.jobs.lease import Stop
+from webapp.jobs.publishing import PUBLISH_S, publish
 
 if TYPE_CHECKING:
     import subprocess
@@ -87,6 +88,9 @@ class Work(Protocol):
     def store(self, lines: Sequence[Line]) -> None:
         """Put what the engine said into the log."""
 
+    def save(self) -> None:
+        """Let other machines have what the engine has left so far."""
+
     def next_order(self, inbox: Inbox) -> str | None:
         """A line that the engine waits for, if there is one."""
 
@@ -95,6 +99,7 @@ class Work(Protocol):
 class WholeStage:
     """All of a stage, in one process that needs no orders."""
 
+    job: Job
     lease: Lease
 
     def beat(self) -> None:
@@ -105,6 +110,9 @@ class WholeStage:
 
     def store(self, lines: Sequence[Line]) -> None:
         append(self.lease, lines)
+
+    def save(self) -> None:
+        publish(self.job, self.lease)
 
     def next_order(self, _inbox: Inbox) -> str | None:
         return None
@@ -119,7 +127,7 @@ def run_stage(job: Job, lease: Lease, stage: Stage) -> int:
         StageFailedError: the engine refused the input, or broke.
         LeaseLostError: another worker has the job now.
     """
-    return _run(job, stage, WholeStage(lease), [], job.folder / "tmp")
+    return _run(job, stage, WholeStage(job, lease), [], job.folder / "tmp")
 
 
 def run_parts(job: Job, stage: Stage, shift: Shift) -> int:
@@ -153,6 +161,7 @@ def _follow(process: subprocess.Popen[bytes], work: Work, inbox: Inbox) -> int:
     output = _pipe(process.stdout)
     flush, beat = Every(FLUSH_S), Every(settings.LEASE_HEARTBEAT_S)
     ask, limit = Every(POLL_S), Every(settings.ENGINE_STAGE_HOURS * 3600)
+    save = Every(PUBLISH_S)
     while True:
         readable, _, _ = select.select([output], [], [], POLL_S)
         chunk = os.read(output, READ_BYTES) if readable else b""
@@ -165,6 +174,8 @@ def _follow(process: subprocess.Popen[bytes], work: Work, inbox: Inbox) -> int:
             work.store(inbox.take_all())
         if beat.is_due():
             work.beat()
+        if save.is_due():
+            work.save()
         if ask.is_due() and (stop := work.stop_requested()):
             _ask_to_stop(process)
             raise StagePausedError if stop == Stop.PAUSE else StageCancelledError

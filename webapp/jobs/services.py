@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from selector.request import PROFILE_SUFFIX
-from webapp.jobs import folders, lease, part_lease, tasks
+from webapp.jobs import folders, lease, part_lease, publishing, tasks
 from webapp.jobs.events import Line, append_unleased, nudge
 from webapp.jobs.models import ACTIVE, DELIVERED, UNFINISHED, Job, JobKind, JobState
 from webapp.responses import RequestRefusedError
@@ -50,6 +50,7 @@ def job_create(
     folders.write_inputs(job, files, {"request.json": request, **(extra or {})})
     if profile:
         (job.folder / request["target"]).write_text(profile, encoding="utf-8")
+    publishing.publish_new(job, files)
     tasks.send(job.id)
     return job
 

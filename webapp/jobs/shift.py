@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from webapp.jobs import part_lease
+from webapp.jobs import part_lease, publishing
 from webapp.jobs.events import append
 
 if TYPE_CHECKING:
@@ -52,10 +52,17 @@ class Shift:
         if holder:
             append(holder, lines)
 
+    def save(self) -> None:
+        """Let other machines have what the engine has left so far."""
+        holder = self.part or self.lead
+        if holder:
+            publishing.publish(self.job, holder)
+
     def next_order(self, inbox: Inbox) -> str | None:
         """What to tell the engine now, if anything: a part, or how it ends."""
         if self.part is not None and inbox.finished == self.part.label:
             self.store(inbox.take_all())
+            self.save()
             self.part.finish()
             self.part, self._told = None, ""
         if self._told:
@@ -73,14 +80,26 @@ class Shift:
             self.part = part_lease.claim_part(
                 self.job.pk, self.stage, is_lead=self.lead is not None
             )
+            if self.part is not None:
+                publishing.bring(self.job, self.part)
         if self.part is not None:
             return self.part.label
         if self.lead is not None:
-            return JOIN if part_lease.all_parts_done(self.job.pk, self.stage) else None
+            return self._join(self.lead)
         return None if part_lease.waiting_parts(self.job.pk, self.stage) else END
+
+    def _join(self, lead: Lease) -> str | None:
+        """Join the parts once all are done, and here."""
+        if not part_lease.all_parts_done(self.job.pk, self.stage):
+            return None
+        publishing.bring(self.job, lead)
+        return JOIN
 
 
 def helper(job: Job, stage: str) -> Shift | None:
     """A shift beside the job's own worker; ``None`` when there is nothing to help with."""
     part = part_lease.claim_part(job.pk, stage, is_lead=False)
-    return Shift(job=job, stage=stage, part=part) if part else None
+    if part is None:
+        return None
+    publishing.bring(job, part)
+    return Shift(job=job, stage=stage, part=part)

@@ -13,7 +13,8 @@ from selector.errors import BadRequestError
 from selector.jobfolder import JobFolder
 from selector.plan import PARTED_STAGES, read_rounds
 from webapp.celery import app
-from webapp.jobs import artifacts, folders, part_lease, shift
+from webapp.filestore import StoreError
+from webapp.jobs import artifacts, folders, part_lease, publishing, shift
 from webapp.jobs.events import Line, append, nudge
 from webapp.jobs.lease import CANCELLED_TEXT, Lease, LeaseLostError, claim
 from webapp.jobs.models import UNFINISHED, Job, JobKind, JobState
@@ -26,7 +27,7 @@ from webapp.jobs.runner import (
     run_parts,
     run_stage,
 )
-from webapp.jobs.workers import sign_of_life
+from webapp.jobs.workers import answering, sign_of_life
 from webapp.logs import about_job
 
 if TYPE_CHECKING:
@@ -35,14 +36,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NO_STUDY = "The study of this model did not finish. Retry the study first, then build again."
-QUICK, ENGINE = "quick", "engine"
+QUICK, ENGINE, GPU = "quick", "engine", "gpu"
 QUEUES = (QUICK, ENGINE)
+GPU_STAGES = (Stage.RECOVER,)
+"""Fine-tuning, which is what a graphics card does faster."""
+
 ENDS = {MISSED: JobState.MISSED, INFEASIBLE: JobState.INFEASIBLE}
 
 
 def queue_of(stage: Stage) -> str:
     """Inspection is short, and somebody looks at the page: it never waits behind the rest."""
-    return QUICK if stage == Stage.INSPECT else ENGINE
+    if stage == Stage.INSPECT:
+        return QUICK
+    return GPU if stage in GPU_STAGES and answering(GPU) else ENGINE
 
 
 @heartbeat_sent.connect
@@ -76,12 +82,14 @@ def run(job_id: str) -> None:
 def help_out(job_id: str, stage: str) -> None:
     """Do parts of a stage beside the job's own worker. A late or second delivery finds none."""
     job = Job.objects.filter(pk=job_id, state=JobState.RUNNING, stage=stage).first()
-    turn = shift.helper(job, stage) if job else None
-    if turn is None:
+    if job is None:
         return
     with about_job(job_id):
         try:
-            run_parts(turn.job, Stage(stage), turn)
+            if turn := shift.helper(job, stage):
+                run_parts(turn.job, Stage(stage), turn)
+        except StoreError as error:
+            logger.warning("Help at %s ended: %s", stage, error)
         except (LeaseLostError, StageCancelledError, StagePausedError):
             logger.info("Help at %s is not wanted any more", stage)
         except StageFailedError as error:
@@ -113,7 +121,10 @@ def _advance(lease: Lease) -> None:
     job = Job.objects.select_related("study").get(pk=lease.job_id)
     nudge(job.id)
     try:
+        publishing.bring(job, lease)
         end = _run_stages(job, lease)
+    except StoreError as error:
+        _finish(job, lease, JobState.FAILED, str(error))
     except StageCancelledError:
         _finish(job, lease, JobState.CANCELLED, CANCELLED_TEXT)
     except StagePausedError:
@@ -136,13 +147,14 @@ def _run_stages(job: Job, lease: Lease) -> JobState | None:
     if job.kind == JobKind.BUILD:
         if job.study is None or job.study.state != JobState.DONE:
             raise StageFailedError(NO_STUDY)
-        folders.link_study(job, job.study)
-        folders.write_past(job, job.study.builds.order_by("created"))
+        with publishing.kept_alive(lease):
+            folders.link_study(job, job.study)
+            folders.write_past(job, job.study.builds.order_by("created"))
     # The last stage is asked even when all are done: its exit code says how the job ended.
     todo = pending_stages(job) or [job.all_stages[-1]]
-    code = 0
+    code, here = 0, queue_of(todo[0])
     for stage in todo:
-        if queue_of(stage) != queue_of(todo[0]):
+        if queue_of(stage) != here:
             return None
         code = _run_one(job, lease, stage)
     return ENDS.get(code, JobState.DONE) if job.kind == JobKind.BUILD else JobState.DONE
@@ -155,11 +167,15 @@ def _run_one(job: Job, lease: Lease, stage: Stage) -> int:
     _note_stage(
         job, lease, stage, {"state": "running", "started": started.isoformat(), "detail": ""}
     )
-    code = (
-        _run_shared(job, lease, stage)
-        if stage in PARTED_STAGES
-        else run_stage(job, lease, stage)
-    )
+    try:
+        code = (
+            _run_shared(job, lease, stage)
+            if stage in PARTED_STAGES
+            else run_stage(job, lease, stage)
+        )
+    finally:
+        # Also what a stage left that was stopped or failed: it may go on elsewhere.
+        publishing.publish(job, lease)
     seconds = round((timezone.now() - started).total_seconds(), 1)
     _note_stage(job, lease, stage, {"state": "done", "seconds": seconds})
     return code

@@ -1,33 +1,55 @@
-"""Whether somebody works: workers leave signs of life in the data folder every few seconds; the broker answers."""
+"""Whether somebody works: each worker leaves a sign of life at the broker every few seconds."""
 
 from __future__ import annotations
 
-import time
+import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import redis
 from django.conf import settings
 
+from webapp.datafolder import this_host
 from webapp.jobs.models import Job, JobState
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+logger = logging.getLogger(__name__)
 
 QUEUES = ("quick", "engine")
 SILENT_S = 30.0
 
 
 def sign_of_life(queue: str) -> None:
-    """Say that this queue has a worker."""
-    _sign(queue).touch()
+    """Say that this queue has a worker on this machine."""
+    with _broker() as broker:
+        broker.zadd(_key(queue), {this_host(settings.ADADEEP_HOME): _now_s(broker)})
+
+
+def hosts(queue: str) -> list[str]:
+    """The machines whose workers of this queue gave a sign lately."""
+    found: list[bytes] = []
+    with _broker() as broker:
+        found = broker.zrangebyscore(_key(queue), _now_s(broker) - SILENT_S, "+inf")
+    return [name.decode() for name in found]
 
 
 def answering(queue: str) -> bool:
     """Whether a worker of this queue gave a sign lately."""
-    try:
-        return time.time() - _sign(queue).stat().st_mtime < SILENT_S
-    except FileNotFoundError:
-        return False
+    return bool(hosts(queue))
+
+
+def answering_here(queue: str) -> bool:
+    """Whether one on this machine did."""
+    return this_host(settings.ADADEEP_HOME) in hosts(queue)
+
+
+def forget_workers_here() -> None:
+    """Take back what workers of this machine said; they run no more."""
+    with _broker() as broker:
+        for key in broker.scan_iter(_key("*")):
+            broker.zrem(key, this_host(settings.ADADEEP_HOME))
 
 
 def broker_answers() -> bool:
@@ -50,5 +72,21 @@ def worker_status() -> dict[str, Any]:
     return {"state": "ready", "text": "Worker ready"}
 
 
-def _sign(queue: str) -> Path:
-    return settings.ADADEEP_HOME / "run" / f"worker-{queue}"
+def _key(queue: str) -> str:
+    return f"adadeep-workers-{queue}"
+
+
+def _now_s(broker: Any) -> float:
+    """By the broker's clock: those of several machines differ."""
+    seconds, micros = broker.time()
+    return float(seconds + micros / 1e6)
+
+
+@contextmanager
+def _broker() -> Iterator[Any]:
+    """The broker; one that does not answer knows of no workers."""
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2) as broker:
+            yield broker
+    except (redis.RedisError, OSError) as error:
+        logger.debug("The broker does not answer: %s", error)

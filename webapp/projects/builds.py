@@ -13,7 +13,7 @@ from webapp.jobs.models import Job, JobKind
 from webapp.jobs.services import job_create
 from webapp.projects import answers
 from webapp.projects.quotas import job_quota_check
-from webapp.projects.services import checked_settings, job_request
+from webapp.projects.services import checked_settings, job_files, job_request
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -37,14 +37,11 @@ def build_start(*, project: Project, values: dict[str, Any]) -> Job:
     project.settings = wanted
     project.save(update_fields=["settings", "updated"])
     target = target_profile(owner=project.owner, name=wanted["target"])
-    files = {"model.onnx": project.model.path}
-    if project.data:
-        files[f"data.{project.data.format}"] = project.data.path
     job = job_create(
         project=project,
         kind=JobKind.BUILD,
         request=job_request(project, {**wanted, "target": _engine_target(wanted["target"])}),
-        files=files,
+        files=job_files(project),
         extra=extra,
         profile=profile_text(target) if is_own(target.name) else "",
     )

@@ -7,7 +7,9 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from webapp import filestore
 from webapp.jobs.models import Job
+from webapp.jobs.publishing import upload_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +50,20 @@ class Upload(models.Model):
         return self.name
 
     @property
-    def path(self) -> Path:
+    def place(self) -> Path:
+        """Where this machine keeps the bytes, if it does."""
         return settings.UPLOAD_ROOT / self.sha256[:2] / self.sha256
+
+    @property
+    def path(self) -> Path:
+        """The bytes; where machines share a store they are fetched if need be.
+
+        Raises:
+            StoreError: when they are not to be had.
+        """
+        if filestore.is_shared() and not self.place.exists():
+            filestore.get(upload_key(self.sha256), self.place)
+        return self.place
 
 
 class UploadedModel(Upload):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db.models import F, Sum
 
+from webapp import filestore
 from webapp.bodylimit import amount, no_room
-from webapp.jobs.models import Job
+from webapp.jobs.models import Job, JobFile
 from webapp.projects.models import UPLOAD_KINDS, Transfer
 from webapp.responses import RequestRefusedError
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
 
 def used_bytes(owner: User | None = None) -> int:
-    """Bytes on disk of one person's uploads and jobs, or of everybody's; a linked file counts once.
+    """Bytes of one person's uploads and jobs, or of everybody's; what is kept once counts once.
 
     Of uploads on their way what has come counts here, the rest in ``coming_bytes``.
     """
+    if filestore.is_shared():
+        return _stored_bytes(owner)
     sizes = {}
     for path in _files(owner):
         try:
@@ -86,14 +89,28 @@ def _check(owner: User, size: int, why: str, what_then: str) -> None:
         raise RequestRefusedError(text, code="quota", status=507)
 
 
+def _stored_bytes(owner: User | None) -> int:
+    """The same in the store that machines share: this one has copies of a part of it."""
+    sizes: dict[str, int] = {}
+    for kind in UPLOAD_KINDS.values():
+        rows = _of(kind._default_manager.all(), owner)
+        sizes |= rows.values_list("sha256", "size_bytes")
+    files = JobFile.objects.filter(key__startswith="jobs/")
+    files = files if owner is None else files.filter(job__owner=owner)
+    sizes |= files.values_list("key", "size_bytes")
+    begun = _of(Transfer.objects.filter(upload_id=None), owner)
+    coming: int = sum(begun.values_list("received_bytes", flat=True))
+    return coming + sum(sizes.values())
+
+
 def _files(owner: User | None) -> Iterator[Path]:
     for kind in UPLOAD_KINDS.values():
         for upload in _of(kind._default_manager.all(), owner).only("sha256"):
-            yield upload.path
+            yield upload.place
     for transfer in _of(Transfer.objects.filter(upload_id=None), owner).only("pk"):
         yield transfer.path
     for job in _of(Job.objects.all(), owner).only("pk"):
-        yield from (path for path in job.folder.rglob("*") if not path.is_dir())
+        yield from (path for path in job.place.rglob("*") if not path.is_dir())
 
 
 def _of(rows: QuerySet[Any], owner: User | None) -> QuerySet[Any]:

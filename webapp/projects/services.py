@@ -76,6 +76,7 @@ def upload_keep(
         size_bytes=part.size_bytes,
         **fields,
     )
+    part.share()
     with storage.places_locked():
         if uncounted_bytes:
             # Again: of two uploads at once each found room while the other was not there yet.
@@ -124,11 +125,10 @@ def study_start(*, project: Project) -> None:
     if job is not None and job.state not in (JobState.FAILED, JobState.CANCELLED):
         return
     job_quota_check(owner=project.owner)
-    files = {"model.onnx": project.model.path}
-    if project.data:
-        files[f"data.{project.data.format}"] = project.data.path
     request = job_request(project, {**default_settings(), "target": DEFAULT_TARGET})
-    study.job = job_create(project=project, kind=JobKind.STUDY, request=request, files=files)
+    study.job = job_create(
+        project=project, kind=JobKind.STUDY, request=request, files=job_files(project)
+    )
     study.save(update_fields=["job"])
 
 
@@ -194,6 +194,14 @@ def checked_settings(values: dict[str, Any], *, owner: User) -> dict[str, Any]:
         "target": target_profile(owner=owner, name=wanted["target"]).name,
         "locks": wanted["locks"],
     }
+
+
+def job_files(project: Project) -> dict[str, Path]:
+    """The files that a job of this project works on, by their names in its folder."""
+    files = {"model.onnx": project.model.path}
+    if project.data:
+        files[f"data.{project.data.format}"] = project.data.path
+    return files
 
 
 def job_request(project: Project, wanted: dict[str, Any]) -> dict[str, Any]:

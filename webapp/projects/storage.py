@@ -12,8 +12,10 @@ from typing import Protocol
 
 from django.conf import settings
 
+from webapp import filestore
 from webapp.bodylimit import CHUNKS, UPLOADS, refusal_of, too_large
 from webapp.jobs.folders import link
+from webapp.jobs.publishing import upload_key
 from webapp.responses import RequestRefusedError
 
 CHUNK = 1024**2
@@ -31,8 +33,15 @@ class StoredPart:
     sha256: str
     size_bytes: int
 
+    def share(self) -> None:
+        """Store it where other machines find it, if they share a store."""
+        if filestore.is_shared():
+            with self.path.open("rb") as file:
+                filestore.put(upload_key(self.sha256), file)
+
     def keep(self) -> None:
         """Put its bytes in their place for good; the part stays until whoever has it lets go."""
+        self.share()  # once more: what nobody named could be deleted until the places were locked
         place = settings.UPLOAD_ROOT / self.sha256[:2] / self.sha256
         place.parent.mkdir(mode=0o700, exist_ok=True)
         self.path.chmod(0o400)
@@ -112,6 +121,8 @@ def delete_unused(sha256: str) -> None:
     """Remove the bytes; the caller holds the lock and knows that no record names them any more."""
     path = settings.UPLOAD_ROOT / sha256[:2] / sha256
     path.unlink(missing_ok=True)
+    if filestore.is_shared():
+        filestore.delete(upload_key(sha256))
 
 
 def _check_length(method: str, path: str, length: int | None) -> None:

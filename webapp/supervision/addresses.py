@@ -49,6 +49,12 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
+def listening(host: str, port: int) -> socket.socket:
+    """Where browsers knock, for as many processes as answer them."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
 def _own_addresses() -> list[str]:
     families = (socket.AF_INET, socket.AF_INET6)
     found = (entry for card in psutil.net_if_addrs().values() for entry in card)

@@ -41,6 +41,8 @@ def python() -> Iterator[Finding]:
 def packages() -> Iterator[Finding]:
     """Whether what is pinned is what is installed."""
     pins = _pins(settings.BASE_DIR / "requirements.txt")
+    if settings.STORAGE_URL.startswith("s3:"):
+        pins |= _pins(settings.BASE_DIR / "requirements-hosts.txt")
     installed = {name: _version(name) for name in pins}
     off = [
         f"{name} {installed[name] or 'is missing'} instead of {pin}"

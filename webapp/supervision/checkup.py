@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from webapp.supervision.check_hosts import machines, store
 from webapp.supervision.check_machine import clock, data_folder, free_space, packages, python
 from webapp.supervision.check_parts import (
     broker,
@@ -31,6 +32,8 @@ CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
     port,
     database,
     broker,
+    store,
+    machines,
     sandbox,
     engine,
     extras,

@@ -23,7 +23,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Child:
-    """One process. ``death_signal`` is what it gets when the supervisor itself is killed."""
+    """One process.
+
+    ``death_signal`` is what it gets when the supervisor itself is killed; ``inherited`` are open files of the
+    supervisor that it takes over.
+    """
 
     name: str
     command: list[str]
@@ -33,6 +37,7 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     patience_s: float = 6.0
+    inherited: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     _asked: bool = False
     _failures: int = 0
@@ -55,6 +60,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 # A Ctrl-C in the terminal reaches the supervisor alone, which stops in order.
                 start_new_session=True,
+                pass_fds=self.inherited,
             )
         self._started = time.monotonic()
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from webapp.datafolder import broker_url
+from webapp.datafolder import broker_url, this_host
 from webapp.supervision.addresses import allowed_hosts
 from webapp.supervision.children import Child
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
 
@@ -37,7 +38,7 @@ def worker(queue: str, processes: int, environment: dict[str, str], *also: str) 
             "--queues",
             ",".join((queue, *also)),
             "--hostname",
-            f"{queue}@%h",
+            f"{queue}@{this_host(settings.ADADEEP_HOME)}",
             "--pool",
             "prefork",
         ),
@@ -56,19 +57,21 @@ def worker(queue: str, processes: int, environment: dict[str, str], *also: str) 
     )
 
 
-def web(host: str, port: int, environment: dict[str, str]) -> Child:
-    """The web server."""
+def web(number: int, host: str, listener: socket.socket, environment: dict[str, str]) -> Child:
+    """One of the web server's processes; all take what comes to the same listening socket."""
     command = [
         *(sys.executable, "-m", "uvicorn", "webapp.asgi:application"),
-        *("--host", host, "--port", str(port), "--lifespan", "off", "--no-access-log"),
+        *("--fd", str(listener.fileno()), "--lifespan", "off", "--no-access-log"),
         *("--no-server-header", "--ws-max-size", "65536", *_proxy_options()),
         *("--timeout-graceful-shutdown", "3", "--log-level", "warning"),
     ]
+    name = "web" if number == 1 else f"web-{number}"
     return Child(
-        name="web",
+        name=name,
         command=command,
         folder=settings.BASE_DIR,
-        log=log_path("web"),
+        log=log_path(name),
+        inherited=(listener.fileno(),),
         # Answers multiply small matrices: threads that wait for each other made them 3 times slower.
         environment={
             **environment,
@@ -92,7 +95,7 @@ def _proxy_options() -> tuple[str, ...]:
 
 def environment(engine_workers: int) -> dict[str, str]:
     """What every part is told. Engines that work side by side share the cores among them."""
-    cores_each = max(1, (os.cpu_count() or 1) // engine_workers)
+    cores_each = max(1, (os.cpu_count() or 1) // max(1, engine_workers))
     return {
         "ENGINE_THREADS": str(min(settings.ENGINE_THREADS, cores_each)),
         "DJANGO_SETTINGS_MODULE": "webapp.settings",

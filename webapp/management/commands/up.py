@@ -10,10 +10,11 @@ from django.urls import reverse
 from webapp.accounts.invitations import setup_create
 from webapp.accounts.loopback import is_loopback
 from webapp.supervision import health
-from webapp.supervision.addresses import from_here, is_free, public_url
+from webapp.supervision.addresses import from_here, is_free, listening, public_url
 from webapp.supervision.broker import NoBrokerError
 from webapp.supervision.instance import AlreadyRunningError, single_instance
 from webapp.supervision.supervisor import StartError, Supervisor
+from webapp.supervision.worker_host import check_settings
 
 DEFAULT_PORT = 8000
 
@@ -28,19 +29,38 @@ class Command(BaseCommand):
         parser.add_argument(
             "--host", default="127.0.0.1", help="0.0.0.0: every network card; needs accounts"
         )
-        parser.add_argument("--workers", type=int, default=1, help="engine jobs at a time")
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=1,
+            help="engine jobs at a time; 0: other machines do all of them",
+        )
+        parser.add_argument(
+            "--web-processes", type=int, default=1, help="processes that answer browsers"
+        )
 
     def handle(self, **options: Any) -> None:
         host, port = options["host"], _port(options)
         if settings.AUTH_MODE == "local":
             _refuse_others(host)
+        if options["workers"] < 1:
+            _refuse_idleness()
         if not is_free(host, port):
             raise CommandError(
                 f"Port {port} is taken. Choose another: manage.py up --port {port + 1}"
             )
-        supervisor = Supervisor(host=host, port=port, engine_workers=max(1, options["workers"]))
         try:
-            with single_instance(settings.ADADEEP_HOME / "run", public_url(host, port)):
+            with (
+                single_instance(settings.ADADEEP_HOME / "run", public_url(host, port)),
+                listening(host, port) as listener,
+            ):
+                supervisor = Supervisor(
+                    host=host,
+                    port=port,
+                    listener=listener,
+                    engine_workers=max(0, options["workers"]),
+                    web_processes=max(1, options["web_processes"]),
+                )
                 self._run(supervisor, is_check=options["check"])
         except (AlreadyRunningError, NoBrokerError, StartError, health.UnhealthyError) as error:
             raise CommandError(str(error)) from error
@@ -84,6 +104,14 @@ def _refuse_others(host: str) -> None:
         raise CommandError(
             "BEHIND_HTTPS is for a server that others reach. Set AUTH_MODE=accounts as well."
         )
+
+
+def _refuse_idleness() -> None:
+    """Without workers here there must be what others come by."""
+    try:
+        check_settings()
+    except StartError as error:
+        raise CommandError(f"Nobody would work with --workers 0. {error}") from error
 
 
 def _port(options: dict[str, Any]) -> int:
