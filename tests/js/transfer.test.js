@@ -60,6 +60,20 @@ test("a lost connection is waited for, in every call", async () => {
   assert.equal(states.filter((state) => state === "waiting").length, 3);
 });
 
+test("what was on its way when the connection broke is not counted as sent", async () => {
+  const server = serverOf();
+  const shares = [];
+  const { chunk } = server;
+  server.chunk = (id, bytes, offset, onProgress) => {
+    if (offset !== CHUNK || shares.includes("waiting")) return chunk(id, bytes, offset, onProgress);
+    onProgress(bytes.byteLength);
+    return { abort: () => {}, done: Promise.reject(lost()) };
+  };
+  const note = ({ state, share }) => shares.push(...(state === "waiting" ? [state, share] : []));
+  await sendFile("data", fileOf("0123456789"), note, server).done;
+  assert.deepEqual(shares, ["waiting", 0.4]);
+});
+
 test("another tab that was faster is followed", async () => {
   const server = serverOf("", (call, count) => {
     if (call === "chunk" && count === 2) {

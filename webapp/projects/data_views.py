@@ -16,7 +16,8 @@ from webapp.accounts.models import EventKind, is_last_admin
 from webapp.bodylimit import amount
 from webapp.devices.models import OwnDevice
 from webapp.projects.models import Project
-from webapp.projects.quotas import used_bytes
+from webapp.projects.quotas import coming_bytes, used_bytes
+from webapp.projects.transfers import transfers_json
 from webapp.projects.upkeep import everything_delete
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def _page(request: UserRequest, refusal: str = "", status: int = 200) -> HttpRes
     quota = settings.USER_QUOTA_BYTES
     context = {
         "used": amount(used_bytes(request.user)),
+        "under_way": len(transfers_json(owner=request.user)),
+        "coming": amount(coming_bytes(request.user)),
         "quota": amount(quota) if quota else "",
         "projects": Project.objects.filter(owner=request.user).count(),
         "devices": OwnDevice.objects.filter(owner=request.user).count(),

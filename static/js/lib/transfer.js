@@ -48,7 +48,7 @@ const isSame = (a, b) => a.name === b.name && a.size === b.size && a.lastModifie
 
 class Sending {
   constructor(kind, file, onChange, server) {
-    Object.assign(this, { kind, file, onChange, server, failures: 0, sent: 0, message: "" });
+    Object.assign(this, { kind, file, onChange, server, failures: 0, sent: 0, kept: 0, message: "" });
   }
 
   async run() {
@@ -57,6 +57,7 @@ class Sending {
         return await this.goOn();
       } catch (error) {
         if (this.isStopped || !isPassing(error)) throw error;
+        this.sent = this.kept;
         if (error.code !== "wrong_offset") this.show("waiting", WAITING);
         await this.pause(Math.min(backoff(this.failures++), LONGEST_PAUSE_MS));
       }
@@ -85,6 +86,7 @@ class Sending {
   }
 
   async send({ id, received_bytes: offset, chunk_bytes }) {
+    this.kept = offset; // what is on its way may be lost
     this.tell(offset);
     const chunk = await read(this.file.slice(offset, offset + chunk_bytes));
     if (this.isStopped) throw new ApiError("Upload cancelled.", "cancelled", 0);

@@ -15,6 +15,7 @@ const zone = $("#drop");
 const uploads = { model: null, data: null };
 const ready = { model: null, data: null };
 const page = pageData();
+const interrupted = page.transfers ?? []; // the newest first
 
 function renderSamples(samples) {
   $("#samples").innerHTML = samples.map((sample, i) => `<button type="button" class="card sample" data-sample="${escape(sample.name)}"><span class="picture">${PICTURES[sample.picture] ?? PICTURES[i ? "motion" : "digit"]}</span><span><b class="strong">${escape(sample.title)}</b><br><span class="small muted">${escape(sample.text)}</span></span></button>`).join("");
@@ -42,18 +43,23 @@ async function readFile({ slot, file }) {
 }
 
 /* What an earlier visit began: the browser has forgotten the file, the server what came of it. */
-function showInterrupted(transfers) {
-  for (const { id, kind, name, size_bytes, received_bytes } of transfers.toReversed()) {
-    const share = received_bytes / size_bytes;
-    uploads[kind] = { replace: () => {}, cancel: () => discard(id) };
-    zone.setSlot(kind, { state: "interrupted", name, size_bytes, share, message: "Interrupted. Choose the same file again, and it goes on from there." });
-  }
+function showInterrupted(kind) {
+  const found = interrupted.find((transfer) => transfer.kind === kind);
+  if (!found) return zone.setSlot(kind, { state: "idle" });
+  const { name, size_bytes, received_bytes } = found;
+  uploads[kind] = { replace: () => {}, cancel: () => forget(found) };
+  zone.setSlot(kind, { state: "interrupted", name, size_bytes, share: received_bytes / size_bytes, message: "Interrupted. Choose the same file again, and it goes on from there." });
+}
+
+function forget(transfer) {
+  interrupted.splice(interrupted.indexOf(transfer), 1);
+  discard(transfer.id);
 }
 
 function cancelFile({ slot }) {
   uploads[slot]?.cancel();
   uploads[slot] = null;
-  zone.setSlot(slot, { state: "idle" });
+  showInterrupted(slot);
 }
 
 async function openStudio() {
@@ -82,7 +88,7 @@ async function openSample(button) {
 
 const table = new ProjectsTable($("#projects"));
 renderSamples(page.samples ?? []);
-showInterrupted(page.transfers ?? []);
+for (const kind of ["model", "data"]) showInterrupted(kind);
 table.projects = page.projects ?? [];
 
 zone.addEventListener("file-chosen", (event) => readFile(event.detail));

@@ -100,6 +100,14 @@ def test_last_administrator_keeps_the_account(admin, browser_of):
     assert Project.objects.count() == 1
 
 
+def test_uploads_under_way_are_counted(member, browser_of):
+    browser = browser_of(member)
+    assert "under way" not in browser.get("/account/data/").content.decode()
+    making.begun(member, bytes(3 * 1024**2))
+    page = browser.get("/account/data/").content.decode()
+    assert "1; room is kept for the 3.0 MiB still to come" in page
+
+
 def test_linked_files_are_counted_once(member):
     project = making.project(member)
     job = project.study.job
