@@ -47,11 +47,20 @@ class SingleChanges:
         self._structures = space.structures[self._decision, action]
         self._thinnings = space.thinnings[self._decision, action]
         self._widths = space.widths[self._decision, action].astype(np.float64)
-        self._removes = {
-            d: of_action[action[self._decision == d], self._rows[self._decision == d]]
-            & ~own[self._decision == d]
-            for d, of_action in space.removals.by_decision.items()
-        }
+        self._set_removers(action, own)
+
+    def _set_removers(self, action: IntArray, own: BoolArray) -> None:
+        """Where decisions that can take rows out are at stake, and what each of their actions does there."""
+        removals = self.costs.space.removals.by_decision
+        self._removing: IntArray = np.flatnonzero(np.isin(self._decision, list(removals)))
+        at = self._removing
+        number = {d: n for n, d in enumerate(removals)}
+        self._remover = np.array([number[d] for d in self._decision[at].tolist()], dtype=int)
+        # One more of nothing, so that there is a table where nothing can be taken out.
+        shape = self.costs.space.mask.shape[1], self.costs.n_rows
+        tables = [*removals.values(), np.zeros(shape, dtype=np.bool_)]
+        self._tables, self._others = np.stack(tables), ~own[at]
+        self._removes = self._tables[self._remover, action[at], self._rows[at]] & self._others
 
     def ahead(self, configs: IntArray, totals: Array, target: IntArray | int = 0) -> Array:
         """``[B, N, 7]`` totals after each change, from configurations ``[B, D]`` and their totals."""
@@ -88,13 +97,12 @@ class SingleChanges:
 
     def _gone(self, configs: IntArray, state: RowState) -> BoolArray:
         """Rows taken out by others or by the change itself; one that it puts back is there again."""
-        gone = state.gone[:, self._rows]
-        for decision, of_action in self._removes.items():
-            mine = self._decision == decision
-            without = configs.copy()
-            without[:, decision] = 0
-            others = self.costs.space.removals.gone(without)[:, self._rows[mine]]
-            gone[:, mine] = others | of_action
+        at, gone = self._removing, state.gone[:, self._rows]
+        if len(at):
+            rows, chosen = self._rows[at], configs[:, self._decision[at]]
+            own = self._tables[self._remover, chosen, rows] & self._others
+            gone[:, at] = self.costs.space.removals.times_gone(configs)[:, rows] > own
+            gone[:, at] |= self._removes
         return gone
 
 

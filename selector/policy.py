@@ -32,19 +32,18 @@ if TYPE_CHECKING:
 
 ANSWERED_BY = "dqn"
 _POOL = 600
-_ROLLOUTS = 8  # half of them greedy, half drawn near that
-_MOST_STEPS = 10  # of a roll-out: decisions on which the best known recipes differ
+_ROLLOUTS = 4  # half of them greedy, half drawn near that
+_MOST_STEPS = 4  # of a roll-out: decisions on which the best known recipes differ
 _ASKED = 32  # best known recipes that are asked which decisions are contested
 _TEMPERATURE = 0.03  # of potentials: samples differ where the agent is nearly indifferent
 _POLISHED = 16
-_POLISHED_CHANGES = (
-    60_000  # single changes priced in a turn: of deep networks fewer recipes are improved
-)
+_POLISHED_CHANGES = 15_000  # priced in a turn: of deep networks fewer recipes are improved
 _PER_KIND = 2
 _SWAPPED = 2
+_TURNS, _FEWER, _LONGER = 8, 4, 16  # of a polish: usual, of a deep network, of its second look
 _KINDS = 5  # precisions that exact solvers look into, the most promising first
-_PRESSURES = (0.03, 0.1, 0.3, 1.0, 3.0)  # of limits at first; turns raise and lower them
-_TURNS = 4
+_PRESSURES = (0.03, 0.1, 0.3, 1.0, 3.0)  # of limits at first; each turn raises or lowers them
+_PATH = 4  # turns of prices
 _MOST_SOLVED = 200  # decisions beyond which an exact solver takes longer than anybody waits
 _FORBIDDEN = -1e9
 _MASKS_KEPT = 4
@@ -128,7 +127,8 @@ class Policy:
 
         Deterministic: the same question gets the same answer. When nothing meets all budgets, the
         recipe with the least total relative violation. The target need not be one of those trained on.
-        A ``thorough`` answer also asks exact solvers; it takes several times as long.
+        A ``thorough`` answer also asks exact solvers, or of a deep network goes on improving; it takes several
+        times as long.
 
         Raises:
             BadRequestError: when the locks name what is not there or leave nothing.
@@ -141,8 +141,8 @@ class Policy:
             locks=locks or {},
         ).prepared()
         found = self.polished(question)
-        if thorough and self.surrogate.space.n_decisions <= _MOST_SOLVED:
-            found = np.concatenate([found, self._solved(question, found)])
+        if thorough:
+            found = np.concatenate([found, self._reconsidered(question, found)])
         best = question.best(found)
         return question.answer(best, ANSWERED_BY, float(question.utility(found).max()))
 
@@ -154,8 +154,10 @@ class Policy:
         start = np.concatenate([configs[_best_of_each_kind(configs, worth)], rolled])
         return self._improved(question, start)
 
-    def _solved(self, question: Prepared, found: IntArray) -> IntArray:
+    def _reconsidered(self, question: Prepared, found: IntArray) -> IntArray:
         """Recipes that are cheapest at prices around those of the best found, improved likewise."""
+        if self.surrogate.space.n_decisions > _MOST_SOLVED:
+            return self._improved(question, found, _LONGER)
         kinds = np.flatnonzero(question.mask[-1])
         stored_otherwise = np.repeat(question.best(found)[None], len(kinds), axis=0)
         stored_otherwise[:, -1] = kinds
@@ -166,15 +168,18 @@ class Policy:
         starts = np.repeat(kinds, len(_PRESSURES), axis=0)
         pressure = np.tile(_PRESSURES, len(kinds))[:, None] * np.ones(4)
         wants = question.wants.repeated(len(starts))
-        met = self._at_hand(question).exact.recipes(wants, pressure, starts, _TURNS)
+        met = self._at_hand(question).exact.recipes(wants, pressure, starts, _PATH)
         return self._improved(question, np.concatenate([best[:1], met]))
 
-    def _improved(self, question: Prepared, start: IntArray) -> IntArray:
+    def _improved(
+        self, question: Prepared, start: IntArray, turns: int | None = None
+    ) -> IntArray:
         """The best few of them, improved by one change and by two at once."""
         changes = self._at_hand(question).changes
         count = max(2, min(_POLISHED, _POLISHED_CHANGES // len(changes.decisions)))
         start = _best_few(question, start, count)
-        found = polish(changes, start, question.mask, question.totals_utility)
+        turns = turns or (_TURNS if count == _POLISHED else _FEWER)
+        found = polish(changes, start, question.mask, question.totals_utility, turns)
         some = _best_few(question, found, _SWAPPED)
         swapped = [swap(changes, question, config) for config in some]
         return np.concatenate([found, swapped])

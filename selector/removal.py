@@ -58,9 +58,13 @@ class Removals:
 
     def gone(self, configs: IntArray) -> BoolArray:
         """``[..., L]`` which rows others have taken out, in configurations ``[..., D]``."""
-        found = np.zeros((*configs.shape[:-1], self.n_rows), dtype=np.bool_)
+        return self.times_gone(configs) > 0
+
+    def times_gone(self, configs: IntArray) -> IntArray:
+        """``[..., L]`` how many decisions take each row out that is not their own."""
+        found = np.zeros((*configs.shape[:-1], self.n_rows), dtype=np.int64)
         for deciders, tables in zip(*self._row_slots, strict=True):
-            found |= tables[np.arange(self.n_rows), configs[..., deciders]]
+            found += tables[np.arange(self.n_rows), configs[..., deciders]]
         return found
 
     def gone_rows(self, rows: IntArray, chosen: Callable[[IntArray], IntArray]) -> BoolArray:

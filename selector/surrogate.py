@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from compression.cost import Band, band
 from selector import accuracy
 from selector.accuracy import AccuracyModel
 from selector.action_space import ActionSpace
+from selector.changes import SingleChanges, polish
 from selector.local_search import climb
 from selector.prediction_check import Check, check
 from selector.pricing import (
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
     from compression.cost import DeviceProfile
     from selector.tables import Array, IntArray, StudyTables
 
-_CORNERS, _CLIMBED = 12, 1200  # deep networks are climbed from fewer, not for longer
+_CORNERS = 12
+_MOST_CLIMBED = (
+    200  # decisions: in deeper networks many change at a time, from the network as it came
+)
 
 LEAST_BEST_LOG2 = 0.1
 """A target where nothing can be gained must not make a small loss look enormous."""
@@ -248,17 +253,20 @@ class Surrogate:
     def _best(self, target: DeviceProfile) -> Array:
         costs = self.costs((target,))
         rng = np.random.default_rng(0)
-        corners = max(1, min(_CORNERS, _CLIMBED // self.space.n_decisions))
-        starts = self.space.sample(self.space.mask, corners, rng)
+        starts = self.space.sample(self.space.mask, _CORNERS, rng)
         starts = np.concatenate([self.space.untouched(), starts])
         base = costs.totals(self.space.untouched())[0]
+        improved = partial(climb, costs, starts, self.space.mask)
+        if self.space.n_decisions > _MOST_CLIMBED:
+            changes = SingleChanges(costs)
+            improved = partial(polish, changes, self.space.untouched(), self.space.mask)
         found = []
         for column in (LATENCY, ENERGY, SIZE):
 
             def saved(totals: Array, column: int = column) -> Array:
                 return -totals[..., column]
 
-            ends = climb(costs, starts, self.space.mask, saved)
+            ends = improved(saved)
             least = float(costs.totals(ends)[:, column].min())
             found.append(np.log2(float(base[column]) / max(least, 1e-12)))
         return np.asarray(np.maximum(found, LEAST_BEST_LOG2))
