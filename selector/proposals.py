@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from selector.local_search import climb
 from selector.pareto import spread
+from selector.reward import for_targets, quantities, utility
 from selector.selection import Question
 from selector.types import Budgets, Goals
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from compression.cost import DeviceProfile
     from selector.selection import Prepared
     from selector.surrogate import Surrogate, Validated
-    from selector.tables import IntArray
+    from selector.tables import Array, IntArray
 
 LOSSES = (0.3, 0.7, 1.5, 3.0)
 """Points that may be lost: predictions are wrong by a factor before anything was built."""
@@ -69,15 +71,46 @@ def local_bests(
     starts = surrogate.space.sample(surrogate.space.mask, _STARTS, rng)
     starts = np.concatenate([surrogate.space.untouched(), starts])
     beliefs = [surrogate.believing(rng) for _ in range(_BELIEFS)] if unsure else [surrogate]
-    for number, (loss, goals, target) in enumerate(product(LOSSES, WISHES, targets)):
-        question = Question(
+    asked = [
+        Question(
             surrogate=beliefs[number % len(beliefs)],
             target=target,
             goals=goals,
             budgets=Budgets(max_accuracy_drop=loss),
-        )
-        prepared = question.prepared()
-        yield prepared, prepared.polished(starts)
+        ).prepared()
+        for number, (loss, goals, target) in enumerate(product(LOSSES, WISHES, targets))
+    ]
+    ends = np.zeros((len(asked), *starts.shape), dtype=np.int64)
+    for first in range(len(beliefs)):
+        some = asked[first :: len(beliefs)]
+        ends[first :: len(beliefs)] = _climbed(some, targets, starts)
+    yield from zip(asked, ends, strict=True)
+
+
+def _climbed(
+    asked: Sequence[Prepared], targets: Sequence[DeviceProfile], starts: IntArray
+) -> IntArray:
+    """``[Q, S, D]`` where climbs from all starts end for questions to one surrogate.
+
+    All climb side by side, which takes little longer than one: while workers wait for these, nothing else is done.
+    """
+    surrogate = asked[0].question.surrogate
+    target = np.array([list(targets).index(each.question.target) for each in asked])
+    wants = for_targets(
+        surrogate,
+        targets,
+        target,
+        np.concatenate([each.wants.weights for each in asked]),
+        np.concatenate([each.wants.limits for each in asked]),
+    ).repeated(len(starts))
+    configs = np.tile(starts, (len(asked), 1))
+
+    def value(totals: Array) -> Array:
+        return utility(quantities(surrogate, totals), wants)
+
+    costs = surrogate.costs(tuple(targets))
+    ends = climb(costs, configs, surrogate.space.mask, value, wants.target)
+    return ends.reshape(len(asked), *starts.shape)
 
 
 def _fresh(configs: IntArray, known: IntArray) -> IntArray:

@@ -5,7 +5,7 @@ import pytest
 
 from compression.cost import device_names, load_device
 from selector.learning import learnt
-from selector.proposals import propose
+from selector.proposals import local_bests, propose
 from selector.surrogate import Surrogate, Validated
 from tests.selector.synthetic_tables import lenet_tables
 
@@ -34,6 +34,15 @@ def test_the_next_round_builds_nothing_twice_and_repeats_for_a_seed(begun):
     assert len(every) == len(built) + 6
     assert np.array_equal(found, propose(surrogate, 6, TARGETS, 1, built))
     assert not np.array_equal(found, propose(surrogate, 6, TARGETS, 2, built))
+
+
+def test_wishes_asked_side_by_side_end_where_each_would_alone(begun):
+    surrogate, _ = begun
+    rng = np.random.default_rng(5)
+    starts = surrogate.space.sample(surrogate.space.mask, 6, rng)
+    starts = np.concatenate([surrogate.space.untouched(), starts])
+    for asked, ends in list(local_bests(surrogate, TARGETS, 5, unsure=True))[::7]:
+        assert np.array_equal(ends, asked.polished(starts))
 
 
 def test_beliefs_differ_more_where_less_was_built(begun):
