@@ -1,7 +1,7 @@
 # One command each: `make run` starts AdaDeep, `make check` is what CI runs. Everything lives in .venv.
-# On Linux the standard PyTorch wheel brings CUDA along; the README says how to pick the small one:
-#   make run TORCH_WHEEL="torch==2.13.0 --index-url URL"
-TORCH_WHEEL ?= torch==2.13.0
+# Everything is pinned with hashes in requirements*.lock. On Linux the standard PyTorch wheel brings CUDA along; the README
+# says how to pick the small one, whose hash is then its index's to tell: make run TORCH_WHEEL="torch==2.13.0 --index-url URL"
+TORCH_WHEEL ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 # Processes that share the tests, each with a data folder of its own; browser tests come after them.
@@ -18,7 +18,7 @@ JS_TESTS = $(wildcard tests/js/*.test.js)
 QUIET_HOME := ADADEEP_HOME=$(CURDIR)/.adadeep OMP_NUM_THREADS=1
 
 .PHONY: setup setup-dev run test test-slow lint check format bench bench-paper bench-peers browser browser-runtime clean
-.PHONY: extra-ncnn extra-litert extra-executorch
+.PHONY: lock audit extra-ncnn extra-litert extra-executorch
 .DEFAULT_GOAL := run
 
 setup: $(VENV)/.stamp-run $(VENV)/.stamp-browser-runtime
@@ -76,20 +76,20 @@ bench-peers: setup-dev .venv-peers/.stamp-peers
 	$(BIN)/python -m benchmarks.proof
 
 # The last two ask for torchvision and for a NumPy that fits nothing else here; they are used without.
-.venv-peers/.stamp-peers: benchmarks/requirements-peers.txt
+.venv-peers/.stamp-peers: benchmarks/requirements-peers.lock benchmarks/requirements-peers-alone.lock requirements-torch.lock
 	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install $(TORCH_WHEEL)
-	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install -r benchmarks/requirements-peers.txt
-	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install --no-deps torch-pruning==1.6.1 onnx-neural-compressor==1.0
+	$(call install_torch,.venv-peers)
+	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r benchmarks/requirements-peers.lock
+	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r benchmarks/requirements-peers-alone.lock
 	@touch $@
 
 # Other formats: each converter has an environment of its own, beside .venv, because it fits no other.
 extra-ncnn extra-litert extra-executorch: extra-%: .venv-%/.stamp-extra
 
-.venv-%/.stamp-extra: requirements-%.txt
+.venv-%/.stamp-extra: requirements-%.lock requirements-torch.lock requirements-cuda.lock
 	$(PYTHON) -m venv .venv-$*
-	.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install $(TORCH_WHEEL)
-	.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-$*.txt
+	$(call install_torch,.venv-$*)
+	.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-$*.lock
 	@touch $@
 
 # Browser tests skip themselves, and say so, where there is no Chromium.
@@ -122,7 +122,7 @@ $(VENV)/.stamp-browser-runtime: $(VENV)/.stamp-venv webapp/browserruntime.py
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .browser-runtime .venv-peers .venv-ncnn .venv-litert .venv-executorch .mypy_cache .ruff_cache .pytest_cache .import_linter_cache staticfiles
+	rm -rf $(VENV) .browser-runtime .venv-tools .venv-peers .venv-ncnn .venv-litert .venv-executorch .mypy_cache .ruff_cache .pytest_cache .import_linter_cache staticfiles
 
 $(VENV)/.stamp-venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -134,19 +134,47 @@ $(VENV)/.stamp-venv:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# torch goes first and alone: pulled in by another package it would come as the CUDA wheel.
-$(VENV)/.stamp-torch: $(VENV)/.stamp-venv constraints.txt
-	$(PIP) install -c constraints.txt $(TORCH_WHEEL)
+# torch goes first and alone: pulled in by another package it would come as the CUDA wheel. It is fetched, then checked: pip
+# by itself would pass over a wheel without CUDA that lies at hand. What the CUDA wheel needs of NVIDIA comes along with
+# it; the rest of what PyTorch needs is in requirements.lock.
+define install_torch
+$(1)/bin/python -m pip --disable-pip-version-check --quiet download --no-deps --dest $(1)/torch-wheel $(or $(TORCH_WHEEL),torch==2.13.0)
+$(1)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-index \
+    $(if $(TORCH_WHEEL),$(1)/torch-wheel/*.whl,--find-links $(1)/torch-wheel --require-hashes -r requirements-torch.lock)
+@rm -r $(1)/torch-wheel
+@if $(1)/bin/python -c 'import sys; from importlib.metadata import version; sys.exit("+" in version("torch"))'; then \
+    $(1)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements-cuda.lock; fi
+endef
+
+$(VENV)/.stamp-torch: $(VENV)/.stamp-venv requirements-torch.lock requirements-cuda.lock
+	$(call install_torch,$(VENV))
 	@touch $@
 
-$(VENV)/.stamp-run: $(VENV)/.stamp-torch requirements.txt constraints.txt
-	$(PIP) install -r requirements.txt
+$(VENV)/.stamp-run: $(VENV)/.stamp-torch requirements.lock
+	$(PIP) install --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/.stamp-hosts: $(VENV)/.stamp-run requirements-hosts.txt
-	$(PIP) install -r requirements-hosts.txt
+$(VENV)/.stamp-hosts: $(VENV)/.stamp-run requirements-hosts.lock
+	$(PIP) install --require-hashes -r requirements-hosts.lock
 	@touch $@
 
-$(VENV)/.stamp-dev: $(VENV)/.stamp-run requirements-dev.txt requirements-hosts.txt
-	$(PIP) install -r requirements-dev.txt
+$(VENV)/.stamp-dev: $(VENV)/.stamp-run requirements-dev.lock
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# After a change of requirements*.txt, by a person; what is pinned already keeps its version.
+lock: .venv-tools/.stamp
+	PATH="$(CURDIR)/.venv-tools/bin:$$PATH" $(BIN)/python lock.py
+	$(MAKE) setup-dev
+	$(BIN)/python docs/licences.py
+
+# Asks PyPI for known holes of what is pinned; without network it says so and checks nothing.
+audit: .venv-tools/.stamp
+	@for lock in requirements*.lock; do echo "$$lock"; \
+	    .venv-tools/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$lock || failed=1; done; \
+	if [ "$$failed" ]; then echo "Holes are listed above; where it says that PyPI was not found, nothing was checked."; exit 1; fi
+
+.venv-tools/.stamp: requirements-tools.lock
+	$(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-tools.lock
 	@touch $@

@@ -31,6 +31,8 @@ HINTS = {
 }
 ENGINE_TIMEOUT_S = 120
 LOG_TAIL_BYTES = 400
+NO_CONVERTERS = ("dev", "hosts", "tools")
+"""Requirements that are no converter's."""
 
 
 def exposure() -> Iterator[Finding]:
@@ -142,7 +144,7 @@ def extras() -> Iterator[Finding]:
     for path in sorted(settings.BASE_DIR.glob("requirements-*.txt")):
         name = path.stem.removeprefix("requirements-")
         place = folder / f".venv-{name}"
-        if name == "dev" or not place.exists():
+        if name in NO_CONVERTERS or not place.exists():
             continue
         if (place / ".stamp-extra").is_file() and (place / "bin" / "python").exists():
             yield ok(f"Converter {name}: installed")
