@@ -1,6 +1,7 @@
 """Stands in for an engine that somebody has broken into: tries what the request says, prints what came of it."""
 
 import ctypes
+import fcntl
 import json
 import os
 import resource
@@ -12,8 +13,10 @@ import sys
 from pathlib import Path
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-ATTACH, NEW_USER = 16, 0x10000000
-PROCESS_VM_READV, IO_URING_SETUP, TGKILL, X32_SOCKET = 310, 425, 234, 0x40000000 + 41
+ATTACH, NEW_USER, OTHER_PARENT = 16, 0x10000000, 0x8000
+X86 = os.uname().machine == "x86_64"
+CLONE, TGKILL, PROCESS_VM_READV = (56, 234, 310) if X86 else (220, 131, 270)
+IO_URING_SETUP, X32_SOCKET = 425, 0x40000000 + 41
 ABOVE = os.getppid()
 
 
@@ -87,9 +90,20 @@ ATTACKS = {
     "slow down": lambda _: os.setpriority(os.PRIO_PROCESS, ABOVE, 19),
     "move": lambda _: os.sched_setaffinity(ABOVE, {0}),
     "move itself": lambda _: os.sched_setaffinity(0, {0}),
-    "watch": lambda _: call("inotify_init"),
+    "watch": lambda _: call("inotify_init1", 0),
     "limit": lambda _: resource.prlimit(ABOVE, resource.RLIMIT_CORE, (0, 0)),
     "namespace": lambda _: call("unshare", NEW_USER),
+    "namespace of a child": lambda _: call(
+        "syscall", CLONE, NEW_USER | signal.SIGCHLD, 0, 0, 0, 0
+    ),
+    "parent's child": lambda _: call(
+        "syscall", CLONE, OTHER_PARENT | signal.SIGCHLD, 0, 0, 0, 0
+    ),
+    "signal by a file": lambda _: fcntl.fcntl(0, fcntl.F_SETOWN, ABOVE),
+    "which signal": lambda _: fcntl.fcntl(0, fcntl.F_SETSIG, signal.SIGKILL),
+    "lease": lambda path: fcntl.fcntl(
+        os.open(path, os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK
+    ),
     "ring": lambda _: call("syscall", IO_URING_SETUP, 1, 0),
     "other numbers": lambda _: call("syscall", X32_SOCKET, 2, 1, 0),
     "leave": lambda _: leave(),

@@ -181,14 +181,15 @@ def test_no_program_is_started(job, isolation):
 def test_processes_outside_are_out_of_reach(job, isolation):
     tries = (
         *("trace", "read memory", "limit", "slow down", "move"),
-        *("signal", "signal all", "signal thread"),
+        *("signal", "signal all", "signal thread", "signal by a file", "which signal"),
     )
     found = attack(job, *((name, None) for name in tries))
     assert not_denied(found) == {}
 
 
 def test_ways_round_the_list_of_calls_are_closed(job):
-    found = attack(job, ("namespace", None), ("ring", None), ("leave", None), ("watch", None))
+    tries = ("namespace", "namespace of a child", "parent's child", "ring", "leave", "watch")
+    found = attack(job, *((name, None) for name in tries), ("lease", str(job / "model.onnx")))
     assert not_denied(found) == {}
     if os.uname().machine == "x86_64":
         assert attack(job, ("other numbers", None))["other numbers"] != "done"

@@ -149,11 +149,16 @@ ABOUT_ITSELF_ALWAYS: Calls = {"prlimit64": (302, 261), "sched_setaffinity": (203
 ABOUT_ITSELF_UNLESS_CONVERTING: Calls = {"kill": (62, 129), "tgkill": (234, 131)}
 
 CLONE, CLONE3 = (56, 220), 435
-NEW_NAMESPACES = 0x7E020000
+NAMESPACES_AND_OTHER_PARENTS = 0x7E028000
+
+FCNTL = (72, 25)
+SIGNALS_AND_LEASES = (8, 10, 15, 1024, 1026)
+"""F_SETOWN, F_SETSIG, F_SETOWN_EX: let an open file send any signal to any process. F_SETLEASE, F_NOTIFY."""
+
 FIRST_UNKNOWN = 463
 """Calls that are newer than this list, and those of the x32 form, which has a bit of its own above."""
 
-NUMBER_AT, MACHINE_AT, FIRST_ARGUMENT_AT = 0, 4, 16
+NUMBER_AT, MACHINE_AT, FIRST_ARGUMENT_AT, SECOND_ARGUMENT_AT = 0, 4, 16, 24
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, FAIL = 0x7FFF0000, 0x00050000
 
@@ -201,10 +206,15 @@ def _program(machine: str, calls: Calls, about_itself: Calls) -> list[Step]:
         _fail(errno.ENOSYS),
         *_each_fails(_numbers(calls, column)),
         *_each_is_about_itself(_numbers(about_itself, column)),
-        (EQUAL, 0, 3, CLONE[column]),
+        (EQUAL, 0, 4, CLONE[column]),
         (LOAD, 0, 0, FIRST_ARGUMENT_AT),
-        (ANY_BIT, 0, 1, NEW_NAMESPACES),
+        (ANY_BIT, 0, 1, NAMESPACES_AND_OTHER_PARENTS),
         _fail(errno.EPERM),
+        (RETURN, 0, 0, ALLOW),
+        (EQUAL, 1, 0, FCNTL[column]),
+        (RETURN, 0, 0, ALLOW),
+        (LOAD, 0, 0, SECOND_ARGUMENT_AT),
+        *_each_fails(SIGNALS_AND_LEASES),
         (RETURN, 0, 0, ALLOW),
     ]
 
