@@ -19,10 +19,16 @@ _GENERATED = re.compile(
 )
 _NUMBERED = re.compile(r"n?_?\d+")
 _WEIGHT_SUFFIX = re.compile(
-    r"([._/:]?(weight|kernel|bias|beta|gamma|w|b)s?)?([:_]0)?$", re.IGNORECASE
+    r"([._/:]?(weight|kernel|bias|beta|gamma)s?|([._/:]|(?<=\d))[wb]s?)?([:_]0)?$",
+    re.IGNORECASE,
 )
 _WEIGHTED = {"Conv", "Gemm", "MatMul", "BatchNormalization"}
-_PATH_NOISE = {"readvariableop", "biasadd", "matmul", "conv2d", "conv1d", "addv2", "add", "op"}
+_PATH_NOISE = {
+    *("readvariableop", "biasadd", "matmul", "conv2d", "conv1d", "convolution", "expanddims"),
+    *("addv2", "add", "op", "cast", "merged"),
+}
+_WRAPPER = re.compile(r"((Stateful)?PartitionedCall|functional|sequential|model)(_\d+)*")
+"""What TensorFlow puts around the whole network."""
 
 
 class LayerNames:
@@ -67,7 +73,7 @@ def name_candidates(node: onnx.NodeProto, weights: Sequence[str]) -> list[str]:
 
 
 def _stem(weight: str) -> str:
-    path = [part for part in weight.split("/") if part]
+    path = _unwrapped([part for part in weight.split("/") if part])
     while len(path) > 1 and path[-1].split(":")[0].split("_")[0].lower() in _PATH_NOISE:
         path.pop()
     return _WEIGHT_SUFFIX.sub("", ".".join(path))
@@ -75,7 +81,7 @@ def _stem(weight: str) -> str:
 
 def _from_path(name: str, op_type: str) -> str:
     """``/layer1/layer1.0/conv1/Conv`` -> ``layer1.0.conv1``."""
-    parts = [part for part in name.removeprefix("node_").split("/") if part]
+    parts = _unwrapped([part for part in name.removeprefix("node_").split("/") if part])
     if len(parts) > 1 and parts[-1].split("_")[0].lower() == op_type.lower():
         parts.pop()
     kept = [
@@ -84,6 +90,11 @@ def _from_path(name: str, op_type: str) -> str:
         if not following.startswith(f"{part}.")
     ]
     return "" if kept and _NUMBERED.fullmatch(kept[-1]) else ".".join(kept).lower()
+
+
+def _unwrapped(path: list[str]) -> list[str]:
+    inside = next((i for i, part in enumerate(path) if not _WRAPPER.fullmatch(part)), 0)
+    return path[inside:]
 
 
 def _identifier(text: str) -> str:

@@ -76,6 +76,13 @@ def test_layers_are_named_after_their_nodes_when_weights_have_no_names():
     assert {"conv1", "conv2", "fc1", "fc3"} <= names
 
 
+def test_layers_of_keras_are_named_without_what_tensorflow_wraps_around_them():
+    stored = Path(__file__).parents[1] / "data" / "exported" / "keras_plain.onnx"
+    layers = import_onnx(stored.read_bytes()).profile.layers
+    weighted = [layer.name for layer in layers if layer.kind.value != "other"]
+    assert weighted == ["conv2d_1", "conv2d_1_2", "dense_1", "scores_1"]
+
+
 def test_names_of_python_and_of_modules_are_avoided():
     b = OnnxBuilder(4)
     x = b.dense("x", "forward", 4, 4)
