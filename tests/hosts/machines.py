@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import http.client
 import json
+import logging
 import os
 import signal
 import socket
@@ -22,9 +23,10 @@ from tests.webapp.agents import networks
 from tests.webapp.agents.networks import run
 from webapp.supervision.broker import program
 
+logging.getLogger("werkzeug").setLevel(logging.WARNING)
 ROOT = Path(__file__).resolve().parents[2]
 FAKE_ENGINE = ROOT / "tests" / "webapp" / "fake_engine.py"
-NETWORK = "10.214.9"
+NETWORK = f"10.214.{os.getpid() % 250 + 1}"
 PASSWORD = "brown-owl"
 CLONE_NEWNET = 0x40000000
 
@@ -35,10 +37,14 @@ def why_not():
 
 
 class Shared:
-    """The services, at the bridge's address. Leaving the block takes everything down."""
+    """The services, at the bridge's address. Leaving the block takes everything down.
 
-    def __init__(self, folder):
+    ``study`` is what the fake engine finds.
+    """
+
+    def __init__(self, folder, study=None):
         self.folder, self.bridge = folder, f"adab{os.getpid() % 100_000}"
+        self.study = study
         self.address = f"{NETWORK}.1"
 
     def __enter__(self):
@@ -122,11 +128,13 @@ class Machine:
 
     def start(self):
         self.home.mkdir(parents=True, exist_ok=True)
+        if self.shared.study:
+            (self.home / "study").symlink_to(self.shared.study)
         self.log = self.home / "machine.log"
         environment = {
             **os.environ,
             "ADADEEP_HOME": str(self.home),
-            "ENGINE_READABLE": str(self.home),
+            "ENGINE_READABLE": f"{self.home},{self.shared.study or self.home}",
             **self.shared.settings(),
             **self.settings,
         }

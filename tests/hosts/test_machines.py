@@ -21,8 +21,8 @@ QUICKLY = {
 
 
 @pytest.fixture
-def shared(tmp_path):
-    with Shared(tmp_path) as shared:
+def shared(tmp_path, study_folder):
+    with Shared(tmp_path, study_folder) as shared:
         yield shared
 
 
