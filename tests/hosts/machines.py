@@ -54,7 +54,7 @@ class Shared:
             run("ip", "addr", "add", f"{self.address}/24", "dev", self.bridge)
             run("ip", "link", "set", self.bridge, "up")
             self.cluster = stack.enter_context(postgres.Cluster(self.address, _free_port()))
-            self.broker_url = stack.enter_context(_broker(self.folder, self.address))
+            self.broker_url = stack.enter_context(broker(self.folder, self.address))
             s3 = ThreadedMotoServer(ip_address=self.address, port=0, verbose=False)
             s3.start()
             stack.callback(s3.stop)
@@ -195,7 +195,7 @@ class Machine:
 
 
 @contextlib.contextmanager
-def _broker(folder, address):
+def broker(folder, address):
     port = _free_port()
     options = {
         "port": port,
