@@ -4,7 +4,9 @@ import contextlib
 import hashlib
 import os
 import secrets
+import shutil
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -18,6 +20,14 @@ def data_folder(setting: str) -> Path:
     for folder in (home, home / "uploads", home / "jobs", home / "run", home / "tmp"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return home
+
+
+def discard(folder: Path) -> None:
+    """Delete a folder, even one whose folders somebody has nested deeper than Python counts."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:
+        subprocess.run(["rm", "-rf", "--", folder], check=False)  # noqa: S603, S607
 
 
 def secret_key(home: Path) -> str:

@@ -36,6 +36,14 @@ def started(*command, **options):
     subprocess.run(command, check=True, capture_output=True, timeout=20, **options)
 
 
+def nest(path):
+    """Folders in folders, deeper than Python counts."""
+    os.chdir(path)
+    for _ in range(1500):
+        os.mkdir("a")  # noqa: PTH102
+        os.chdir("a")
+
+
 def leave():
     """A child of ours in a session of its own, which nobody would end."""
     child = os.fork()
@@ -104,6 +112,7 @@ ATTACKS = {
     "lease": lambda path: fcntl.fcntl(
         os.open(path, os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK
     ),
+    "nest": nest,
     "ring": lambda _: call("syscall", IO_URING_SETUP, 1, 0),
     "other numbers": lambda _: call("syscall", X32_SOCKET, 2, 1, 0),
     "leave": lambda _: leave(),

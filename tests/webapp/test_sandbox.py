@@ -127,11 +127,18 @@ def test_nothing_outside_is_changed(job, secret, home, isolation):
         ("chmod", str(secret)),
         ("touch", str(secret)),
         ("mark", str(secret)),
-        ("make folder", str(home / "jobs" / "third")),
+        ("nest", str(home / "jobs")),
         ("pipe", str(job / "PROBE" / "pipe")),
+        ("make folder", str(job / "PROBE" / "folder")),
     ]
     assert not_denied(attack(job, *tries)) == {}
     assert secret.read_text() == "theirs"
+
+
+def test_folders_in_folders_do_not_hinder_whoever_cleans_up(job):
+    assert attack(job, ("nest", str(job / "tmp")))["nest"] == "done"
+    assert attack(job, ("write", str(job / "tmp" / "b")))["write"] == "done"
+    assert [path.name for path in (job / "tmp").iterdir()] == ["b"]
 
 
 def test_inputs_that_other_jobs_share_stay_as_they_are(job, home):

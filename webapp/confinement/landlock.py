@@ -49,8 +49,9 @@ class Access(IntFlag):
     IOCTL_DEV = 1 << 15
 
     READ = READ_FILE | READ_DIR
-    # Whoever reads the folder afterwards finds files and folders in it, nothing that leads elsewhere.
-    CHANGE = WRITE_FILE | TRUNCATE | MAKE_DIR | MAKE_REG | REMOVE_DIR | REMOVE_FILE | REFER
+    # Whoever reads the folder afterwards finds files in it, nothing that leads elsewhere.
+    CHANGE = WRITE_FILE | TRUNCATE | MAKE_REG | REMOVE_FILE | REFER
+    NEST = MAKE_DIR | REMOVE_DIR
     OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
 

@@ -51,12 +51,18 @@ GPU = ("proc/driver/nvidia", "proc/devices", "sys/module/nvidia*")
 
 
 def rules(options: dict[str, Any]) -> Iterator[Rule]:
-    """Everything that is open: ``readable`` and ``writable`` paths, and ``converters``, which may also be run."""
+    """Everything that is open, as ``options`` name it.
+
+    Paths that may be read (``readable``), filled with files (``flat``), with folders too (``writable``), and
+    environments whose programs may also be run (``converters``).
+    """
     yield from _hardware()
     for path in (*SYSTEM, *MACHINE, *_python(), *_source(), *options["readable"]):
         yield path, Access.READ
-    for path in options["writable"]:
+    for path in options["flat"]:
         yield path, Access.READ | Access.CHANGE
+    for path in options["writable"]:
+        yield path, Access.READ | Access.CHANGE | Access.NEST
     for path in DEVICES:
         yield path, Access.READ_FILE | Access.WRITE_FILE
     if options["converters"]:

@@ -12,6 +12,7 @@ from compression.types import STUDY_STAGES, Stage
 from selector.jobfolder import JobFolder
 from selector.study import PAST_RECOVERIES
 from webapp import filestore
+from webapp.datafolder import discard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +81,6 @@ def sha256_of(path: Path) -> str:
 
 def remove(job: Job) -> None:
     """Delete the job's files, here and in the store that machines share."""
-    shutil.rmtree(job.place, ignore_errors=True)
+    discard(job.place)
     if filestore.is_shared():
         filestore.delete_all(f"jobs/{job.pk}")

@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import select
-import shutil
 import signal
 import time
 from collections import deque
@@ -16,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
+from webapp.datafolder import discard
 from webapp.jobs import sandbox
 from webapp.jobs.events import append
 from webapp.jobs.inbox import Inbox
@@ -137,7 +137,7 @@ def run_parts(job: Job, stage: Stage, shift: Shift) -> int:
         return _run(job, stage, shift, ["--part", "-"], scratch)
     finally:
         shift.release()
-        shutil.rmtree(scratch, ignore_errors=True)
+        discard(scratch)
 
 
 def _run(job: Job, stage: Stage, work: Work, options: list[str], scratch: Path) -> int:

@@ -6,7 +6,6 @@ import compileall
 import json
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from django.conf import settings
 
 from compression.types import Stage
 from webapp.confinement.reach import SOURCE_PACKAGES
+from webapp.datafolder import discard
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +31,13 @@ TRIAL_TIMEOUT_S = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """What one engine process may open besides its own program; ``converts`` lets it start converters."""
+    """What one engine process may open besides its own program.
+
+    In ``flat`` folders it makes files, in ``writable`` ones folders too; ``converts`` lets it start converters.
+    """
 
     readable: tuple[Path, ...] = ()
+    flat: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     converts: bool = False
 
@@ -44,9 +48,7 @@ class Reach:
         What stages read are hard links to uploads and to results of others: whoever could write
         there would change the files of other jobs.
         """
-        return cls(
-            readable=(folder,), writable=(folder / stage,), converts=stage is Stage.PACKAGE
-        )
+        return cls(readable=(folder,), flat=(folder / stage,), converts=stage is Stage.PACKAGE)
 
 
 def start_engine(
@@ -58,8 +60,8 @@ def start_engine(
     """
     _compile_sources()
     program = settings.ENGINE_COMMAND or [sys.executable, "-m", "selector"]
-    shutil.rmtree(scratch, ignore_errors=True)
-    for path in (scratch, *reach.writable):
+    discard(scratch)
+    for path in (scratch, *reach.flat, *reach.writable):
         path.mkdir(exist_ok=True)
     return subprocess.Popen(  # noqa: S603 - the command is ours, no shell is involved
         locked([*program, *arguments], reach, scratch),
@@ -82,6 +84,7 @@ def locked(command: list[str], reach: Reach, scratch: Path) -> list[str]:
         "death_signal": signal.SIGKILL,
         "limits": limits(),
         "readable": [str(path) for path in readable],
+        "flat": [str(path) for path in reach.flat],
         "writable": [str(path) for path in (*reach.writable, scratch)],
         "converters": converters() if reach.converts else [],
     }

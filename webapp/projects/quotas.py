@@ -110,7 +110,9 @@ def _files(owner: User | None) -> Iterator[Path]:
     for transfer in _of(Transfer.objects.filter(upload_id=None), owner).only("pk"):
         yield transfer.path
     for job in _of(Job.objects.all(), owner).only("pk"):
-        yield from (path for path in job.place.rglob("*") if not path.is_dir())
+        # No deeper: a stage's folder holds files alone, and what is temporary may be made endlessly deep.
+        found = (*job.place.glob("*"), *job.place.glob("*/*"))
+        yield from (path for path in found if not path.is_dir())
 
 
 def _of(rows: QuerySet[Any], owner: User | None) -> QuerySet[Any]:
