@@ -59,7 +59,7 @@ def journey(browser: Browser, url: str) -> None:
     for name, theme, size in (("studio-dark", "dark", DESK), ("studio-phone", "light", PHONE)):
         other = opened(browser, url, theme, size)
         other.goto(studio)
-        steps.wait_for_answers(other, seconds=60)
+        steps.wait_for_answers(other, seconds=120)
         keep(other, name)
         other.close()
     steps.build_button(page).click()

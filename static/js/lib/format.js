@@ -33,11 +33,11 @@ export const predicted = (value) => significant(value, 2);
 /** A measured value: three significant digits. */
 export const measured = (value) => significant(value, 3);
 
-const MICRO_BELOW_MS = 0.2;
+const MICRO_BELOW_MS = 1;
 
 /**
  * How the times of layers are told, by how long whole networks take: {isMicro, unit, show}. The layers of those that
- * are done in a few hundredths of a millisecond would all read "<0.01": they are told in microseconds.
+ * are done in less than a millisecond would often read "<0.01": they are told in microseconds.
  */
 export function layerTimes(...totalsMs) {
   const isMicro = totalsMs.every((ms) => isNumber(ms) && ms < MICRO_BELOW_MS);
