@@ -50,6 +50,12 @@ def built(staged: Installation, project_id: str) -> str:
     return job
 
 
+def shared(staged: Installation, job: str) -> str:
+    """A link to the report of a build, with its files."""
+    wanted = {"days": 1, "with_files": True}
+    return staged.call("POST", f"/api/jobs/{job}/shares", wanted)["url"]
+
+
 def addresses(staged: Installation) -> dict[str, str]:
     """A page in each of its states. The worker is busy afterwards, with a job that does not end."""
     ready = studied(staged)
@@ -72,7 +78,10 @@ def addresses(staged: Installation) -> dict[str, str]:
         "job failed": f"/jobs/{study_of(staged, failed)}/",
         "result": f"/jobs/{job}/result/",
         "compare": f"/compare/?a={ready}@this-host&b={job}",
+        "report of a link": shared(staged, job),
         "account": "/account/",
+        "one's data": "/account/data/",
+        "status": "/status/",
         "measure this browser": "/devices/measure/",
         "devices": "/devices/",
         "device": "/devices/rpi4/",

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from tests.e2e import staging
 from tests.e2e.conftest import opened
+from tests.webapp.running import Installation
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -49,6 +50,61 @@ def test_axe_finds_nothing_serious(browser, staged, addresses, theme, width):
                 found[f"{name}, in use"] = _grave(page)
         page.faults = [line for line in page.faults if "404" not in line]
     assert not {name: lines for name, lines in found.items() if lines}
+
+
+@pytest.fixture(scope="module")
+def of_several(tmp_path_factory):
+    """AdaDeep with accounts, before the first one is made."""
+    with Installation(tmp_path_factory.mktemp("accounts"), AUTH_MODE="accounts") as running:
+        yield running
+
+
+def test_axe_finds_nothing_serious_where_people_sign_in(browser, of_several):
+    found = {}
+    with opened(browser, of_several.url, bypass_csp=True) as page:
+        for name in _pages_of_accounts(page, of_several):
+            for width, theme in ((1440, "light"), (390, "dark")):
+                page.set_viewport_size({"width": width, "height": 900})
+                page.emulate_media(color_scheme=theme)
+                page.wait_for_timeout(600)  # colours fade
+                found[name, theme] = _grave(page)
+        page.faults = [line for line in page.faults if "403" not in line]
+    assert not {name: lines for name, lines in found.items() if lines}
+
+
+def _pages_of_accounts(page, running):
+    """Goes through the pages that only people with accounts see, and says the name of each."""
+    page.goto(re.search(r"http\S+/setup/\S+", running.log.read_text())[0])
+    yield "set-up"
+    _sign_up(page, "ada")
+    for name in ("account", "account/password", "account/data", "users", "audit"):
+        page.goto(f"/{name}/")
+        yield name
+    page.goto("/account/")
+    page.get_by_label("What it is for").fill("a script")
+    page.get_by_role("button", name="Make a token").click()
+    yield "account with a token"
+    page.goto("/users/")
+    page.get_by_role("button", name="Make a link").click()
+    yield "users with an invitation"
+    invitation = page.get_by_role("status").get_by_text("http").inner_text()
+    page.goto("/account/")
+    page.get_by_role("button", name="Sign out").click()
+    yield "sign in"
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    yield "sign in refused"
+    page.goto(invitation)
+    yield "join"
+
+
+def _sign_up(page, name: str) -> None:
+    page.get_by_label("Name").fill(name)
+    for label in ("Password", "Password again"):
+        page.get_by_label(label, exact=True).fill("a long way to Uppsala")
+    page.get_by_role("button", name="Make the account").click()
+    page.wait_for_url("**/")
 
 
 def _grave(page) -> list[str]:
