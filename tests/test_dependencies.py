@@ -34,7 +34,6 @@ USED_BY_NAME = {
     "uvicorn": "supervision/parts.py starts it",
     "uvloop": "uvicorn takes it where it is",
     "websockets": "uvicorn serves sockets by it",
-    "whitenoise": "settings.MIDDLEWARE",
 }
 """Dependencies that no line of the product imports, each with what asks for it."""
 

@@ -53,11 +53,15 @@ MEASURING_HEADERS = HEADERS | {
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
+def headers_of(path: str) -> dict[str, str]:
+    """What every answer under that path says to browsers."""
+    return MEASURING_HEADERS if path.startswith(MEASURING_PATHS) else HEADERS
+
+
 def security_headers(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        is_measuring = request.path.startswith(MEASURING_PATHS)
-        for name, value in (MEASURING_HEADERS if is_measuring else HEADERS).items():
+        for name, value in headers_of(request.path).items():
             response.headers.setdefault(name, value)
         is_personal = response.headers.get("Content-Type", "").startswith(PERSONAL)
         if is_personal and settings.AUTH_MODE == "accounts":

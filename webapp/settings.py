@@ -95,7 +95,6 @@ WHO_ASKS = {
 def middleware(auth_mode: str) -> list[str]:
     return [
         "webapp.middleware.security_headers",
-        "whitenoise.middleware.WhiteNoiseMiddleware",
         *WHO_ASKS[auth_mode],
         "django.middleware.common.CommonMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",

@@ -7,6 +7,7 @@ from django.conf import settings
 from compression.cost import device_names, latency_ms, load_device
 from compression.types import Precision
 from tests.webapp import making
+from tests.webapp.fetching import fetched
 from tests.webapp.test_job_pages import drain
 from webapp import browserruntime
 from webapp.devices.browsers import KINDS, RUNTIME
@@ -46,7 +47,7 @@ def test_this_page_alone_may_run_web_assembly(client):
     assert "worker-src 'self'" in policy
     assert answer["Cross-Origin-Embedder-Policy"] == "require-corp"
     assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
-    script = client.get("/static/js/workers/measure.js")
+    script = fetched("/static/js/workers/measure.js").headers
     assert script["Cross-Origin-Embedder-Policy"] == "require-corp"
     assert "'wasm-unsafe-eval'" in script["Content-Security-Policy"]
 

@@ -2,6 +2,7 @@
 import { escape } from "../lib/dom.js";
 import { figureTable } from "../lib/csv.js";
 import { measured } from "../lib/format.js";
+import { plotly } from "../lib/plotly.js";
 import { readTokens, themed } from "../lib/theme.js";
 
 const CONFIG = { displayModeBar: false, responsive: false, doubleClick: "reset", scrollZoom: false, showTips: false };
@@ -16,8 +17,7 @@ export class PlotFigure extends HTMLElement {
     this.plot.setAttribute("role", "img");
     this.append(this.plot);
     DARK.addEventListener("change", () => this.draw());
-    // Plotly comes last, so that nothing waits for it.
-    if (!window.Plotly) addEventListener("load", () => this.shown && this.draw());
+    plotly().then(() => this.shown && this.draw());
     addEventListener("beforeprint", () => this.draw(true));
     addEventListener("afterprint", () => this.draw());
     new ResizeObserver(([entry]) => this.resized(Math.round(entry.contentRect.width))).observe(this);

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from tests.webapp import making
 from tests.webapp.accounts.conftest import PASSWORD
+from tests.webapp.fetching import fetched
 from tests.webapp.sockets import OURS, Watcher
 from tests.webapp.test_uploads import ask
 from webapp.accounts.models import AuditEvent, EventKind
@@ -137,7 +138,7 @@ def test_what_happened_is_kept(visitor, member, admin, browser_of):
 
 def test_page_for_signing_in_is_alone_with_static_files_and_health(visitor):
     assert visitor.get("/login/").status_code == 200
-    assert visitor.get("/static/css/base.css").status_code == 200
+    assert fetched("/static/css/base.css").status_code == 200
     assert "database" in visitor.get("/healthz").json()
 
 
