@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 CONFINEMENT = Path(__file__).resolve().parent.parent / "confinement"
 START, TRIAL = CONFINEMENT / "start.py", CONFINEMENT / "trial.py"
 PROBE_TIMEOUT_S = 5
+OPEN_FILES = 1024
 TRIAL_TIMEOUT_S = 20
 
 
@@ -120,7 +121,7 @@ def limits() -> dict[str, int]:
         "AS": settings.ENGINE_MEMORY_GIB * gib,
         "CPU": settings.ENGINE_STAGE_HOURS * 3600 * settings.ENGINE_THREADS,
         "FSIZE": settings.ENGINE_FILE_GIB * gib,
-        "NOFILE": 1024,
+        "NOFILE": OPEN_FILES,
         "CORE": 0,
     }
 
@@ -169,7 +170,10 @@ def measures() -> list[Measure]:
         ),
         *(Measure(name, text, tried().get(key, FORBIDDEN)) for key, name, text in TRIED),
         Measure("Memory", f"at most {gib} GiB of address space", elsewhere),
-        Measure("Size", f"no file above {settings.ENGINE_FILE_GIB} GiB, 1,024 open at a time"),
+        Measure(
+            "Size",
+            f"no file above {settings.ENGINE_FILE_GIB} GiB, {OPEN_FILES:,} open at a time",
+        ),
         Measure("Time", f"at most {hours} hours a stage"),
         Measure("Secrets", "an empty environment, a session and a folder of its own"),
         Measure("Orphans", "the engine ends when its worker dies", elsewhere),
