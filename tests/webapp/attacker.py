@@ -112,6 +112,7 @@ ATTACKS = {
     "lease": lambda path: fcntl.fcntl(
         os.open(path, os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK
     ),
+    "lock": lambda path: fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX),
     "nest": nest,
     "ring": lambda _: call("syscall", IO_URING_SETUP, 1, 0),
     "other numbers": lambda _: call("syscall", X32_SOCKET, 2, 1, 0),

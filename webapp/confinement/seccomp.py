@@ -48,6 +48,8 @@ ALWAYS: Calls = {
     "fanotify_init": (300, 262),
     # By a path; up to Linux 6.1 Landlock has no right for it. By an open file it goes on.
     "truncate": (76, 45),
+    # On files that it may read: others would wait for it.
+    "flock": (73, 32),
     # Out of the group of processes that ends with the engine.
     "setpgid": (109, 154),
     "setsid": (112, 157),
