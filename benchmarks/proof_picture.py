@@ -60,6 +60,7 @@ def draw(title: str, rows: Sequence[dict[str, Any]], best: Collection[str], path
 
 def _frame(axes: Any, title: str) -> None:
     axes.set(xscale="log", yscale="log", title=title)
+    axes.margins(0.12)
     axes.set_xlabel("times as fast as the original (measured)")
     axes.set_ylabel("times smaller, zipped")
     for axis in (axes.xaxis, axes.yaxis):

@@ -24,8 +24,9 @@ from selector.study import load_surrogate
 from selector.surrogate import Validated
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from benchmarks.peers.arena import Arena
-    from selector.tables import IntArray
     from selector.trial import Trial
 
 TOOL = "Optuna"
@@ -47,9 +48,17 @@ def _best(arena: Arena, demand: str) -> bytes:
     search = _Search(arena, demand)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=arena.seed)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.optimize(search.objective, n_trials=arena.job.effort.candidates)
-    return search.finished()
+    place = arena.job.folder.path.with_name(f"optuna-{demand}-{arena.seed}.db")
+    study = optuna.create_study(
+        study_name=demand,
+        direction="maximize",
+        sampler=sampler,
+        storage=f"sqlite:///{place}",
+        load_if_exists=True,
+    )
+    done = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    study.optimize(search.objective, n_trials=arena.job.effort.candidates - len(done))
+    return search.finished(study)
 
 
 class _Search:
@@ -68,29 +77,28 @@ class _Search:
         )
         arena.job.request = request
         self._question = question_of(arena.job, self._surrogate).prepared()
-        self._built: list[tuple[float, IntArray]] = []
 
     def objective(self, trial: optuna.Trial) -> float:
         """Build what the sampler says, briefly fine-tuned."""
-        space = self._surrogate.space
-        drawn = [
-            trial.suggest_int(f"{d}", 0, int(count) - 1) for d, count in enumerate(space.counts)
-        ]
-        config = space.canonical(np.array([drawn], dtype=np.int64))[0]
-        utility, _ = self._outcome(config, self._arena.job.effort.candidate_steps)
-        self._built.append((utility, config))
+        for d, count in enumerate(self._surrogate.space.counts):
+            trial.suggest_int(f"{d}", 0, int(count) - 1)
+        utility, _ = self._outcome(trial.params, self._arena.job.effort.candidate_steps)
         return utility
 
-    def finished(self) -> bytes:
+    def finished(self, study: optuna.Study) -> bytes:
         """The best few fine-tuned in full; the most useful of them."""
         effort = self._arena.job.effort
-        ranked = sorted(self._built, key=lambda each: -each[0])[: effort.recoveries]
-        found = [self._outcome(config, effort.recovery_steps) for _, config in ranked]
+        known = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+        ranked = sorted(known, key=lambda each: each.values, reverse=True)
+        chosen = [trial.params for trial in ranked[: effort.recoveries]]
+        found = [self._outcome(params, effort.recovery_steps) for params in chosen]
         return max(found, key=lambda each: each[0])[1].exported
 
-    def _outcome(self, config: IntArray, steps: int) -> tuple[float, Trial]:
-        arena = self._arena
-        recipe = self._surrogate.space.decode(config)
+    def _outcome(self, params: Mapping[str, int], steps: int) -> tuple[float, Trial]:
+        arena, space = self._arena, self._surrogate.space
+        drawn = [params[f"{d}"] for d in range(space.n_decisions)]
+        config = space.canonical(np.array([drawn], dtype=np.int64))[0]
+        recipe = space.decode(config)
         trial = arena.trials.run(recipe, steps, lambda *_: True)
         files = {"base": arena.model, "result": trial.exported}
         timing = paired_latency(files, arena.calibration[:1], TIMING_ROUNDS)["result"]
