@@ -51,10 +51,11 @@ def s3():
             os.environ[name] = value
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture
 def store(request, tmp_path, settings):
-    """A store that two machines share; what is in it is asked through Django's storage."""
-    url = request.getfixturevalue("s3") if request.param == "s3" else f"file://{tmp_path}/store"
+    """A store that two machines share: a folder, or S3 where a test says so."""
+    is_s3 = getattr(request, "param", "file") == "s3"
+    url = request.getfixturevalue("s3") if is_s3 else f"file://{tmp_path}/store"
     settings.STORAGE_URL = f"{url}/{tmp_path.name}"
     settings.STORAGES = {**settings.STORAGES, "default": file_store(settings.STORAGE_URL)}
     return settings.STORAGE_URL

@@ -52,6 +52,10 @@ def tls_door(pem, target):
     yield server.sockets[0].getsockname()[1]
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
 
 
 def test_all_that_talk_to_the_broker_do_so_by_tls(url):

@@ -34,7 +34,7 @@ def on(cluster, home, *arguments):
     return done.returncode, done.stdout[-6000:]
 
 
-def test_jobs_projects_and_accounts_on_postgresql(cluster, tmp_path):
+def test_projects_and_shared_stages_on_postgresql(cluster, tmp_path):
     code, said = on(cluster, tmp_path, *(f"tests/webapp/{name}" for name in SHORT))
     assert code == 0, said
 

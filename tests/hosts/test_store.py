@@ -24,6 +24,8 @@ from webapp.projects.upkeep import everything_delete
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+on_both = pytest.mark.parametrize("store", ["file", "s3"], indirect=True)
+
 
 @pytest.fixture
 def sent(monkeypatch):
@@ -49,6 +51,7 @@ def finish(job):
     return reloaded(job)
 
 
+@on_both
 def test_job_of_one_machine_is_done_on_another(store, user, client, move_to, sent):
     move_to("web")
     project = making.project(user)
@@ -152,6 +155,7 @@ def test_upload_is_stored_once_whatever_uses_it(store, user, move_to, sent):
     ]
 
 
+@on_both
 def test_deleting_a_project_empties_the_store(store, user, move_to, sent):
     move_to("web")
     project = making.project(user)
@@ -185,6 +189,7 @@ def test_copies_on_other_machines_go_when_the_job_goes(store, user, move_to, sen
     assert not [path for path in (home / "uploads").rglob("*") if path.is_file()]
 
 
+@on_both
 def test_late_objects_of_deleted_jobs_are_swept(store, user, move_to, sent):
     move_to("web")
     job = making.study(user)
@@ -277,6 +282,7 @@ def test_worker_gives_up_a_store_that_stays_away(store, user, move_to, sent, mon
     monkeypatch.undo()
 
 
+@on_both
 def test_damaged_object_is_not_taken(store, tmp_path, user):
     key = f"jobs/x/{'a' * 64}"
     filestore.put(key, io.BytesIO(b"something else"))
