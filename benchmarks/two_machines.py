@@ -52,6 +52,7 @@ def _study(machines: int, stage: str, *, cut: bool) -> tuple[dict[str, Any], flo
             return _followed(shared, started, stage, cut=cut)
         finally:
             for machine in reversed(started):
+                machine.mend()  # one that is cut off takes its time to stop
                 machine.__exit__()
 
 
