@@ -1,5 +1,6 @@
 import pytest
 from asgiref.sync import sync_to_async
+from channels.layers import get_channel_layer
 
 from tests.webapp import making
 from tests.webapp.sockets import OURS, Watcher
@@ -79,6 +80,19 @@ async def test_sync_tells_of_an_end_whose_notice_was_lost(job, held):
     await sync_to_async(Job.objects.filter(pk=job.id).update)(state="done")
     await watcher.send({"kind": "sync", "after": 3})
     assert (await watcher.next())["job"]["state"] == "done"
+    await watcher.leave()
+
+
+async def test_sync_heals_an_emptied_broker(job, held):
+    watcher = Watcher(f"/ws/jobs/{job.id}/?after=3")
+    await watcher.connect()
+    await watcher.received("state")
+    get_channel_layer().groups.clear()
+    await sync_to_async(emit)(held, "four")
+    await watcher.send({"kind": "sync", "after": 3})
+    assert await watcher.numbers(1) == [4]
+    await sync_to_async(emit)(held, "five")
+    assert await watcher.numbers(1) == [5]
     await watcher.leave()
 
 

@@ -31,21 +31,17 @@ class JobConsumer(PageSocket):
         self.state_sent = 0.0
         await self.accept()
         # First the group, then the database: what happens in between comes twice, not never.
-        await self.channel_layer.group_add(group(self.job_id), self.channel_name)
+        await self.join(group(self.job_id))
         if not await self.send_state():
             await self.close(code=4404)
             return
         await self.send_stored()
 
-    async def disconnect(self, _code: int) -> None:
-        await self.channel_layer.group_discard(group(self.job_id), self.channel_name)
-
-    async def receive_json(self, content: dict[str, Any], **_: Any) -> None:
-        if content.get("kind") == "sync":
-            self.last = min(self.last, _number(content.get("after", self.last)))
-            await self.send_stored()
-            # Also a lost notice that the job ended is made good, though no event follows it.
-            await self.send_state()
+    async def sync(self, content: dict[str, Any]) -> None:
+        self.last = min(self.last, _number(content.get("after", self.last)))
+        await self.send_stored()
+        # Also a lost notice that the job ended is made good, though no event follows it.
+        await self.send_state()
 
     async def job_moved(self, message: dict[str, Any]) -> None:
         events = message["events"]

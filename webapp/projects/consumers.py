@@ -50,12 +50,13 @@ class ProjectConsumer(PageSocket):
         if self.answering:
             self.answering.cancel()
             await asyncio.wait([self.answering])
-        await self.watch("")
+
+    async def sync(self, _content: dict[str, Any]) -> None:
+        await self.send_study()
 
     async def receive_json(self, content: dict[str, Any], **_: Any) -> None:
-        if content.get("kind") == "sync":
-            await self.send_study()
-        elif content.get("kind") == "goals":
+        await super().receive_json(content)
+        if content.get("kind") == "goals":
             while not self.newest.empty():
                 self.newest.get_nowait()
             self.newest.put_nowait(content)
@@ -131,9 +132,9 @@ class ProjectConsumer(PageSocket):
         if job_id == self.watched:
             return
         if self.watched:
-            await self.channel_layer.group_discard(group(self.watched), self.channel_name)
+            await self.leave(group(self.watched))
         if job_id:
-            await self.channel_layer.group_add(group(job_id), self.channel_name)
+            await self.join(group(job_id))
         self.watched = job_id
 
     def _project(self) -> Project:
