@@ -156,6 +156,39 @@ def test_engine_killed_by_the_system_is_explained(user, engine, work_off):
     assert "most likely for lack of memory" in job.message
 
 
+KILL_ONCE = """
+killed = folder / stage / "killed"
+if not killed.exists():
+    killed.touch()
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("stage", ["PROBE", "SEARCH"])
+def test_engine_that_is_killed_once_starts_again(user, engine, work_off, stage):
+    engine(**{stage: {"code": KILL_ONCE}})
+    job = making.study(user)
+    work_off()
+    job.refresh_from_db()
+    assert (job.state, job.lost) == (JobState.DONE, 0)
+    assert runs(job).count(stage) == 2
+    assert any("The operating system stopped the engine" in text for text in log_of(job))
+
+
+def test_stage_whose_end_nobody_told_is_noted_by_the_next_worker(user, engine, work_off):
+    job = making.study(user)
+    tasks.run(str(job.id))
+    job.refresh_from_db()
+    job.stages["INSPECT"] = {"state": "running"}
+    Job.objects.filter(pk=job.pk).update(stages=job.stages)
+    job.events.filter(kind="done").update(kind="log", data={"text": "lost"})
+    work_off()
+    job.refresh_from_db()
+    assert job.stages["INSPECT"]["state"] == "done"
+    assert job.events.filter(stage="INSPECT", kind="done").count() == 1
+    assert runs(job).count("INSPECT") == 1
+
+
 def test_retry_goes_on_from_the_last_finished_stage(user, engine, work_off):
     engine(SEARCH={"exit": 1})
     job = making.study(user)

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from webapp.datafolder import discard
 from webapp.jobs import sandbox
-from webapp.jobs.events import append
+from webapp.jobs.events import Line, append
 from webapp.jobs.inbox import Inbox
 from webapp.jobs.lease import Stop
 from webapp.jobs.publishing import PUBLISH_S, publish
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from compression.types import Stage
-    from webapp.jobs.events import Line
     from webapp.jobs.lease import Lease
     from webapp.jobs.models import Job
     from webapp.jobs.shift import Shift
@@ -59,6 +58,10 @@ class StageFailedError(Exception):
     def __init__(self, message: str, reference: str = "") -> None:
         super().__init__(message)
         self.reference = reference
+
+
+class EngineKilledError(StageFailedError):
+    """The operating system ended the engine, which did nothing wrong that it could say."""
 
 
 class Every:
@@ -94,6 +97,9 @@ class Work(Protocol):
     def next_order(self, inbox: Inbox) -> str | None:
         """A line that the engine waits for, if there is one."""
 
+    def restart(self) -> None:
+        """Another engine process goes on; it knows no orders."""
+
 
 @dataclass(frozen=True, slots=True)
 class WholeStage:
@@ -116,6 +122,9 @@ class WholeStage:
 
     def next_order(self, _inbox: Inbox) -> str | None:
         return None
+
+    def restart(self) -> None:
+        """There are no orders to repeat."""
 
 
 def run_stage(job: Job, lease: Lease, stage: Stage) -> int:
@@ -141,6 +150,17 @@ def run_parts(job: Job, stage: Stage, shift: Shift) -> int:
 
 
 def _run(job: Job, stage: Stage, work: Work, options: list[str], scratch: Path) -> int:
+    """Killed once, the engine starts again: what took the memory may be gone. Killed twice, the job needs too much."""
+    try:
+        return _run_once(job, stage, work, options, scratch)
+    except EngineKilledError:
+        text = f"The operating system stopped the engine; {stage.capitalize()} went on from what was finished."
+        work.store([Line(stage=stage, kind="log", data={"level": "warning", "text": text})])
+        work.restart()
+        return _run_once(job, stage, work, options, scratch)
+
+
+def _run_once(job: Job, stage: Stage, work: Work, options: list[str], scratch: Path) -> int:
     folder, inbox = job.folder, Inbox(stage)
     command = ["stage", stage, str(folder), *options, "--supervised"]
     with (folder / "engine.log").open("ab") as log:
@@ -208,7 +228,7 @@ def _failure(job: Job, stage: Stage, code: int, error: str) -> StageFailedError:
     if code == -signal.SIGXCPU:
         return StageFailedError(f"{where} took more processor time than a job may use.")
     if code == -signal.SIGKILL:
-        return StageFailedError(
+        return EngineKilledError(
             f"The operating system stopped the engine at {where}, most likely for lack of memory. "
             "Use a smaller model or data set, or a larger machine."
         )

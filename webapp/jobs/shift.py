@@ -70,6 +70,10 @@ class Shift:
         self._told = self._choice() or ""
         return self._told or None
 
+    def restart(self) -> None:
+        """The part in hand is told again, to another engine process."""
+        self._told = ""
+
     def release(self) -> None:
         """Leave an unfinished part to others."""
         if self.part is not None:

@@ -41,6 +41,9 @@ QUEUES = (QUICK, ENGINE)
 GPU_STAGES = (Stage.RECOVER,)
 """Fine-tuning, which is what a graphics card does faster."""
 
+WHOLE = "1/1"
+"""The part of an event that is about its whole stage."""
+
 ENDS = {MISSED: JobState.MISSED, INFEASIBLE: JobState.INFEASIBLE}
 
 
@@ -150,6 +153,7 @@ def _run_stages(job: Job, lease: Lease) -> JobState | None:
         with publishing.kept_alive(lease):
             folders.link_study(job, job.study)
             folders.write_past(job, job.study.builds.order_by("created"))
+    _note_left(job, lease)
     # The last stage is asked even when all are done: its exit code says how the job ended.
     todo = pending_stages(job) or [job.all_stages[-1]]
     code, here = 0, queue_of(todo[0])
@@ -158,6 +162,17 @@ def _run_stages(job: Job, lease: Lease) -> JobState | None:
             return None
         code = _run_one(job, lease, stage)
     return ENDS.get(code, JobState.DONE) if job.kind == JobKind.BUILD else JobState.DONE
+
+
+def _note_left(job: Job, lease: Lease) -> None:
+    """A worker that died just after a stage left its result could not say any more that it is done."""
+    for stage in job.all_stages:
+        noted = job.stages.get(stage.value, {}).get("state")
+        if noted == "running" and folders.is_done(job, stage):
+            said = job.events.filter(stage=stage, kind="done", part=WHOLE)
+            if not said.exists():
+                append(lease, [Line(stage=stage, kind="done", part=WHOLE, done=1, total=1)])
+            _note_stage(job, lease, stage, {"state": "done"})
 
 
 def _run_one(job: Job, lease: Lease, stage: Stage) -> int:
