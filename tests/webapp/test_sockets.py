@@ -1,10 +1,12 @@
+import asyncio
+
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 
 from tests.webapp import making
 from tests.webapp.sockets import OURS, Watcher
-from webapp.jobs import lease
+from webapp.jobs import lease, queries
 from webapp.jobs.events import Line, append
 from webapp.jobs.models import Job
 
@@ -94,6 +96,24 @@ async def test_sync_heals_an_emptied_broker(job, held):
     await sync_to_async(emit)(held, "five")
     assert await watcher.numbers(1) == [5]
     await watcher.leave()
+
+
+async def test_many_pages_of_a_job_ask_for_its_state_once(job, held, monkeypatch):
+    watchers = [Watcher(f"/ws/jobs/{job.id}/?after=3") for _ in range(3)]
+    for watcher in watchers:
+        await watcher.connect()
+        await watcher.received("state")
+    monkeypatch.setattr("webapp.jobs.consumers.STATE_EVERY_S", 1.0)
+    asked, told = [], queries.job_json
+    monkeypatch.setattr(queries, "job_json", lambda job: asked.append(job) or told(job))
+    await asyncio.sleep(1.1)
+    await sync_to_async(emit)(held, "four")
+    for watcher in watchers:
+        (message,) = await watcher.received("state")
+        assert message["job"]["last_seq"] == 4
+    assert len(asked) == 1
+    for watcher in watchers:
+        await watcher.leave()
 
 
 async def test_many_events_at_once_arrive_all(job, held):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 
 STATE_EVERY_S = 5.0
+
+_last_told: dict[UUID, tuple[float, dict[str, Any]]] = {}
+"""Of each job that is watched, when its state was asked for last, and what it was."""
+
+_turns: dict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
 
 
 class JobConsumer(PageSocket):
@@ -48,8 +54,10 @@ class JobConsumer(PageSocket):
         if events:
             await self.send_new(events)
         # With the events the time that is left changes, too.
-        if not events or time.monotonic() - self.state_sent > STATE_EVERY_S:
+        if not events:
             await self.send_state()
+        elif time.monotonic() - self.state_sent > STATE_EVERY_S:
+            await self.send_recent_state()
 
     async def send_new(self, events: list[dict[str, Any]]) -> None:
         async with self.sending:
@@ -69,8 +77,23 @@ class JobConsumer(PageSocket):
         state = await self._state()
         self.state_sent = time.monotonic()
         if state is not None:
+            _last_told[self.job_id] = self.state_sent, state
             await self.send_json({"kind": "state", "job": state})
         return state is not None
+
+    async def send_recent_state(self) -> None:
+        """What another page of the job was told just now will do: asking takes many queries, and nothing but the time left changed."""
+        async with _turns[self.job_id]:
+            asked, state = _last_told.get(self.job_id, (0.0, {}))
+            if time.monotonic() - asked > STATE_EVERY_S:
+                await self.send_state()
+                return
+        self.state_sent = time.monotonic()
+        await self.send_json({"kind": "state", "job": state})
+
+    async def disconnect(self, _code: int) -> None:
+        _last_told.pop(self.job_id, None)
+        _turns.pop(self.job_id, None)
 
     async def _send_all(self, events: list[dict[str, Any]]) -> None:
         for event in events:
