@@ -40,9 +40,10 @@ def section(name: str, found: Row) -> str:
     parts = [
         f"### {found['title']}",
         _introduction(found),
-        _verdict(rows),
-        f"![Time and size of every row](results/proof/{name}.svg)",
     ]
+    if complete(rows):
+        picture = f"![Time and size of every row](results/proof/{name}.svg)"
+        parts += [_verdict(rows), picture]
     for group, title in GROUPS.items():
         chosen = [row for row in rows if row["group"] == group]
         if chosen:
@@ -61,11 +62,14 @@ def _place(order: list[str], row: Row) -> int:
 
 
 def _introduction(found: Row) -> str:
-    base, machine = found["base"], found["machine"] or {"processor": "unknown", "features": []}
-    features = ", ".join(machine["features"]) or "none known"
+    base, machine = found["base"], found["machine"]
+    times = "Times were not measured yet"
+    if machine:
+        features = ", ".join(machine["features"]) or "no vector features known"
+        times = f"Times on {machine['processor']} ({features})"
     return (
         f"Original: {base['accuracy']:.2%} of {base['n']:,} test examples, {base['bytes']:,} bytes. "
-        f"Times on {machine['processor']} ({features})."
+        f"{times}."
     )
 
 
@@ -211,7 +215,9 @@ def main() -> None:
         path = RESULTS / f"{name}.json"
         if path.is_file():
             found = json.loads(path.read_text("utf-8"))
-            draw(found["title"], found["rows"], pareto(found["rows"]), RESULTS / f"{name}.svg")
+            rows = found["rows"]
+            if complete(rows):
+                draw(found["title"], rows, pareto(rows), RESULTS / f"{name}.svg")
             sections.append(section(name, found))
     PAGE.write_text(page(PAGE.read_text("utf-8"), "\n\n".join(sections)), "utf-8")
 
