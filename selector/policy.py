@@ -158,18 +158,12 @@ class Policy:
         """Recipes that are cheapest at prices around those of the best found, improved likewise."""
         if self.surrogate.space.n_decisions > _MOST_SOLVED:
             return self._improved(question, found, _LONGER)
-        kinds = np.flatnonzero(question.mask[-1])
-        stored_otherwise = np.repeat(question.best(found)[None], len(kinds), axis=0)
-        stored_otherwise[:, -1] = kinds
-        best = np.concatenate([found, stored_otherwise])
-        best = _best_few(question, best, len(best))
-        _, first = np.unique(best[:, -1], return_index=True)
-        kinds = best[np.sort(first)[:_KINDS]]
+        kinds = _best_of_each_precision(question, found)[:_KINDS]
         starts = np.repeat(kinds, len(_PRESSURES), axis=0)
         pressure = np.tile(_PRESSURES, len(kinds))[:, None] * np.ones(4)
         wants = question.wants.repeated(len(starts))
         met = self._at_hand(question).exact.recipes(wants, pressure, starts, _PATH)
-        return self._improved(question, np.concatenate([best[:1], met]))
+        return self._improved(question, np.concatenate([kinds[:1], question.allowed(met)]))
 
     def _improved(
         self, question: Prepared, start: IntArray, turns: int | None = None
@@ -262,6 +256,17 @@ def _best_few(question: Prepared, configs: IntArray, count: int) -> IntArray:
     for row, config in enumerate(configs):
         found.setdefault(config.tobytes(), row)
     return configs[list(found.values())[:count]]
+
+
+def _best_of_each_precision(question: Prepared, configs: IntArray) -> IntArray:
+    """One of each precision that the locks allow, the best first; where there is none, the best of all stored so."""
+    precisions = np.flatnonzero(question.mask[-1])
+    best = np.repeat(question.best(configs)[None], len(precisions), axis=0)
+    best[:, -1] = precisions
+    every = np.concatenate([configs, best])
+    every = every[np.argsort(-question.utility(every), kind="stable")]
+    _, first = np.unique(every[:, -1], return_index=True)
+    return every[np.sort(first)]
 
 
 def _best_of_each_kind(configs: IntArray, worth: Array) -> IntArray:
