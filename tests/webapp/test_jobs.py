@@ -189,6 +189,16 @@ def test_stage_whose_end_nobody_told_is_noted_by_the_next_worker(user, engine, w
     assert runs(job).count("INSPECT") == 1
 
 
+def test_engine_that_had_no_memory_for_a_thread_is_explained(user, engine, work_off):
+    said = "libgomp: Thread creation failed: Resource temporarily unavailable"
+    engine(PROBE={"code": f"os.write(2, b'{said}'); os._exit(1)"})
+    job = making.study(user)
+    work_off()
+    job.refresh_from_db()
+    assert "Not enough memory for Probe" in job.message
+    assert not job.reference
+
+
 def test_retry_goes_on_from_the_last_finished_stage(user, engine, work_off):
     engine(SEARCH={"exit": 1})
     job = making.study(user)

@@ -40,6 +40,8 @@ GRACE_S = 0.4
 READ_BYTES = 64 * 1024
 LOG_TAIL_BYTES = 4000
 REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+NO_MORE_THREADS = "libgomp: Thread creation failed"
+"""What OpenMP says when it ends a process that is out of memory, before the engine can explain."""
 
 MET, FAULT, BAD_REQUEST, MISSED, INFEASIBLE = 0, 1, 2, 3, 4
 
@@ -232,9 +234,14 @@ def _failure(job: Job, stage: Stage, code: int, error: str) -> StageFailedError:
             f"The operating system stopped the engine at {where}, most likely for lack of memory. "
             "Use a smaller model or data set, or a larger machine."
         )
+    if NO_MORE_THREADS in (said := _tail(job)):
+        return StageFailedError(
+            f"Not enough memory for {where}: the engine could not start another thread. Use a smaller model "
+            "or data set, or raise the limit (ENGINE_MEMORY_GIB). What was finished is kept."
+        )
     reference = "".join(secrets.choice(REFERENCE_LETTERS) for _ in range(4))
     reference = f"{reference}-{job.attempt:02}"
-    logger.error("%s: job %s, %s ended with %s\n%s", reference, job.id, stage, code, _tail(job))
+    logger.error("%s: job %s, %s ended with %s\n%s", reference, job.id, stage, code, said)
     return StageFailedError(
         f"Something we did not foresee stopped the job at {where}. "
         f"What was finished is saved. Reference {reference}.",
