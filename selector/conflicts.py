@@ -137,9 +137,9 @@ _WORDS: Mapping[str, tuple[str, Callable[[float], str]]] = {
 def _exclusion(names: Sequence[str]) -> str:
     spoken = [_WORDS[name][0] for name in names]
     if len(spoken) == 1:
-        return f"No recipe meets the limit on {spoken[0]}"
+        return f"By the predictions no recipe meets the limit on {spoken[0]}"
     listed = f"{', '.join(spoken[:-1])} and {spoken[-1]}"
-    return f"No recipe meets the limits on {listed} together"
+    return f"By the predictions no recipe meets the limits on {listed} together"
 
 
 def _up(value: float) -> float:

@@ -129,12 +129,12 @@ def test_conflict_reads_as_sentences():
         alone={"max_accuracy_drop": 1.2341, "max_size_bytes": 12_345.0},
     )
     assert sentences(pair) == [
-        "No recipe meets the limits on accuracy and file size together, as far as the search found.",
+        "By the predictions no recipe meets the limits on accuracy and file size together, as far as the search found.",
         "With all other limits kept it would take 1.24 points lost, or a file of 12,400 bytes.",
     ]
     single = Conflict(sets=(("max_latency_ms",), ("max_energy_mj",)), proven=True)
     assert sentences(single) == [
-        "No recipe meets the limit on latency.",
-        "No recipe meets the limit on energy.",
+        "By the predictions no recipe meets the limit on latency.",
+        "By the predictions no recipe meets the limit on energy.",
         "To loosen a single limit is not enough.",
     ]

@@ -142,7 +142,7 @@ export class GoalPanel {
       ? [conflictText(conflict.sets), looseningText(conflict.alone), nearestText(nearest)].join(" ")
       : `Showing the nearest. ${looseningText(needed)}`;
     if ($("span", this.note)?.textContent === advice) return;
-    this.note.innerHTML = '<b class="bad">No recipe meets every limit.</b> <span></span>';
+    this.note.innerHTML = '<b class="bad">By the predictions no recipe meets every limit.</b> <span></span>';
     $("span", this.note).textContent = advice;
   }
 
