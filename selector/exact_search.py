@@ -50,6 +50,8 @@ class ExactSearch:
             over = _over(quantities(self._surrogate, totals), wants)
             pressure = pressure * np.exp(np.clip(_PACE * over, -_MOST_PACE, _MOST_PACE))
             prices = _prices(self._surrogate, totals, wants, pressure)
+            block = self._costs.block(configs, wants.target)
+            prices = self._costs.marginal_prices(prices, totals, block)
             configs = self._cheapest(configs, prices, wants.target)
             found.append(configs)
         return np.concatenate(found)

@@ -189,6 +189,23 @@ class CostTables:
         found[..., ENERGY] += fetch_ms * watts
         return found
 
+    def marginal_prices(self, prices: Array, totals: Array, block: IntArray) -> Array:
+        """Prices ``[..., 7]`` of what rows add, from prices of totals ``[..., 7]`` like these.
+
+        What one more weight does to the caches is part of them.
+        """
+        if not self._fetches_any:
+            return prices
+        cached, ms_each, watts = self._fetches[:, block]
+        weights = totals[..., PARAMS]
+        share = cold_share(weights, cached)
+        steepness = totals[..., COLD] / np.maximum(cached, 1.0) * ((share > 0) & (share < 1))
+        a_ms = prices[..., LATENCY] + watts * prices[..., ENERGY]
+        found = prices.copy()
+        found[..., COLD] += a_ms * share
+        found[..., PARAMS] += a_ms * (ms_each * (weights > cached) + steepness)
+        return found
+
     def _lookahead_precision(self, configs: IntArray, target: IntArray | int) -> Array:
         count = int(self.space.counts[-1])
         repeated = np.repeat(configs, count, axis=0)

@@ -236,7 +236,10 @@ def test_a_limit_that_nothing_meets_is_infeasible_and_delivered_all_the_same(tmp
     conflict = json.loads((job.path / "report.json").read_text())["conflict"]
     assert conflict["sets"] == [["max_size_bytes"]]
     assert conflict["alone"]["max_size_bytes"] > 100
-    assert "By the predictions no recipe meets the limit on file size" in (job.path / "report.html").read_text()
+    assert (
+        "By the predictions no recipe meets the limit on file size"
+        in (job.path / "report.html").read_text()
+    )
 
 
 def test_a_stage_says_which_one_it_waits_for(tmp_path):

@@ -90,6 +90,21 @@ def test_operations_take_longer_while_weights_push_one_another_out_of_the_caches
     assert of_rows + tables.host_offset_ms[0] == pytest.approx(total)
 
 
+@pytest.mark.parametrize("weights", [10_000.0, 30_000.0, 50_000.0, 90_000.0])
+def test_marginal_prices_are_the_slopes_of_what_totals_cost(weights):
+    fetch, cold = np.array([[160_000.0, 1e-6], [0.0, 0.0]]), np.full((2, 9), 1e-7)
+    tables = replace(lenet_tables(), host_fetch=fetch, host_cold=cold)
+    costs = CostTables(tables, ActionSpace(tables), [load_device("this-host")])
+    sums, block = np.ones((1, 7)), np.zeros(1, dtype=np.int64)
+    sums[:, PARAMS] = weights
+    prices = np.array([[3.0, 0.5, 1.0, 2.0, 0.1, 1.0, 0.0]])
+    steps = np.eye(7) * 1e-3
+    ends = costs.with_fetches(sums + steps, np.zeros(7, dtype=np.int64)) @ prices[0]
+    start = costs.with_fetches(sums, block) @ prices[0]
+    found = costs.marginal_prices(prices, costs.with_fetches(sums, block), block)
+    assert found[0] == pytest.approx((ends - start) / 1e-3, rel=1e-6, abs=1e-6)
+
+
 def test_untouched_network_costs_what_was_measured():
     tables = lenet_tables()
     costs = CostTables(tables, ActionSpace(tables), TARGETS)
