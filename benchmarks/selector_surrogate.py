@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from selector.cell_prices import DAMAGE
 from selector.divergence import Divergence
 from selector.engine import job_of
 from selector.jobfolder import JobFolder
@@ -24,7 +25,6 @@ from selector.layout import pair_probes
 from selector.learning import learnt
 from selector.pairs import unknown_pairs
 from selector.prediction_check import rank_correlation
-from selector.pricing import DAMAGE
 from selector.proposals import propose
 from selector.reporter import Reporter
 from selector.surrogate import Surrogate, Validated

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from selector.pricing import DAMAGE, N_COLUMNS
+from selector.cell_prices import DAMAGE, N_COLUMNS
 from selector.recipe_mixtures import Mixtures
 from selector.reward import INFEASIBLE
 from selector.score_lines import LEAST_CAP, SLACK, Box, Line, ScoreLines, replaced

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from selector.pricing import N_COLUMNS, RowState
+from selector.cell_prices import N_COLUMNS
+from selector.pricing import RowState
 
 if TYPE_CHECKING:
     from selector.local_search import Value

@@ -9,8 +9,9 @@ import numpy as np
 
 from compression.analytic_cost import AnalyticCounts, energy_mj, latency_macs, storage_bits
 from compression.types import Precision
+from selector.cell_prices import MACS, PARAMS, SIZE
 from selector.classic_settings import ClassicSettings, View
-from selector.pricing import MACS, PARAMS, SIZE, CostTables
+from selector.pricing import CostTables
 from selector.reward import BUDGET_NAMES, quantities
 from selector.tables import PRECISIONS
 

@@ -10,7 +10,8 @@ import numpy as np
 from compression.calibration import RESIDUAL_SD
 from compression.cost import SURE
 from selector import reward
-from selector.pricing import ENERGY, LATENCY, MACS, SIZE, CostTables
+from selector.cell_prices import ENERGY, LATENCY, MACS, SIZE
+from selector.pricing import CostTables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from selector.pricing import DAMAGE, N_COLUMNS, SIZE
+from selector.cell_prices import DAMAGE, N_COLUMNS, SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from selector.pricing import N_COLUMNS
+from selector.cell_prices import N_COLUMNS
 
 if TYPE_CHECKING:
     from selector.observation import Observation, Observer, Walk

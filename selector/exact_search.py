@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from selector.cell_prices import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE
 from selector.elimination import Cheapest
-from selector.pricing import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE
 from selector.reward import POINTS_PER_UNIT, quantities
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compression.types import LayerKind
-from selector.pricing import ENERGY, LATENCY, SIZE
+from selector.cell_prices import ENERGY, LATENCY, SIZE
 from selector.tables import PRECISIONS
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from scipy.optimize import lsq_linear
 from compression.cost import load_device
 from compression.types import Precision
 from selector.action_space import ActionSpace
-from selector.pricing import LATENCY, PARAMS, CostTables, cold_share
+from selector.cell_prices import LATENCY, PARAMS, cold_share
+from selector.pricing import CostTables
 from selector.tables import BYTES_A_WEIGHT, PRECISIONS
 
 if TYPE_CHECKING:

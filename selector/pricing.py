@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from compression.cost import energy_mj, latency_ms
-from compression.types import LayerKind, Precision
-from selector.damage import row_damage
-from selector.tables import (
-    BYTES_A_WEIGHT,
-    PRECISIONS,
-    WIDTH_STEPS,
-    Array,
-    BoolArray,
-    IntArray,
+from selector.cell_prices import (
+    COLD,
+    DAMAGE,
+    ENERGY,
+    LATENCY,
+    N_COLUMNS,
+    PARAMS,
+    SIZE,
+    by_cell,
+    cell_prices,
+    cold_share,
+    fetch_price,
+    network_offset,
+    saved_bytes,
 )
+from selector.damage import row_damage
+from selector.tables import PRECISIONS, WIDTH_STEPS, Array, BoolArray, IntArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +31,6 @@ if TYPE_CHECKING:
     from selector.action_space import ActionSpace
     from selector.tables import StudyTables
 
-LATENCY, ENERGY, SIZE, MACS, PARAMS, DAMAGE, COLD = range(7)
-"""Columns of every array of totals: ms, mJ, bytes, MACs, parameters, sum of sqrt(KL in nats), ms more with
-cold caches (of which ``LATENCY`` of whole networks holds the share that their weights make cold)."""
-
-N_COLUMNS = 7
 _STEPS = len(WIDTH_STEPS)
 
 
@@ -92,16 +93,18 @@ class CostTables:
         self.n_rows = n_rows
         self._row_stride = n_structures * _STEPS * _STEPS
         self._stride = n_rows * self._row_stride + 1
-        priced = [[_priced(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
+        priced = [[cell_prices(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
         self._cells: Array = np.array(priced).reshape(-1, N_COLUMNS)
-        offsets = [[_offset(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
+        offsets = [
+            [network_offset(tables, t, p) for p in range(len(PRECISIONS))] for t in targets
+        ]
         self._offsets: Array = np.array(offsets).reshape(-1, N_COLUMNS)
-        self._saved = _saved_bytes(tables)
+        self._saved = saved_bytes(tables)
         damage = row_damage(tables)
-        self._thinning_damage = np.ascontiguousarray(_by_cell(damage - damage[:, :1]))
+        self._thinning_damage = np.ascontiguousarray(by_cell(damage - damage[:, :1]))
         self._n_thinnings = tables.kl_thinning.shape[1]
         self._thins = self._n_thinnings > 1
-        fetches = [[_fetch(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
+        fetches = [[fetch_price(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
         self._fetches: Array = np.array(fetches).reshape(-1, 3).T.copy()
         self._fetches_any = bool(self._fetches[1].any() or self._cells[:, COLD].any())
         self._in_share = tables.in_share
@@ -320,90 +323,12 @@ class CostTables:
         return Touched(rows, reads[rows], writes[rows].astype(np.float64), rows == own)
 
 
-def cold_share(weights: Array, cached: Array | float) -> Array:
-    """How much of the caches' help is lost (0..1), by weights and how many the caches hold.
-
-    Caches that let go of what was used longest ago help nothing in a cycle twice as large as they are.
-    """
-    return np.asarray(np.clip(weights / np.maximum(cached, 1.0) - 1.0, 0.0, 1.0))
-
-
 def _chosen(axis: IntArray, deciders: IntArray, configs: IntArray) -> IntArray:
     """``[B, R]`` what decisions ``[R]`` (-1: nobody) chose on an axis ``[D + 1, A]``, zeros the last."""
     return np.asarray(axis[deciders, configs[:, deciders]])
-
-
-def _saved_bytes(tables: StudyTables) -> Array:
-    """``[P, L, V, S * W * W]`` bytes that each thinning saves of each cell."""
-    saved = (tables.weight_bytes[:, :1] - tables.weight_bytes).swapaxes(1, 2)
-    return np.ascontiguousarray(saved)
 
 
 def _group_owners(tables: StudyTables, owner: IntArray) -> IntArray:
     """``[G]`` the decision that sets each group's width, -1 for none."""
     leaders = tables.leader_row
     return np.asarray(np.where(leaders >= 0, owner[leaders], -1))
-
-
-def _priced(tables: StudyTables, target: DeviceProfile, precision: int) -> Array:
-    """``[L * S * W * W + 1, 7]`` the columns of every cell; the last one is a row that is gone."""
-    kind = PRECISIONS[precision]
-    milliseconds = _milliseconds(tables, target, kind)
-    weighted = np.array([k is not LayerKind.OTHER for k in tables.kinds])[:, None, None, None]
-    stored = tables.weight_bytes[precision, 0]
-    nodes = tables.op_bytes[0] + (tables.op_bytes[precision] - tables.op_bytes[0]) * weighted
-    columns = [
-        milliseconds,
-        energy_mj(milliseconds, tables.features, target, kind),
-        stored + tables.n_ops * nodes,
-        tables.macs,
-        tables.params,
-        _by_cell(row_damage(tables)[:, 0]),
-        _cold_milliseconds(tables, target, kind),
-    ]
-    cells = np.stack(columns, axis=-1).reshape(-1, N_COLUMNS)
-    return np.concatenate([cells, np.zeros((1, N_COLUMNS))])
-
-
-def _milliseconds(tables: StudyTables, target: DeviceProfile, precision: Precision) -> Array:
-    if not target.measured_here:
-        return latency_ms(tables.features, target, precision)
-    return np.asarray(tables.host_ms[1 if precision is Precision.INT8 else 0])
-
-
-def _cold_milliseconds(
-    tables: StudyTables, target: DeviceProfile, precision: Precision
-) -> Array:
-    if not target.measured_here:
-        return np.zeros(tables.host_ms.shape[1:])
-    return np.asarray(tables.features @ tables.host_cold[int(precision is Precision.INT8)])
-
-
-def _by_cell(damage: Array) -> Array:
-    """``[L, ..., S, W, W]`` of every cell, from ``[L, ..., S, W]``: inputs narrowed by others do no damage."""
-    return np.repeat(damage[..., None, :], _STEPS, axis=-2)
-
-
-def _fetch(tables: StudyTables, target: DeviceProfile, precision: int) -> tuple[float, ...]:
-    """Weights that the caches hold, ms to fetch each other one, and watts meanwhile."""
-    if not target.measured_here:
-        return 0.0, 0.0, 0.0
-    arithmetic = int(PRECISIONS[precision] is Precision.INT8)
-    cache_bytes, ms_a_byte = tables.host_fetch[arithmetic]
-    each = BYTES_A_WEIGHT[arithmetic]
-    return float(cache_bytes / each), float(ms_a_byte * each), target.power_w
-
-
-def _offset(tables: StudyTables, target: DeviceProfile, precision: int) -> Array:
-    """What a network costs besides its rows."""
-    kind = PRECISIONS[precision]
-    offset = np.zeros(N_COLUMNS)
-    if target.measured_here:
-        floor = tables.host_offset_ms[1 if kind is Precision.INT8 else 0]
-        offset[LATENCY] = floor
-        offset[ENERGY] = energy_mj(floor, np.zeros(9), target, kind)
-    base_ops = float(tables.n_ops[:, 0, 0, 0].sum()) * float(tables.op_bytes[0])
-    base_weights = float(tables.weight_bytes[0, 0, :, 0, 0, 0].sum())
-    offset[SIZE] = tables.base_file_bytes - base_weights - base_ops
-    offset[DAMAGE] = float(np.sqrt(max(0.0, float(tables.kl_precision[precision]))))
-    return offset

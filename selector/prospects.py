@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from selector.pricing import DAMAGE, ENERGY, LATENCY, N_COLUMNS, SIZE
+from selector.cell_prices import DAMAGE, ENERGY, LATENCY, N_COLUMNS, SIZE
 
 if TYPE_CHECKING:
     from selector.pricing import CostTables

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import linprog
 
+from selector.cell_prices import COLD, ENERGY, LATENCY, N_COLUMNS, PARAMS, cold_share
 from selector.elimination import Cheapest
-from selector.pricing import COLD, ENERGY, LATENCY, N_COLUMNS, PARAMS, cold_share
 from selector.score_lines import CAPACITY, Box, replaced
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compression.types import LayerKind, Params, Precision
-from selector.pricing import LATENCY, MACS, PARAMS
+from selector.cell_prices import LATENCY, MACS, PARAMS
 from selector.tables import KEPT, PRECISIONS, Treatment
 
 if TYPE_CHECKING:

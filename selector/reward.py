@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from selector.pricing import ENERGY, LATENCY, SIZE
+from selector.cell_prices import ENERGY, LATENCY, SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

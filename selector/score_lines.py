@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from selector.pricing import DAMAGE, ENERGY, LATENCY, MACS, N_COLUMNS, PARAMS, SIZE
+from selector.cell_prices import DAMAGE, ENERGY, LATENCY, MACS, N_COLUMNS, PARAMS, SIZE
 from selector.reward import POINTS_PER_UNIT
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import numpy as np
 
 from selector import reward
 from selector.accuracy import LEAST_VALIDATED
+from selector.cell_prices import N_COLUMNS
 from selector.local_search import climb
 from selector.locks import locked_mask
-from selector.pricing import N_COLUMNS, CostTables
 from selector.reward import BUDGET_NAMES, Preferences
 from selector.types import Budgets, Estimate, Goals, Lock, Prediction, Selection
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from compression.cost import DeviceProfile
+    from selector.pricing import CostTables
     from selector.surrogate import Metrics, Surrogate
     from selector.tables import Array, BoolArray, IntArray
 

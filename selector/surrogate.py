@@ -12,19 +12,11 @@ from compression.cost import Band, band
 from selector import accuracy
 from selector.accuracy import AccuracyModel
 from selector.action_space import ActionSpace
+from selector.cell_prices import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE
 from selector.changes import SingleChanges, polish
 from selector.local_search import climb
 from selector.prediction_check import Check, check
-from selector.pricing import (
-    DAMAGE,
-    ENERGY,
-    LATENCY,
-    MACS,
-    PARAMS,
-    SIZE,
-    CostTables,
-    RowState,
-)
+from selector.pricing import CostTables, RowState
 from selector.tables import WIDTH_STEPS
 
 if TYPE_CHECKING:
@@ -121,7 +113,7 @@ class Surrogate:
         return self.metrics(self.costs((target,)).totals(configs))
 
     def metrics(self, totals: Array) -> Metrics:
-        """Predictions ``[...]`` from totals ``[..., 7]``, see ``selector.pricing``."""
+        """Predictions ``[...]`` from totals ``[..., 7]``, see ``selector.cell_prices``."""
         return Metrics(
             self.drop_points(totals),
             totals[..., LATENCY],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from selector.pricing import N_COLUMNS
+from selector.cell_prices import N_COLUMNS
 from selector.reward import POINTS_PER_UNIT, quantities, score
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from selector.pricing import N_COLUMNS, RowState
+from selector.cell_prices import N_COLUMNS
+from selector.pricing import RowState
 
 if TYPE_CHECKING:
     from selector.pricing import CostTables

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from compression.cost import load_device
+from selector.cell_prices import LATENCY, SIZE
 from selector.changes import SingleChanges, polish
 from selector.job import TRAINING_TARGETS
-from selector.pricing import LATENCY, SIZE
 from selector.surrogate import Surrogate
 from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
 

@@ -7,8 +7,9 @@ import pytest
 
 from compression.cost import load_device
 from selector.action_space import ActionSpace
+from selector.cell_prices import DAMAGE
 from selector.damage import row_damage
-from selector.pricing import DAMAGE, CostTables
+from selector.pricing import CostTables
 from tests.selector.synthetic_tables import lenet_tables
 
 ROW, THINNING, STRUCTURE, WIDTH = 4, 2, 1, 3

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compression.cost import load_device
+from selector.cell_prices import DAMAGE, N_COLUMNS
 from selector.elimination import Cheapest
-from selector.pricing import DAMAGE, N_COLUMNS
 from selector.selection import Question
 from selector.surrogate import Surrogate
 from selector.types import Lock

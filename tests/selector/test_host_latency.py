@@ -6,9 +6,10 @@ import pytest
 from compression.cost import FEATURES, load_device
 from compression.types import LayerKind, Precision
 from selector.action_space import ActionSpace
+from selector.cell_prices import LATENCY
 from selector.host_latency import SETTLED, Timed, recalibrated
 from selector.network_timing import drawn
-from selector.pricing import LATENCY, CostTables
+from selector.pricing import CostTables
 from selector.tables import PRECISIONS
 from tests.selector.synthetic_tables import lenet_tables
 

@@ -7,8 +7,9 @@ import pytest
 
 from compression.cost import FEATURES, load_device
 from selector.action_space import ActionSpace
+from selector.cell_prices import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE
 from selector.job import TRAINING_TARGETS
-from selector.pricing import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE, CostTables
+from selector.pricing import CostTables
 from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
 
 TARGETS = [load_device(name) for name in TRAINING_TARGETS]

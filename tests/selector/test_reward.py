@@ -5,7 +5,7 @@ import pytest
 
 from compression.cost import load_device
 from selector import reward
-from selector.pricing import ENERGY, LATENCY, SIZE
+from selector.cell_prices import ENERGY, LATENCY, SIZE
 from selector.surrogate import Surrogate
 from selector.types import Budgets, Goals
 from tests.selector.synthetic_tables import lenet_tables

@@ -7,9 +7,9 @@ import pytest
 
 from compression.cost import latency_ms, load_device
 from compression.types import Precision
+from selector.cell_prices import SIZE
 from selector.job import TRAINING_TARGETS
 from selector.local_search import climb
-from selector.pricing import SIZE
 from selector.surrogate import Surrogate, Validated
 from tests.selector.synthetic_tables import lenet_tables, residual_tables, toy_tables
 

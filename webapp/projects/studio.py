@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from selector import recipe_rows
-from selector.pricing import LATENCY
+from selector.cell_prices import LATENCY
 from webapp.devices.queries import device_json, device_row
 from webapp.devices.targets import target_profile, target_profiles
 from webapp.jobs import knowledge
