@@ -80,7 +80,7 @@ def test_few_known_recipes_lead_to_the_same_conflict():
     assert same / count >= 0.95
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([1.0, 0.7]))
 def test_referees_keep_all_limits_wherever_a_recipe_does(seed, tighter):
     question = asked(seed, tighter)

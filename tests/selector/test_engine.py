@@ -228,6 +228,7 @@ def test_the_recipe_of_a_run_rebuilds_the_same_network(finished, tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_a_limit_that_nothing_meets_is_infeasible_and_delivered_all_the_same(tmp_path):
     request = write_request(tmp_path, budgets={"max_size_bytes": 100}, selector="greedy")
     job = engine.prepare(request, tmp_path / "out")

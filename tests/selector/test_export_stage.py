@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import onnxruntime as ort
+import pytest
 import torch
 
 from compression.onnx_export import export_onnx
@@ -53,7 +54,7 @@ def applied(folder, technique: str, params: dict) -> tuple[dict, list[str]]:
 def test_layers_left_in_float_stand_in_log_and_report(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "PAYS", 0.0)  # keep 8-bit arithmetic whatever it measures
     # fine-tuning would teach the network to live with 8 bits everywhere
-    monkeypatch.setattr(TrialRun, "_recovered", lambda _self, network, *_: network)
+    monkeypatch.setattr(TrialRun, "recovered", lambda _self, network, *_: network)
     uploaded(tmp_path, factor=200.0)
     report, log = applied(tmp_path, "int8", {"mode": "full"})
     check_report(report)
@@ -67,6 +68,7 @@ def test_layers_left_in_float_stand_in_log_and_report(tmp_path, monkeypatch):
     assert report["result"]["accuracy"] > report["baseline"]["accuracy"] - 0.03
 
 
+@pytest.mark.slow
 def test_harmless_arithmetic_needs_no_note(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "PAYS", 0.0)
     uploaded(tmp_path, factor=1.0)

@@ -73,7 +73,7 @@ def finished(folder, name, *, data, labels=False):
     [
         pytest.param("unet", True, POSITIONS, "agreement", marks=pytest.mark.slow),
         ("unet", False, f"{POSITIONS} on synthetic inputs", "agreement_on_synthetic_inputs"),
-        ("yolo", True, VALUES, "agreement"),
+        pytest.param("yolo", True, VALUES, "agreement", marks=pytest.mark.slow),
         pytest.param(
             *("yolo", False, f"{VALUES} on synthetic inputs", "agreement_on_synthetic_inputs"),
             marks=pytest.mark.slow,

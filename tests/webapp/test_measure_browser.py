@@ -73,7 +73,7 @@ def test_page_says_what_to_do_where_the_runtime_is_missing(client, settings, tmp
 )
 def test_page_names_where_the_runtime_lies(client):
     folder = client.get(PAGE).context["page"]["runtime"]
-    assert client.get(f"{folder}ort.wasm.min.mjs").status_code == 200
+    assert fetched(f"{folder}ort.wasm.min.mjs").status_code == 200
 
 
 def test_measured_browser_is_a_target_of_its_own_runtime(client):
