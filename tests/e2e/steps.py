@@ -38,6 +38,15 @@ def wait_for_answers(page: Page, seconds: float) -> float:
     return time.monotonic() - started
 
 
+def wait_until(page: Page, condition: str, seconds: float = 10) -> None:
+    """Waits for a condition in JavaScript; Playwright's own way would need what the security policy forbids."""
+    for _ in range(int(10 * seconds)):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"not within {seconds:g} s: {condition}")
+
+
 def build_button(page: Page):
     return page.get_by_role("button", name="Build this model").first
 

@@ -117,7 +117,7 @@ def test_studio_opens_again_after_its_device_was_deleted(staged_page: Page, stag
     expect(
         page.get_by_role("button", name=re.compile("Target device: Lent phone"))
     ).to_be_visible()
-    page.wait_for_function("history.state?.typed?.target?.startsWith('own-')")
+    steps.wait_until(page, "history.state?.typed?.target?.startsWith('own-')")
     staged.call("DELETE", f"/api/own-devices/{UUID(key)}")
     page.reload()
     steps.wait_for_answers(page, seconds=30)

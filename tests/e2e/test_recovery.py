@@ -12,6 +12,7 @@ from tests.e2e import steps
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
+@pytest.mark.slow  # test_up strikes every process in turn, with an engine that takes no time
 def test_job_finishes_though_its_worker_was_killed(page: Page, product):
     steps.open_sample(page, "Handwritten digits")
     page.get_by_role("link", name="Study progress").click()

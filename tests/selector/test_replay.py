@@ -41,7 +41,8 @@ def same_bits(one, other):
     )
 
 
-@pytest.mark.parametrize("data", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("data", [True, False])
 def test_the_recipe_of_a_finished_run_rebuilds_the_same_bits(tmp_path, data):
     model, examples = tmp_path / "net.onnx", tmp_path / "data.npz" if data else None
     model.write_bytes(networks.small_lenet())
