@@ -13,13 +13,13 @@ from compression.errors import CompressionError
 from selector.errors import SelectorError
 from webapp.api import schemas
 from webapp.api.errors import NOTHING
+from webapp.api.projects import made_project
 from webapp.devices.queries import devices_json
 from webapp.jobs import artifacts
 from webapp.jobs.outcome import measured_outcome
 from webapp.jobs.queries import job_get, job_json
 from webapp.jobs.services import is_delivered
 from webapp.projects import answers, builds, queries, services
-from webapp.projects.models import Dataset, UploadedModel
 from webapp.projects.studio import head_json
 from webapp.requests import UserRequest
 from webapp.responses import RequestRefusedError
@@ -52,14 +52,9 @@ class OfJob(schemas.Question):
     job: UUID = Field(description="id of a study or a build")
 
 
-class NewProject(schemas.Question):
+class NewProject(schemas.ProjectChoices):
     sample: str | None = Field(default=None, description="name of a sample; or else a model")
     model: UUID | None = Field(default=None, description="id of an uploaded model")
-    data: UUID | None = Field(
-        default=None, description="id of uploaded data; without, it is made up"
-    )
-    name: str = Field(default="", max_length=200)
-    preprocessing: schemas.Preprocessing | None = None
 
 
 class Choice(schemas.Choice, OfProject):
@@ -164,17 +159,7 @@ def project_create(request: UserRequest, said: NewProject) -> Json:
         return queries.project_row(sample_open(owner=request.user, name=said.sample))
     if said.model is None:
         raise RequestRefusedError("Name a sample, or the id of an uploaded model.")
-    owner, reading = request.user, said.preprocessing
-    project = services.project_create(
-        owner=owner,
-        model=queries.upload_get(UploadedModel, owner=owner, upload_id=said.model),
-        data=queries.upload_get(Dataset, owner=owner, upload_id=said.data)
-        if said.data
-        else None,
-        preprocessing=reading.model_dump() if reading else None,
-        name=said.name,
-    )
-    return queries.project_row(project)
+    return made_project(request, said.model, said)
 
 
 @tool(

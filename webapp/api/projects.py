@@ -59,14 +59,19 @@ def projects(request: UserRequest) -> Any:
     "/projects", response={201: schemas.Project}, summary="A project; its study starts"
 )
 def create(request: UserRequest, values: schemas.NewProject) -> Any:
-    owner, preprocessing = request.user, values.preprocessing
+    return made_project(request, values.model, values)
+
+
+def made_project(request: UserRequest, model: UUID, values: schemas.ProjectChoices) -> Json:
+    """The row of a new project of an uploaded model, however it was asked for."""
+    owner, reading = request.user, values.preprocessing
     project = services.project_create(
         owner=owner,
-        model=queries.upload_get(UploadedModel, owner=owner, upload_id=values.model),
+        model=queries.upload_get(UploadedModel, owner=owner, upload_id=model),
         data=queries.upload_get(Dataset, owner=owner, upload_id=values.data)
         if values.data
         else None,
-        preprocessing=preprocessing.model_dump() if preprocessing else None,
+        preprocessing=reading.model_dump() if reading else None,
         name=values.name,
     )
     return queries.project_row(project)

@@ -96,15 +96,6 @@ class Projects(Answer):
     projects: list[Project]
 
 
-class NewProject(Question):
-    model: UUID = Field(description="id of an uploaded model")
-    data: UUID | None = Field(
-        default=None, description="id of uploaded data; without, it is made up"
-    )
-    name: str = Field(default="", max_length=200)
-    preprocessing: "Preprocessing | None" = None
-
-
 class Preprocessing(Question):
     """(x / divide - mean) / std, after the channel axis moved to the front. Empty: guessed anew."""
 
@@ -112,6 +103,18 @@ class Preprocessing(Question):
     divide: float | None = None
     mean: list[float] | None = None
     std: list[float] | None = None
+
+
+class ProjectChoices(Question):
+    data: UUID | None = Field(
+        default=None, description="id of uploaded data; without, it is made up"
+    )
+    name: str = Field(default="", max_length=200)
+    preprocessing: Preprocessing | None = None
+
+
+class NewProject(ProjectChoices):
+    model: UUID = Field(description="id of an uploaded model")
 
 
 class Goals(Question):
