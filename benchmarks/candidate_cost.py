@@ -17,7 +17,7 @@ import torch
 from compression.sensitivity import logits
 from selector.engine import job_of
 from selector.jobfolder import JobFolder
-from selector.network_timing import drawn
+from selector.network_choice import drawn
 from selector.reporter import Reporter
 from selector.study import load_surrogate
 

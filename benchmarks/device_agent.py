@@ -20,7 +20,8 @@ from benchmarks.host_prediction import SEED, percent, study
 from compression.calibration import Measurement, calibrated
 from compression.cost import latency_ms, load_device
 from compression.types import Precision
-from selector.network_timing import drawn, network_files
+from selector.network_choice import drawn
+from selector.network_timing import network_files
 from selector.stages.probe import timed_tables
 from selector.surrogate import Surrogate
 from webapp.devices.agent.work import Task, measured

@@ -25,7 +25,8 @@ from compression.cost import load_device
 from compression.types import Precision, Stage
 from selector.engine import job_of, prepare, run_stage
 from selector.host_latency import HOST
-from selector.network_timing import drawn, network_files, time_networks
+from selector.network_choice import drawn
+from selector.network_timing import network_files, time_networks
 from selector.reporter import Reporter
 from selector.stages.probe import timed_tables
 from selector.surrogate import Surrogate

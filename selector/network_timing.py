@@ -31,8 +31,6 @@ _SLOWED = 1.08
 _FLOAT = 0
 """The index of float arithmetic among the choices of a precision."""
 
-_LEAST_CHANGED, _MOST_CHANGED = 0.25, 1.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Visit:
@@ -133,13 +131,3 @@ def _clock_ms(job: Job, visits: Collection[_Visit]) -> dict[int, float]:
         index: base_ms * float(np.median([ms[index] / ms[_FLOAT] for ms in seen]))
         for index in seen[0]
     }
-
-
-def drawn(space: ActionSpace, count: int, seed: int) -> IntArray:
-    """``[count, D]`` float recipes, from few changes to all decisions changed; same for a seed."""
-    rng = np.random.default_rng(seed)
-    configs = space.sample(space.mask, count, rng)
-    shares = np.linspace(_LEAST_CHANGED, _MOST_CHANGED, count)[:, None]
-    configs = np.where(rng.random(configs.shape) < shares, configs, 0)
-    configs[:, -1] = 0
-    return space.canonical(configs)

@@ -24,7 +24,8 @@ from compression.cost import band, latency_ms, load_device
 from compression.runtime import quiet_session
 from compression.types import Precision, Stage
 from selector.engine import job_of, prepare, run_stage
-from selector.network_timing import drawn, network_files
+from selector.network_choice import drawn
+from selector.network_timing import network_files
 from selector.reporter import Reporter
 from selector.surrogate import Surrogate
 from selector.tables import PRECISIONS

@@ -17,7 +17,8 @@ from selector.action_space import ActionSpace
 from selector.divergence import Divergence
 from selector.host_latency import Timed, recalibrated
 from selector.layout import PAIR, pair_probes, probes
-from selector.network_timing import drawn, network_files, time_networks
+from selector.network_choice import telling
+from selector.network_timing import network_files, time_networks
 from selector.pairs import telling_pairs
 from selector.plan import PAIR_ROUNDS, read_rounds
 from selector.recipe_rows import level_text
@@ -148,8 +149,9 @@ def _host_timings(job: Job, total: int) -> dict[str, Any]:
         "floor_ms": lookup.floor_ms,
         "file_bytes": sizes,
     }
-    space = ActionSpace(_tabulated(job, found))
-    recipes = drawn(space, job.effort.timed_networks, job.request.seed)
+    tables = _tabulated(job, found)
+    space = ActionSpace(tables)
+    recipes = telling(tables, space, job.effort.timed_networks, job.request.seed)
     configs = np.concatenate([space.untouched(), recipes])
     timed = time_networks(job, configs, partial(network_files, job, space))
     return {**found, "networks": [asdict(row) for row in timed]}

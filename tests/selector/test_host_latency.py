@@ -8,7 +8,7 @@ from compression.types import LayerKind, Precision
 from selector.action_space import ActionSpace
 from selector.cell_prices import LATENCY
 from selector.host_latency import SETTLED, Timed, recalibrated
-from selector.network_timing import drawn
+from selector.network_choice import drawn, telling
 from selector.pricing import CostTables
 from selector.tables import PRECISIONS
 from tests.selector.synthetic_tables import lenet_tables
@@ -66,6 +66,52 @@ def test_a_type_of_operation_that_takes_longer_in_networks_is_found():
     others = some(40, seed=1)
     error = np.abs(priced_ms(found, others) / priced_ms(truth, others) - 1)
     assert np.quantile(error, 0.9) < 0.05
+
+
+def off_by_layer_and_way(seed):
+    """Rows that take other times in networks than alone, each way to build one by a share of its own."""
+    rng = np.random.default_rng(seed)
+    rows, ways = TABLES.host_ms.shape[1:3]
+    factors = rng.normal(1.0, 0.2, (rows, 1)) + rng.normal(0.0, 0.1, (rows, ways))
+    return replace(TABLES, host_ms=TABLES.host_ms * factors[:, :, None, None])
+
+
+def misses(truth, networks, others):
+    found = recalibrated(TABLES, timed(truth, networks, noise=0.01))
+    return np.abs(priced_ms(found, others) / priced_ms(truth, others) - 1)
+
+
+def test_a_layer_and_a_way_to_build_it_may_be_off_by_themselves():
+    others = some(60, seed=1)
+    errors = [misses(off_by_layer_and_way(s), some(19, seed=10 + s), others) for s in range(4)]
+    assert np.median(errors) < 0.03
+    assert np.quantile(errors, 0.9) < 0.09
+
+
+def test_telling_networks_tell_more_than_drawn_ones():
+    others = some(60, seed=1)
+    told, by_chance = [], []
+    for seed in range(4):
+        truth = off_by_layer_and_way(seed)
+        chosen = telling(TABLES, SPACE, 12, seed)
+        told.append(misses(truth, np.concatenate([SPACE.untouched(), chosen]), others))
+        by_chance.append(
+            misses(
+                truth,
+                np.concatenate([SPACE.untouched(), drawn(SPACE, 12, seed)]),
+                others,
+            )
+        )
+    assert np.quantile(told, 0.9) < np.quantile(by_chance, 0.9)
+
+
+def test_telling_networks_are_legal_different_float_and_the_same_for_a_seed():
+    chosen = telling(TABLES, SPACE, 19, 5)
+    assert len(np.unique(chosen, axis=0)) == 19
+    assert SPACE.is_legal(chosen, SPACE.mask).all()
+    assert not chosen[:, -1].any()
+    assert chosen.any(axis=1).all()
+    assert np.array_equal(chosen, telling(TABLES, SPACE, 19, 5))
 
 
 def test_weights_that_no_cache_holds_take_time():
