@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.ablations import ABLATIONS
 from compression.types import NETWORK
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 EVENLY = {"accuracy": 0.25, "latency": 0.25, "energy": 0.25, "storage": 0.25}
 PHONE = "redmi-3s"
 UNIFORM = (0.25, 0.5, 0.75)
+NOT_LEARNT = ("greedy", "random", "genetic")
+"""Selectors that answer in place of the trained agent, each judged by the referees as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,7 @@ class Demand:
     """One row of a table.
 
     ``alone`` names the only technique that may be used; ``uniform`` is a share of channels that is removed
-    everywhere, chosen by hand, in 8 bits.
+    everywhere, chosen by hand, in 8 bits; ``without`` names the part of the method that is left out.
     """
 
     text: str
@@ -38,6 +41,7 @@ class Demand:
     selector: str = "dqn"
     alone: str = ""
     uniform: float | None = None
+    without: str = ""
 
     def budgets(self, latency_ms: float, size_bytes: int) -> dict[str, float]:
         """The limits for an original of that time and size."""
@@ -88,15 +92,22 @@ def demands(task: Task) -> dict[str, Demand]:
             selector="classic",
             group="selector",
         ),
-        "greedy": Demand(
-            text="greedy, four equal goals, one point", selector="greedy", group="selector"
-        ),
+    }
+    found |= {
+        name: Demand(
+            text=f"{name}, four equal goals, one point", selector=name, group="selector"
+        )
+        for name in NOT_LEARNT
     }
     found |= {
         f"uniform-{round(100 * share)}": Demand(
             text=f"{share:.0%} of all channels, 8 bits", uniform=share, group="selector"
         )
         for share in UNIFORM
+    }
+    found |= {
+        f"without-{name}": Demand(text=left_out.text, without=name, group="ablation")
+        for name, left_out in ABLATIONS.items()
     }
     return found | {
         f"alone-{name}": Demand(text=f"{name} alone, one point", alone=name, group="alone")

@@ -16,11 +16,12 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks import ablations
 from benchmarks.demands import demands
 from benchmarks.task import WORK, get, missing, names, upload
 from compression import technique
@@ -53,16 +54,24 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A task and a seed at work."""
+    """A task and a seed at work; ``without`` names what is left out of the method."""
 
     name: str
     task: Task
     seed: int
+    without: str = ""
 
     @property
     def study(self) -> Path:
         """The job folder of the study."""
-        return WORK / self.name / f"study-{self.seed}"
+        what = f"study-without-{self.without}" if self.without else "study"
+        return WORK / self.name / f"{what}-{self.seed}"
+
+    @property
+    def engine(self) -> tuple[str, ...]:
+        """The engine's command line."""
+        module = ("benchmarks.ablations", self.without) if self.without else ("selector",)
+        return (sys.executable, "-m", *module)
 
     @property
     def files(self) -> Path:
@@ -92,8 +101,12 @@ def study(bench: Bench) -> bool:
     if all(folder.is_done(stage) for stage in STUDY_STAGES):
         return False
     bench.study.mkdir(parents=True, exist_ok=True)
+    if bench.without:
+        whole = replace(bench, without="")
+        study(whole)
+        ablations.begin(bench.without, whole.study, bench.study)
     (bench.study / "request.json").write_text(json.dumps(bench.request()), "utf-8")
-    spent = run_stages(bench.study, STUDY_STAGES)
+    spent = run_stages(bench, bench.study, STUDY_STAGES)
     (bench.study / "spent.json").write_text(json.dumps(spent), "utf-8")
     return True
 
@@ -109,7 +122,7 @@ def build(bench: Bench, name: str, demand: Demand) -> Row:
         chosen = json.dumps({"recipe": _uniform(folder, demand.uniform)})
         (folder / CHOSEN_RECIPE).write_text(chosen, "utf-8")
     try:
-        spent = run_stages(folder, BUILD_STAGES)
+        spent = run_stages(bench, folder, BUILD_STAGES)
         row = _row(folder, spent, json.loads((bench.study / "spent.json").read_text("utf-8")))
         shutil.copyfile(_primary(folder), bench.files / f"{name}-{bench.seed}.onnx")
     except subprocess.CalledProcessError as error:
@@ -119,11 +132,11 @@ def build(bench: Bench, name: str, demand: Demand) -> Row:
     return facts | {"seed": bench.seed, "limits": request["budgets"]} | row
 
 
-def run_stages(folder: Path, stages: Iterable[Stage]) -> Row:
+def run_stages(bench: Bench, folder: Path, stages: Iterable[Stage]) -> Row:
     """The stages by the command line, in a row; what they took."""
     started, before = time.monotonic(), _cpu_s()
     for stage in stages:
-        command = [sys.executable, "-m", "selector", "stage", stage.value, str(folder)]
+        command = [*bench.engine, "stage", stage.value, str(folder)]
         ended = subprocess.run(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
         )
@@ -232,7 +245,10 @@ def work(bench: Bench, only: list[str]) -> Iterator[str]:
         path = bench.row_path(name)
         if path.is_file() or (only and name not in only):
             continue
-        row = build(bench, name, demand)
+        asked = replace(bench, without=demand.without)
+        if study(asked):
+            yield f"{bench.name}: study {bench.seed} {demand.text}"
+        row = build(asked, name, demand)
         path.write_text(json.dumps(row, indent=1), "utf-8")
         yield f"{bench.name}: {name}, {row.get('error') or row['status']}"
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.demands import demands
@@ -25,6 +26,7 @@ COLUMNS = {"latency": "latency", "file": "file", "zip": "zip"}
 GROUPS = {
     "demand": "What was asked for",
     "selector": "Other selectors, same study",
+    "ablation": "One part of the method left out, four equal goals, one point",
     "alone": "One technique alone, four equal goals, one point",
 }
 DEVICES_OF = ("frugal", "even")
@@ -41,9 +43,9 @@ def section(name: str, found: Row) -> str:
         f"### {found['title']}",
         _introduction(found),
     ]
+    parts.append(_verdict(rows))
     if complete(rows):
-        picture = f"![Time and size of every row](results/proof/{name}.svg)"
-        parts += [_verdict(rows), picture]
+        parts.append(f"![Time and size of every row](results/proof/{name}.svg)")
     for group, title in GROUPS.items():
         chosen = [row for row in rows if row["group"] == group]
         if chosen:
@@ -74,7 +76,7 @@ def _introduction(found: Row) -> str:
 
 
 def _verdict(rows: Sequence[Row]) -> str:
-    """The best of each side within a point, and the volumes."""
+    """The best of each side within a point, and the volumes; what was not timed has neither time nor volume."""
     sides = {
         "ours, all demands": [row for row in rows if row["group"] == "demand"],
         "ours, in one model": [row for row in rows if row.get("demand") == "everything"],
@@ -85,16 +87,18 @@ def _verdict(rows: Sequence[Row]) -> str:
         _line(*["---"] * (len(COLUMNS) + 2)),
     ]
     for side, own in sides.items():
-        kept = [row for row in complete(own) if row["drop_points"] <= WITHIN]
+        kept = [row for row in own if row.get("drop_points", math.inf) <= WITHIN]
         best = [_best(kept, column) for column in COLUMNS]
-        lines.append(_line(side, *best, f"{hypervolume(own):.2f}"))
+        volume = f"{hypervolume(own):.2f}" if complete(own) else "–"
+        lines.append(_line(side, *best, volume))
     return "\n".join(lines)
 
 
 def _best(rows: Sequence[Row], column: str) -> str:
-    if not rows:
+    known = [row for row in rows if column in row]
+    if not known:
         return "–"
-    row = max(rows, key=lambda each: float(each[column]))
+    row = max(known, key=lambda each: float(each[column]))
     return f"{row[column]:.2f}x ({row['name']})"
 
 

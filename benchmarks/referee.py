@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.referee [NAME...] [--rounds 40]`` reads ``.proof/NAME/files`` (ours and the peers') and writes
 ``results/proof/NAME.json``. Times are of this machine, one thread, all files in random order in each round; without
-``--rounds`` those that are known stay. A file that is missing is a row with the reason.
+``--rounds`` those that are known stay. A file that is missing is a row with the reason; rows of the table whose
+files do not lie here stay too, without times when the others are timed anew.
 """
 
 from __future__ import annotations
@@ -125,6 +126,7 @@ def measure(name: str, rounds: int) -> Row:
                 else referee.judged(data)
             )
         rows.append(row)
+    elsewhere = _elsewhere(before["rows"], {row["name"] for row in rows}, timed=not rounds)
     untimed = [row["name"] for row in rows if row["name"] in files and "latency" not in row]
     if rounds:
         timed = referee.timed(files, rounds)
@@ -137,13 +139,24 @@ def measure(name: str, rounds: int) -> Row:
         "machine": before.get("machine"),
         "title": get(name).title,
         "base": base,
-        "rows": rows,
+        "rows": [*rows, *elsewhere],
     }
 
 
+def _elsewhere(rows: Sequence[Row], here: set[str], *, timed: bool) -> list[Row]:
+    """Rows of an earlier table that were made somewhere else; one sitting times all or none."""
+    dropped = () if timed else TIMES
+    return [
+        {key: value for key, value in row.items() if key not in dropped}
+        for row in rows
+        if row["name"] not in here
+    ]
+
+
+TIMES = ("latency", "latency_range", "ms", "base_ms", "rounds")
 MEASURED = (
     *("sha256", "n", "accuracy", "drop_points", "drop_ci", "bytes", "file", "zip", "xz"),
-    *("latency", "latency_range", "ms", "base_ms", "rounds"),
+    *TIMES,
 )
 """Keys of a row that the referee fills."""
 
@@ -151,7 +164,7 @@ MEASURED = (
 KEPT = ("everything-0", "even-0")
 """Rows whose models stay in the repository, where they are small: a test measures them again."""
 
-MOST_KEPT_BYTES = 200_000
+MOST_KEPT_BYTES = 100_000
 SAME_LATENCY = 1.4
 """Another sitting on the same kind of processor must find a ratio within this factor."""
 
@@ -159,13 +172,19 @@ SAME_LATENCY = 1.4
 def keep(name: str, rows: Sequence[Row]) -> None:
     """Puts the models of such rows beside the table, and takes away those of earlier tables."""
     folder = RESULTS / name
+    wanted = {
+        f"{row['name']}.onnx"
+        for row in rows
+        if row["name"] in KEPT and row.get("bytes", MOST_KEPT_BYTES) < MOST_KEPT_BYTES
+    }
     for old in folder.glob("*.onnx"):
-        old.unlink()
-    for row in rows:
-        if row["name"] in KEPT and row.get("bytes", MOST_KEPT_BYTES) < MOST_KEPT_BYTES:
+        if old.name not in wanted:
+            old.unlink()
+    for model in sorted(wanted):
+        made = WORK / name / "files" / model
+        if made.is_file():
             folder.mkdir(exist_ok=True)
-            model = WORK / name / "files" / f"{row['name']}.onnx"
-            shutil.copyfile(model, folder / model.name)
+            shutil.copyfile(made, folder / model)
 
 
 def lies(row: Row, judged: Row, timed: Row | None) -> list[str]:

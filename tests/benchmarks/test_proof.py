@@ -3,8 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
-from benchmarks import proof, referee
+from benchmarks import proof, proof_picture, referee
 from benchmarks.demands import demands
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers.arena import Offer
@@ -67,6 +68,40 @@ def test_rows_that_another_beats_are_not_named():
         row("small", 0.3, 1.0, 9.0),
     ]
     assert referee.pareto(rows) == {"good", "small"}
+
+
+def test_names_in_the_picture_cover_neither_marks_nor_each_other():
+    crowd = [(1.0 + 0.02 * i, 4.0 + 0.1 * i) for i in range(6)]
+    rows = [row(f"even-some-long-name-{i}", 0.1, *at) for i, at in enumerate(crowd)]
+    figure, axes = plt.subplots(figsize=(7.2, 4.6))
+    axes.scatter([each["latency"] for each in rows], [each["zip"] for each in rows], label="x")
+    axes.set(xlim=(0.2, 3), ylim=(1, 8))
+    axes.legend()
+    boxes = proof_picture.name(axes, rows, rows)
+    plt.close(figure)
+    assert len(boxes) == len(rows)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_rows_made_elsewhere_stay_but_not_their_times_among_new_ones(monkeypatch, tmp_path):
+    monkeypatch.setattr(referee, "WORK", tmp_path / "work")
+    monkeypatch.setattr(referee, "RESULTS", tmp_path)
+    (tmp_path / "work" / "digits" / "files").mkdir(parents=True)
+    old = {"name": "old-0", "group": "peer", "file": 2.0, "latency": 3.0, "rounds": 40}
+    table = {"machine": {"processor": "p", "features": []}, "rows": [old]}
+    (tmp_path / "digits.json").write_text(json.dumps(table))
+    assert referee.measure("digits", 0)["rows"] == [old]
+    assert referee.measure("digits", 30)["rows"] == [
+        {"name": "old-0", "group": "peer", "file": 2.0}
+    ]
+
+
+def test_task_without_times_still_names_its_smallest():
+    rows = [{"name": "a-0", "group": "demand", "drop_points": 0.1, "file": 3.0, "zip": 4.0}]
+    found = {"title": "t", "base": {"accuracy": 0.9, "n": 10, "bytes": 5}, "machine": None}
+    table = proof._verdict(rows)
+    assert "| ours, all demands | – | 3.00x (a-0) | 4.00x (a-0) | – |" in table
+    assert "svg" not in proof.section("digits", found | {"rows": []})
 
 
 def test_page_keeps_what_stands_around_the_markers():
