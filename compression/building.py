@@ -91,6 +91,7 @@ def _applied(network: Network, step: RecipeStep) -> Network:
         TechniqueRefusedError: when nothing could be done; the first reason of several.
     """
     technique = get(step.technique)
+    technique.check_settings(step.params)
     if technique.scope is not Scope.WEIGHTS:
         return technique.apply(network, step.layer, step.params)
     changed, refusals = network, []

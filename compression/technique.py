@@ -61,6 +61,9 @@ _POINTWISE_OPS = _FREE_OPS | {
 }
 
 
+SHARE = "a share above 0 and up to 1"
+
+
 class Scope(StrEnum):
     """What a technique acts on; ``build`` takes the scopes in this order.
 
@@ -85,6 +88,31 @@ class Parameter:
     unit: str
     levels: tuple[ParamValue, ...]
     help: str
+
+    def refusal(self, value: object) -> str:
+        """Why this is no setting, in plain words; empty for a level and for numbers between them.
+
+        Whole numbers start at the least level, other numbers are shares.
+        """
+        words = [f"“{level}”" for level in self.levels if isinstance(level, str)]
+        numbers = [level for level in self.levels if not isinstance(level, str)]
+        if isinstance(value, str):
+            fits = value in self.levels
+        elif not numbers or isinstance(value, bool) or not isinstance(value, int | float):
+            fits = False
+        elif self._counts:
+            fits = value >= min(numbers) and value == value // 1
+        else:
+            fits = 0 < value <= 1
+        if numbers:
+            share = f"a whole number from {min(numbers)} on" if self._counts else SHARE
+            words.insert(0, share)
+        shown = f"“{value}”" if isinstance(value, str) else value
+        return "" if fits else f"{self.name} is {shown}, but takes {' or '.join(words)}."
+
+    @property
+    def _counts(self) -> bool:
+        return all(isinstance(level, int) for level in self.levels)
 
 
 class Technique(ABC):
@@ -178,6 +206,22 @@ class Technique(ABC):
         ops = self.cost(layer, params)
         is_sparse = any(op.density < 1.0 for op in ops)
         return stored_weights(ops) < layer.params and (is_sparse or totals(ops)[0] < layer.macs)
+
+    def check_settings(self, params: Params) -> None:
+        """Levels come from here and are right; a recipe may come from anywhere.
+
+        Raises:
+            TechniqueRefusedError: for a setting that is missing, unknown or out of range.
+        """
+        known = {parameter.name: parameter for parameter in self.parameters}
+        reasons = [f"there is no setting {name}." for name in params if name not in known]
+        for name, parameter in known.items():
+            if name not in params:
+                reasons.append(f"the setting {name} is missing.")
+            elif reason := parameter.refusal(params[name]):
+                reasons.append(reason)
+        if reasons:
+            raise TechniqueRefusedError(f"{self.title}: {reasons[0]}")
 
     def check(self, network: Network, layer: str, params: Params) -> LayerProfile:
         """The profile of the layer, once the technique is known to be able to treat it.

@@ -176,6 +176,24 @@ class ActionSpace:
                 raise _cannot_be_built(layer, left)
         return config
 
+    def nearest(self, recipe: Recipe) -> IntArray:
+        """``[D]`` the configuration that comes nearest to any recipe; ``encode``'s where there is one.
+
+        At each decision it is the action with the fewest techniques more or less, then that with the
+        nearest levels.
+        """
+        wanted: dict[str, dict[str, Params]] = {}
+        for step in recipe:
+            wanted.setdefault(step.layer, {})[step.technique] = step.params
+        config: IntArray = self.untouched()
+        for d, decision in enumerate(self.decisions):
+            offered, of_layer = self.offered(d), wanted.get(decision.layer, {})
+            left = {name: of_layer[name] for name in offered & of_layer.keys()}
+            actions = [self.techniques(d, index) for index in range(len(decision.actions))]
+            distances = [_distance(action, left) for action in actions]
+            config[0, d] = distances.index(min(distances))
+        return self.canonical(config)[0]
+
     def techniques(self, decision: int, index: int) -> dict[str, Params]:
         """The techniques of one action with their levels; empty for the one that changes nothing."""
         row, action = self.decisions[decision].row, self.decisions[decision].actions[index]
@@ -226,6 +244,24 @@ def _same(offered: ParamValue, wanted: ParamValue) -> bool:
     if isinstance(offered, str) or isinstance(wanted, str):
         return offered == wanted
     return math.isclose(offered, wanted, abs_tol=1e-6)
+
+
+def _distance(offered: Mapping[str, Params], wanted: Mapping[str, Params]) -> tuple[int, float]:
+    """How many techniques only one of the two has, and how far the levels of the others are apart."""
+    shared = offered.keys() & wanted.keys()
+    gaps = [
+        _gap(level, wanted[name].get(setting, ""))
+        for name in shared
+        for setting, level in offered[name].items()
+    ]
+    return len(offered.keys() ^ wanted.keys()), sum(gaps)
+
+
+def _gap(offered: ParamValue, wanted: ParamValue) -> float:
+    if _same(offered, wanted):
+        return 0.0
+    alike = not isinstance(offered, str) and not isinstance(wanted, str)
+    return abs(float(offered) - float(wanted)) if alike else 1.0
 
 
 def _cannot_be_built(layer: str, wanted: Mapping[str, Params]) -> BadRequestError:

@@ -20,6 +20,7 @@ from selector.choosing import (
     recipe_json,
 )
 from selector.conflicts import sentences
+from selector.errors import BadRequestError
 from selector.learning import learnt, utilities
 from selector.selection import predict
 from selector.study import load_surrogate, past_recoveries, validated_candidates
@@ -30,11 +31,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from compression.types import Recipe
+    from selector.action_space import ActionSpace
     from selector.job import Job
     from selector.tables import IntArray
     from selector.types import Selection
 
 TIMING_ROUNDS = 20
+
+NOT_PRICED = (
+    "The recipe is none of those that the study priced, so what is predicted, and the table of layers, "
+    "are those of the nearest one; what is measured is the recipe's own."
+)
 
 OVER = {
     "max_accuracy_drop": "loses {:.2f} points",
@@ -57,7 +64,7 @@ def recover(job: Job) -> None:
     stopped = "time" if job.reporter.stopped_by_time else None
     tensors = {name: t.contiguous() for name, t in trial.network.module.state_dict().items()}
     job.folder.write(Stage.RECOVER, "recovered.safetensors", save(tensors))
-    notes = trial.network.notes[len(job.network.notes) :]
+    notes = [*facts["notes"], *trial.network.notes[len(job.network.notes) :]]
     facts |= {"curve": attempts.curve, "stopped_by": stopped, "notes": notes}
     job.folder.write_json(Stage.RECOVER, "recover.json", facts)
     attempts.clear()
@@ -101,6 +108,14 @@ def _nobody(selection: Selection) -> str:
     return "The published form found no recipe, where other selectors did, to"
 
 
+def _priced(space: ActionSpace, recipe: Recipe) -> tuple[IntArray, list[str]]:
+    """The configuration that predictions are made for, with a note where it is not the recipe itself."""
+    try:
+        return space.encode(recipe), []
+    except BadRequestError as reason:
+        return space.nearest(recipe), [f"{NOT_PRICED} {reason}"]
+
+
 class _Attempts:
     """Recipes built with full recovery, and what their outcome taught."""
 
@@ -128,13 +143,15 @@ class _Attempts:
 
     def run(self, recipe: Recipe, selection: Selection | None = None) -> None:
         """Build and fine-tune one recipe, score it, refit the predictions."""
-        config = self.surrogate.space.encode(recipe)
+        config = self.surrogate.space.nearest(recipe)
         expected = predict(self.surrogate, config, self._job.target)
         steps, checkpoint = self._job.effort.recovery_steps, self._file("safetensors")
         trial = self._trials.run(recipe, steps, self._report, checkpoint)
         outcome = self._outcome(config, trial)
+        priced, notes = _priced(self.surrogate.space, trial.applied)
         facts = {
-            "config": self.surrogate.space.encode(trial.applied).tolist(),
+            "config": priced.tolist(),
+            "notes": notes,
             "recipe": recipe_json(trial.applied),
             "skipped": [
                 {"layer": s.layer, "technique": s.technique, "reason": why}

@@ -141,6 +141,18 @@ def test_refused_steps_are_skipped_with_their_reason():
     assert "nowhere" in result.skipped[2][1]
 
 
+def test_recipe_goes_on_without_steps_whose_settings_are_none():
+    network = import_onnx(lenet())
+    missing = RecipeStep(layer="conv2", technique="svd", params={})
+    word = RecipeStep(layer="fc1", technique="magnitude_pruning", params={"sparsity": "much"})
+    beyond = RecipeStep(layer="conv2", technique="filter_pruning", params={"pruning_ratio": 5})
+    mode = RecipeStep(layer=NETWORK, technique="int8", params={"mode": "quarter"})
+    result = build(network, (missing, word, beyond, mode, prune("fc1")), samples(network))
+    assert result.applied == (prune("fc1"),)
+    assert [step for step, _ in result.skipped] == [missing, word, beyond, mode]
+    assert "rank_ratio is missing" in result.skipped[0][1]
+
+
 def test_layer_that_the_head_swallowed_is_skipped_with_a_reason():
     network = import_onnx(lenet())
     pool = RecipeStep(layer="fc1", technique="global_average_pooling", params={})

@@ -45,3 +45,53 @@ def test_levels_that_round_to_the_same_are_listed_once():
 
 def test_head_ends_with_the_last_dense_layer():
     assert [row.op for row in head_rows(import_onnx(lenet()).profile)][::2] == ["dense"] * 3
+
+
+SETTING = [(name, parameter) for name in names() for parameter in get(name).parameters]
+
+
+@pytest.mark.parametrize(("name", "parameter"), SETTING, ids=lambda x: getattr(x, "name", x))
+def test_settings_that_are_none_are_refused_in_words(name, parameter):
+    right = get(name).levels()[0]
+    get(name).check_settings(right)
+    outside = (-1, 0, True, None, [], "much", float("nan"), float("inf"))
+    for params in (
+        {key: value for key, value in right.items() if key != parameter.name},
+        {**right, "speed": 1},
+        *({**right, parameter.name: value} for value in outside),
+    ):
+        with pytest.raises(TechniqueRefusedError) as caught:
+            get(name).check_settings(params)
+        told = str(caught.value)
+        assert told.startswith(get(name).title)
+        assert "speed" in told or parameter.name in told
+        assert told.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "words"),
+    [
+        (
+            "svd",
+            {"rank_ratio": 1.5},
+            "rank_ratio is 1.5, but takes a share above 0 and up to 1",
+        ),
+        (
+            "svd",
+            {"rank_ratio": "n/13"},
+            "“n/13”, but takes a share above 0 and up to 1 or “n/12”",
+        ),
+        ("block_sparsity", {"blocks": 2.5}, "but takes a whole number from 2 on"),
+        ("int8", {"mode": "half"}, "mode is “half”, but takes “weights” or “full”"),
+        ("half_precision", {"mode": "full"}, "there is no setting mode"),
+    ],
+)
+def test_what_a_setting_takes_is_told(name, params, words):
+    with pytest.raises(TechniqueRefusedError) as caught:
+        get(name).check_settings(params)
+    assert words in str(caught.value)
+
+
+def test_numbers_between_the_levels_are_settings_too():
+    get("filter_pruning").check_settings({"pruning_ratio": 0.3})
+    get("block_sparsity").check_settings({"blocks": 16})

@@ -19,6 +19,31 @@ def test_recipes_and_configurations_go_both_ways(space):
         assert np.array_equal(space.encode(space.decode(config)), config)
 
 
+def test_nearest_is_the_recipe_itself_where_it_is_a_choice(space):
+    for config in space.sample(space.mask, 50, np.random.default_rng(0)):
+        assert np.array_equal(space.nearest(space.decode(config)), config)
+
+
+def test_nearest_leaves_out_what_is_no_choice_and_takes_the_nearest_level():
+    space = ActionSpace(lenet_tables())
+    steps = {
+        "conv2": RecipeStep(
+            layer="conv2", technique="filter_pruning", params={"pruning_ratio": 0.45}
+        ),
+        "nowhere": RecipeStep(layer="nowhere", technique="svd", params={"rank_ratio": 0.5}),
+        "magic": RecipeStep(layer="fc1", technique="magic", params={}),
+        "wrong": RecipeStep(layer="fc1", technique="svd", params={}),
+    }
+    with pytest.raises(BadRequestError):
+        space.encode(tuple(steps.values()))
+    found = {
+        s.layer: (s.technique, s.params) for s in space.decode(space.nearest(steps.values()))
+    }
+    assert found["conv2"] == ("filter_pruning", {"pruning_ratio": 0.5})
+    assert found["fc1"][0] == "svd"
+    assert found.keys() == {"conv2", "fc1"}
+
+
 def test_untouched_network_is_the_empty_recipe(space):
     assert space.decode(space.untouched()[0]) == ()
 

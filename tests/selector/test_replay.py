@@ -71,3 +71,29 @@ def test_the_recipe_of_a_finished_run_rebuilds_the_same_bits(tmp_path, data):
     refused = built(again, REFUSED)
     assert [step for step, why in refused.skipped if why] == [REFUSED]
     assert same_bits(one, refused)
+
+
+@pytest.mark.slow
+def test_apply_goes_on_without_what_cannot_be_done_and_says_so(tmp_path):
+    model = tmp_path / "net.onnx"
+    model.write_bytes(networks.small_lenet())
+    held = {"layer": "fc1", "technique": "filter_pruning", "params": {"pruning_ratio": 0.4}}
+    refused = [
+        {"layer": "conv1", "technique": "depthwise_separable", "params": {}},
+        {"layer": "nowhere", "technique": "svd", "params": {"rank_ratio": 0.5}},
+        {"layer": "fc1", "technique": "magic", "params": {}},
+        {"layer": "conv2", "technique": "svd", "params": {}},
+    ]
+    asked = tmp_path / "asked.json"
+    asked.write_text(json.dumps({"threads": 1, "time_limit_s": 5, "recipe": [*refused, held]}))
+    engine.apply(model, asked, None, tmp_path / "out", quiet())
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [(s["layer"], s["params"]) for s in report["recipe"]] == [("fc1", held["params"])]
+    assert [s["layer"] for s in report["skipped"]] == [s["layer"] for s in refused]
+    reasons = " ".join(s["reason"] for s in report["skipped"])
+    for words in ("single channel", "no layer called", "magic", "rank_ratio is missing"):
+        assert words in reasons
+    assert any("none of those that the study priced" in note for note in report["notes"])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Not applied" in page
+    assert "rank_ratio is missing" in page
