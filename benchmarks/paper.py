@@ -185,14 +185,14 @@ def _uniform(folder: Path, share: float) -> list[Row]:
 
 
 def _primary(folder: Path) -> Path:
-    report = json.loads((folder / "report.json").read_text("utf-8"))
+    report = json.loads((folder / Stage.PACKAGE / "report.json").read_text("utf-8"))
     name = next(row["path"] for row in report["artifacts"] if row.get("primary"))
     return folder / Stage.PACKAGE.value / str(name)
 
 
 def _row(folder: Path, spent: Row, study_spent: Row) -> Row:
     """What the report says, and what is predicted on the paper's devices."""
-    report = json.loads((folder / "report.json").read_text("utf-8"))
+    report = json.loads((folder / Stage.PACKAGE / "report.json").read_text("utf-8"))
     recipe = [
         {key: step[key] for key in ("layer", "technique", "params")}
         for step in report["recipe"]
