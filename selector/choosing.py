@@ -123,6 +123,12 @@ def is_infeasible(selection: Selection) -> bool:
     return bool(selection.violated) and not alone
 
 
+def is_hopeless(selection: Selection) -> bool:
+    """Whether nobody found one even at the good end of what is predicted of accuracy."""
+    unsure = selection.conflict is not None and selection.conflict.unsure
+    return is_infeasible(selection) and not unsure
+
+
 def _selector(job: Job, surrogate: Surrogate) -> Baseline | Policy:
     request = job.request
     if request.selector == Classic.name:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from selector.tables import Array, BoolArray, IntArray
     from selector.types import Selection
 
+ACCURACY = BUDGET_NAMES.index("max_accuracy_drop")
+
+UNSURE = "Predictions of accuracy are so rough here that a build may keep them all the same."
+
 _STARTS = 2  # climbs for each combination of limits, from the recipes that are nearest to it
 _SWEEPS = 3
 
@@ -50,8 +54,12 @@ def resolved(question: Prepared, found: Selection, known: IntArray) -> Selection
     answer = question.answer(best, found.answered_by, utility)
     if not answer.violated:
         return answer
-    values = reward.quantities(question.question.surrogate, question.costs.totals(configs))
-    return replace(answer, conflict=_conflict(active, values, question.wants.limits[0]))
+    surrogate = question.question.surrogate
+    values = reward.quantities(surrogate, question.costs.totals(configs))
+    conflict = _conflict(active, values, question.wants.limits[0])
+    best_case = surrogate.model.kept_at_best(float(question.wants.limits[0, ACCURACY]))
+    unsure = conflict.alone.get(BUDGET_NAMES[ACCURACY], math.inf) <= best_case < math.inf
+    return replace(answer, conflict=replace(conflict, unsure=unsure))
 
 
 def _conflict(active: tuple[int, ...], values: Array, limits: Array) -> Conflict:
@@ -118,8 +126,10 @@ def _smallest(active: tuple[int, ...], kept: BoolArray) -> list[tuple[int, ...]]
 
 def sentences(conflict: Conflict) -> list[str]:
     """The conflict in words: which limits exclude each other, and what each would have to become alone."""
-    sure = "" if conflict.proven else ", as far as the search found"
+    sure = "" if conflict.proven or conflict.unsure else ", as far as the search found"
     found = [_exclusion(names) + f"{sure}." for names in conflict.sets]
+    if conflict.unsure:
+        found.append(UNSURE)
     ways = [_WORDS[name][1](_up(value)) for name, value in conflict.alone.items()]
     if not ways:
         return [*found, "To loosen a single limit is not enough."]

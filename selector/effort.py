@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 _REFERENCE_LIMIT_S = 600.0
@@ -57,6 +58,8 @@ def effort_for(
     """
     held = activations or Activations()
     share = min(4.0, max(0.1, time_limit_s / _REFERENCE_LIMIT_S))
+    # Half the time: neither half the candidates nor half their steps, for what is hardly trained tells little.
+    trials = max(share, math.sqrt(share))
     batch_size = 128 if macs < 5_000_000 else 64
     batch_size = min(batch_size, max(8, _TRAINING_VALUES // held.together))
     macs_a_step = 3 * max(macs, 200_000) * batch_size
@@ -76,8 +79,8 @@ def effort_for(
         timed_networks=_clipped(4.5e9 / max(macs, 1), 9, 19),
         search_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
         search_rounds=_clipped(30 * share, 10, 60),
-        candidates=_clipped(12 * share, 3, 16),
-        candidate_steps=_scaled(_clipped(1.0e11 / macs_a_step, 30, 300), share),
+        candidates=_clipped(12 * trials, 3, 16),
+        candidate_steps=_scaled(_clipped(1.0e11 / macs_a_step, 30, 300), trials),
         recovery_steps=_scaled(_clipped(1.2e12 / macs_a_step, 120, 2000), share),
         recoveries=3 if macs < 20_000_000 else 2,
     )

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from selector.tables import Array, IntArray
     from selector.types import Budgets
 
-WEIGHT_OF_RECOVERED = 3
-"""A fully recovered recipe tells as much about the final accuracy as that many short trials."""
-
 ROOM_FOR = 0.8
 MOST_ROOM = 1.5
 """Share of built recipes that room is left for, and the most room, as a factor."""
@@ -42,10 +39,7 @@ def learnt(surrogate: Surrogate, built: Sequence[Validated]) -> Surrogate:
     pairs = {cell: kl for recipe in built for cell, kl in recipe.pairs}
     tables = surrogate.tables.with_pairs({**pairs, **surrogate.tables.known_pairs})
     tables = recalibrated(tables, timed, SETTLED)
-    weighed = [
-        each for each in built for _ in range(WEIGHT_OF_RECOVERED if each.recovered else 1)
-    ]
-    taught = Surrogate(tables).refit(weighed)
+    taught = Surrogate(tables).refit(built)
     taught.untuned = surrogate.untuned
     return taught
 

@@ -67,12 +67,15 @@ def refereed(
 
 
 def _proven(question: Question, nearest: Selection) -> Conflict | None:
-    """The conflict with what branch and bound says of each of its sets."""
-    if nearest.conflict is None:
-        return None
-    start = np.array(nearest.config, dtype=np.int64)
+    """The conflict with what branch and bound says of each of its sets, at the good end of predicted accuracies."""
+    if nearest.conflict is None or nearest.conflict.unsure:
+        return nearest.conflict
+    start, budgets = np.array(nearest.config, dtype=np.int64), question.budgets
+    if budgets.max_accuracy_drop is not None:
+        loosest = question.surrogate.model.kept_at_best(budgets.max_accuracy_drop)
+        budgets = replace(budgets, max_accuracy_drop=loosest)
     for names in nearest.conflict.sets:
-        limits = {name: getattr(question.budgets, name) for name in names}
+        limits = {name: getattr(budgets, name) for name in names}
         bound = upper_bound(replace(question, budgets=Budgets(**limits)).prepared(), start)
         if bound is None or np.isfinite(bound.score):
             return nearest.conflict

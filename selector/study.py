@@ -9,7 +9,7 @@ import numpy as np
 
 from compression.cost import device_names, load_device
 from compression.types import Stage
-from selector.accuracy import LEAST_VALIDATED, AccuracyModel
+from selector.accuracy import LEAST_VALIDATED, AccuracyModel, Lessons
 from selector.errors import BadRequestError
 from selector.jobfolder import SO_FAR
 from selector.policy import Policy
@@ -82,7 +82,7 @@ def untuned_model(
     )  # damage and capacity are the same on every target
     features = surrogate.features(surrogate.costs((anywhere,)).totals(configs))
     points = np.array([row["untuned_points"] for row in known], dtype=np.float64)
-    return AccuracyModel(cap=surrogate.model.cap).fitted(features, points)
+    return AccuracyModel(cap=surrogate.model.cap).fitted(Lessons(features, points))
 
 
 def validated_candidates(folder: JobFolder) -> list[dict[str, Any]]:

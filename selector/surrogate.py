@@ -10,7 +10,7 @@ import numpy as np
 
 from compression.cost import Band, band
 from selector import accuracy
-from selector.accuracy import AccuracyModel
+from selector.accuracy import AccuracyModel, Lessons
 from selector.action_space import ActionSpace
 from selector.cell_prices import DAMAGE, ENERGY, LATENCY, MACS, PARAMS, SIZE
 from selector.changes import SingleChanges, polish
@@ -29,6 +29,9 @@ _CORNERS = 12
 _MOST_CLIMBED = (
     200  # decisions: in deeper networks many change at a time, from the network as it came
 )
+
+WEIGHT_OF_RECOVERED = 3
+"""A fully recovered recipe tells as much about the final accuracy as that many others: the next answer will be much like it."""
 
 LEAST_BEST_LOG2 = 0.1
 """A target where nothing can be gained must not make a small loss look enormous."""
@@ -55,6 +58,7 @@ class Validated:
         size_bytes: of the file; 0 when it was not exported.
         host_ratio: times as fast as the original here; 0 when it was not timed.
         recovered: whether it was fine-tuned in full, not only briefly.
+        trained: the share of a full recovery's steps that it was fine-tuned for.
         pairs: of its changes to one row, with their KL, that were measured along with it; see
             ``StudyTables.pair_cells``.
     """
@@ -65,6 +69,7 @@ class Validated:
     size_bytes: int = 0
     host_ratio: float = 0.0
     recovered: bool = False
+    trained: float = 1.0
     pairs: tuple[tuple[tuple[int, ...], float], ...] = ()
 
     @classmethod
@@ -77,6 +82,7 @@ class Validated:
             size_bytes=int(values["size_bytes"]),
             host_ratio=float(values["host_ratio"]),
             recovered=bool(values.get("recovered", False)),
+            trained=float(values.get("trained", 1.0)),
             pairs=tuple((tuple(cell), float(kl)) for cell, kl in values.get("pairs", ())),
         )
 
@@ -192,10 +198,8 @@ class Surrogate:
 
     def refit(self, validated: Sequence[Validated]) -> Surrogate:
         """The same tables with the accuracy model fitted to candidates that were built."""
-        features = self._features_of(self.tables, validated)
-        drops = np.array([candidate.drop_points for candidate in validated], dtype=np.float64)
         prior = AccuracyModel(cap=_most_points(self.tables))
-        return Surrogate(self.tables, prior.fitted(features, drops))
+        return Surrogate(self.tables, prior.fitted(self._lessons(validated)))
 
     def believing(self, rng: np.random.Generator) -> Surrogate:
         """The same tables under an accuracy model drawn from those that what was built leaves possible."""
@@ -205,15 +209,22 @@ class Surrogate:
 
     def checked(self, validated: Sequence[Validated]) -> Check:
         """How far predictions of built candidates are off when each is left out in turn, with its pairs."""
-        drops = np.array([candidate.drop_points for candidate in validated], dtype=np.float64)
-        features = self._features_of(self.tables, validated)
-        alone = features.copy()
+        lessons = self._lessons(validated)
+        alone = lessons.features.copy()
         for row, candidate in enumerate(validated):
             if candidate.pairs:
                 rest = [other for other in validated if other is not candidate]
                 tables = self.tables.with_pairs(_without(self.tables, candidate, rest))
                 alone[row] = self._features_of(tables, [candidate])[0]
-        return check(self.model, features, alone, drops)
+        return check(self.model, lessons, alone)
+
+    def _lessons(self, validated: Sequence[Validated]) -> Lessons:
+        each = [
+            (row.drop_points, row.trained, WEIGHT_OF_RECOVERED if row.recovered else 1.0)
+            for row in validated
+        ]
+        columns = np.array(each, dtype=np.float64).reshape(-1, 3).T
+        return Lessons(self._features_of(self.tables, validated), *columns)
 
     def _features_of(self, tables: StudyTables, validated: Sequence[Validated]) -> Array:
         configs = self._legal_configs(validated)

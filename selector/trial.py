@@ -34,7 +34,7 @@ class Trial:
     """A recipe that was built, fine-tuned and exported.
 
     ``loss`` is judged on the search split, from the exported file; ``kl`` (nats) and
-    ``untuned_points`` are before fine-tuning. ``skipped`` holds the steps that were refused, with the reason.
+    ``untuned_points`` are before fine-tuning, which took ``steps`` unless it had converged before. ``skipped`` holds the steps that were refused, with the reason.
     """
 
     network: Network
@@ -44,6 +44,7 @@ class Trial:
     loss: Loss
     kl: float
     untuned_points: float
+    steps: int
 
     @property
     def drop_points(self) -> float:
@@ -114,7 +115,8 @@ class TrialRun:
         built = job.workbench.build(recipe)
         changed = logits(built.network, self.x)
         kl = job.form.divergence(self.original_logits, changed)
-        tuned = self.recovered(built.network, steps, report, checkpoint)
+        clock = _Steps(report, steps)
+        tuned = self.recovered(built.network, steps, clock, checkpoint)
         for note in tuned.notes[len(job.network.notes) :]:
             job.reporter.log(note, "warning")
         file = offered_file(tuned, job.calibration, self.x)
@@ -126,6 +128,7 @@ class TrialRun:
             loss=self.loss(file),
             kl=kl,
             untuned_points=self._loss_of(changed).points,
+            steps=clock.steps,
         )
 
     def recovered(
@@ -156,3 +159,18 @@ class TrialRun:
             report,
             supplies,
         )
+
+
+class _Steps:
+    """Passes on how a training goes and remembers where it was told to end."""
+
+    def __init__(self, report: Report, steps: int) -> None:
+        self._report = report
+        self.steps = steps
+
+    def __call__(self, done: int, total: int, point: dict[str, float]) -> bool:
+        """What a trainer calls at each check."""
+        goes_on = self._report(done, total, point)
+        if not goes_on:
+            self.steps = done
+        return goes_on

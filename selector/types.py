@@ -90,12 +90,15 @@ class Conflict:
             the others can.
         alone: what each budget would have to become if it alone were loosened and all others kept; a
             budget that is not named cannot help alone.
-        proven: whether it is proven of each set that it cannot be met, not only not found.
+        proven: whether it is proven of each set that it cannot be met, not only not found; even if all
+            recipes lose as little as the predictions of accuracy leave possible.
+        unsure: whether a recipe was found that keeps all limits if it does lose that little.
     """
 
     sets: tuple[tuple[str, ...], ...]
     alone: Mapping[str, float] = field(default_factory=dict)
     proven: bool = False
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,7 +137,7 @@ def _facts(job: Job) -> dict[str, Any]:
             *_export_notes(job),
         ),
         "status": "infeasible" if recovered["infeasible"] else None,
-        "conflict": recovered["conflict"] if recovered["infeasible"] else None,
+        "conflict": recovered["conflict"],
         "stopped_by": "time"
         if job.reporter.stopped_by_time or recovered["stopped_by"]
         else None,

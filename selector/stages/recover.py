@@ -15,6 +15,7 @@ from selector.choosing import (
     CHOSEN,
     choose,
     chosen_recipe,
+    is_hopeless,
     is_infeasible,
     question_of,
     recipe_json,
@@ -160,7 +161,7 @@ class _Attempts:
             "drop_points": trial.drop_points,
             "untuned_points": trial.untuned_points,
             "predicted": asdict(expected),
-            "expected_to_miss": selection is not None and is_infeasible(selection),
+            "expected_to_miss": selection is not None and is_hopeless(selection),
             "answered_by": selection.answered_by if selection else CHOSEN,
             "gap_to_best_found": selection.gap_to_best_found if selection else 0.0,
             "gap_bound": selection.gap_bound if selection else None,
@@ -212,6 +213,7 @@ class _Attempts:
             size_bytes=len(trial.exported),
             host_ratio=self._host_ratio(trial.exported),
             recovered=True,
+            trained=min(1.0, trial.steps / self._job.effort.recovery_steps),
         )
 
     def _host_ratio(self, exported: bytes) -> float:

@@ -127,6 +127,7 @@ class Validation:
             "predicted_drop_points": float(predicted.drop_points[0]),
             "kl": trial.kl,
             "untuned_points": trial.untuned_points,
+            "trained": min(1.0, trial.steps / job.effort.recovery_steps),
             "size_bytes": len(trial.exported),
             "host_ms": timing["candidate"].p50,
             "host_ratio": timing["candidate"].ratio,

@@ -72,8 +72,9 @@ test("a lock says its price in the numbers that changed", () => {
 });
 
 test("limits that exclude each other are named, with what the nearest needs", () => {
-  assert.equal(conflictText([["max_accuracy_drop", "max_latency_ms"]]), "Your limits on accuracy and latency exclude each other.");
-  assert.equal(conflictText([["max_size_bytes"]]), "No recipe found reaches your limit on storage.");
+  assert.equal(conflictText({ sets: [["max_accuracy_drop", "max_latency_ms"]] }), "Your limits on accuracy and latency exclude each other.");
+  assert.equal(conflictText({ sets: [["max_size_bytes"]] }), "No recipe found reaches your limit on storage.");
+  assert.match(conflictText({ sets: [["max_accuracy_drop", "max_latency_ms"]], unsure: true }), /exclude each other\. Predictions of accuracy are so rough/);
   assert.equal(nearestText({ max_latency_ms: 1.83, max_accuracy_drop: 1.21 }), "The nearest needs 1.9 ms and 1.3 points.");
   assert.equal(looseningText({}), "No single limit is enough to loosen.");
 });

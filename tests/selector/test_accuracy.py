@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selector.accuracy import FLOOR, AccuracyModel, features
+from selector.accuracy import FLOOR, AccuracyModel, Lessons, features
 
 CAP = 89.0
 
@@ -39,7 +39,7 @@ def test_untouched_network_loses_exactly_nothing():
 )
 def test_any_fit_is_monotone_and_never_predicts_gains(rows):
     damage, macs, params, drops = (np.array(column) for column in zip(*rows, strict=True))
-    model = AccuracyModel(cap=CAP).fitted(features(damage, macs, params), drops)
+    model = AccuracyModel(cap=CAP).fitted(Lessons(features(damage, macs, params), drops))
     ladder = np.linspace(0, 20, 60)
     one = np.ones(60)
     for x in (
@@ -56,7 +56,7 @@ def test_any_fit_is_monotone_and_never_predicts_gains(rows):
 def test_refit_finds_what_a_dozen_candidates_tell():
     x, y = drawn(12)
     fresh, truth = drawn(400, seed=1, noise=0.0)
-    prior, fitted = AccuracyModel(cap=CAP), AccuracyModel(cap=CAP).fitted(x, y)
+    prior, fitted = AccuracyModel(cap=CAP), AccuracyModel(cap=CAP).fitted(Lessons(x, y))
     error = [
         np.abs(np.log(m.predict(fresh) + FLOOR) - np.log(truth + FLOOR)).mean()
         for m in (prior, fitted)
@@ -70,7 +70,7 @@ def test_band_holds_nine_in_ten():
     held = []
     for seed in range(20):
         x, y = drawn(10, seed=seed)
-        model = AccuracyModel(cap=CAP).fitted(x, y)
+        model = AccuracyModel(cap=CAP).fitted(Lessons(x, y))
         fresh, truth = drawn(50, seed=100 + seed)
         low, high = model.ends(model.predict(fresh))
         held.append(np.mean((low <= truth + 0.05) & (truth <= high + 0.05)))
@@ -79,22 +79,92 @@ def test_band_holds_nine_in_ten():
 
 def test_candidate_that_gained_counts_as_no_loss():
     x, _ = drawn(6)
-    gained = AccuracyModel(cap=CAP).fitted(x, np.full(6, -0.4))
-    even = AccuracyModel(cap=CAP).fitted(x, np.zeros(6))
+    gained = AccuracyModel(cap=CAP).fitted(Lessons(x, np.full(6, -0.4)))
+    even = AccuracyModel(cap=CAP).fitted(Lessons(x, np.zeros(6)))
     assert gained == even
 
 
 def test_model_survives_json():
-    model = AccuracyModel(cap=CAP).fitted(*drawn(8))
+    model = AccuracyModel(cap=CAP).fitted(Lessons(*drawn(8)))
     assert AccuracyModel.from_json(model.to_json()) == model
 
 
 def test_nothing_validated_leaves_the_guess():
-    assert AccuracyModel(cap=CAP).fitted(np.zeros((0, 3)), np.zeros(0)) == AccuracyModel(
-        cap=CAP
-    )
+    assert AccuracyModel(cap=CAP).fitted(
+        Lessons(np.zeros((0, 3)), np.zeros(0))
+    ) == AccuracyModel(cap=CAP)
 
 
 def test_wide_network_is_not_taken_as_capacity_won():
     grown = features(np.ones(1), np.array([0.5]), np.array([0.5]))
     assert grown == pytest.approx(features(np.ones(1), np.ones(1), np.ones(1)))
+
+
+def trained_for(share, count=8, power=0.5, seed=0):
+    """What candidates lose that were fine-tuned for a share of the steps, and what they would lose in full."""
+    x, _ = drawn(count, seed=seed)
+    slopes = np.array([0.9, 0.2, 0.3])
+    full = np.exp(x @ slopes - 0.8)
+    short = CAP * -np.expm1(full * share**-power / -CAP)
+    return Lessons(x, short, np.full(count, share)), CAP * -np.expm1(full / -CAP)
+
+
+def test_short_trials_do_not_teach_that_everything_loses():
+    lessons, full = trained_for(1 / 12)
+    taught = AccuracyModel(cap=CAP).fitted(lessons)
+    naive = AccuracyModel(cap=CAP).fitted(lessons._replace(trained=1.0))
+
+    def error(model):
+        found = np.log(model.predict(lessons.features) + FLOOR)
+        return np.abs(found - np.log(full + FLOOR)).mean()
+
+    assert error(taught) < 0.4 * error(naive)
+    assert taught.stretch == pytest.approx(12)
+
+
+def test_the_shorter_the_trials_the_wider_the_band():
+    bands = [
+        AccuracyModel(cap=CAP).fitted(trained_for(share)[0]).band
+        for share in (1.0, 0.5, 0.25, 0.1, 0.02)
+    ]
+    assert bands == sorted(bands)
+    assert bands[-1] > 2 * bands[0]
+
+
+def test_a_short_trial_says_less_than_a_long_one():
+    x, y = drawn(6)
+    spread = [
+        np.trace(AccuracyModel(cap=CAP).fitted(Lessons(x, y, share)).covariance)
+        for share in (1.0, 0.3, 0.05)
+    ]
+    assert spread == sorted(spread)
+    weighty = AccuracyModel(cap=CAP).fitted(Lessons(x, y, 1.0, 3.0))
+    assert np.trace(weighty.covariance) < spread[0]
+
+
+def test_recoveries_in_full_show_how_fast_losses_fall():
+    """Slow recovery is believed as soon as the same recipes were seen short and long."""
+    short, full = trained_for(1 / 12, power=0.05)
+    both = Lessons(
+        np.concatenate([short.features, short.features]),
+        np.concatenate([short.drop_points, full]),
+        np.repeat([1 / 12, 1.0], len(full)),
+    )
+    too_low = [
+        np.log((full + FLOOR) / (model.predict(short.features) + FLOOR)).mean()
+        for model in (AccuracyModel(cap=CAP).fitted(each) for each in (short, both))
+    ]
+    assert too_low[0] > 0.4
+    assert abs(too_low[1]) < 0.3 * too_low[0]
+
+
+def test_candidates_are_left_out_as_they_were_trained():
+    lessons, _ = trained_for(1 / 12)
+    found = AccuracyModel(cap=CAP).left_out(lessons)
+    assert found == pytest.approx(lessons.drop_points, rel=0.3, abs=0.3)
+
+
+def test_what_a_limit_leaves_possible_grows_with_the_band():
+    model = AccuracyModel(cap=CAP, band=0.7)
+    low, _ = model.ends(np.array([model.kept_at_best(1.0)]))
+    assert low[0] == pytest.approx(1.0)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from compression.cost import device_names, load_device
 from selector import reward
 from selector.baselines import CoordinateAscent, Greedy
+from selector.choosing import is_hopeless, is_infeasible
 from selector.conflicts import resolved, sentences
 from selector.referees import refereed
 from selector.reward import BUDGET_NAMES
@@ -121,6 +122,34 @@ def test_referees_prove_a_conflict():
     )
     assert found.conflict.proven
     assert all("max_latency_ms" not in names for names in found.conflict.sets)
+
+
+def nearly_kept(band):
+    """Limits that the best recipe misses by a little in accuracy, under predictions with that band."""
+    surrogate = Surrogate(toy_tables(), replace(SURROGATE.model, band=band))
+    totals = surrogate.costs((TARGETS[0],)).totals(EVERY)
+    values = reward.quantities(surrogate, totals)
+    size = float(np.quantile(values[:, 3], 0.2))
+    least = float(values[values[:, 3] <= size, 0].min())
+    budgets = Budgets(max_accuracy_drop=0.8 * least, max_size_bytes=size)
+    question = Question(surrogate=surrogate, target=TARGETS[0], budgets=budgets)
+    prepared = question.prepared()
+    start = prepared.answer(prepared.start()[0], "dqn", 0.0)
+    return refereed(question, start, 0, may_replace=True)
+
+
+def test_rough_predictions_of_accuracy_prove_nothing():
+    sure, unsure = nearly_kept(0.01), nearly_kept(1.2)
+    assert sure.conflict.sets == unsure.conflict.sets
+    assert not sure.conflict.unsure
+    assert (unsure.conflict.unsure, unsure.conflict.proven) == (True, False)
+    assert is_hopeless(sure)
+    assert not is_hopeless(unsure)
+    assert is_infeasible(unsure)
+    assert sentences(unsure.conflict)[:2] == [
+        "By the predictions no recipe meets the limits on accuracy and file size together.",
+        "Predictions of accuracy are so rough here that a build may keep them all the same.",
+    ]
 
 
 def test_conflict_reads_as_sentences():

@@ -12,3 +12,12 @@ def test_large_activations_make_batches_and_calibration_smaller():
     assert (found.batch_size, usual.batch_size) == (8, 64)
     assert (found.calibration_samples, usual.calibration_samples) == (16, 128)
     assert found.recovery_steps >= usual.recovery_steps
+
+
+def test_less_time_makes_trials_neither_few_nor_short_alone():
+    usual, less = (effort_for(3_000_000, limit, 1) for limit in (600, 180))
+    work = [each.candidates * each.candidate_steps for each in (usual, less)]
+    assert 0.25 < work[1] / work[0] < 0.35
+    assert less.candidate_steps / less.recovery_steps > 1.5 * (
+        usual.candidate_steps / usual.recovery_steps
+    )

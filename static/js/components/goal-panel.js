@@ -139,7 +139,7 @@ export class GoalPanel {
   showNote({ within, total, met, needed, locked, conflict = null, nearest = {} }) {
     if (within || met || !total) return setText(this.note, this.withinText(within, total, locked));
     const advice = conflict
-      ? [conflictText(conflict.sets), looseningText(conflict.alone), nearestText(nearest)].join(" ")
+      ? [conflictText(conflict), looseningText(conflict.alone), nearestText(nearest)].join(" ")
       : `Showing the nearest. ${looseningText(needed)}`;
     if ($("span", this.note)?.textContent === advice) return;
     this.note.innerHTML = '<b class="bad">By the predictions no recipe meets every limit.</b> <span></span>';

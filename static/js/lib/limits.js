@@ -60,12 +60,14 @@ export function loosening(candidates, budgets) {
 const SPOKEN = { max_accuracy_drop: "accuracy", max_latency_ms: "latency", max_energy_mj: "energy", max_size_bytes: "storage" };
 
 /** Which limits exclude each other: "Your limits on accuracy and latency exclude each other." */
-export function conflictText(sets) {
-  return sets.map((names) => {
+export function conflictText({ sets, unsure = false }) {
+  const sentences = sets.map((names) => {
     const spoken = names.map((name) => SPOKEN[name]);
     if (spoken.length === 1) return `No recipe found reaches your limit on ${spoken[0]}.`;
     return `Your limits on ${spoken.slice(0, -1).join(", ")} and ${spoken.at(-1)} exclude each other.`;
-  }).join(" ");
+  });
+  if (unsure) sentences.push("Predictions of accuracy are so rough here that a build may keep them all the same.");
+  return sentences.join(" ");
 }
 
 /** What the nearest recipe would need, all at once: "The nearest needs latency 1.9 ms and 1.3 points." */
