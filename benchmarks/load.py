@@ -1,8 +1,10 @@
 """How soon 200 browsers that watch 20 jobs learn of each event, and whether one misses any.
 
-``python -m benchmarks.load [--browsers 200] [--jobs 20] [--seconds 60]``: ``manage.py up`` with one web process on the first core;
-all else, the writer of events and the browsers among it, on the second. Events are written as workers write
-them: numbered rows, then a nudge through the broker. Prints one line of JSON.
+``python -m benchmarks.load [--browsers 200] [--jobs 20] [--seconds 60] [--processes 1]``: ``manage.py up`` with one web process on
+the first core; all else, the writer of events and the browsers among it, on the others. Several web processes get a core
+each, and all else shares them. Events are written as workers write them: numbered rows, then a nudge through the broker. Prints
+one line of JSON. ``told_a_cpu_s`` is how many events pages were told in a second of the busiest web process's own
+processor time: what it carries when it has its core to itself.
 """
 
 from __future__ import annotations
@@ -62,9 +64,10 @@ class Browser:
     def _take(self, message: dict[str, Any]) -> None:
         if message["kind"] == "state":
             self.states += 1
-        if message["kind"] != "event":
-            return
-        event = message["event"]
+        for event in message.get("events", ()):
+            self._take_event(event)
+
+    def _take_event(self, event: dict[str, Any]) -> None:
         if event["seq"] <= self.last:
             return  # told again after a sync
         self.out_of_order += event["seq"] != self.last + 1
@@ -76,17 +79,20 @@ class Browser:
 class Writer(threading.Thread):
     """Writes the events of all jobs, evenly spread, and keeps their leases."""
 
-    def __init__(self, leases: list[Lease], seconds: float) -> None:
+    def __init__(
+        self, leases: list[Lease], seconds: float, servers: list[psutil.Process]
+    ) -> None:
         super().__init__()
-        self.leases, self.seconds = leases, seconds
+        self.leases, self.seconds, self.servers = leases, seconds, servers
         self.late_ms = 0.0
+        self.server_cpu_s: list[float] = []
 
     def run(self) -> None:
         """Write until the time is over."""
         from webapp.jobs.events import Line, append
 
         step_s = 1 / (EVENTS_A_SECOND * len(self.leases))
-        started = time.monotonic()
+        before, started = self._cpu_s(), time.monotonic()
         for number in range(round(self.seconds / step_s)):
             pause_s = started + number * step_s - time.monotonic()
             self.late_ms = max(self.late_ms, -1000 * pause_s)
@@ -96,22 +102,28 @@ class Writer(threading.Thread):
             append(lease, [Line(stage="SEARCH", kind="metric", data=data)])
             if number % (10 * len(self.leases)) < len(self.leases):
                 lease.beat()
+        self.server_cpu_s = [
+            now - then for now, then in zip(self._cpu_s(), before, strict=True)
+        ]
+
+    def _cpu_s(self) -> list[float]:
+        return [sum(server.cpu_times()[:2]) for server in self.servers]
 
 
 def main() -> None:
     asked = _arguments()
     with (
         tempfile.TemporaryDirectory() as home,
-        Installation(Path(home) / "home", LEASE_LOST_S="600") as running,
+        Installation(
+            Path(home) / "home", web_processes=asked.processes, LEASE_LOST_S="600"
+        ) as running,
     ):
-        server = running.child("uvicorn")
-        _pin(running, server)
+        servers = [p for p in running.family() if "uvicorn" in p.cmdline()]
+        _pin(running, servers)
         leases = _jobs(running, asked.jobs)
-        writer = Writer(leases, asked.seconds)
-        before = sum(server.cpu_times()[:2])
+        writer = Writer(leases, asked.seconds, servers)
         browsers = asyncio.run(_watched(running, leases, writer, asked.browsers))
-        cpu_s = sum(server.cpu_times()[:2]) - before
-        print(json.dumps(_summary(browsers, leases, writer, cpu_s)))
+        print(json.dumps(_summary(browsers, leases, writer)))
 
 
 def _arguments() -> argparse.Namespace:
@@ -119,15 +131,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--browsers", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--processes", type=int, default=1)
     return parser.parse_args()
 
 
-def _pin(running: Installation, server: psutil.Process) -> None:
-    """The web server has a core of its own, where there are two."""
-    first, *others = sorted(os.sched_getaffinity(0))
+def _pin(running: Installation, servers: list[psutil.Process]) -> None:
+    """Each web process stays on its core; the others are left to the rest, where there are others."""
+    cores = sorted(os.sched_getaffinity(0))
     for process in (psutil.Process(), psutil.Process(running.process.pid), *running.family()):
-        process.cpu_affinity(others or [first])
-    server.cpu_affinity([first])
+        process.cpu_affinity(cores[len(servers) :] or cores)
+    for number, server in enumerate(servers):
+        server.cpu_affinity([cores[number % len(cores)]])
 
 
 def _jobs(running: Installation, count: int) -> list[Lease]:
@@ -179,7 +193,7 @@ async def _watched(
 
 
 def _summary(
-    browsers: list[tuple[Browser, UUID]], leases: list[Lease], writer: Writer, cpu_s: float
+    browsers: list[tuple[Browser, UUID]], leases: list[Lease], writer: Writer
 ) -> dict[str, Any]:
     from webapp.jobs.models import Job
 
@@ -198,7 +212,8 @@ def _summary(
         "p99_ms": p99,
         "longest_ms": round(float(delays.max()), 1),
         "writer_late_ms": round(writer.late_ms, 1),
-        "server_cpu_share": round(cpu_s / (writer.seconds + SETTLING_S), 2),
+        "server_cpu_shares": [round(s / writer.seconds, 2) for s in writer.server_cpu_s],
+        "told_a_cpu_s": round(len(delays) / max(writer.server_cpu_s)),
         "states": sum(browser.states for browser, _ in browsers),
     }
 

@@ -1,15 +1,56 @@
 """What the sockets of all pages have in common."""
 
+from __future__ import annotations
+
+import asyncio
+import contextlib
 import json
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
 
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
 from webapp.accounts.leaving import sockets_of
 
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+logger = logging.getLogger(__name__)
+
 
 class PageSocket(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels ships no types
-    """A socket that lets what is no JSON object pass by instead of falling over it."""
+    """A socket that lets what is no JSON object pass by instead of falling over it.
+
+    ``until_left`` holds what the socket needs; it is given back however the socket ends.
+    """
+
+    async def __call__(self, *asgi: Any) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        async with contextlib.AsyncExitStack() as self.until_left:
+            self.until_left.push_async_callback(self.stop)
+            await super().__call__(*asgi)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this beside listening, until the socket ends."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def stop(self) -> None:
+        """End what was started."""
+        for task in self.tasks:
+            task.cancel()
+        if self.tasks:
+            await asyncio.wait(self.tasks)
+
+    async def send(self, *args: Any, **options: Any) -> None:
+        # To a page that has just gone: its end is told to us by itself.
+        with contextlib.suppress(OSError):
+            await super().send(*args, **options)
+
+    async def close(self, *args: Any, **options: Any) -> None:
+        await self.stop()
+        await super().close(*args, **options)
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         self.groups = [sockets_of(self.scope["user"].pk)]
@@ -36,6 +77,14 @@ class PageSocket(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels 
 
     async def account_left(self, _message: dict[str, Any]) -> None:
         await self.close(code=4401)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A fault closes the socket: the page comes back, instead of waiting in vain."""
+        self.tasks.discard(task)
+        if task.cancelled() or task.exception() is None:
+            return
+        logger.error("Socket %s failed", self.scope["path"], exc_info=task.exception())
+        self.closing = asyncio.create_task(self.close(code=4500))
 
     @classmethod
     async def decode_json(cls, text_data: str) -> dict[str, Any]:

@@ -43,7 +43,12 @@ class Watcher(ApplicationCommunicator):
         return found
 
     async def numbers(self, count):
-        return [message["event"]["seq"] for message in await self.received("event", count)]
+        """Of the next events, however many come in a message."""
+        found = []
+        while len(found) < count:
+            (message,) = await self.received("events")
+            found += [event["seq"] for event in message["events"]]
+        return found
 
     async def leave(self):
         await self.send_input({"type": "websocket.disconnect", "code": 1000})

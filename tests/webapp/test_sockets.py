@@ -7,7 +7,7 @@ from channels.layers import get_channel_layer
 from tests.webapp import making
 from tests.webapp.sockets import OURS, Watcher
 from webapp.jobs import lease, queries
-from webapp.jobs.events import Line, append
+from webapp.jobs.events import Line, append, group, nudge
 from webapp.jobs.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -103,7 +103,7 @@ async def test_many_pages_of_a_job_ask_for_its_state_once(job, held, monkeypatch
     for watcher in watchers:
         await watcher.connect()
         await watcher.received("state")
-    monkeypatch.setattr("webapp.jobs.consumers.STATE_EVERY_S", 1.0)
+    monkeypatch.setattr("webapp.jobs.feed.STATE_EVERY_S", 1.0)
     asked, told = [], queries.job_json
     monkeypatch.setattr(queries, "job_json", lambda job: asked.append(job) or told(job))
     await asyncio.sleep(1.1)
@@ -114,6 +114,49 @@ async def test_many_pages_of_a_job_ask_for_its_state_once(job, held, monkeypatch
     assert len(asked) == 1
     for watcher in watchers:
         await watcher.leave()
+
+
+async def test_two_pages_of_a_job_read_its_log_once(job, held, monkeypatch):
+    asked, read = [], queries.events_after
+    monkeypatch.setattr(queries, "events_after", lambda *a: asked.append(a) or read(*a))
+    watchers = [Watcher(f"/ws/jobs/{job.id}/") for _ in range(2)]
+    for watcher in watchers:
+        await watcher.connect()
+        assert await watcher.numbers(3) == [1, 2, 3]
+    await sync_to_async(emit)(held, "four")
+    for watcher in watchers:
+        assert await watcher.numbers(1) == [4]
+    assert len(asked) == 1
+    for watcher in watchers:
+        await watcher.leave()
+
+
+async def test_page_that_stays_hears_on_when_another_leaves(job, held):
+    first, second = (Watcher(f"/ws/jobs/{job.id}/?after=3") for _ in range(2))
+    for watcher in (first, second):
+        await watcher.connect()
+        await watcher.received("state")
+    await first.leave()
+    await sync_to_async(emit)(held, "four")
+    assert await second.numbers(1) == [4]
+    await second.leave()
+    assert group(job.id) not in get_channel_layer().groups
+
+
+async def test_notices_that_overtake_each_other_lose_nothing(job, held, monkeypatch):
+    watcher = Watcher(f"/ws/jobs/{job.id}/?after=3")
+    await watcher.connect()
+    await watcher.received("state")
+    late = []
+    with monkeypatch.context() as patch:
+        patch.setattr("webapp.jobs.events.nudge", lambda *notice: late.append(notice))
+        await sync_to_async(emit)(held, "four")
+    await sync_to_async(emit)(held, "five")
+    assert await watcher.numbers(2) == [4, 5]
+    await sync_to_async(nudge)(*late[0])
+    await sync_to_async(emit)(held, "six")
+    assert await watcher.numbers(1) == [6]
+    await watcher.leave()
 
 
 async def test_many_events_at_once_arrive_all(job, held):
@@ -159,8 +202,6 @@ async def test_studio_learns_that_its_study_moves(user, held, job):
     (first,) = await studio.received("study")
     assert first["state"] == "running"
     await sync_to_async(held.finish)("failed", message="No.")
-    from webapp.jobs.events import nudge
-
     await sync_to_async(nudge)(job.id)
     (then,) = await studio.received("study")
     assert (then["state"], then["message"]) == ("failed", "No.")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
     from webapp.projects.models import Project
 
-logger = logging.getLogger(__name__)
-
 ANSWERS_PER_SECOND = 20
 STILL_S = 0.15
 """A hand that has rested so long is worth a second look at what it asked."""
@@ -38,18 +35,11 @@ class ProjectConsumer(PageSocket):
         # One place: of goals that arrive faster than answers leave only the newest matter.
         self.newest: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=1)
         self.watched = ""
-        self.answering: asyncio.Task[None] | None = None
         await self.accept()
         if not await self.send_study():
             await self.close(code=4404)
             return
-        self.answering = asyncio.create_task(self.answer_forever())
-        self.answering.add_done_callback(self.answers_ended)
-
-    async def disconnect(self, _code: int) -> None:
-        if self.answering:
-            self.answering.cancel()
-            await asyncio.wait([self.answering])
+        self.start(self.answer_forever())
 
     async def sync(self, _content: dict[str, Any]) -> None:
         await self.send_study()
@@ -85,13 +75,6 @@ class ProjectConsumer(PageSocket):
         if answer["kind"] == "answer" and (found := await self.better(asked, answer)):
             await self.send_json(found)
         return await self.newest.get()
-
-    def answers_ended(self, task: asyncio.Task[None]) -> None:
-        """A fault in an answer closes the socket: the page comes back, instead of waiting in vain."""
-        if task.cancelled() or task.exception() is None:
-            return
-        logger.error("Answering project %s failed", self.project_id, exc_info=task.exception())
-        self.closing = asyncio.create_task(self.close(code=4500))
 
     @database_sync_to_async
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:

@@ -163,7 +163,6 @@ function hear(state) {
 const socket = new LiveSocket({
   path: () => `/ws/jobs/${job.id}/?after=${events.last}`,
   onMessage: (message) => {
-    if (message.kind === "event") take([message.event]);
     if (message.kind === "events") take(message.events);
     if (message.kind === "state") hear(message.job);
     if (events.gap) quietly(catchUp());
