@@ -27,6 +27,7 @@ from webapp.jobs.runner import (
     run_parts,
     run_stage,
 )
+from webapp.jobs.turns import waiting_in_turn
 from webapp.jobs.workers import answering, sign_of_life
 from webapp.logs import about_job
 
@@ -66,19 +67,31 @@ def ping() -> str:
     return "pong"
 
 
-@app.task(name="jobs.run")
-def run(job_id: str) -> None:
-    """Work on a job as far as this queue goes. A late or second delivery finds no lease."""
-    lease = claim(job_id)
+@app.task(name="jobs.run", bind=True)
+def run(self: Any, job_id: str) -> None:
+    """Work on a job as far as this queue goes: on the one whose turn it is, of those that wait here.
+
+    Each message brings one job on, not always the one it names. A late or second delivery finds no lease.
+    """
+    lease = _claim_in_turn((self.request.delivery_info or {}).get("routing_key")) or claim(
+        job_id
+    )
     if lease is None:
         logger.info("Job %s is not to be had: done, cancelled or in other hands", job_id)
         return
-    with about_job(job_id):
+    with about_job(str(lease.job_id)):
         try:
             _advance(lease)
         except LeaseLostError:
             logger.warning("Attempt %s lost its lease", lease.attempt)
-        nudge(job_id)
+        nudge(lease.job_id)
+
+
+def _claim_in_turn(queue: str | None) -> Lease | None:
+    for job, stage in waiting_in_turn() if queue else ():
+        if queue_of(stage) == queue and (lease := claim(job.pk)):
+            return lease
+    return None
 
 
 @app.task(name="jobs.help")
