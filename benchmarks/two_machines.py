@@ -1,16 +1,20 @@
-"""The same study by one machine and by two of which one is cut off, with the real engine: is what they find the same?
+"""The same study by one machine, by one again, and by two of which one is cut off, with the real engine: is what they find the same?
 
 ``python -m benchmarks.two_machines`` as root on Linux. Machines are network namespaces on one computer, which share a PostgreSQL, a
-broker with a password, and a server that speaks S3; so this shows that nothing is lost, not how fast two machines are. What is timed
-differs from run to run and is left out of the comparison. ``--stop-at PROBE`` ends after that stage.
+broker with a password, and a server that speaks S3; so this shows that nothing is lost, not how fast two machines are. Times
+that are measured differ from run to run, and with them which pairs of changes and which candidates are worth a look: the
+second run on one machine shows how far. What is the same change or the same candidate must have the same loss in all three.
+``--stop-at PROBE`` ends after that stage.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +34,54 @@ def main() -> None:
     stage = parser.parse_args().stop_at
     if reason := why_not():
         raise SystemExit(f"Not here: {reason}")
-    alone, alone_s, _ = _study(2, stage, cut=False)
-    shared, shared_s, said = _study(3, stage, cut=True)
-    kinds = [name for name in alone if not name.startswith(TIMED)]
-    other = [name for name in kinds if not _equal(alone[name], shared[name])]
+    alone = _study(2, stage, cut=False)
+    print(f"One machine: {alone.seconds:.0f} s.", flush=True)
+    for name, found in (
+        ("one machine again", _study(2, stage, cut=False)),
+        ("two machines, one of them cut off during PROBE", _study(3, stage, cut=True)),
+    ):
+        print(f"\nBeside {name}: {found.seconds:.0f} s.")
+        _compare(alone, found)
+        print("\n".join(found.said), flush=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a study left: its tables, its candidates' losses by recipe, and what its log says of lost machines."""
+
+    seconds: float
+    tables: dict[str, Any]
+    drops: dict[tuple[int, ...], float]
+    said: list[str]
+
+
+def _compare(one: Found, two: Found) -> None:
+    names = [name for name in one.tables if not name.startswith(TIMED)]
+    other = [name for name in names if not _equal(one.tables[name], two.tables[name])]
     print(
-        f"One machine {alone_s:.0f} s; two, one of them cut off during PROBE, {shared_s:.0f} s."
+        f"{len(names) - len(other)} of {len(names)} arrays that hold no times are the same; others: {other}"
     )
-    print(f"{len(kinds) - len(other)} of {len(kinds)} arrays are the same; others: {other}")
-    print("\n".join(said))
+    _print_common("pairs of changes", *(_pairs(found.tables) for found in (one, two)))
+    _print_common("built candidates", one.drops, two.drops)
 
 
-def _study(machines: int, stage: str, *, cut: bool) -> tuple[dict[str, Any], float, list[str]]:
-    """The tables of a study of the digits, its seconds, and what its log says of lost machines."""
+def _print_common(
+    what: str, one: dict[tuple[int, ...], float], two: dict[tuple[int, ...], float]
+) -> None:
+    both = one.keys() & two.keys()
+    same = sum(bool(np.isclose(one[key], two[key], rtol=1e-5, atol=1e-7)) for key in both)
+    print(
+        f"{what}: {len(one)} and {len(two)}, {len(both)} of them in both, {same} of these with the same loss"
+    )
+
+
+def _pairs(tables: dict[str, Any]) -> dict[tuple[int, ...], float]:
+    cells = map(tuple, tables["pair_cells"].tolist())
+    return dict(zip(cells, tables["kl_pair"].tolist(), strict=True))
+
+
+def _study(machines: int, stage: str, *, cut: bool) -> Found:
+    """A study of the digits."""
     with tempfile.TemporaryDirectory() as folder, Shared(Path(folder)) as shared:
         started = [Machine(shared, 1, UP, **ONE_THREAD)]
         started += [Machine(shared, n, WORKER, **ONE_THREAD) for n in range(2, machines + 1)]
@@ -56,9 +95,7 @@ def _study(machines: int, stage: str, *, cut: bool) -> tuple[dict[str, Any], flo
                 machine.__exit__()
 
 
-def _followed(
-    shared: Any, machines: list[Any], stage: str, *, cut: bool
-) -> tuple[dict[str, Any], float, list[str]]:
+def _followed(shared: Any, machines: list[Any], stage: str, *, cut: bool) -> Found:
     main_one, begun = machines[0], time.monotonic()
     project = main_one.call("POST", "/api/samples/digits/open", {})
     job = main_one.call("GET", f"/api/projects/{project['id']}")["job"]["id"]
@@ -75,12 +112,26 @@ def _followed(
     seconds = time.monotonic() - begun
     rows = main_one.call("GET", f"/api/jobs/{job}/events")["events"]
     texts = [row["data"].get("text", "") for row in rows if row["kind"] == "log"]
-    found = "SELECT key FROM jobs_jobfile WHERE path = 'PROBE/tables.npz'"
-    key = shared.cluster.sql(found).strip()
-    content = shared.bucket().get_object(Bucket="adadeep", Key=f"files/{key}")["Body"].read()
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(_stored(shared, "PROBE/tables.npz")), allow_pickle=False) as arrays:
         tables = {name: arrays[name] for name in arrays.files}
-    return tables, seconds, [text for text in texts if "worker" in text.lower()]
+    candidates = json.loads(_stored(shared, "VALIDATE/candidates.json") or '{"candidates": []}')
+    return Found(
+        seconds=seconds,
+        tables=tables,
+        drops={tuple(row["config"]): row["drop_points"] for row in candidates["candidates"]},
+        said=[text for text in texts if "worker" in text.lower()],
+    )
+
+
+def _stored(shared: Any, path: str) -> bytes:
+    """A file of the job in the store; empty if there is none."""
+    found = f"SELECT key FROM jobs_jobfile WHERE path = '{path}'"  # noqa: S608 - our own words
+    key = shared.cluster.sql(found).strip()
+    if not key:
+        return b""
+    answer = shared.bucket().get_object(Bucket="adadeep", Key=f"files/{key}")
+    content: bytes = answer["Body"].read()
+    return content
 
 
 def _parts_done(shared: Any) -> int:
