@@ -76,7 +76,7 @@ def name(
     """Writes names where they cover neither marks nor each other, and says where they stand, in pixels."""
     axes.figure.draw_without_rendering()  # places in pixels hold from here on
     marks = axes.transData.transform([(row["latency"], row["zip"]) for row in rows])
-    taken = [Bbox.from_bounds(*mark, 0, 0).padded(MARK_PIXELS) for mark in marks]
+    taken = [Bbox([mark - MARK_PIXELS, mark + MARK_PIXELS]) for mark in marks]
     taken.append(axes.get_legend().get_window_extent())
     boxes = []
     for row in sorted(named, key=lambda each: (-each["zip"], each["latency"])):
