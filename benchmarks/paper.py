@@ -70,8 +70,8 @@ class Bench:
     @property
     def engine(self) -> tuple[str, ...]:
         """The engine's command line."""
-        module = ("benchmarks.ablations", self.without) if self.without else ("selector",)
-        return (sys.executable, "-m", *module)
+        left_out = self.without or ablations.NOTHING
+        return (sys.executable, "-m", "benchmarks.ablations", left_out)
 
     @property
     def files(self) -> Path:

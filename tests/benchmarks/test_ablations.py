@@ -1,3 +1,4 @@
+import io
 from contextlib import ExitStack
 from dataclasses import replace
 from unittest import mock
@@ -17,17 +18,22 @@ from selector.damage import row_damage
 from selector.host_latency import HOST
 from selector.jobfolder import RESULT_OF
 from selector.pricing import CostTables
+from selector.reporter import Reporter
 from selector.surrogate import Validated
 from tests.selector.synthetic_tables import lenet_tables
 
 ROW, THINNING, STRUCTURE, WIDTH = 4, 2, 1, 3
 
 
-@pytest.mark.parametrize("name", ABLATIONS)
-def test_every_part_that_is_left_out_is_there(name):
+@pytest.mark.parametrize("name", [*ABLATIONS, ablations.NOTHING])
+def test_every_part_that_is_left_out_is_there_and_no_clock_ends_the_work(name):
+    reporter = Reporter(stream=io.StringIO())
+    reporter.deadline = 0.0
+    assert reporter.out_of_time()
     with ExitStack() as stack:
-        for place, stand_in in ABLATIONS[name].patches().items():
+        for place, stand_in in ablations.patches(name).items():
             stack.enter_context(mock.patch(place, stand_in))  # raises where there is nothing
+        assert not reporter.out_of_time()
 
 
 def test_every_ablation_is_a_row_of_its_own():
