@@ -12,15 +12,20 @@ SHOTS = os.environ.get("E2E_SHOTS")  # a folder: pictures of each page land ther
 
 
 @pytest.fixture(scope="session")
-def browser():
+def playwright_driver():
     if running.CHROMIUM is None:
         pytest.skip("no Chromium on this machine: install the package 'chromium'")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=running.CHROMIUM, args=running.CHROMIUM_FLAGS
-        )
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright_driver):
+    browser = playwright_driver.chromium.launch(
+        executable_path=running.CHROMIUM, args=running.CHROMIUM_FLAGS
+    )
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

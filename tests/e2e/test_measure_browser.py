@@ -7,6 +7,8 @@ from django.conf import settings
 from playwright.sync_api import Page, expect
 
 from tests.e2e import steps
+from tests.e2e.conftest import opened
+from tests.e2e.product import CHROMIUM, CHROMIUM_FLAGS
 from webapp import browserruntime
 
 pytestmark = [
@@ -78,6 +80,40 @@ def test_forbidden_web_assembly_is_told_in_plain_words(browser, product):
         "does not allow WebAssembly", timeout=30_000
     )
     context.close()
+
+
+def test_page_says_that_there_is_no_webgpu_to_try(page: Page):
+    page.goto("/devices/measure/")
+    expect(page.get_by_role("main")).to_contain_text("no WebGPU here, so it cannot be tried")
+    option = page.get_by_role("combobox", name="Computed by").locator("option[value=webgpu]")
+    expect(option).to_be_disabled()
+
+
+@pytest.mark.slow
+def test_webgpu_is_measured_as_a_device_of_its_own(playwright_driver, product):
+    # The processor plays the graphics chip: slow, but all of the way is walked.
+    flags = [flag for flag in CHROMIUM_FLAGS if flag != "--disable-gpu"]
+    flags += ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+    browser = playwright_driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+    with opened(browser, product.url) as page:
+        page.goto("/devices/measure/")
+        expect(page.get_by_role("main")).to_contain_text("No graphics chip computes that")
+        assert not [url for url in sent(page) if "webgpu" in url]
+        # From a computer's profile such times are a thousand times off, and set aside.
+        page.locator("#kind").select_option("sony-sw3")
+        page.get_by_role("combobox", name="Computed by").select_option("webgpu")
+        expect(page.get_by_role("combobox", name="Threads")).to_be_disabled()
+        page.get_by_role("button", name="Measure this browser").click()
+        result = page.locator("#result")
+        expect(result).to_contain_text("calibrated", timeout=120_000)
+        expect(result).to_contain_text("onnxruntime-web 1.30 (WebGPU), one thread")
+        expect(result).to_contain_text("Computed by WebGPU (google swiftshader)")
+    browser.close()
+
+
+def sent(page: Page) -> list[str]:
+    """What the page has fetched so far."""
+    return page.evaluate("() => performance.getEntriesByType('resource').map(({name}) => name)")
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browserTitle, failureText, likelyKind, limitations, threadChoices } from "../../static/js/lib/browser-facts.js";
+import { browserTitle, failureText, gpuFacts, gpuOutcome, likelyKind, limitations, threadChoices } from "../../static/js/lib/browser-facts.js";
 
 const ANDROID = "Mozilla/5.0 (Linux; Android 15; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile Safari/537.36";
 const IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1";
@@ -23,12 +23,30 @@ test("threads are offered only where memory can be shared, and no more than ther
 });
 
 test("what stays unmeasured is said", () => {
-  assert.deepEqual(limitations({ secure: true, isolated: true, gpu: false }), []);
-  assert.match(limitations({ secure: false, isolated: false, gpu: false })[0], /not HTTPS.*one thread/);
-  assert.match(limitations({ secure: true, isolated: true, gpu: true })[0], /WebGPU, which is not measured/);
+  const said = (facts) => limitations({ secure: true, isolated: true, gpu: null, ...facts }).join(" ");
+  assert.match(said({ secure: false, isolated: false }), /^This address is not HTTPS[^.]*one thread[^.]*no WebGPU\.$/);
+  assert.match(said({}), /no WebGPU here, so it cannot be tried/);
+  assert.match(said({ gpu: { title: "intel gen-12", fallback: false } }), /WebGPU \(intel gen-12\)[^.]*\. Measured, it is a device of its own\.$/);
+  assert.match(said({ gpu: { title: "SwiftShader", fallback: true } }), /the processor does/);
+});
+
+test("a graphics adapter is named, and one that the processor plays is told apart", () => {
+  assert.equal(gpuFacts(null), null);
+  assert.equal(gpuFacts(undefined), null);
+  assert.deepEqual(gpuFacts({ info: { vendor: "arm", architecture: "valhall" } }), { title: "arm valhall", fallback: false });
+  assert.deepEqual(gpuFacts({}), { title: "unnamed", fallback: false });
+  assert.equal(gpuFacts({ info: { vendor: "google", architecture: "swiftshader" } }).fallback, true);
+  assert.equal(gpuFacts({ info: { isFallbackAdapter: true } }).fallback, true);
+});
+
+test("a result says whether WebGPU was tried", () => {
+  const gpu = { title: "arm valhall", fallback: false };
+  assert.match(gpuOutcome("webgpu", gpu), /by WebGPU \(arm valhall\)/);
+  assert.match(gpuOutcome("wasm", gpu), /offered here and was not tried/);
+  assert.match(gpuOutcome("wasm", null), /not offered here and was not tried/);
 });
 
 test("every failure says what to do, also one that nobody foresaw", () => {
-  for (const code of ["forbidden", "clock", "runtime", "silent", "threads"]) assert.match(failureText(code), /try again|take another|choose/i);
+  for (const code of ["forbidden", "clock", "runtime", "silent", "threads", "webgpu"]) assert.match(failureText(code), /try again|take another|choose/i);
   assert.equal(failureText("fault", "out of memory."), "The measurement stopped: out of memory. Try again, or take another browser.");
 });

@@ -73,6 +73,9 @@ def test_a_package_without_the_files_is_refused(tmp_path):
         ("ort.wasm.min.mjs", "text/javascript"),
         ("ort-wasm-simd-threaded.mjs", "text/javascript"),
         ("ort-wasm-simd-threaded.wasm", "application/wasm"),
+        ("ort.webgpu.min.mjs", "text/javascript"),
+        ("ort-wasm-simd-threaded.asyncify.mjs", "text/javascript"),
+        ("ort-wasm-simd-threaded.asyncify.wasm", "application/wasm"),
     ],
 )
 def test_runtime_is_served_for_good_and_may_run_web_assembly(name, kind):

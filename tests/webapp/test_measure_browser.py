@@ -10,7 +10,7 @@ from tests.webapp import making
 from tests.webapp.fetching import fetched
 from tests.webapp.test_job_pages import drain
 from webapp import browserruntime
-from webapp.devices.browsers import KINDS, RUNTIME
+from webapp.devices.browsers import KINDS, RUNTIMES
 from webapp.devices.kit import kit_graphs
 from webapp.devices.models import Measurement, OwnDevice
 
@@ -79,7 +79,7 @@ def test_page_names_where_the_runtime_lies(client):
 def test_measured_browser_is_a_target_of_its_own_runtime(client):
     found = send(client, delivery()).json()
     assert found["device"]["label"] == "calibrated"
-    assert found["device"]["runtime"] == RUNTIME
+    assert found["device"]["runtime"] == RUNTIMES["wasm"]
     assert (found["device"]["threads"], found["refused"]) == (1, {})
     assert len(found["rows"]) == len(kit_graphs())
     assert found["error_after"] < found["error_before"]
@@ -97,9 +97,18 @@ def test_same_browser_measured_again_stays_one_device(client):
     assert Measurement.objects.count() == 3 * len(kit_graphs())
 
 
+def test_graphics_chip_is_a_device_of_its_own(client):
+    processor = send(client, delivery()).json()
+    chip = send(client, delivery(backend="webgpu")).json()
+    assert chip["device"]["runtime"] == RUNTIMES["webgpu"]
+    assert chip["device"]["name"] != processor["device"]["name"]
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
+        ({"backend": "webgl"}, "computes by wasm or webgpu, not 'webgl'"),
+        ({"backend": ["wasm"]}, "computes by wasm or webgpu"),
         ({"runs": []}, "no measurements"),
         ({"runs": [{"name": "mobile"}]}, "a name and a list of runs"),
         ({"runs": "fast"}, "a name and a list of runs"),

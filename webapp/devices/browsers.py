@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from webapp.devices.services import Outcome
 
-RUNTIME = f"onnxruntime-web {browserruntime.VERSION.rpartition('.')[0]} (WASM)"
-"""Another runtime than the catalogue's: what it measures is never shown as native speed."""
+_RUNTIME = f"onnxruntime-web {browserruntime.VERSION.rpartition('.')[0]}"
+RUNTIMES = {"wasm": f"{_RUNTIME} (WASM)", "webgpu": f"{_RUNTIME} (WebGPU)"}
+"""Other runtimes than the catalogue's: what they measure is never shown as native speed."""
 
 
 class Kind(NamedTuple):
@@ -49,7 +50,6 @@ def measure_page_json() -> dict[str, Any]:
     is_there = browserruntime.is_complete(settings.BROWSER_RUNTIME)
     return {
         "runtime": f"/static/browser-runtime/{browserruntime.VERSION}/" if is_there else None,
-        "runtime_title": RUNTIME,
         "runs_url": reverse("api-browser-runs"),
         "graphs": [{"name": name, "url": f"/devices/kit/{name}.onnx"} for name in kit_graphs()],
         "kinds": [kind._asdict() for kind in KINDS],
@@ -101,12 +101,17 @@ def measured_json(device: OwnDevice, outcome: Outcome) -> dict[str, Any]:
 
 def _browser(owner: User, values: dict[str, Any]) -> OwnDevice:
     """The device that was measured before under the same name, else a new one."""
+    backend = values.get("backend", "wasm")
+    if not isinstance(backend, str) or backend not in RUNTIMES:
+        raise RequestRefusedError(
+            f"A browser computes by {' or '.join(RUNTIMES)}, not {str(backend)[:40]!r}."
+        )
     new = own_device_checked(
         owner=owner,
         title=values.get("title", ""),
         prior=values.get("prior", ""),
         threads=values.get("threads", 0),
-        runtime=RUNTIME,
+        runtime=RUNTIMES[backend],
         arithmetic="fp32",
         means=Means.BROWSER,
     )

@@ -37,13 +37,29 @@ export function threadChoices(isolated, cores) {
   return [1, 2, 4, 8].filter((threads) => threads <= most);
 }
 
-/** What stays unmeasured here, each a sentence. */
+/** What stays unmeasured here, each a sentence. gpu: as gpuFacts gives it. */
 export function limitations({ secure, isolated, gpu }) {
   return [
     secure ? "" : "This address is not HTTPS, so browsers give one thread, a coarser clock and no WebGPU.",
     secure && !isolated ? "This browser shares no memory between threads here, so one thread is measured." : "",
-    gpu ? "This browser offers WebGPU, which is not measured." : "",
+    secure && !gpu ? "This browser offers no WebGPU here, so it cannot be tried." : "",
+    gpu ? `This browser offers WebGPU (${gpu.title}). Measured, it is a device of its own.` : "",
+    gpu?.fallback ? "No graphics chip computes that: the processor does." : "",
   ].filter(Boolean);
+}
+
+/** Of a WebGPU adapter its name and whether the processor plays it; null without one. */
+export function gpuFacts(adapter) {
+  if (!adapter) return null;
+  const { vendor = "", architecture = "", description = "", isFallbackAdapter = false } = adapter.info ?? {};
+  const title = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed";
+  return { title, fallback: isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(title) };
+}
+
+/** Whether WebGPU was tried, as a sentence for what came out. */
+export function gpuOutcome(backend, gpu) {
+  if (backend === "webgpu") return `Computed by WebGPU (${gpu?.title ?? "unnamed"}).`;
+  return gpu ? "Computed by the processor; WebGPU is offered here and was not tried." : "Computed by the processor; WebGPU is not offered here and was not tried.";
 }
 
 const FAILURES = {
@@ -51,6 +67,7 @@ const FAILURES = {
   clock: "This browser rounds its clock too coarsely to time networks: a privacy setting. Take another browser, or switch that setting off for this address.",
   runtime: "The runtime did not arrive. Check the connection to the server and try again.",
   silent: "No answer from this browser. Close heavy tabs and try again.",
+  webgpu: "WebGPU did not answer. Choose the processor, or update the browser and its graphics driver and try again.",
   threads: "No answer from this browser with several threads. Choose one thread and try again.",
 };
 

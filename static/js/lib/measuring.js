@@ -2,7 +2,7 @@
 const SILENCE_S = 60;
 
 /**
- * work: {script, runtime, threads, graphs, seconds}. onVisit({name, visit, visits}) tells the progress.
+ * work: {script, runtime, backend, threads, graphs, seconds}. onVisit({name, visit, visits}) tells the progress.
  * done gives what was measured; it fails with {code, message}, code "cancelled" where a person stopped it.
  */
 export function measuring(work, onVisit) {
@@ -28,8 +28,8 @@ export function measuring(work, onVisit) {
     if (data.kind === "measured") end("resolve", data);
     if (data.kind === "failed") end("reject", data);
   };
-  const { runtime, threads, graphs, seconds } = work;
-  script.postMessage({ kind: "start", runtime: new URL(runtime, location.href).href, threads, graphs: graphs.map(({ name, url }) => ({ name, url: new URL(url, location.href).href })), seconds });
+  const { runtime, backend, threads, graphs, seconds } = work;
+  script.postMessage({ kind: "start", runtime: new URL(runtime, location.href).href, backend, threads, graphs: graphs.map(({ name, url }) => ({ name, url: new URL(url, location.href).href })), seconds });
   listen();
   return {
     done,

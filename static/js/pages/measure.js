@@ -1,7 +1,7 @@
 // Measure this browser: choose, time in the background, send the timings, show what came of them.
 import "../components/phone-link.js";
 import { post } from "../lib/api.js";
-import { browserTitle, failureText, likelyKind, limitations, threadChoices } from "../lib/browser-facts.js";
+import { browserTitle, failureText, gpuFacts, gpuOutcome, likelyKind, limitations, threadChoices } from "../lib/browser-facts.js";
 import { $, $$, escape, pageData, setText } from "../lib/dom.js";
 import { FAMILIES, bandText } from "../lib/evidence.js";
 import { bytes, duration, measured, percent, predicted } from "../lib/format.js";
@@ -15,6 +15,7 @@ const page = pageData();
 const main = $("main");
 const agent = navigator.userAgent;
 let running = null;
+let gpu = null;
 
 function fillForm() {
   $("#title").value = browserTitle(agent);
@@ -31,8 +32,9 @@ function fillForm() {
 }
 
 async function showLimitations() {
-  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-  const facts = { secure: globalThis.isSecureContext, isolated: globalThis.crossOriginIsolated, gpu: Boolean(adapter) };
+  gpu = gpuFacts(await navigator.gpu?.requestAdapter().catch(() => null));
+  $("#backend [value=webgpu]").disabled = !gpu;
+  const facts = { secure: globalThis.isSecureContext, isolated: globalThis.crossOriginIsolated, gpu };
   $("#limitations").innerHTML = limitations(facts).map((text) => `<li>${escape(text)}</li>`).join("");
 }
 
@@ -45,15 +47,16 @@ async function measure(event) {
   event.preventDefault();
   if (running) return;
   const started = performance.now();
-  const threads = Number($("#threads").value);
+  const backend = $("#backend").value;
+  const threads = backend === "webgpu" ? 1 : Number($("#threads").value);
   show("running");
   $("#result").innerHTML = "";
-  running = measuring({ script: main.dataset.script, runtime: page.runtime, threads, graphs: chosenGraphs(), seconds: SECONDS }, (visit) => showProgress(visit, started));
+  running = measuring({ script: main.dataset.script, runtime: page.runtime, backend, threads, graphs: chosenGraphs(), seconds: SECONDS }, (visit) => showProgress(visit, started));
   try {
     const found = await running.done;
     setText($("#progress-text"), "Calibrating");
-    const answer = await post(page.runs_url, delivery(found, threads, (performance.now() - started) / 1000));
-    showResult(answer, found);
+    const answer = await post(page.runs_url, delivery(found, { backend, threads }, (performance.now() - started) / 1000));
+    showResult(answer, found, backend);
   } catch (error) {
     if (error.code !== "cancelled") $("#result").innerHTML = note("bad", `<p role="alert">${escape(error.status === undefined ? failureText(error.code, error.message) : error.message)}</p>`);
     setText($("#spoken"), error.code === "cancelled" ? "Cancelled. Nothing was sent." : "");
@@ -63,11 +66,12 @@ async function measure(event) {
   }
 }
 
-function delivery(found, threads, seconds) {
+function delivery(found, { backend, threads }, seconds) {
   const timed = found.graphs.filter((graph) => graph.runs_ms.length);
   return {
     title: $("#title").value.trim(),
     prior: $("#kind").value,
+    backend,
     threads,
     runs: timed.map(({ name, runs_ms }) => ({ name, runs_ms: runs_ms.map((ms) => Math.max(1, Math.round(ms * DIGITS)) / DIGITS) })),
     environment: {
@@ -75,6 +79,7 @@ function delivery(found, threads, seconds) {
       cores: navigator.hardwareConcurrency ?? null,
       memory_gb: navigator.deviceMemory ?? null,
       isolated: globalThis.crossOriginIsolated,
+      webgpu: gpu?.title ?? null,
       clock_step_ms: found.step_ms,
       drift: found.drift,
       seconds,
@@ -90,7 +95,7 @@ function show(state) {
   $("#paused").hidden = true;
   $("#start").hidden = isRunning;
   $("#start").disabled = !page.runtime;
-  for (const control of $$("#form input, #form select")) control.disabled = isRunning || control.matches("#threads:has(option:only-child)");
+  for (const control of $$("#form input, #form select")) control.disabled = isRunning || control.matches("#threads:has(option:only-child)") || (control.id === "threads" && $("#backend").value === "webgpu");
   if (isRunning) showProgress({ visit: 0, visits: 1 }, performance.now());
 }
 
@@ -105,13 +110,13 @@ function showProgress({ name, visit, visits }, started) {
 
 const titleOf = (name) => page.networks.find((network) => network.name === name)?.title ?? name;
 
-function showResult(answer, found) {
+function showResult(answer, found, backend) {
   const { device } = answer;
   const names = new Set(page.graphs.map((graph) => graph.name));
   const own = answer.rows.filter((row) => !names.has(row.name));
   $("#result").innerHTML = [
     `<section class="card stack" aria-labelledby="result-title"><div class="row spread"><h2 id="result-title">${escape(device.title)}</h2>${badge(device.label, `${device.label} ${bandText(...device.band)}`)}</div>
-      <p>${escape(device.runtime)}, ${device.threads === 1 ? "one thread" : `${device.threads} threads`}. ${answer.rows.length} graphs were measured. Predictions of them were off by ${percent(answer.error_before, 0)} before and are off by ${percent(answer.error_after, 0)} now, each predicted from the others.</p>
+      <p>${escape(device.runtime)}, ${device.threads === 1 ? "one thread" : `${device.threads} threads`}. ${escape(gpuOutcome(backend, gpu))} ${answer.rows.length} graphs were measured. Predictions of them were off by ${percent(answer.error_before, 0)} before and are off by ${percent(answer.error_after, 0)} now, each predicted from the others.</p>
       ${page.phone ? links(answer) : "<p>This page may be closed. The device is a target now, where the code was shown.</p>"}</section>`,
     found.drift > MOST_DRIFT ? note("warn", `<p>This device changed its speed by ${percent(found.drift, 0)} while it was measured. It grew warm, or something else ran. Let it rest, close other programs and measure again; the newer timings then count.</p>`) : "",
     leftOut(found, answer),
@@ -149,4 +154,5 @@ show("idle");
 watchBackground();
 if (page.phone) $("#phone").phone = page.phone;
 $("#form").addEventListener("submit", measure);
+$("#backend").addEventListener("change", () => show("idle"));
 $("#cancel").addEventListener("click", () => running?.cancel());

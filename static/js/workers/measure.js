@@ -1,4 +1,4 @@
-// Times graphs in onnxruntime-web, away from the page. Told {kind: "start", runtime, threads, graphs, seconds},
+// Times graphs in onnxruntime-web, away from the page. Told {kind: "start", runtime, backend, threads, graphs, seconds},
 // "pause" and "resume"; tells "ready", "visit", "measured" or "failed".
 import { COARSEST_STEP_MS, ROUNDS, clockStep, driftOf, timedBatches, visitLimit } from "../lib/graph-timing.js";
 import { inputsOf } from "../lib/graph-inputs.js";
@@ -32,15 +32,15 @@ async function waitWhilePaused() {
   pausedFor += now() - since;
 }
 
-async function start({ runtime, threads, graphs, seconds }) {
+async function start({ runtime, backend, threads, graphs, seconds }) {
   const step_ms = clockStep(now);
   if (step_ms > COARSEST_STEP_MS) throw coded("clock", `${Math.round(step_ms)} ms`);
-  const ort = await loaded(runtime, threads);
+  const ort = await loaded(runtime, backend, threads);
   tell("ready", { step_ms });
   const from = now();
   const left = () => 1000 * seconds - (now() - from - pausedFor);
   const measured = graphs.map((graph) => ({ ...graph, rounds: [], refused: "" }));
-  await measure(ort, measured, step_ms, left);
+  await measure({ ort, backend, step_ms }, measured, left);
   tell("measured", {
     step_ms,
     drift: driftOf(measured.filter((graph) => !graph.refused).map((graph) => graph.rounds)),
@@ -48,9 +48,11 @@ async function start({ runtime, threads, graphs, seconds }) {
   });
 }
 
-async function loaded(runtime, threads) {
+/** The runtime, the larger one only where the graphics processor is to compute. */
+async function loaded(runtime, backend, threads) {
   if (typeof WebAssembly === "undefined") throw coded("forbidden", "");
-  const ort = await import(`${runtime}ort.wasm.min.mjs`).catch((error) => {
+  if (backend === "webgpu" && !(await navigator.gpu?.requestAdapter())) throw coded("webgpu", "");
+  const ort = await import(`${runtime}ort.${backend}.min.mjs`).catch((error) => {
     throw coded("runtime", error.message);
   });
   ort.env.wasm.wasmPaths = runtime;
@@ -60,13 +62,13 @@ async function loaded(runtime, threads) {
 }
 
 /** Round after round over all graphs; one that fails is left out, with the reason. */
-async function measure(ort, graphs, step_ms, left) {
+async function measure(runtime, graphs, left) {
   const visits = ROUNDS * graphs.length;
   for (let visit = 0; visit < visits && left() > 0; ) {
     const graph = graphs[visit % graphs.length];
     await go();
     if (paused) await waitWhilePaused();
-    const runs = graph.refused ? null : await visited(ort, graph, step_ms, visitLimit(left(), visits - visit));
+    const runs = graph.refused ? null : await visited(runtime, graph, visitLimit(left(), visits - visit));
     if (paused) continue; // the page was left meanwhile: what was timed then counts for nothing
     if (runs) graph.rounds.push(runs);
     visit += 1;
@@ -74,15 +76,17 @@ async function measure(ort, graphs, step_ms, left) {
   }
 }
 
-async function visited(ort, graph, step_ms, limit_ms) {
+async function visited({ ort, backend, step_ms }, graph, limit_ms) {
   let session;
   try {
     graph.bytes ??= await bytesOf(graph.url);
-    session = await ort.InferenceSession.create(graph.bytes, { executionProviders: ["wasm"] });
+    session = await ort.InferenceSession.create(graph.bytes, { executionProviders: [backend] });
     const inputs = inputsOf(session.inputMetadata);
     // A tensor of its own for each run: the runtime may take the buffer away.
     const feeds = () => Object.fromEntries(inputs.map(({ name, type, data, dims }) => [name, new ort.Tensor(type, data, dims)]));
-    return await timedBatches(() => session.run(feeds()), { now, step_ms, limit_ms, go });
+    const run = () => session.run(feeds());
+    if (backend === "webgpu") await run(); // compiles the shaders, which takes longer than any limit
+    return await timedBatches(run, { now, step_ms, limit_ms, go });
   } catch (error) {
     if (isForbidden(error)) throw coded("forbidden", error.message);
     graph.refused = String(error.message ?? error);
