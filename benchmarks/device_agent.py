@@ -80,7 +80,7 @@ def lenet() -> tuple[list[str], list[bytes], list[Array]]:
 def timed(files: dict[str, bytes], seconds: float) -> dict[str, list[float]]:
     """All runs in ms, by the agent's own procedure on one thread."""
     graphs = tuple({"name": name, "threads": [1]} for name in files)
-    task = Task("benchmark", 1, "calibrate", graphs, next(iter(files)), seconds, 5.0)
+    task = Task("benchmark", 1, "calibrate", graphs, next(iter(files)), (), seconds, 5.0)
     answer: dict[str, Any] = measured(task, list(files.values()), lambda: False)
     if answer["failed"]:
         raise SystemExit(f"The agent could not run {answer['failed']}.")

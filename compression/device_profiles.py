@@ -32,8 +32,9 @@ FAMILIES = ("host", "phone", "watch", "board", "box", "microcontroller")
 FROM_MEMORY = "from memory"
 """A source that holds these words, in any case, is shown as such."""
 
-_FIGURE, _TEXT, _FLAG, _COUNT, _PAIR, _TABLE = (
+_FIGURE, _FROM_ZERO, _TEXT, _FLAG, _COUNT, _PAIR, _TABLE = (
     "a number",
+    "a number or zero",
     "text",
     "true or false",
     "a whole number",
@@ -44,6 +45,7 @@ _OF: dict[str, Callable[[Any], bool]] = {
     _FIGURE: lambda v: (
         isinstance(v, int | float) and not isinstance(v, bool) and 0 < v < math.inf
     ),
+    _FROM_ZERO: lambda v: v == 0 or _OF[_FIGURE](v),
     _COUNT: lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0,
     _TEXT: lambda v: isinstance(v, str),
     _FLAG: lambda v: isinstance(v, bool),
@@ -75,7 +77,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "label": _TEXT,
         "power_w": _FIGURE,
         "power_relative_sd": _FIGURE,
-        "dram_pj_per_byte": _FIGURE,
+        "dram_pj_per_byte": _FROM_ZERO,
     },
     "fit": {
         "label": _TEXT,

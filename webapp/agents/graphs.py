@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from webapp.jobs.models import Job
 
 REFERENCE = "mobile"
-"""The graph of the kit that tells drift and power, and what more threads bring."""
+"""The graph of the kit that tells drift, and what more threads bring."""
+
+POWERED = (REFERENCE, "conv3x3-64", "dense-1024")
+"""Those whose power is asked for: a mixture first, then what keeps the arithmetic and the memory busy."""
 
 
 def task_graphs(task: DeviceTask, agent: Agent) -> list[dict[str, Any]]:

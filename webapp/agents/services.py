@@ -9,11 +9,13 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from compression.measured_power import Reading, absurd_power
 from webapp.agents import lease
-from webapp.agents.graphs import REFERENCE, task_graphs
+from webapp.agents.graphs import POWERED, REFERENCE, task_graphs
 from webapp.agents.lease import TaskLease
 from webapp.agents.models import OPEN, Agent, DeviceTask, TaskKind, TaskState
 from webapp.agents.results import result_read
+from webapp.devices.fitting import prior_profile
 from webapp.devices.services import Run, own_device_lock, runs_record
 from webapp.jobs.models import DELIVERED, UNFINISHED
 from webapp.responses import RequestRefusedError
@@ -76,12 +78,14 @@ def task_hand_out(*, agent: Agent) -> dict[str, Any] | None:
         held.finish(TaskState.FAILED, message=FILE_GONE)
         return None
     held.write(payload={"graphs": graphs})
+    calibrates = task.kind == TaskKind.CALIBRATE
     return {
         "id": str(task.pk),
         "attempt": task.attempt,
         "kind": task.kind,
         "graphs": graphs,
-        "reference": REFERENCE if task.kind == TaskKind.CALIBRATE else graphs[0]["name"],
+        "reference": REFERENCE if calibrates else graphs[0]["name"],
+        "powered": POWERED if calibrates else [graph["name"] for graph in graphs],
         "seconds": SECONDS[TaskKind(task.kind)],
         "beat_every_s": settings.LEASE_HEARTBEAT_S,
     }
@@ -150,6 +154,7 @@ def _recorded(task: DeviceTask, result: TaskResult) -> str:
             environment=_environment(task, result),
         )
         said += [f"Set aside: {reason}" for reason in outcome.refused.values()]
+        said += _power_faults(task.device, result)
         if task.kind == TaskKind.CALIBRATE:
             said += _improvement(outcome)
     if result.drift and result.drift.last_ms > MOST_DRIFT * result.drift.first_ms:
@@ -173,6 +178,14 @@ def _failures(task: DeviceTask, result: TaskResult) -> list[str]:
     for failure in result.failed:
         by_reason.setdefault(failure.reason, []).append(titles[failure.name])
     return [f"{', '.join(names)} did not run: {reason}" for reason, names in by_reason.items()]
+
+
+def _power_faults(device: OwnDevice, result: TaskResult) -> list[str]:
+    """Power that cannot be this device's; it takes no part in its energy."""
+    told = (result.power or {}).values()
+    readings = [Reading(each.source, each.active_w - each.idle_w) for each in told]
+    prior = prior_profile(device)
+    return list(filter(None, dict.fromkeys(absurd_power(prior, each) for each in readings)))
 
 
 def _improvement(outcome: Outcome) -> list[str]:

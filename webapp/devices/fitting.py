@@ -12,18 +12,23 @@ from django.db.models import Max
 
 from compression.calibration import Measurement, calibrated, calibrated_log_sd
 from compression.cost import load_device
+from compression.measured_power import Reading, absurd_power, with_power
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from django.db.models import QuerySet
+
     from compression.calibration import Calibration, Row
     from compression.cost import DeviceProfile
+    from webapp.devices import models
     from webapp.devices.models import OwnDevice
 
 FITTED = ("rate_gmacs", "activation_gb_s", "weight_gb_s", "overhead_ms", "latency_log_sd")
 """Figures of a profile that measuring changes."""
 
 BY_OWNER = "Measured by its owner"
+LONGEST_SOURCE = 60
 
 
 def prior_profile(device: OwnDevice) -> DeviceProfile:
@@ -46,18 +51,24 @@ def prior_profile(device: OwnDevice) -> DeviceProfile:
 
 def calibration_of(device: OwnDevice) -> Calibration | None:
     """The fit to the newest measurement of each graph and network that counts; nothing without any."""
-    usable = device.measurements.filter(refused="")
-    newest = usable.values("name").annotate(newest=Max("id")).values("newest")
     measured = [
         Measurement(row.title, np.array(row.features), tuple(row.runs_ms))
-        for row in device.measurements.filter(pk__in=newest).order_by("id")
+        for row in _newest(device)
     ]
     return calibrated(prior_profile(device), measured) if measured else None
 
 
+def power_readings(device: OwnDevice) -> list[Reading]:
+    """What was told of the device's power while it ran what counts, as far as it can be that."""
+    prior = prior_profile(device)
+    told = (_reading(row.environment.get("power"), row.name) for row in _newest(device))
+    return [reading for reading in told if reading and not absurd_power(prior, reading)]
+
+
 def described(found: Calibration, device: OwnDevice) -> DeviceProfile:
-    """The new profile with where its figures come from, and how sure it is, in words."""
-    profile, count = found.profile, len(found.used)
+    """The new profile, its power too if it was measured, with where its figures come from, in words."""
+    readings = power_readings(device)
+    profile, count = with_power(found.profile, readings), len(found.used)
     day = f"{device.measured:%-d %B %Y}"
     source = f"{BY_OWNER} on {day}: {count} {'timing' if count == 1 else 'timings'}"
     prior = load_device(device.prior).title
@@ -68,9 +79,16 @@ def described(found: Calibration, device: OwnDevice) -> DeviceProfile:
         if profile.latency_log_sd > calibrated_log_sd()
         else "The band is that of devices calibrated by one network, which held for hidden ones."
     )
+    power = _power_words(profile, readings, day) if readings else ""
+    taken = "Memory and 8-bit times are" if power else "Energy, memory and 8-bit times are"
+    if power:
+        fitted |= dict.fromkeys(("power_w", "power_relative_sd", "dram_pj_per_byte"), power)
+    told = f"{power}." if power else ""
     return replace(
         profile,
-        note=f"{source}. {width} Energy, memory and 8-bit times are taken over from {prior}.",
+        note=" ".join(
+            filter(None, (f"{source}.", width, told, f"{taken} taken over from {prior}."))
+        ),
         sources=MappingProxyType({**profile.sources, **fitted}),
     )
 
@@ -91,6 +109,31 @@ def error_before(rows: Sequence[Row]) -> float:
 def error_after(rows: Sequence[Row]) -> float:
     """The same now, each time predicted from all others that the device has."""
     return _typical([row.after_ms / row.measured_ms for row in rows])
+
+
+def _newest(device: OwnDevice) -> QuerySet[models.Measurement]:
+    """The newest measurement of each graph and network that counts, oldest first."""
+    usable = device.measurements.filter(refused="")
+    newest = usable.values("name").annotate(newest=Max("id")).values("newest")
+    return device.measurements.filter(pk__in=newest).order_by("id")
+
+
+def _reading(power: object, name: str) -> Reading | None:
+    """The power of one network in what a device said of its environment; programs may send anything there."""
+    told = power.get(name) if isinstance(power, dict) else None
+    if not isinstance(told, dict):
+        return None
+    watts = [told.get("active_w"), told.get("idle_w")]
+    if not all(isinstance(each, int | float) for each in watts):
+        return None
+    return Reading(str(told.get("source", "a sensor"))[:LONGEST_SOURCE], watts[0] - watts[1])
+
+
+def _power_words(profile: DeviceProfile, readings: Sequence[Reading], day: str) -> str:
+    return (
+        f"Power was measured on {day} by {readings[-1].source}: {profile.power_w:.2g} W above rest, "
+        f"{len(readings)} network{'' if len(readings) == 1 else 's'}"
+    )
 
 
 def _typical(ratios: Sequence[float]) -> float:

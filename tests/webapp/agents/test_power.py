@@ -1,4 +1,3 @@
-import itertools
 import time
 
 import pytest
@@ -62,7 +61,7 @@ def test_battery_counts_only_while_it_discharges(tmp_path, write, status, found)
 
 
 def test_energy_of_a_run_is_what_it_takes_above_rest():
-    watts, asked = itertools.cycle([1.0, 3.0]), []
+    watts, asked = iter([1.0, 3.0, 2.0, 0.9]), []
 
     class Meter:
         source, least_s = "test", 0.1
@@ -73,8 +72,10 @@ def test_energy_of_a_run_is_what_it_takes_above_rest():
             return next(watts)
 
     rests = []
-    found = power.power_of(Meter(), lambda: time.sleep(0.01), lambda: rests.append(len(asked)))
-    assert found["run_mj"] == pytest.approx(2.0 * 10, rel=0.2)
-    assert rests == [
-        1
-    ]  # a battery takes ten seconds each time, in which nobody hears of the agent
+    calls = dict.fromkeys(("heavy", "light", "nothing"), lambda: time.sleep(0.01))
+    found = power.power_of(Meter(), calls, lambda: rests.append(len(asked)))
+    assert found["heavy"]["run_mj"] == pytest.approx(2.0 * 10, rel=0.2)
+    assert found["light"]["run_mj"] == pytest.approx(1.0 * 10, rel=0.2)
+    assert "nothing" not in found  # less than at rest: something else has ended meanwhile
+    # A battery takes ten seconds each time, in which nobody hears of the agent.
+    assert rests == [1, 2, 3]

@@ -1,11 +1,15 @@
 import threading
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from django.db import connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from compression.cost import energy_mj, latency_ms, load_device
+from compression.measured_power import LEAST_LOG_SD
+from compression.types import Precision
 from tests.webapp import making
 from tests.webapp.agents.conftest import connected, device_of, introduction, path_of, result_of
 from webapp.accounts.models import AuditEvent, EventKind
@@ -13,7 +17,10 @@ from webapp.accounts.tokens import token_create
 from webapp.agents import connections, queries, services, tasks
 from webapp.agents.models import DeviceTask, TaskKind, TaskState
 from webapp.devices.agent.server import RefusedError, Server
+from webapp.devices.kit import kit_graphs
 from webapp.devices.models import Means, Measurement
+from webapp.devices.services import Run, runs_record
+from webapp.devices.targets import target_profile
 from webapp.jobs.models import Job, JobState
 from webapp.responses import RequestRefusedError
 from webapp.supervision import parts
@@ -272,6 +279,67 @@ def test_a_network_that_is_gone_is_said(device, token, build):
     services.validation_start(device=device, job=build)
     assert services.task_hand_out(agent=device.agent) is None
     assert (only_task().state, only_task().message) == (TaskState.FAILED, services.FILE_GONE)
+
+
+def powered(task, *watts, source="RAPL package-0"):
+    """What a meter tells of the graphs whose power is asked for, above a rest of one watt."""
+    return {
+        name: {"source": source, "idle_w": 1.0, "active_w": 1 + each, "run_mj": each * 2}
+        for name, each in zip(task["powered"], watts, strict=True)
+    }
+
+
+def test_measured_power_makes_the_energy_of_a_device(user, device, board):
+    services.calibration_start(device=device)
+    task = next_task(board)
+    board.ask(path_of(task, "result"), result_of(task, power=powered(task, 1.9, 2.0, 2.2)))
+    found = target_profile(owner=user, name=device.key)
+    assert found.power_w == pytest.approx(2.0)
+    assert (found.energy_label, found.power_relative_sd) == ("calibrated", LEAST_LOG_SD)
+    assert found.power_relative_sd < load_device("rpi4").power_relative_sd
+    assert "RAPL package-0" in found.sources["power_w"]
+    assert "2 W above rest" in found.note
+    features = np.array(kit_graphs()["mobile"].features)
+    time_ms = latency_ms(features, found, Precision.FP32)
+    energy = energy_mj(time_ms, features, found, Precision.FP32)
+    assert energy == pytest.approx(2.0 * time_ms, rel=0.05)
+
+
+def test_power_at_the_supply_holds_the_memory(user, device, board):
+    services.calibration_start(device=device)
+    task = next_task(board)
+    told = powered(task, 1.0, 2.0, 4.0, source="sensor ina3221")
+    board.ask(path_of(task, "result"), result_of(task, power=told))
+    found = target_profile(owner=user, name=device.key)
+    assert found.dram_pj_per_byte == 0
+    assert found.power_relative_sd == pytest.approx(np.log(2))  # what the readings differ by
+
+
+def test_absurd_power_is_set_aside_with_the_reason(user, device, board):
+    services.calibration_start(device=device)
+    task = next_task(board)
+    told = powered(task, 900.0, 900.0, 900.0)
+    board.ask(path_of(task, "result"), result_of(task, power=told))
+    assert "times more than the" in only_task().message
+    found, prior = target_profile(owner=user, name=device.key), load_device("rpi4")
+    assert (found.power_w, found.energy_label) == (prior.power_w, prior.energy_label)
+    assert "Energy, memory and 8-bit times are taken over" in found.note
+
+
+@pytest.mark.parametrize(
+    "power",
+    [
+        "much",
+        {"mobile": 3},
+        {"mobile": {"active_w": "3"}},
+        {"mobile": {"active_w": 1, "idle_w": 1}},
+    ],
+)
+def test_power_that_a_program_makes_up_changes_nothing(user, device, power):
+    run = Run("mobile", [100.0, 101.0, 102.0])
+    runs_record(device=device, runs=[run], environment={"power": power})
+    found = target_profile(owner=user, name=device.key)
+    assert found.power_w == load_device("rpi4").power_w
 
 
 def test_power_is_shown_where_the_device_tells_it(device, board, build):

@@ -12,7 +12,7 @@ def never():
 
 
 def task(kind, graphs):
-    return Task("t", 1, kind, tuple(graphs), graphs[0]["name"], 0.05, 5.0)
+    return Task("t", 1, kind, tuple(graphs), graphs[0]["name"], (), 0.05, 5.0)
 
 
 def test_every_run_is_told_and_warm_up_is_not():

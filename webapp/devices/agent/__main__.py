@@ -73,8 +73,9 @@ def _work_on(server: Server, task: Task) -> None:
 
 def _task(value: dict[str, Any]) -> Task:
     return Task(
-        **{name: value[name] for name in Task._fields if name != "graphs"},
+        **{name: value[name] for name in Task._fields if name not in ("graphs", "powered")},
         graphs=tuple(value["graphs"]),
+        powered=tuple(value["powered"]),
     )
 
 

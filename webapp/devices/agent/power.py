@@ -68,9 +68,29 @@ def power_meter(sys: Path = SYS) -> Any | None:
 
 
 def power_of(
-    meter: Any, call: Callable[[], object], rest: Callable[[], bool]
-) -> dict[str, Any] | None:
-    """Watts at rest and at work, and millijoules of one run above rest; ``rest`` is called in between."""
+    meter: Any, calls: dict[str, Callable[[], object]], rest: Callable[[], bool]
+) -> dict[str, dict[str, Any]]:
+    """For each network watts at rest and at work, and millijoules of one run above rest.
+
+    ``rest`` is called in between. What takes no more than rest, or is not told, is left out.
+    """
+    idle_w = meter.watts(time.sleep, meter.least_s)
+    found = {}
+    for name, call in calls.items():
+        rest()
+        active_w, run_s = _at_work(meter, call)
+        if idle_w is not None and active_w is not None and active_w > idle_w:
+            found[name] = {
+                "source": meter.source,
+                "idle_w": idle_w,
+                "active_w": active_w,
+                "run_mj": 1e3 * (active_w - idle_w) * run_s,
+            }
+    return found
+
+
+def _at_work(meter: Any, call: Callable[[], object]) -> tuple[float | None, float]:
+    """Mean watts while it runs again and again, and the seconds of one run."""
     counted = [0]
 
     def run(seconds: float) -> None:
@@ -79,19 +99,9 @@ def power_of(
             call()
             counted[0] += 1
 
-    idle_w = meter.watts(time.sleep, meter.least_s)
-    rest()
     start = time.perf_counter()
     active_w = meter.watts(run, meter.least_s)
-    took_s = time.perf_counter() - start
-    if idle_w is None or active_w is None or active_w <= idle_w:
-        return None
-    return {
-        "source": meter.source,
-        "idle_w": idle_w,
-        "active_w": active_w,
-        "run_mj": 1e3 * (active_w - idle_w) * took_s / counted[0],
-    }
+    return active_w, (time.perf_counter() - start) / counted[0]
 
 
 def _rapl(folder: Path) -> Counter | None:

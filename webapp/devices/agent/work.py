@@ -18,6 +18,8 @@ from webapp.devices.agent.timing import (
 
 RESULT_PATIENCE_S = 900.0
 _LONGEST_REASON = 300
+_POWER_S = 10.0
+"""Spent on the power of a calibration, which is to be over within a minute."""
 
 GraphKey = tuple[str, int]
 """A graph's name and the number of threads."""
@@ -33,6 +35,7 @@ class Task(NamedTuple):
     kind: str
     graphs: tuple[Any, ...]
     reference: str
+    powered: tuple[str, ...]
     seconds: float
     beat_every_s: float
 
@@ -145,19 +148,14 @@ def _reason(error: Exception) -> str:
 def _power(
     task: Task, calls: dict[GraphKey, Call], rest: Callable[[], bool]
 ) -> dict[str, Any] | None:
-    """Of the networks of a validation, or of a calibration's reference."""
+    """Of the networks that the task names; of one alone where the meter needs long for each."""
     meter = power_meter()
     if meter is None:
         return None
-    validates = task.kind == "validate"
-    names = [graph["name"] for graph in task.graphs] if validates else [task.reference]
-    found = {}
-    for name in names:
-        rest()
-        call = _on_fewest_threads(calls, name)
-        if call and (power := power_of(meter, call, rest)):
-            found[name] = power
-    return found or None
+    patient = task.kind == "calibrate"
+    most = max(1, int(_POWER_S / meter.least_s)) if patient else len(task.powered)
+    on_fewest = {name: _on_fewest_threads(calls, name) for name in task.powered[:most]}
+    return power_of(meter, {n: call for n, call in on_fewest.items() if call}, rest) or None
 
 
 def _on_fewest_threads(calls: dict[GraphKey, Call], name: str) -> Call | None:
