@@ -26,6 +26,9 @@ RESULT_OF = {
 }
 """The file whose presence says that a stage is done; always written last."""
 
+CANDIDATE_FILE = "candidate-{}.onnx"
+"""In VALIDATE: a candidate as it was built, by its number, where ``candidates.json`` says that it was kept."""
+
 SO_FAR = "so-far.npz"
 """In SEARCH until it is done: the agent as far as it has come, for a study that was stopped there."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from compression.latency import paired_latency
 from compression.types import Stage
 from selector.divergence import Divergence
+from selector.jobfolder import CANDIDATE_FILE
 from selector.layout import pair_probes
 from selector.learning import learnt
 from selector.pairs import unknown_pairs
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from selector.job import Job
     from selector.jobfolder import Part
     from selector.tables import IntArray
+    from selector.trial import Trial
 
 TIMING_ROUNDS = 12
+MOST_KEPT_BYTES = 128 * 1024**2
+"""Of all candidates of a study together, kept so that other devices can time them."""
 
 
 class Validation:
@@ -146,4 +150,16 @@ class Validation:
         cells = unknown_pairs(surrogate, config)
         probes = pair_probes(job.layout, np.array(cells, dtype=np.int64).reshape(-1, 4))
         found = [self._divergence.of(probe) for probe in probes]
-        return {**row, "pairs": list(zip(cells, found, strict=True))}
+        return {
+            **row,
+            **self._kept(number, trial),
+            "pairs": list(zip(cells, found, strict=True)),
+        }
+
+    def _kept(self, number: int, trial: Trial) -> dict[str, Any]:
+        """Leave the file of a candidate, unless it is too large; whether that was done, and its arithmetic."""
+        job = self._job
+        fits = len(trial.exported) <= MOST_KEPT_BYTES // job.effort.candidates
+        if fits:
+            job.folder.write(Stage.VALIDATE, CANDIDATE_FILE.format(number), trial.exported)
+        return {"kept": fits, "precision": trial.network.precision.value}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildRow, changeText, factsText, isNewlyDone, powerText, taskText, threadsText } from "../../static/js/lib/device-tasks.js";
+import { buildRow, changeText, factsText, finalistRow, finalistsText, isNewlyDone, powerText, taskText, threadsText } from "../../static/js/lib/device-tasks.js";
 
 const pair = { original_ms: { p10: 3.9, p50: 4.02, p90: 4.4 }, result_ms: { p10: 1.9, p50: 2.01, p90: 2.3 }, rounds: 40, ratio: 2.0, ratio_ci: [1.95, 2.06] };
 const task = { id: "t", device: "My <board>", state: "done", is_open: false, message: "", finished: new Date().toISOString(), pair, device_state: { state: "idle" } };
@@ -46,6 +46,14 @@ test("power is told with its source, and only where the device tells it", () => 
   assert.equal(powerText([row(12.14), row(6.3)]), "12.1 → 6.30 mJ a run, 2.10 W above rest, measured by RAPL package-0.");
   assert.equal(powerText([]), "");
   assert.match(buildRow({ ...task, power: [row(1)] }), /1\.00 mJ a run/);
+});
+
+test("candidates are told with what was predicted of them before, and how many lay inside the band", () => {
+  const row = (predicted_ms, inside) => ({ title: "digits, <b>3", predicted_ms, predicted_band_ms: [0.8 * predicted_ms, 1.25 * predicted_ms], measured_ms: { p10: 1.9, p50: 2, p90: 2.2 }, inside });
+  assert.match(finalistRow(row(2.234, true)), /digits, &lt;b&gt;3.*2\.2 ms \(1\.8–2\.8\).*2\.00 ms \(1\.90–2\.20\).*yes/);
+  assert.match(finalistRow(row(9, false)), /class="warn">no</);
+  assert.match(finalistsText([row(2.1, true), row(2.2, true), row(3, false)]), /^2 of 3 inside the band.* at most 10 %\.$/);
+  assert.equal(finalistsText([]), "");
 });
 
 test("an agent that has said nothing yet has no facts", () => {

@@ -78,6 +78,14 @@ def test_a_run_leaves_a_report_that_the_schema_accepts(finished):
     assert len({tuple(row["config"]) for row in candidates}) == len(candidates)
 
 
+def test_built_candidates_are_kept_for_other_devices_to_time(finished):
+    job, _, _ = finished
+    for row in job.read_json(Stage.VALIDATE, "candidates.json")["candidates"]:
+        file = job.path / "VALIDATE" / f"candidate-{row['id']}.onnx"
+        assert (row["kept"], len(file.read_bytes())) == (True, row["size_bytes"])
+        ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+
 def test_the_reported_size_and_accuracy_are_those_of_the_file(finished):
     job, _, _ = finished
     report = json.loads((job.path / "report.json").read_text())

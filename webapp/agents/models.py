@@ -30,6 +30,7 @@ class Agent(models.Model):
 class TaskKind(models.TextChoices):
     CALIBRATE = "calibrate"
     VALIDATE = "validate"
+    FINALISTS = "finalists"
 
 
 class TaskState(models.TextChoices):

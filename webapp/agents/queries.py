@@ -8,8 +8,10 @@ import numpy as np
 from django.http import Http404
 
 from webapp.agents.connections import is_online
+from webapp.agents.graphs import MOST_FINALISTS
 from webapp.agents.models import OPEN, Agent, DeviceTask, TaskKind, TaskState
 from webapp.devices.models import OwnDevice
+from webapp.devices.networks import finalists
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -28,7 +30,11 @@ STATES = {
     "idle": "Connected, waiting for work",
     "busy": "Connected, measuring",
 }
-KINDS = {TaskKind.CALIBRATE: "Calibration", TaskKind.VALIDATE: "Measuring a build"}
+KINDS = {
+    TaskKind.CALIBRATE: "Calibration",
+    TaskKind.VALIDATE: "Measuring a build",
+    TaskKind.FINALISTS: "Measuring candidates",
+}
 
 
 class Pair(NamedTuple):
@@ -82,6 +88,38 @@ def build_tasks(job: Job) -> list[Json]:
         }
         for task in newest.values()
     ]
+
+
+def finalists_json(device: OwnDevice, job: Job) -> Json:
+    """Whether a device can be asked to time a study's candidates, and what it timed of them last."""
+    tasks = job.device_tasks.filter(device=device, kind=TaskKind.FINALISTS)
+    task = tasks.first()
+    return {
+        "device": {"title": device.title, **_short(device)},
+        "count": len(finalists(job, MOST_FINALISTS)),
+        "task": {**task_json(task), "device_state": _short(device)} if task else None,
+        "rows": _finalist_rows(task) if task else [],
+    }
+
+
+def _finalist_rows(task: DeviceTask) -> list[Json]:
+    """What was predicted of each network before it was timed, and what it took; failed ones are left out."""
+    runs = {row["name"]: row["runs_ms"] for row in (task.result or {}).get("runs", [])}
+    low, high = task.payload.get("band", (1.0, 1.0))
+    graphs = [row for row in task.payload.get("graphs", []) if row["name"] in runs]
+    return [_finalist(row, np.array(runs[row["name"]]), (low, high)) for row in graphs]
+
+
+def _finalist(row: Json, runs_ms: Any, band: tuple[float, float]) -> Json:
+    predicted, spread = row["predicted_ms"], _spread(runs_ms)
+    ends = [predicted * factor for factor in band]
+    return {
+        "title": row["title"],
+        "predicted_ms": predicted,
+        "predicted_band_ms": ends,
+        "measured_ms": spread,
+        "inside": ends[0] <= spread["p50"] <= ends[1],
+    }
 
 
 def task_json(task: DeviceTask) -> Json:

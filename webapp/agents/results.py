@@ -103,7 +103,8 @@ def _mismatch(task: DeviceTask, result: TaskResult) -> str:
     if missing := {key for key in asked - set(told) if key[0] not in failed}:
         name, threads = min(missing)
         return f"{name} on {threads} threads is missing."
-    if task.kind == TaskKind.VALIDATE and len({len(runs.runs_ms) for runs in result.runs}) > 1:
+    is_paired = task.kind != TaskKind.CALIBRATE
+    if is_paired and len({len(runs.runs_ms) for runs in result.runs}) > 1:
         return (
             "The rounds of original and compressed model differ in number; they are no pairs."
         )

@@ -9,13 +9,15 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from compression.cost import band
 from compression.measured_power import Reading, absurd_power
 from webapp.agents import lease
 from webapp.agents.graphs import POWERED, REFERENCE, task_graphs
 from webapp.agents.lease import TaskLease
 from webapp.agents.models import OPEN, Agent, DeviceTask, TaskKind, TaskState
 from webapp.agents.results import result_read
-from webapp.devices.fitting import prior_profile
+from webapp.devices.fitting import known_profile, prior_profile
+from webapp.devices.networks import finalists
 from webapp.devices.services import Run, own_device_lock, runs_record
 from webapp.jobs.models import DELIVERED, UNFINISHED
 from webapp.responses import RequestRefusedError
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from webapp.jobs.models import Job
 
 WAITS_FOR = timedelta(hours=24)
-SECONDS = {TaskKind.CALIBRATE: 30.0, TaskKind.VALIDATE: 15.0}
+SECONDS = {TaskKind.CALIBRATE: 30.0, TaskKind.VALIDATE: 15.0, TaskKind.FINALISTS: 30.0}
 """Timed runs of a task, without warm-up, loading and power."""
 
 MOST_DRIFT = 1.15
@@ -35,6 +37,10 @@ MOST_DRIFT = 1.15
 SILENT = "The device went silent while it measured. Does it sleep, or run out of memory?"
 NOT_CONNECTED = "This device is not connected. Its page says how to connect it by agent."
 NO_RESULT = "This build has no result to measure."
+NO_FINALISTS = (
+    "This study has no built candidates to measure: it is not that far, an older version made it, or they "
+    "are too large to keep. A build can be measured instead."
+)
 FILE_GONE = "A network of this task is no longer on the server's disk. Build it again."
 CANCELLED = "Stopped on request."
 BUILD_FAILED = "The build did not finish."
@@ -58,6 +64,19 @@ def validation_start(*, device: OwnDevice, job: Job) -> DeviceTask:
     return _task(device, TaskKind.VALIDATE, job)
 
 
+def finalists_start(*, device: OwnDevice, job: Job) -> DeviceTask:
+    """Have the agent time a study's original and best built candidates in turns.
+
+    Nothing waits for it: the study's predictions stand until the times are there.
+
+    Raises:
+        RequestRefusedError: there is nothing to measure, or nobody to do it.
+    """
+    if job.state not in DELIVERED or not finalists(job, 1):
+        raise RequestRefusedError(NO_FINALISTS, status=409)
+    return _task(device, TaskKind.FINALISTS, job)
+
+
 def task_cancel(*, task: DeviceTask) -> None:
     """Stop a task: what an agent still sends for it is dropped."""
     lease.give_up(DeviceTask.objects.filter(pk=task.pk), CANCELLED)
@@ -77,7 +96,7 @@ def task_hand_out(*, agent: Agent) -> dict[str, Any] | None:
     except FileNotFoundError:
         held.finish(TaskState.FAILED, message=FILE_GONE)
         return None
-    held.write(payload={"graphs": graphs})
+    held.write(payload={"graphs": graphs, "band": _band(task.device)})
     calibrates = task.kind == TaskKind.CALIBRATE
     return {
         "id": str(task.pk),
@@ -186,6 +205,11 @@ def _power_faults(device: OwnDevice, result: TaskResult) -> list[str]:
     readings = [Reading(each.source, each.active_w - each.idle_w) for each in told]
     prior = prior_profile(device)
     return list(filter(None, dict.fromkeys(absurd_power(prior, each) for each in readings)))
+
+
+def _band(device: OwnDevice) -> list[float]:
+    """Between which factors on the predictions that go out with a task the times are expected."""
+    return list(band(known_profile(device))[:2])
 
 
 def _improvement(outcome: Outcome) -> list[str]:

@@ -10,6 +10,11 @@ urlpatterns = [
     path("api/device-tasks/<uuid:task_id>/cancel", views.cancel, name="api-task-cancel"),
     path("api/jobs/<uuid:job_id>/device-tasks", views.build_tasks, name="api-build-tasks"),
     path(
+        "api/jobs/<uuid:job_id>/finalists/<uuid:device_id>",
+        views.finalists,
+        name="api-finalists",
+    ),
+    path(
         "api/jobs/<uuid:job_id>/device-tasks/<uuid:device_id>",
         views.validate,
         name="api-validate",

@@ -80,6 +80,16 @@ def validate(request: UserRequest, job_id: UUID, device_id: UUID) -> JsonRespons
     return _build_json(request, job)
 
 
+@require_http_methods(["GET", "POST"])
+def finalists(request: UserRequest, job_id: UUID, device_id: UUID) -> JsonResponse:
+    """What a device measured of a study's built candidates; POST asks it to."""
+    job = job_get(owner=request.user, job_id=job_id)
+    device = own_device_get(owner=request.user, device_id=device_id)
+    if request.method == "POST":
+        services.finalists_start(device=device, job=job)
+    return JsonResponse(queries.finalists_json(device, job))
+
+
 def _build_json(request: UserRequest, job: Job) -> JsonResponse:
     devices = queries.connected_devices(request.user)
     return JsonResponse({"tasks": queries.build_tasks(job), "devices": devices})

@@ -13,6 +13,7 @@ from django.db.models import Max
 from compression.calibration import Measurement, calibrated, calibrated_log_sd
 from compression.cost import load_device
 from compression.measured_power import Reading, absurd_power, with_power
+from webapp.devices.targets import own_profile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,11 @@ def prior_profile(device: OwnDevice) -> DeviceProfile:
         arithmetic=device.arithmetic,
         sources=MappingProxyType(taken),
     )
+
+
+def known_profile(device: OwnDevice) -> DeviceProfile:
+    """What is believed of a device now: calibrated if something was measured."""
+    return own_profile(device) if device.profile else prior_profile(device)
 
 
 def calibration_of(device: OwnDevice) -> Calibration | None:
@@ -123,10 +129,10 @@ def _reading(power: object, name: str) -> Reading | None:
     told = power.get(name) if isinstance(power, dict) else None
     if not isinstance(told, dict):
         return None
-    watts = [told.get("active_w"), told.get("idle_w")]
-    if not all(isinstance(each, int | float) for each in watts):
+    active_w, idle_w = told.get("active_w"), told.get("idle_w")
+    if not isinstance(active_w, int | float) or not isinstance(idle_w, int | float):
         return None
-    return Reading(str(told.get("source", "a sensor"))[:LONGEST_SOURCE], watts[0] - watts[1])
+    return Reading(str(told.get("source", "a sensor"))[:LONGEST_SOURCE], active_w - idle_w)
 
 
 def _power_words(profile: DeviceProfile, readings: Sequence[Reading], day: str) -> str:

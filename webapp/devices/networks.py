@@ -6,14 +6,14 @@ What a network computes is looked up in what its study recorded; a client only n
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
 
 from compression.cost import latency_coefficients
 from compression.types import Precision, Stage
-from selector.jobfolder import JobFolder
+from selector.jobfolder import CANDIDATE_FILE, JobFolder
 from webapp.devices.kit import kit_graphs
 from webapp.jobs import knowledge
 from webapp.jobs.artifacts import report
@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
     from compression.cost import DeviceProfile
+    from selector.surrogate import Surrogate
     from selector.tables import Array
 
 MODEL = re.compile(r"model:([0-9a-f-]{32,36})")
 """The original of a study, by the study's job."""
+
+CANDIDATE = re.compile(r"candidate:([0-9a-f-]{32,36}):(\d{1,4})")
+"""What a study built on its way, by the study's job and the candidate's number."""
 
 MOST_CHOICES = 50
 
@@ -46,7 +50,9 @@ class Timed(NamedTuple):
 
 
 def timed(*, owner: User, name: str, prior: DeviceProfile) -> Timed:
-    """A graph of the kit (``conv3x3-64``), an original (``model:JOB``) or a build's file (``artifact:ID``).
+    """A graph of the kit (``conv3x3-64``), or a network of the owner's.
+
+    An original is ``model:JOB``, a candidate ``candidate:JOB:NUMBER``, a build's file ``artifact:ID``.
 
     Features of a network in 8-bit arithmetic are those of a float network that takes as long on ``prior``.
 
@@ -57,6 +63,8 @@ def timed(*, owner: User, name: str, prior: DeviceProfile) -> Timed:
         return Timed(name, graph.path, np.array(graph.features))
     if found := MODEL.fullmatch(name):
         return _original(owner, found[1])
+    if found := CANDIDATE.fullmatch(name):
+        return _candidate(owner, found[1], int(found[2]), prior)
     if found := ARTIFACT.fullmatch(name):
         return _artifact(owner, int(found[1]), prior)
     raise _unknown(name)
@@ -64,7 +72,25 @@ def timed(*, owner: User, name: str, prior: DeviceProfile) -> Timed:
 
 def is_network(name: str) -> bool:
     """Whether it has the form of a network's name."""
-    return bool(MODEL.fullmatch(name) or ARTIFACT.fullmatch(name))
+    return any(form.fullmatch(name) for form in (MODEL, CANDIDATE, ARTIFACT))
+
+
+def finalists(job: Job, most: int) -> list[str]:
+    """Names of the candidates that a study built and kept, those that fewest others beat first.
+
+    Beaten is who loses more points and is slower on the machine that built them.
+    """
+    rows = [row for row in knowledge.validated(job) if row.get("kept")]
+
+    def beaten_by(row: dict[str, Any]) -> int:
+        return sum(
+            other["drop_points"] < row["drop_points"]
+            and other["host_ratio"] > row["host_ratio"]
+            for other in rows
+        )
+
+    best = sorted(rows, key=lambda row: (beaten_by(row), row["id"]))[:most]
+    return [f"candidate:{job.id}:{row['id']}" for row in best]
 
 
 def network_choices(owner: User) -> list[dict[str, str]]:
@@ -84,17 +110,40 @@ def network_choices(owner: User) -> list[dict[str, str]]:
 
 
 def _original(owner: User, key: str) -> Timed:
+    job, surrogate = _study(owner, key, f"model:{key}")
+    features = surrogate.network_features(surrogate.space.untouched()[0])
+    return Timed(f"{_project(job)}, original", job.folder / "model.onnx", features)
+
+
+def _candidate(owner: User, key: str, number: int, prior: DeviceProfile) -> Timed:
+    name = f"candidate:{key}:{number}"
+    job, surrogate = _study(owner, key, name)
+    rows = [row for row in knowledge.validated(job) if row["id"] == number and row.get("kept")]
+    path = job.folder / Stage.VALIDATE.value / CANDIDATE_FILE.format(number)
+    # A link that the engine left may lead to files of others.
+    if not rows or path.is_symlink() or not path.is_file():
+        raise _unknown(name)
+    features = surrogate.network_features(np.array(rows[0]["config"], dtype=np.int64))
+    title = f"{_project(job)}, candidate {number}"
+    return Timed(title, path, _as_float(features, rows[0]["precision"], prior))
+
+
+def _study(owner: User, key: str, name: str) -> tuple[Job, Surrogate]:
+    """The owner's study and what it predicts.
+
+    Raises:
+        RequestRefusedError: when there is none, or it cannot tell yet.
+    """
     try:
         job_id = UUID(key)
     except ValueError as error:
-        raise _unknown(f"model:{key}") from error
+        raise _unknown(name) from error
     jobs = Job.objects.select_related("project").filter(owner=owner, kind=JobKind.STUDY)
     job = jobs.filter(pk=job_id).first()
     surrogate = knowledge.surrogate(job) if job else None
     if job is None or surrogate is None:
-        raise _unknown(f"model:{key}")
-    features = surrogate.network_features(surrogate.space.untouched()[0])
-    return Timed(f"{_project(job)}, original", job.folder / "model.onnx", features)
+        raise _unknown(name)
+    return job, surrogate
 
 
 def _artifact(owner: User, number: int, prior: DeviceProfile) -> Timed:
@@ -106,10 +155,16 @@ def _artifact(owner: User, number: int, prior: DeviceProfile) -> Timed:
     if file is None or surrogate is None or config is None:
         raise _unknown(f"artifact:{number}")
     features = surrogate.network_features(np.array(config, dtype=np.int64))
-    if _precision(file) == Precision.INT8:
-        eight, full = (latency_coefficients(prior, p) for p in (Precision.INT8, Precision.FP32))
-        features = features * eight / full
+    features = _as_float(features, _precision(file), prior)
     return Timed(_title(file), file.job.folder / file.path, features)
+
+
+def _as_float(features: Array, precision: str, prior: DeviceProfile) -> Array:
+    """Features of a float network that takes as long on ``prior`` as the one of that precision."""
+    if precision != Precision.INT8:
+        return features
+    eight, full = (latency_coefficients(prior, p) for p in (Precision.INT8, Precision.FP32))
+    return np.asarray(features * eight / full)
 
 
 def _config(job: Job) -> list[int] | None:
@@ -138,7 +193,7 @@ def _project(job: Job) -> str:
 def _unknown(name: str) -> RequestRefusedError:
     return RequestRefusedError(
         f"There is no graph or network {name[:60]!r} of yours. The kit lists its graphs; networks are "
-        "named model:ID and artifact:ID, as on the page of the device.",
+        "named model:ID, candidate:ID:NUMBER and artifact:ID, as on the page of the device.",
         code="unknown_network",
         status=422,
     )

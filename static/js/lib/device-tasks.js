@@ -1,6 +1,6 @@
 // What connected devices are asked to measure, in words: states, times with their spread, ratios.
 import { escape } from "./dom.js";
-import { ago, measured, measuredRatio, range } from "./format.js";
+import { ago, measured, measuredRatio, percent, predicted, range } from "./format.js";
 
 const PILLS = { waiting: ["info", "Waiting"], leased: ["info", "Measuring"], done: ["good", "Measured"], failed: ["bad", "Failed"], "given up": ["warn", "Given up"] };
 const STATE_PILLS = { none: "", offline: "warn", idle: "good", busy: "info" };
@@ -52,6 +52,18 @@ function howText(task) {
   const told = [powerText(task.power), task.message].filter(Boolean).join(" ");
   const said = told ? `<br><span class="tiny muted">${escape(told)}</span>` : "";
   return `<span class="tier" data-tier="measured" style="white-space:normal">measured on the device, ${task.pair.rounds} paired rounds, ${ago(task.finished)}</span>${said}`;
+}
+
+/** A row of the studio's table: a network, what was predicted of it, what it took. */
+export function finalistRow({ title, predicted_ms: ms, predicted_band_ms: band, measured_ms: spread, inside }) {
+  return `<tr><td class="full strong wrap-anywhere">${escape(title)}</td><td class="n muted" data-label="Predicted before">${predicted(ms)} ms (${range(...band, predicted)})</td><td class="n" data-label="Measured">${spreadText(spread)}</td><td class="full">${inside ? "yes" : '<span class="warn">no</span>'}</td></tr>`;
+}
+
+/** "11 of 13 inside the band; half of the predictions were off by at most 12 %." */
+export function finalistsText(rows) {
+  if (!rows.length) return "";
+  const off = rows.map((row) => Math.abs(row.predicted_ms / row.measured_ms.p50 - 1)).sort((a, b) => a - b);
+  return `${rows.filter((row) => row.inside).length} of ${rows.length} inside the band that was stated; half of the predictions were off by at most ${percent(off[Math.floor((off.length - 1) / 2)], 0)}.`;
 }
 
 /** A line of the device's own page. */

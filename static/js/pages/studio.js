@@ -2,6 +2,7 @@
 // work: the best candidate is picked here, the policy's answer replaces it when it is the newest.
 import { buildRows } from "../components/builds-list.js";
 import { DeviceComparison } from "../components/device-comparison.js";
+import "../components/device-finalists.js";
 import { GoalPanel } from "../components/goal-panel.js";
 import { LockNote } from "../components/lock-note.js";
 import "../components/measure-option.js";
@@ -85,6 +86,7 @@ function showFacts({ model, layers, study, target, targets, builds, target_notes
   $("#device").targets = targets;
   $("#device").value = state.target ?? target.name;
   $("measure-option").target = $("#device").value;
+  $("device-finalists").show($("#device").value, isReady(state.studio) ? study.job : null);
   $("#device-notes").innerHTML = (notes ?? []).map((text) => `<p class="note warn" style="margin-top:8px">${escape(text)}</p>`).join("");
   comparison.ready = isReady(state.studio);
   $("#compare-with").disabled = !isReady(state.studio);
@@ -204,6 +206,10 @@ $("#device").addEventListener("device-change", async ({ detail }) => {
   if (loaded.has(detail)) take(loaded.get(detail));
   else await quietly(load(detail));
   settled();
+});
+$("device-finalists").addEventListener("measured", () => {
+  loaded.delete(state.target); // its predictions have learnt from what was timed
+  quietly(load());
 });
 segmented($("#axis"), (axis) => {
   state.axis = axis;

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.webapp.agents import networks
+from tests.webapp.agents.test_finalists import KEPT, keep_candidates
 from tests.webapp.running import wait_for
 from webapp.agents import queries, services
 from webapp.agents.archive import agent_archive
@@ -43,6 +44,7 @@ def start(tmp_path, address, token):
 def quick(monkeypatch):
     monkeypatch.setitem(services.SECONDS, TaskKind.CALIBRATE, 2.0)
     monkeypatch.setitem(services.SECONDS, TaskKind.VALIDATE, 1.0)
+    monkeypatch.setitem(services.SECONDS, TaskKind.FINALISTS, 1.0)
 
 
 @pytest.fixture
@@ -81,6 +83,11 @@ def test_a_device_is_connected_calibrated_and_measures_a_build(
     (row,) = queries.build_tasks(build)
     assert row["pair"]["rounds"] >= 5
     assert row["pair"]["result_ms"]["p10"] <= row["pair"]["result_ms"]["p90"]
+
+    keep_candidates(build.study)
+    services.finalists_start(device=device, job=build.study)
+    wait_for(lambda: DeviceTask.objects.filter(state=TaskState.DONE).count() == 3, 60)
+    assert len(queries.finalists_json(device, build.study)["rows"]) == 1 + KEPT
 
     agent.send_signal(signal.SIGINT)
     assert agent.wait(20) == 0

@@ -119,7 +119,7 @@ def _timed(
     """All runs, the drift, the power."""
     reference = _on_fewest_threads(calls, task.reference) or next(iter(calls.values()))
     first_ms = reference_ms(reference, rest)
-    method = paired_runs if task.kind == "validate" else scattered_runs
+    method = scattered_runs if task.kind == "calibrate" else paired_runs
     runs = method(calls, task.seconds, rest)
     drift = {"first_ms": first_ms, "last_ms": reference_ms(reference, rest)}
     return runs, drift, _power(task, calls, rest)
