@@ -12,6 +12,6 @@ test("nothing gained is cold, eight times is as warm as it gets", () => {
 });
 
 test("predicted figures have two digits at most", () => {
-  const cells = cellsOf({ latency_ms: 12.345, times_faster: 3.456, times_less_energy: 2.345, drop_points: 0.44 });
-  assert.deepEqual(cells.map((cell) => cell.text), ["12 ms", "3.5×", "2.3×", "0.4"]);
+  const cells = cellsOf({ latency_ms: 12.345, times_faster: 3.456, times_less_energy: 2.345, times_smaller: 8.06, drop_points: 0.44 });
+  assert.deepEqual(cells.map((cell) => cell.text), ["12 ms", "3.5×", "2.3×", "8.1×", "0.4"]);
 });

@@ -48,6 +48,7 @@ def test_measured_chip_shows_how_hidden_networks_were_predicted(client):
     (trace,) = figure["data"]
     assert trace["x"][0] == rows[0].measured_ms
     assert f"{data.inside} of 24" in figure["layout"]["meta"]["summary"]
+    assert {"50", "100", "200"} <= set(figure["layout"]["xaxis"]["ticktext"])
     assert "Predicted against measured" in client.get("/devices/rpi4/").content.decode()
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from compression.calibration import Row
 from compression.device_evidence import Evidence
 from webapp.devices.fitting import error_after, error_before
+from webapp.jobs.ticks import log_range, log_ticks
 
 Json = dict[str, Any]
 
@@ -57,12 +58,12 @@ def evidence_figure(data: Fit) -> Json:
         },
         "meta": {"role": "candidate"},
     }
-    axis = {"type": "log", "dtick": "D2"}
+    reached = [y * factor for y in predicted for factor in (data.low, data.high)]
     return {
         "data": [trace],
         "layout": {
-            "xaxis": {"title": {"text": "Measured, ms (log)"}, **axis},
-            "yaxis": {"title": {"text": "Predicted, ms (log)"}, **axis},
+            "xaxis": _log_axis("Measured, ms (log)", measured),
+            "yaxis": _log_axis("Predicted, ms (log)", reached),
             "shapes": [_equality(*ends)],
             "annotations": [],
             "height": 320,
@@ -111,12 +112,13 @@ def calibration_figure(data: Calibrated) -> Json:
         f"Half of the predictions were off by at most {data.error_before:.0%} before calibrating, "
         f"{data.error_after:.0%} after."
     )
-    axis = {"type": "log", "dtick": "D2"}
+    reached = [row.after_ms * factor for row in data.rows for factor in (data.low, data.high)]
+    reached += [row.before_ms for row in data.rows]
     return {
         "data": [before, after],
         "layout": {
-            "xaxis": {"title": {"text": "Measured, ms (log)"}, **axis},
-            "yaxis": {"title": {"text": "Predicted, ms (log)"}, **axis},
+            "xaxis": _log_axis("Measured, ms (log)", [row.measured_ms for row in data.rows]),
+            "yaxis": _log_axis("Predicted, ms (log)", reached),
             "shapes": [_equality(min(values) / 1.2, max(values) * 1.2)],
             "annotations": [],
             "height": 360,
@@ -134,6 +136,19 @@ def _points(name: str, role: str, rows: Sequence[Row]) -> Json:
         "text": [row.name for row in rows],
         "hovertemplate": "<b>%{text}</b><br>measured %{x:.3g} ms<br>predicted %{y:.2g} ms<extra></extra>",
         "meta": {"role": role},
+    }
+
+
+def _log_axis(title: str, values: Sequence[float]) -> Json:
+    """Ticks say the whole number: Plotly's own between powers of ten are digits, 5 for 50."""
+    low, high = log_range(values)
+    ticks = log_ticks(low, high)
+    return {
+        "title": {"text": title},
+        "type": "log",
+        "range": [low, high],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}" for tick in ticks],
     }
 
 

@@ -5,7 +5,7 @@ import { cellsOf } from "../lib/heat.js";
 import { badge } from "../lib/markup.js";
 
 const cell = (which) => ({ label, text, warm }) => `<td class="n" data-label="${which}${label}"${warm ? ` style="--warm:${Math.round(warm * 100)}%"` : ""}>${text}</td>`;
-const TIE = '<td colspan="4" class="full muted small">tie: no known recipe differs from this one by more than the model can tell</td>';
+const TIE = '<td colspan="5" class="full muted small">tie: no known recipe differs from this one by more than the model can tell</td>';
 
 export class DeviceComparison {
   /** request() resolves to {devices: [...]}, see webapp/projects/devices.py. */
@@ -37,7 +37,7 @@ export class DeviceComparison {
   }
 
   group(family, devices) {
-    return `<tr class="group"><th colspan="9" scope="colgroup">${escape(FAMILIES[family] ?? family)}</th></tr>${devices.map((device) => this.row(device)).join("")}`;
+    return `<tr class="group"><th colspan="11" scope="colgroup">${escape(FAMILIES[family] ?? family)}</th></tr>${devices.map((device) => this.row(device)).join("")}`;
   }
 
   row(device) {

@@ -56,7 +56,7 @@ function howText(task) {
 
 /** A row of the studio's table: a network, what was predicted of it, what it took. */
 export function finalistRow({ title, predicted_ms: ms, predicted_band_ms: band, measured_ms: spread, inside }) {
-  return `<tr><td class="full strong wrap-anywhere">${escape(title)}</td><td class="n muted" data-label="Predicted before">${predicted(ms)} ms (${range(...band, predicted)})</td><td class="n" data-label="Measured">${spreadText(spread)}</td><td class="full">${inside ? "yes" : '<span class="warn">no</span>'}</td></tr>`;
+  return `<tr><td class="full strong wrap-anywhere">${escape(title)}</td><td class="n full muted" data-label="Predicted before">${predicted(ms)} ms (${range(...band, predicted)})</td><td class="n full" data-label="Measured">${spreadText(spread)}</td><td class="full" data-label="Inside the band">${inside ? "yes" : '<span class="warn">no</span>'}</td></tr>`;
 }
 
 /** "11 of 13 inside the band; half of the predictions were off by at most 12 %." */
