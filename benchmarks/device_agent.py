@@ -46,7 +46,7 @@ def main() -> None:
     own = timed(dict(zip(names, files, strict=True)), RECIPES_S)
     again = timed(dict(zip(names, files, strict=True)), RECIPES_S)
     known = [
-        Measurement(name, np.array(graph.features), tuple(kit[name]))
+        Measurement(name, np.array(graph.features), tuple(kit[name]), is_piece=True)
         for name, graph in kit_graphs().items()
     ]
     mine = [Measurement(n, f, tuple(own[n])) for n, f in zip(names, features, strict=True)]

@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.devices.own [PRIOR...]`` times the kit in ONNX Runtime (one thread, as a client of
 ``/devices/kit/`` would), fits a profile from each device of the catalogue named, then builds random
-recipes of both samples, times them in the same way and compares. About two minutes.
+recipes of both samples, times them in the same way and compares; then once more with some of those
+networks in the calibration, as a connected device times candidates. About two minutes.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ SAMPLES = Path(__file__).parents[2] / "webapp" / "samples"
 NAMES = ("digits", "motion")
 PRIORS = ("rpi5", "rpi4", "iphone-15")
 RECIPES, SEED = 30, 2000
+OWN_NETWORKS = (1, 5, 12)
+"""How many of a sample's networks enter the calibration: the original, and others drawn at random."""
+
 WARM_UP, LEAST_RUNS, MOST_RUNS, GRAPH_S = 5, 15, 60, 1.0
 
 
@@ -55,7 +59,12 @@ def main(priors: tuple[str, ...]) -> None:
     """One line a prior and sample."""
     begun = time.monotonic()
     kit = [
-        Measurement(graph.name, np.array(graph.features), runs_ms(graph.path.read_bytes()))
+        Measurement(
+            graph.name,
+            np.array(graph.features),
+            runs_ms(graph.path.read_bytes()),
+            is_piece=True,
+        )
         for graph in kit_graphs().values()
     ]
     print(f"The kit took {time.monotonic() - begun:.0f} s.\n", flush=True)
@@ -71,11 +80,21 @@ def main(priors: tuple[str, ...]) -> None:
         for name, known in samples.items():
             before, after = (ratios(device, known) for device in (prior, found.profile))
             print(line(prior, f"{len(known.times_ms)} of {name}", before, after, found.profile))
-            original = Measurement(name, known.features[0], (known.times_ms[0],))
-            better = calibrated(prior, [*kit, original]).profile
-            rest = Known(known.features[1:], known.times_ms[1:])
-            after = ratios(better, rest)
-            print(line(prior, "the same, original timed too", before[1:], after, better))
+            for count in OWN_NETWORKS:
+                print(with_own(prior, kit, known, count), flush=True)
+
+
+def with_own(prior: DeviceProfile, kit: list[Measurement], known: Known, count: int) -> str:
+    """The row for so many networks of the sample timed along; they are not judged."""
+    chosen = np.random.default_rng(SEED).permutation(np.arange(1, len(known.times_ms)))
+    timed = [0, *chosen[: count - 1]]
+    own = [
+        Measurement(f"own {i}", known.features[i], (float(known.times_ms[i]),)) for i in timed
+    ]
+    profile = calibrated(prior, [*kit, *own]).profile
+    rest = Known(*(np.delete(values, timed, axis=0) for values in known))
+    before, after = (ratios(device, rest) for device in (prior, profile))
+    return line(prior, f"the rest, {count} of them timed too", before, after, profile)
 
 
 def runs_ms(model: bytes) -> tuple[float, ...]:

@@ -102,6 +102,41 @@ def test_error_after_is_of_networks_that_were_left_out():
     assert np.abs(found.after).max() < 0.1
 
 
+def test_whole_networks_count_more_than_pieces_that_contradict_them():
+    networks = [measured(str(seed), 2.0, seed=seed) for seed in range(6)]
+    pieces = [
+        measured(f"piece {seed}", 1.0, seed=seed)._replace(is_piece=True)
+        for seed in range(6, 18)
+    ]
+    hidden = measured("hidden", 2.0, seed=99)
+
+    def off(rows):
+        profile = calibrated(BOARD, rows).profile
+        return abs(
+            float(latency_ms(hidden.features, profile, Precision.FP32)) / hidden.milliseconds
+            - 1
+        )
+
+    alike = [piece._replace(is_piece=False) for piece in pieces]
+    assert off([*networks, *pieces]) < 0.1 < off([*networks, *alike])
+
+
+def test_pieces_alone_count_as_networks_alone_do():
+    runs = [measured(str(seed), 1.5, seed=seed) for seed in range(6)]
+    pieces = [run._replace(is_piece=True) for run in runs]
+    assert calibrated(BOARD, pieces).after == pytest.approx(calibrated(BOARD, runs).after)
+
+
+def test_band_rests_on_hidden_networks_where_there_are_some():
+    networks = [measured(str(seed), 1.5, seed=seed) for seed in range(6)]
+    odd = [
+        measured(f"piece {seed}", 0.5 + seed / 6, seed=seed)._replace(is_piece=True)
+        for seed in range(6, 18)
+    ]
+    alone, both = calibrated(BOARD, odd).profile, calibrated(BOARD, [*networks, *odd]).profile
+    assert both.latency_log_sd < alone.latency_log_sd
+
+
 def test_calibrated_device_says_how_sure_it_is():
     few = calibrated(BOARD, [measured("mine")])
     many = calibrated(BOARD, [measured(str(seed), seed=seed) for seed in range(20)])

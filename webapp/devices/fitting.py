@@ -13,6 +13,7 @@ from django.db.models import Max
 from compression.calibration import Measurement, calibrated, calibrated_log_sd
 from compression.cost import load_device
 from compression.measured_power import Reading, absurd_power, with_power
+from webapp.devices.kit import kit_graphs
 from webapp.devices.targets import own_profile
 
 if TYPE_CHECKING:
@@ -58,7 +59,12 @@ def known_profile(device: OwnDevice) -> DeviceProfile:
 def calibration_of(device: OwnDevice) -> Calibration | None:
     """The fit to the newest measurement of each graph and network that counts; nothing without any."""
     measured = [
-        Measurement(row.title, np.array(row.features), tuple(row.runs_ms))
+        Measurement(
+            row.title,
+            np.array(row.features),
+            tuple(row.runs_ms),
+            is_piece=row.name in kit_graphs(),
+        )
         for row in _newest(device)
     ]
     return calibrated(prior_profile(device), measured) if measured else None
