@@ -54,7 +54,7 @@ def _convolution(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> Non
         attributes["group"] = layer.groups
     inputs = [source, writer.weight(layer.weight)]
     if layer.bias is not None:
-        inputs.append(writer.floats(layer.bias))
+        inputs.append(writer.bias(layer.bias))
     writer.add("Conv", inputs, out, name=node.name, **attributes)
 
 
@@ -63,7 +63,7 @@ def _dense(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:
     if len(writer.in_shape(node)) == 1 and (bias is not None or writer.opset >= 11):
         inputs = [source, writer.weight(layer.weight)]
         if bias is not None:
-            inputs.append(writer.floats(bias))
+            inputs.append(writer.bias(bias))
         writer.add("Gemm", inputs, out, name=node.name, transB=1)
         return
     inputs = [source, writer.weight(layer.weight, transposed=True)]
@@ -71,7 +71,7 @@ def _dense(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:
         writer.add("MatMul", inputs, out, name=node.name)
     else:
         product = writer.add("MatMul", inputs, name=node.name)
-        writer.add("Add", [product, writer.floats(bias)], out)
+        writer.add("Add", [product, writer.bias(bias)], out)
 
 
 def _batch_norm(writer: OnnxWriter, node: fx.Node, layer: Any, out: str) -> None:

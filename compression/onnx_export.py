@@ -16,7 +16,7 @@ from compression.op_models import single_op_onnx
 from compression.quantization import QDQ_OPSET, quantised
 from compression.runtime import quiet_session
 from compression.types import Precision
-from compression.weight_storage import rounded
+from compression.weight_storage import few_bytes, rounded
 
 if TYPE_CHECKING:
     from compression.graph import Network
@@ -146,3 +146,6 @@ def _round_weights(module: fx.GraphModule, precision: Precision) -> None:
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
             values = rounded(layer.weight.detach().numpy(), precision)
             layer.weight = nn.Parameter(torch.from_numpy(values))
+            if layer.bias is not None:
+                short = few_bytes(layer.bias.detach().numpy(), precision)
+                layer.bias = nn.Parameter(torch.from_numpy(short.astype(np.float32)))

@@ -53,6 +53,13 @@ class OnnxNodes:
             )
         return self._shared[key]
 
+    def in_float(self, values: np.ndarray) -> str:
+        """Floating-point numbers, whatever they are stored in, as float32."""
+        stored = self.constant(values)
+        if values.dtype == np.float32:
+            return stored
+        return self.add("Cast", [stored], to=onnx.TensorProto.FLOAT)
+
     def integers(self, values: Sequence[int]) -> str:
         """An int64 initializer."""
         return self.constant(np.array(values, np.int64))

@@ -146,13 +146,26 @@ def _checked_opset(model: onnx.ModelProto) -> int:
 
 
 def _check_initializers(graph: onnx.GraphProto) -> None:
+    unpacked = _read_as_floats(graph)
     for tensor in graph.initializer:
-        _check_tensor(tensor, f"The weight '{tensor.name}'")
+        _check_tensor(tensor, f"The weight '{tensor.name}'", unpacked=tensor.name in unpacked)
     if graph.sparse_initializer:
         raise ModelRefusedError(
             f"The weight '{graph.sparse_initializer[0].values.name}' is stored as a sparse "
             "tensor, which is not read. Export the model with dense weights."
         )
+
+
+def _read_as_floats(graph: onnx.GraphProto) -> set[str]:
+    """Tensors that are only stored small: whatever reads them makes 32-bit floats of them first."""
+    casts = {
+        node.input[0]
+        for node in graph.node
+        if node.op_type == "Cast"
+        and any(a.name == "to" and a.i == onnx.TensorProto.FLOAT for a in node.attribute)
+    }
+    others = {name for n in graph.node if n.op_type != "Cast" for name in n.input}
+    return casts - others
 
 
 def _check_wiring(graph: onnx.GraphProto) -> None:
@@ -167,14 +180,15 @@ def _check_wiring(graph: onnx.GraphProto) -> None:
         known.update(node.output)
 
 
-def _check_tensor(tensor: onnx.TensorProto, what: str) -> None:
+def _check_tensor(tensor: onnx.TensorProto, what: str, *, unpacked: bool = False) -> None:
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         raise ModelRefusedError(
             f"{what} is stored in another file (external data), which is never followed. Save "
             "the model as one file, for example with onnx.save(onnx.load(path), "
             '"one_file.onnx").'
         )
-    if tensor.data_type in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16):
+    halves = {onnx.TensorProto.BFLOAT16} | (set() if unpacked else {onnx.TensorProto.FLOAT16})
+    if tensor.data_type in halves:
         raise ModelRefusedError(
             f"{what} is in 16-bit floating point. Export the model in 32-bit floating point: "
             "compressing from there gives the better result."

@@ -130,7 +130,7 @@ def _write_parts(
         if weights.codebook is not None:
             shaped = nodes.add("Gather", [nodes.constant(weights.codebook), shaped])
         if scales is not None:
-            nodes.add("Mul", [shaped, nodes.constant(scales)], out)
+            nodes.add("Mul", [shaped, nodes.in_float(scales)], out)
 
 
 def _mask(nodes: OnnxNodes, kept: np.ndarray, form: IndexForm) -> tuple[str, int]:

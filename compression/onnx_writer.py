@@ -15,7 +15,7 @@ from compression.layer_table import node_shapes, output_nodes
 from compression.onnx_nodes import OnnxNodes
 from compression.onnx_weight_streams import STREAM_OPSET, WeightStreams, is_streamed
 from compression.types import Precision
-from compression.weight_storage import Coding, StoredWeights, stored
+from compression.weight_storage import Coding, StoredWeights, few_bytes, stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,7 @@ class OnnxWriter(OnnxNodes):
         opset: int,
         precision: Precision,
     ) -> None:
+        self._precision = precision
         self._stored = _stored_weights(module, precision)
         streamed = any(is_streamed(weights) for weights in self._stored.values())
         super().__init__(
@@ -80,7 +81,11 @@ class OnnxWriter(OnnxNodes):
         cast = self.add("Cast", [stored], to=TensorProto.FLOAT)
         if weights.scales is None:
             return cast
-        return self.add("Mul", [cast, self.constant(weights.scales)])
+        return self.add("Mul", [cast, self.in_float(weights.scales)])
+
+    def bias(self, bias: torch.Tensor) -> str:
+        """The biases of a convolution or dense layer, in their smallest form."""
+        return self.in_float(few_bytes(_array(bias), self._precision))
 
     def result(self, node: fx.Node) -> str:
         """A name for what a node computes: that of the model's output where it is one."""

@@ -41,6 +41,15 @@ weights an output (depthwise layers) the factors would take what the indices sav
 _DENSE_SHARE = 31 / 32
 """One bit a weight costs more than it saves when fewer than one in 32 floats are zero."""
 
+HALVED_OVERHEAD_BYTES = 35
+"""What it costs to keep a vector of factors or biases in 16 bits: a node and its name."""
+
+_HALF_ERROR = 2.0**-11
+"""The relative error that 16 bits have; where one value has more, all stay in 32."""
+
+_WHOLE_FACTORS = frozenset({Precision.FP32, Precision.INT8})
+"""What is stored in float stays as it is, and 8-bit arithmetic wants its factors in float."""
+
 _WEIGHTED_OPS = frozenset({"conv", "dense"})
 
 
@@ -66,13 +75,13 @@ class StoredWeights:
     """One tensor as the file holds it.
 
     ``values`` has the tensor's shape: float32, float16, int8, or indices (uint8) into ``codebook``.
-    ``scales`` broadcasts against it (``INT8`` and ``CODES``). Units of ``unit`` neighbouring values
+    ``scales`` broadcasts against it (``INT8`` and ``CODES``), float16 where that pays, else float32. Units of ``unit`` neighbouring values
     that are all zero are left out when ``is_sparse``.
     """
 
     coding: Coding
     values: NDArray[Any]
-    scales: Weights | None = None
+    scales: NDArray[np.floating] | None = None
     codebook: Weights | None = None
     is_sparse: bool = False
     unit: int = 1
@@ -81,7 +90,7 @@ class StoredWeights:
         """The weights that the file stands for, float32."""
         values = self.values if self.codebook is None else self.codebook[self.values]
         plain = values.astype(np.float32)
-        return plain if self.scales is None else plain * self.scales
+        return plain if self.scales is None else plain * self.scales.astype(np.float32)
 
     def transposed(self) -> StoredWeights:
         """The same weights with their axes in the opposite order."""
@@ -104,12 +113,12 @@ def stored(values: Weights, precision: Precision) -> StoredWeights:
     coding = _coding(values.size, len(values), precision)
     if coding is Coding.HALF and not np.isfinite(_halved(values)).all():
         coding = Coding.FLOAT
-    dense = _coded(values, coding, zero=False)
+    dense = _coded(values, coding, precision, zero=False)
     if coding is not Coding.CODES:
         return without_zeros(dense)
     if np.count_nonzero(values) > _DENSE_SHARE * values.size:
         return dense
-    sparse = without_zeros(_coded(values, coding, zero=True))
+    sparse = without_zeros(_coded(values, coding, precision, zero=True))
     return sparse if sparse.is_sparse and _bytes(sparse) < _bytes(dense) else dense
 
 
@@ -120,6 +129,18 @@ def without_zeros(dense: StoredWeights) -> StoredWeights:
     units = _units(dense.values.shape)
     sparse = min((replace(dense, is_sparse=True, unit=unit) for unit in units), key=_bytes)
     return sparse if _bytes(sparse) < _bytes(dense) else dense
+
+
+def few_bytes(values: Weights, precision: Precision) -> NDArray[np.floating]:
+    """A vector of biases or factors in 16 bits where that pays and loses next to nothing; else as it is.
+
+    Biases are wanted in float by 8-bit arithmetic, and by networks that are stored in float.
+    """
+    if precision in _WHOLE_FACTORS or not _halves(values.size):
+        return values
+    short = _halved(values)
+    error = np.abs(short.astype(np.float64) - values)
+    return short if (error <= _HALF_ERROR * np.abs(values)).all() else values
 
 
 def rounded(values: Weights, precision: Precision) -> Weights:
@@ -141,13 +162,13 @@ def stored_bytes(op: OpSpec, precision: Precision) -> int:
     if op.op not in _WEIGHTED_OPS:
         return 4 * op.params
     outputs, count = _weights_of(op)
-    bias = 4 * (op.params - count)
+    bias = _vector_bytes(op.params - count, precision)
     coding = _coding(count, outputs, precision)
     kept = min(count, math.ceil(op.density * count))
     index = min(expected_index_bytes(count, kept, form) for form in IndexForm)
     dense = _value_bytes(count, coding)
     sparse = _value_bytes(kept, coding) + index + SPARSE_OVERHEAD_BYTES
-    extra = _factor_bytes(outputs, coding)
+    extra = _factor_bytes(outputs, coding, precision)
     if precision is Precision.INT8:
         extra += bias  # the scales of the bias
     return bias + extra + min(dense, sparse)
@@ -183,12 +204,16 @@ def _coding(count: int, outputs: int, precision: Precision) -> Coding:
     return Coding.INT8 if in_bytes and pays_in_int8(count, outputs) else Coding.FLOAT
 
 
-def _coded(values: Weights, coding: Coding, *, zero: bool) -> StoredWeights:
+def _coded(
+    values: Weights, coding: Coding, precision: Precision, *, zero: bool
+) -> StoredWeights:
     if coding is Coding.CODES:
         indices, codebook, factors = clustered(values, zero=zero)
-        return StoredWeights(coding=coding, values=indices, scales=factors, codebook=codebook)
+        scales = few_bytes(factors, precision)
+        return StoredWeights(coding=coding, values=indices, scales=scales, codebook=codebook)
     if coding is Coding.INT8:
-        integers, scales = rounded_to_int8(values)
+        integers, factors = rounded_to_int8(values)
+        scales = few_bytes(factors, precision)
         return StoredWeights(coding=coding, values=integers, scales=scales)
     plain = _halved(values) if coding is Coding.HALF else values
     return StoredWeights(coding=coding, values=plain)
@@ -206,23 +231,35 @@ def _units(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _bytes(weights: StoredWeights) -> int:
-    factors = _factor_bytes(len(weights.values), weights.coding)
+    """Without the factors, which are the same in every form of one tensor."""
     if not weights.is_sparse:
-        return factors + _value_bytes(weights.values.size, weights.coding)
+        return _value_bytes(weights.values.size, weights.coding)
     kept = weights.kept
     index = min(index_bytes(kept, form) for form in IndexForm)
     values = _value_bytes(int(kept.sum()) * weights.unit, weights.coding)
-    return factors + values + index + SPARSE_OVERHEAD_BYTES
+    return values + index + SPARSE_OVERHEAD_BYTES
 
 
 def _value_bytes(count: int, coding: Coding) -> int:
     return -(-count * _VALUE_BITS[coding] // 8)
 
 
-def _factor_bytes(outputs: int, coding: Coding) -> int:
-    if coding is Coding.CODES:
-        return 4 * (outputs + CODES)
-    return 4 * outputs if coding is Coding.INT8 else 0
+def _factor_bytes(outputs: int, coding: Coding, precision: Precision) -> int:
+    codebook = 4 * CODES if coding is Coding.CODES else 0
+    has_factors = coding in (Coding.CODES, Coding.INT8)
+    return codebook + (_vector_bytes(outputs, precision) if has_factors else 0)
+
+
+def _vector_bytes(count: int, precision: Precision) -> int:
+    """Bytes of a bias, or of one factor for each output."""
+    if precision in _WHOLE_FACTORS or not _halves(count):
+        return 4 * count
+    return 2 * count + HALVED_OVERHEAD_BYTES
+
+
+def _halves(count: int) -> bool:
+    """Whether 16 bits pay for so many values."""
+    return 2 * count > HALVED_OVERHEAD_BYTES
 
 
 def _weights_of(op: OpSpec) -> tuple[int, int]:

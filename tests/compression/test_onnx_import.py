@@ -458,6 +458,23 @@ def test_half_precision_weights_are_refused():
     assert "16-bit" in refusal(edited(change))
 
 
+def test_halves_that_become_floats_at_once_are_still_never_read_from_elsewhere():
+    def change(model):
+        tensor = model.graph.initializer[0]
+        name, values = tensor.name, numpy_helper.to_array(tensor).astype(np.float16)
+        tensor.CopyFrom(numpy_helper.from_array(values, "half"))
+        cast = helper.make_node("Cast", ["half"], [name], to=TensorProto.FLOAT)
+        model.graph.node.insert(0, cast)
+
+    def elsewhere(model):
+        change(model)
+        entry = model.graph.initializer[0].external_data.add()
+        entry.key, entry.value = "location", "/etc/passwd"
+
+    assert import_onnx(edited(change)).profile.params
+    assert "external data" in refusal(edited(elsewhere))
+
+
 def test_open_input_size_is_refused_with_advice():
     def change(model):
         model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"

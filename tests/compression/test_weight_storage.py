@@ -11,7 +11,14 @@ from compression.sparse_index import (
 )
 from compression.types import OpSpec, Precision
 from compression.weight_codebook import clustered
-from compression.weight_storage import Coding, rounded, stored, stored_bytes
+from compression.weight_storage import (
+    HALVED_OVERHEAD_BYTES,
+    Coding,
+    few_bytes,
+    rounded,
+    stored,
+    stored_bytes,
+)
 
 STORING = [p for p in Precision if p is not Precision.FP32]
 SHAPES = [
@@ -203,11 +210,31 @@ def conv(density: float = 1.0) -> OpSpec:
 
 
 def test_stored_bytes_of_a_dense_layer():
-    weighted, bias = 64 * 64 * 9, 4 * 64
-    assert stored_bytes(conv(), Precision.FP32) == 4 * weighted + bias
-    assert stored_bytes(conv(), Precision.FP16_WEIGHTS) == 2 * weighted + bias
-    assert stored_bytes(conv(), Precision.INT8_WEIGHTS) == weighted + 4 * 64 + bias
-    assert stored_bytes(conv(), Precision.CODEBOOK) == weighted // 2 + 4 * 64 + 64 + bias
+    weighted, vector = 64 * 64 * 9, 2 * 64 + HALVED_OVERHEAD_BYTES
+    assert stored_bytes(conv(), Precision.FP32) == 4 * weighted + 4 * 64
+    assert stored_bytes(conv(), Precision.FP16_WEIGHTS) == 2 * weighted + vector
+    assert stored_bytes(conv(), Precision.INT8_WEIGHTS) == weighted + 2 * vector
+    assert stored_bytes(conv(), Precision.CODEBOOK) == weighted // 2 + 64 + 2 * vector
+    assert stored_bytes(conv(), Precision.INT8) == weighted + 3 * 4 * 64
+
+
+def test_factors_and_biases_take_16_bits_where_that_loses_nothing():
+    values = weights(64, 96)
+    for precision in (Precision.CODEBOOK, Precision.INT8_WEIGHTS):
+        assert stored(values, precision).scales.dtype == np.float16
+        assert stored(1e-4 * values, precision).scales.dtype == np.float32 or (
+            precision is Precision.CODEBOOK
+        )
+    assert stored(values, Precision.INT8).scales.dtype == np.float32
+    bias = np.linspace(-3, 3, 64, dtype=np.float32)
+    for precision in Precision:
+        short = few_bytes(bias, precision)
+        whole = precision in (Precision.FP32, Precision.INT8)
+        assert short.dtype == (np.float32 if whole else np.float16)
+        np.testing.assert_allclose(short, bias, rtol=2**-11)
+        assert few_bytes(bias[:8], precision).dtype == np.float32
+    assert few_bytes(np.append(bias, np.float32(1e6)), Precision.CODEBOOK).dtype == np.float32
+    assert few_bytes(1e-7 * bias, Precision.CODEBOOK).dtype == np.float32
 
 
 @pytest.mark.parametrize("precision", Precision)

@@ -119,7 +119,8 @@ def test_file_holds_exactly_the_rounded_weights():
 
 @pytest.mark.parametrize("name", ["lenet", "resnet", "densenet"])
 @pytest.mark.parametrize(
-    "precision", [Precision.FP32, Precision.INT8_WEIGHTS, Precision.CODEBOOK]
+    "precision",
+    [Precision.FP32, Precision.FP16_WEIGHTS, Precision.INT8_WEIGHTS, Precision.CODEBOOK],
 )
 def test_stored_file_can_be_uploaded_again(name, precision):
     network = network_of(name, precision, 0.2)
