@@ -68,12 +68,16 @@ def report_html(report: Report) -> str:
 
 def _head(report: Report, title: str) -> str:
     tone, words = _VERDICTS[report["status"]]
-    if report["status"] == "met" and not report.get("limits"):
+    limits = report.get("limits", [])
+    unsure = [limit for limit in limits if limit["met"] and not limit.get("sure", True)]
+    if report["status"] == "met" and not limits:
         words = "Done"
+    elif report["status"] == "met" and unsure:
+        tone, words = "warn", "Limits likely met"
     kind = _EXAMPLES[report["result"]["accuracy_kind"]]
     data = f" of {report['data_name']}" if report.get("data_name") else ""
     line = f"{report['result']['n_test']:,} {kind}{data} · {report.get('created', '')[:10]}"
-    notes = [_limit_sentence(limit) for limit in report.get("limits", []) if not limit["met"]]
+    notes = [_limit_sentence(limit) for limit in limits if not limit["met"] or limit in unsure]
     notes += (report.get("conflict") or {}).get("sentences", [])
     notes += report.get("notes", [])
     if report.get("stopped_by") == "time":
@@ -87,10 +91,12 @@ def _head(report: Report, title: str) -> str:
 
 
 def _limit_sentence(limit: Mapping[str, Any]) -> str:
+    """What was reached of a limit that is missed, or that the end of the band may miss."""
     name, form = _LIMITS[limit["name"]]
-    return (
-        f"Limit missed: {name} is {form(limit['value'])}, allowed are {form(limit['limit'])}."
-    )
+    reached = f"{name} is {form(limit['value'])}, allowed are {form(limit['limit'])}"
+    if limit["met"]:
+        return f"Limit likely met: {reached}, but the end of the band is beyond."
+    return f"Limit missed: {reached}."
 
 
 def _headline(report: Report) -> str:

@@ -61,3 +61,14 @@ def test_change_of_accuracy_comes_with_its_interval_and_what_chance_would_do():
 def test_times_of_single_layers_say_that_they_are_predicted():
     assert "Predicted for Xiaomi Redmi 3S (similar chip)." in report_html(report())
     assert "operations timed on the engine" in report_html(report(target="this-host"))
+
+
+def test_limit_that_the_end_of_the_band_misses_is_likely_met():
+    limit = {"name": "max_latency_ms", "limit": 6.0, "value": 4.2, "met": True, "sure": False}
+    page = report_html(report(limits=[limit]))
+    assert '<span class="pill warn">Limits likely met</span>' in page
+    assert "Limit likely met: latency is 4.2" in page
+    assert "the end of the band is beyond" in page
+    sure = report_html(report(limits=[{**limit, "sure": True}]))
+    assert "All limits met" in sure
+    assert "likely met" not in sure

@@ -1,6 +1,7 @@
 import io
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -8,7 +9,28 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests.selector.test_engine import write_request
+from tests.webapp.running import ROOT
+from webapp.management.commands.compress import summary
 from webapp.management.progressbar import ProgressBar, bar
+
+REPORT = ROOT / "tests" / "js" / "fixtures" / "report.json"
+
+
+def told(**changes):
+    """What is said of a build for a phone whose latency limit is met by the estimate alone."""
+    report = json.loads(REPORT.read_text(encoding="utf-8"))
+    return summary({**report, **changes}, Path("out"))
+
+
+def test_limit_that_the_end_of_the_band_misses_is_likely_met():
+    assert "Limits:   likely met (the band ends beyond max_latency_ms)\n" in told()
+    assert "Limits:   missed (the band ends beyond max_latency_ms)\n" in told(status="missed")
+    assert "Limits:   met\n" in told(limits=[])
+
+
+def test_time_on_another_device_is_told_as_predicted_with_its_band():
+    assert "Target:   28 -> 2.2 ms predicted, 1.3 to 3.7 (similar chip)\n" in told()
+    assert "Target:" not in told(target="this-host")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from selector.request import PROFILE_SUFFIX, parse_request
 from webapp.jobs import sandbox
 from webapp.management.progressbar import ProgressBar
 
+HOST = "this-host"
 MET, FAULT, BAD_REQUEST, MISSED, INFEASIBLE = 0, 1, 2, 3, 4
 LIMITS = {
     "max_accuracy_drop": "percentage points",
@@ -76,14 +77,41 @@ def summary(report: dict[str, Any], out: Path) -> str:
     words = baseline.get("accuracy_words", baseline["accuracy_kind"])
     return "\n".join(
         [
-            f"Limits:   {report['status']}",
+            f"Limits:   {_verdict(report)}",
             f"{words.capitalize()}: {baseline['accuracy']:.2%} -> {result['accuracy']:.2%}",
             f"File:     {baseline['size_bytes']:,} -> {result['size_bytes']:,} bytes "
             f"({ratios['size']:.1f}x smaller)",
             f"Latency:  {ratios['host_latency']:.2f}x faster, measured on this computer",
+            *_on_target(report),
             f"Files:    {out}",
         ]
     )
+
+
+def _verdict(report: dict[str, Any]) -> str:
+    """The status, and which limits are met by an estimate whose band ends beyond them."""
+    limits = report.get("limits", [])
+    unsure = [limit["name"] for limit in limits if limit["met"] and not limit.get("sure", True)]
+    if not unsure:
+        return str(report["status"])
+    status = "likely met" if report["status"] == "met" else report["status"]
+    return f"{status} (the band ends beyond {', '.join(unsure)})"
+
+
+def _on_target(report: dict[str, Any]) -> list[str]:
+    """What is predicted for a device that is not here, with its band and label."""
+    predicted = report["predicted"]["latency_ms"]
+    if report["target"] == HOST:
+        return []
+    return [
+        f"Target:   {_short(predicted['baseline'])} -> {_short(predicted['result'])} ms predicted, "
+        f"{_short(predicted['low'])} to {_short(predicted['high'])} ({predicted['label']})"
+    ]
+
+
+def _short(value: float) -> str:
+    """Two digits that count, as for every prediction."""
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def _request(options: dict[str, Any]) -> dict[str, Any]:
