@@ -176,7 +176,7 @@ ABLATIONS: dict[str, Ablation] = {
 def patches(name: str) -> dict[str, Any]:
     """What stands in the place of the parts that are left out, and of the clock."""
     left_out = ABLATIONS[name].patches() if name != NOTHING else {}
-    return {"selector.reporter.Reporter.out_of_time": _never, **left_out}
+    return {"selector.reporter.Reporter.ends_early": _never, **left_out}
 
 
 def main(name: str, arguments: list[str]) -> int:

@@ -144,7 +144,7 @@ def _measured(row: Row) -> tuple[str, ...]:
 def _asked(row: Row) -> tuple[str, str]:
     status = row.get("status", "failed")
     words = status if status == "met" else f"**{status}**"
-    return row["text"], f"{words}, stopped by time" if row.get("stopped_by") else words
+    return row["text"], f"{words}, stopped by {by}" if (by := row.get("stopped_by")) else words
 
 
 def _made(row: Row) -> tuple[str, str]:

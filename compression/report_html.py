@@ -31,6 +31,10 @@ _VERDICTS = {
     "cancelled": ("warn", "Cancelled, best so far"),
     "failed": ("bad", "Failed"),
 }
+_STOPPED = {
+    "time": "The time limit was reached",
+    "request": "The build was told to finish early",
+}
 _EXAMPLES = {
     "accuracy": "test examples",
     "agreement": "unlabelled inputs",
@@ -80,8 +84,8 @@ def _head(report: Report, title: str) -> str:
     notes = [_limit_sentence(limit) for limit in limits if not limit["met"] or limit in unsure]
     notes += (report.get("conflict") or {}).get("sentences", [])
     notes += report.get("notes", [])
-    if report.get("stopped_by") == "time":
-        notes.append("The time limit was reached: this is the best found until then.")
+    if why := _STOPPED.get(report.get("stopped_by") or ""):
+        notes.append(f"{why}: this is the best found until then.")
     return (
         f'<header><h1>{escape(title)}</h1><span class="pill {tone}">{words}</span>'
         f'<p class="muted">{escape(line)}</p>'

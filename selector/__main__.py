@@ -5,14 +5,21 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from compression.errors import CompressionError
 from compression.types import Stage
 from selector.errors import BadRequestError, DiskFullError, OutOfMemoryError, SelectorError
 from selector.jobfolder import JobFolder, Part
 from selector.reporter import CancelledError, Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
 
 MET, FAULT, BAD_REQUEST, MISSED, INFEASIBLE, CANCELLED = 0, 1, 2, 3, 4, 5
 TOLD = "-"
@@ -53,7 +60,24 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> int:
     from selector import engine
 
     folder = engine.prepare(Path(options.request), Path(options.out))
-    return EXIT_CODES[engine.run(folder, reporter)]
+    with finishing_on_interrupt(reporter):
+        return EXIT_CODES[engine.run(folder, reporter)]
+
+
+@contextmanager
+def finishing_on_interrupt(reporter: Reporter) -> Iterator[None]:
+    """The first Ctrl-C ends with the best so far, the second one at once."""
+
+    def finish(_signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        reporter.finish()
+        print("Finishing with the best so far. Ctrl-C again stops at once.", file=sys.stderr)  # noqa: T201
+
+    before = signal.signal(signal.SIGINT, finish)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _stage(options: argparse.Namespace, reporter: Reporter) -> int:

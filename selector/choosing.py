@@ -144,7 +144,7 @@ def _hears(job: Job) -> Report:
     def report(done: int, total: int, figures: dict[str, float]) -> bool:
         job.reporter.metric(episode=done, episodes=total, **figures)
         job.reporter.check()
-        return not job.reporter.out_of_time()
+        return not job.reporter.ends_early()
 
     return report
 

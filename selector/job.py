@@ -134,7 +134,7 @@ class Job:
 
         def keep_on(done: int, total: int) -> bool:
             self.reporter.progress(done, 10 * total)
-            return not self.reporter.out_of_time()
+            return not self.reporter.ends_early()
 
         return matched(self.network, start, Matching(seed=seed), keep_on)
 

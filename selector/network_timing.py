@@ -68,7 +68,7 @@ def time_networks(
     for _ in range(_VISITS):
         for i in waiting:
             visits[i].append(_visit(job, references, files_of(configs[i])))
-            if job.reporter.out_of_time():
+            if job.reporter.ends_early():
                 break
         calm_ms = _calm_ms(visits.values())
         best = {
@@ -76,7 +76,7 @@ def time_networks(
             for i, each in visits.items()
         }
         waiting = [i for i, visit in best.items() if visit.slowness(calm_ms) > _SLOWED]
-        if job.reporter.out_of_time():
+        if job.reporter.ends_early():
             break
     clock_ms = _clock_ms(job, best.values())
     return [

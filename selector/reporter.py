@@ -1,4 +1,4 @@
-"""Progress as JSON lines, and the two reasons to stop early: cancelled, or out of time."""
+"""Progress as JSON lines, and the reasons to stop early: cancelled, told to finish, or out of time."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+FINISH = "finish"
+"""Said on standard input: end soon, with the best so far, as when time is up."""
+
+_WHY_EARLY = {"time": "Time is up", "request": "Finished early, as asked"}
+
+
 class CancelledError(Exception):
     """The job was asked to stop; what is on disk stays."""
 
@@ -33,7 +39,8 @@ class Reporter:
     _stage_started: float = field(default_factory=time.monotonic)
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _told: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
-    _out_of_time: bool = False
+    _finish: threading.Event = field(default_factory=threading.Event)
+    _stopped_by: str | None = None
 
     def begin(self, stage: Stage, part: Part) -> None:
         """Say that the following lines belong to that stage."""
@@ -79,23 +86,38 @@ class Reporter:
         """Whether the job was asked to stop."""
         return self._cancelled.is_set()
 
-    def out_of_time(self) -> bool:
-        """Whether the time limit has passed; remembered, so that the report can say so."""
-        late = self.deadline is not None and time.monotonic() > self.deadline
-        self._out_of_time = self._out_of_time or late
-        return late
+    def finish(self) -> None:
+        """Ask to end soon with the best so far."""
+        self._finish.set()
+
+    def ends_early(self) -> bool:
+        """Whether to take the best so far: somebody asked to finish, or the time limit has passed.
+
+        Remembered, so that the report can say so.
+        """
+        if self._stopped_by is None:
+            late = self.deadline is not None and time.monotonic() > self.deadline
+            self._stopped_by = "request" if self._finish.is_set() else "time" if late else None
+        return self._stopped_by is not None
 
     @property
-    def stopped_by_time(self) -> bool:
-        """Whether any work was cut short by the time limit."""
-        return self._out_of_time
+    def stopped_by(self) -> str | None:
+        """What cut any work short: ``time``, ``request``, or nothing."""
+        return self._stopped_by
+
+    def log_early(self, what_is_left: str) -> None:
+        """Say why work ends early, and what is left undone."""
+        self.log(f"{_WHY_EARLY[self._stopped_by or 'time']}: {what_is_left}", "warning")
 
     def watch(self, stdin: TextIO) -> None:
-        """Stop when ``stdin`` closes, so that an orphan never writes beside its successor."""
+        """Heed what is said there; stop when it closes, so that an orphan never writes beside its successor."""
 
         def wait() -> None:
             while line := stdin.readline():
-                self._told.put(line.strip())
+                if line.strip() == FINISH:
+                    self.finish()
+                else:
+                    self._told.put(line.strip())
             self._cancelled.set()
             self._told.put("")
 

@@ -138,9 +138,7 @@ def _facts(job: Job) -> dict[str, Any]:
         ),
         "status": "infeasible" if recovered["infeasible"] else None,
         "conflict": recovered["conflict"],
-        "stopped_by": "time"
-        if job.reporter.stopped_by_time or recovered["stopped_by"]
-        else None,
+        "stopped_by": job.reporter.stopped_by or recovered["stopped_by"],
     }
 
 

@@ -57,10 +57,8 @@ class Probing:
         if timing:
             result |= _host_timings(job, len(items) + timing)
         for done, probe in enumerate(items, start=timing + 1):
-            if job.reporter.out_of_time():
-                job.reporter.log(
-                    "Time is up: changes that were not probed are left out.", "warning"
-                )
+            if job.reporter.ends_early():
+                job.reporter.log_early("changes that were not probed are left out.")
                 break
             result["kl"][probe.key] = self._damage(probe)
             job.reporter.progress(done, len(items) + timing)

@@ -62,11 +62,10 @@ def recover(job: Job) -> None:
     else:
         _choose_and_learn(job, attempts)
     trial, facts = attempts.best()
-    stopped = "time" if job.reporter.stopped_by_time else None
     tensors = {name: t.contiguous() for name, t in trial.network.module.state_dict().items()}
     job.folder.write(Stage.RECOVER, "recovered.safetensors", save(tensors))
     notes = [*facts["notes"], *trial.network.notes[len(job.network.notes) :]]
-    facts |= {"curve": attempts.curve, "stopped_by": stopped, "notes": notes}
+    facts |= {"curve": attempts.curve, "stopped_by": job.reporter.stopped_by, "notes": notes}
     job.folder.write_json(Stage.RECOVER, "recover.json", facts)
     attempts.clear()
 
@@ -78,9 +77,11 @@ def _choose_and_learn(job: Job, attempts: _Attempts) -> None:
     """
     last = job.effort.recoveries - 1
     for number in range(last + 1):
+        if number and job.reporter.ends_early():
+            return
         cautious = number == last and max(attempts.utilities()) <= reward.INFEASIBLE
         selection = choose(job, attempts.surrogate, attempts.built, cautious=cautious)
-        if selection.config in attempts.tried or (number and job.reporter.out_of_time()):
+        if selection.config in attempts.tried:
             return
         if selection.violated:
             wanted = ", ".join(
@@ -242,4 +243,4 @@ class _Attempts:
         self.curve.append({"attempt": attempt, "step": step, **point})
         job.reporter.metric(attempt=attempt, step=step, total=total, **point)
         job.reporter.progress(step + attempt * total, total * job.effort.recoveries)
-        return not job.reporter.out_of_time()
+        return not job.reporter.ends_early()

@@ -28,7 +28,7 @@ def search(job: Job) -> None:
         folder.write_with(Stage.SEARCH, SO_FAR, trainer.so_far().save)
         job.reporter.metric(**point)
         job.reporter.progress(done, total)
-        return not job.reporter.out_of_time()
+        return not job.reporter.ends_early()
 
     # Small networks gain nothing from threads, and two that wait for each other lose a lot.
     torch.set_num_threads(1)

@@ -23,6 +23,7 @@ from selector.surrogate import Surrogate, Validated
 from selector.trial import TrialRun
 
 if TYPE_CHECKING:
+    from compression.types import Recipe
     from selector.job import Job
     from selector.jobfolder import Part
     from selector.tables import IntArray
@@ -44,19 +45,29 @@ class Validation:
 
     def do(self, part: Part) -> None:
         """Build and score this part's share of what its round proposes."""
-        job, known = self._job, self._rounds.before(part.index)
+        job = self._job
+        rows = [] if self._is_left_out(part) else self._built(part)
+        job.folder.write_json(Stage.VALIDATE, job.folder.part_name(part, ".json"), rows)
+
+    def _is_left_out(self, part: Part) -> bool:
+        """Whether it is too late for this part; the first is built in any case, as predictions need a check."""
+        late = part.index > 1 and self._job.reporter.ends_early()
+        if late:
+            self._job.reporter.log_early("the remaining candidates are not built.")
+        return late
+
+    def _built(self, part: Part) -> list[dict[str, Any]]:
+        """What came of the candidates of a part; of one cut short nothing, as it would teach a loss too high."""
+        known, rows = self._rounds.before(part.index), []
         surrogate, configs = self._proposals(known)
         items = self._rounds.within(part.index).take(list(enumerate(configs, start=known)))
-        rows: list[dict[str, Any]] = []
         for done, (number, config) in enumerate(items, start=1):
-            if part.index > 1 and job.reporter.out_of_time():
-                job.reporter.log(
-                    "Time is up: the remaining candidates are not built.", "warning"
-                )
+            trial = self._tried(surrogate.space.decode(config))
+            if self._is_left_out(part):
                 break
-            rows.append(self._validated(surrogate, number, config))
-            job.reporter.progress(done, len(items))
-        job.folder.write_json(Stage.VALIDATE, job.folder.part_name(part, ".json"), rows)
+            rows.append(self._validated(surrogate, number, config, trial))
+            self._job.reporter.progress(done, len(items))
+        return rows
 
     def join(self) -> None:
         """Refit the predictions; leave them with all built candidates in ``candidates.json``."""
@@ -111,16 +122,21 @@ class Validation:
     def _trials(self) -> TrialRun:
         return TrialRun(self._job)
 
-    def _validated(self, surrogate: Surrogate, number: int, config: IntArray) -> dict[str, Any]:
-        """Build one configuration, fine-tune it briefly, and measure what it gives here."""
+    def _tried(self, recipe: Recipe) -> Trial:
+        """A recipe built and fine-tuned briefly."""
         job = self._job
 
         def report(_done: int, _total: int, _point: dict[str, float]) -> bool:
             job.reporter.check()
-            return not job.reporter.out_of_time()
+            return not job.reporter.ends_early()
 
-        recipe = surrogate.space.decode(config)
-        trial = self._trials.run(recipe, job.effort.candidate_steps, report)
+        return self._trials.run(recipe, job.effort.candidate_steps, report)
+
+    def _validated(
+        self, surrogate: Surrogate, number: int, config: IntArray, trial: Trial
+    ) -> dict[str, Any]:
+        """Measure what a configuration gives here, now that it is built."""
+        job = self._job
         files = {"base": job.model_bytes, "candidate": trial.exported}
         timing = paired_latency(files, job.calibration[:1], TIMING_ROUNDS)
         predicted = surrogate.evaluate(config[None], job.target)

@@ -29,11 +29,11 @@ ROW, THINNING, STRUCTURE, WIDTH = 4, 2, 1, 3
 def test_every_part_that_is_left_out_is_there_and_no_clock_ends_the_work(name):
     reporter = Reporter(stream=io.StringIO())
     reporter.deadline = 0.0
-    assert reporter.out_of_time()
+    assert reporter.ends_early()
     with ExitStack() as stack:
         for place, stand_in in ablations.patches(name).items():
             stack.enter_context(mock.patch(place, stand_in))  # raises where there is nothing
-        assert not reporter.out_of_time()
+        assert not reporter.ends_early()
 
 
 def test_every_ablation_is_a_row_of_its_own():

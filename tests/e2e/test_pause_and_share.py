@@ -1,4 +1,4 @@
-"""A job that rests and goes on, a report that others read, a chart's numbers as files."""
+"""A job that rests and goes on, or ends early, a report that others read, a chart's numbers as files."""
 
 import json
 import re
@@ -24,6 +24,35 @@ def test_job_rests_on_a_click_and_goes_on_at_another(staged_page: Page, staged):
     expect(page.get_by_text("It goes on at Probe.")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("#job-pill")).to_have_text("Finished", timeout=30_000)
+
+
+@pytest.mark.parametrize("stage", ["SEARCH", "VALIDATE"])
+def test_study_is_finished_early_on_a_click(staged_page: Page, staged, stage):
+    staged.tell_engine(**{stage: {"sleep_s": staging.FOREVER_S, "part_s": staging.FOREVER_S}})
+    seed = 11 + len(stage)
+    project = staging.project(staged, seed=seed)
+    job = staging.study_of(staged, project)
+    staged.wait_for_stage(job, stage)
+    page = staged_page
+    page.goto(f"/jobs/{job}/")
+    page.get_by_role("button", name="Finish now").click()
+    expect(page.locator("#job-pill")).to_have_text("Finished", timeout=30_000)
+    expect(page.get_by_text("This study was told to finish early")).to_be_visible()
+    staged.tell_engine()
+
+
+def test_recovery_is_finished_early_and_delivers(staged_page: Page, staged):
+    project = staging.studied(staged)
+    staged.tell_engine(RECOVER={"sleep_s": staging.FOREVER_S})
+    wanted = {"target": "redmi-3s", "budgets": {"max_accuracy_drop": 2.0}}
+    job = staged.call("POST", f"/api/projects/{project}/builds", wanted)["job"]
+    staged.wait_for_stage(job, "RECOVER")
+    page = staged_page
+    page.goto(f"/jobs/{job}/")
+    page.get_by_role("button", name="Finish now").click()
+    page.get_by_role("link", name="Open report").click(timeout=30_000)
+    expect(page.get_by_role("heading", name="Measured against predicted")).to_be_visible()
+    staged.tell_engine()
 
 
 def test_reader_of_a_link_sees_the_report_until_it_is_revoked(staged_page: Page, staged):

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gradeOf } from "../../static/js/components/gauge.js";
 import { isAgreement } from "../../static/js/lib/accuracy-kind.js";
-import { differenceText, flipWords, flipsCount, flipsTitle, gauges, headlineRows, layerTimesText, mixedFlips, searchText, verdict } from "../../static/js/lib/report.js";
+import { differenceText, flipWords, flipsCount, flipsTitle, gauges, headlineRows, layerTimesText, mixedFlips, searchText, stoppedText, verdict } from "../../static/js/lib/report.js";
 import { codeIn, formatUse, languageButtons } from "../../static/js/lib/snippets.js";
 import { legend, setTechniques, tile, titleOf } from "../../static/js/lib/techniques.js";
 import { alternativeText, undoText, withReasons } from "../../static/js/lib/why.js";
@@ -37,6 +37,11 @@ test("accuracy changes in points, with the true minus", () => {
 test("a limit that only the estimate meets is likely", () => {
   assert.equal(row("Latency on Xiaomi").limit.state, "likely");
   assert.equal(row("Accuracy").limit.state, "met");
+});
+
+test("what cut a build short is said as a sentence", () => {
+  assert.equal(stoppedText("time"), "The time limit was reached: this is the best found until then.");
+  assert.equal(stoppedText("request"), "The build was told to finish early: this is the best found until then.");
 });
 
 test("the verdict says what was missed and by how much", () => {

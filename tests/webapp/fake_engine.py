@@ -12,8 +12,10 @@ import queue
 import shutil
 import sys
 import threading
-import time
 from pathlib import Path
+
+FINISH = threading.Event()
+"""Told to end early: then nothing is waited for."""
 
 RESULTS = {
     "INSPECT": "inspect.json",
@@ -37,7 +39,9 @@ def main() -> None:
     if options == ["--part", "-"]:
         _do_parts(folder, stage, behaviour)
     if not behaviour.get("deaf"):
-        threading.Thread(target=_stop_with_parent, daemon=True).start()
+        threading.Thread(
+            target=_listen, args=(queue.SimpleQueue(), False, stage), daemon=True
+        ).start()
     for line in behaviour.get("print", []):
         sys.stdout.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
     exec(behaviour.get("code", ""))
@@ -45,7 +49,7 @@ def main() -> None:
     for step in range(steps):
         say(stage, "progress", done=step, total=steps, eta_s=0.1 * (steps - step))
         say(stage, "metric", data={"step": step})
-        time.sleep(behaviour.get("sleep_s", 0) / steps)
+        FINISH.wait(behaviour.get("sleep_s", 0) / steps)
     _fail_if_told(stage, behaviour)
     _write_result(folder, stage)
     say(stage, "done", done=1, total=1, data={"seconds": 0.1})
@@ -55,12 +59,14 @@ def main() -> None:
 def _do_parts(folder: Path, stage: str, behaviour: dict) -> None:
     """Parts as they are told, ``part_s`` seconds each."""
     told = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(told, behaviour.get("deaf")), daemon=True).start()
+    threading.Thread(
+        target=_listen, args=(told, behaviour.get("deaf"), stage), daemon=True
+    ).start()
     while (order := told.get()) not in ("join", "end"):
         note("part", stage, order)
         exec(behaviour.get("code", ""))
         say(stage, "log", part=order, data={"level": "info", "text": f"part {order} begins"})
-        time.sleep(behaviour.get("part_s", 0))
+        FINISH.wait(behaviour.get("part_s", 0))
         _fail_if_told(stage, behaviour)
         say(stage, "done", part=order, done=1, total=1, data={"seconds": 0.1})
     if order == "join":
@@ -82,9 +88,13 @@ def noted(folder: Path, kind: str) -> list[list[str]]:
     return [words for first, *words in map(str.split, filter(None, lines)) if first == kind]
 
 
-def _listen(told: queue.SimpleQueue, deaf: bool) -> None:
+def _listen(told: queue.SimpleQueue, deaf: bool, stage: str) -> None:
     for line in sys.stdin:
-        told.put(line.strip())
+        if line.strip() == "finish":
+            note("finish", stage)
+            FINISH.set()
+        else:
+            told.put(line.strip())
     if not deaf:
         os._exit(5)
 
@@ -106,11 +116,6 @@ def say(stage: str, kind: str, **values) -> None:
 def _behaviour(folder: Path, stage: str) -> dict:
     path = folder.parent.parent / "fake.json"
     return json.loads(path.read_text()).get(stage, {}) if path.exists() else {}
-
-
-def _stop_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(5)
 
 
 def _write_result(folder: Path, stage: str) -> None:

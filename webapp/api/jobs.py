@@ -12,7 +12,14 @@ from webapp.accounts.models import EventKind
 from webapp.api import schemas
 from webapp.api.streams import event_stream
 from webapp.jobs import artifacts, figures, queries, sharing, views
-from webapp.jobs.services import is_delivered, job_cancel, job_pause, job_resume, job_retry
+from webapp.jobs.services import (
+    is_delivered,
+    job_cancel,
+    job_finish,
+    job_pause,
+    job_resume,
+    job_retry,
+)
 from webapp.requests import UserRequest
 
 router = Router(tags=["jobs"])
@@ -104,6 +111,16 @@ def pause(request: UserRequest, job_id: UUID) -> Any:
 )
 def resume(request: UserRequest, job_id: UUID) -> Any:
     job_resume(job=queries.job_get(owner=request.user, job_id=job_id))
+    return job(request, job_id)
+
+
+@router.post(
+    "/jobs/{uuid:job_id}/finish",
+    response=schemas.Job,
+    summary="End a job soon, with the best that it has found",
+)
+def finish(request: UserRequest, job_id: UUID) -> Any:
+    job_finish(job=queries.job_get(owner=request.user, job_id=job_id))
     return job(request, job_id)
 
 

@@ -28,6 +28,7 @@ class Stop(StrEnum):
 
     CANCEL = "cancel"
     PAUSE = "pause"
+    FINISH = "finish"  # soon, with the best so far
 
 
 CANCELLED_TEXT = "Stopped on request. What was finished is kept."
@@ -111,13 +112,10 @@ def stop_requested(rows: Any, name: str) -> Stop | None:
     Raises:
         LeaseLostError: when they have none any more.
     """
-    asked = rows.values_list("cancel_requested", "pause_requested").first()
+    asked = rows.values_list("cancel_requested", "pause_requested", "finish_requested").first()
     if asked is None:
         raise LeaseLostError(name)
-    cancel, pause = asked
-    if cancel:
-        return Stop.CANCEL
-    return Stop.PAUSE if pause else None
+    return next((wish for wish, is_asked in zip(Stop, asked, strict=True) if is_asked), None)
 
 
 def settle(job_id: UUID) -> None:

@@ -38,13 +38,17 @@ UNFINISHED = (*ACTIVE, JobState.PAUSED)
 STOPPED = (JobState.PAUSED, JobState.CANCELLED)
 DELIVERED = (JobState.DONE, JobState.MISSED, JobState.INFEASIBLE)
 
+CAN_FINISH = (Stage.SEARCH, Stage.VALIDATE, Stage.RECOVER)
+"""Stages that know a best so far, and so may be cut short."""
+
 
 class Job(models.Model):
     """One study or build. The row is the truth: whoever works on it holds its lease.
 
     ``attempt`` is the fencing token: every claim raises it, and whatever a worker writes says which
     attempt it belongs to. ``lost`` counts the attempts whose worker went silent. ``published`` is the version
-    of its stored files, where machines share a store; else 0.
+    of its stored files, where machines share a store; else 0. ``finish_requested`` outlasts the job: it says that
+    the search was cut short.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -63,6 +67,7 @@ class Job(models.Model):
     reference = models.CharField(max_length=16, default="", blank=True)
     cancel_requested = models.BooleanField(default=False)
     pause_requested = models.BooleanField(default=False)
+    finish_requested = models.BooleanField(default=False)
 
     attempt = models.PositiveIntegerField(default=0)
     lost = models.PositiveIntegerField(default=0)

@@ -11,7 +11,7 @@ from compression.errors import CompressionError
 from webapp.jobs.eta import remaining_seconds
 from webapp.jobs.events import event_json
 from webapp.jobs.knowledge import target_of
-from webapp.jobs.models import Artifact, Job, JobEvent
+from webapp.jobs.models import CAN_FINISH, UNFINISHED, Artifact, Job, JobEvent
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,10 +50,17 @@ def job_json(job: Job) -> dict[str, Any]:
         "finished": _iso(job.finished),
         "cancel_requested": job.cancel_requested,
         "pause_requested": job.pause_requested,
+        "finish_requested": job.finish_requested,
+        "can_finish": can_finish(job),
         "queue_position": queue_position(job),
         "best": best_so_far(job),
         "artifacts": [artifact_json(artifact) for artifact in job.artifacts.all()],
     }
+
+
+def can_finish(job: Job) -> bool:
+    """Whether the job could be told to end soon with the best that it has found."""
+    return job.state in UNFINISHED and job.stage in CAN_FINISH and not job.finish_requested
 
 
 def target_title(job: Job) -> str:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
+from selector.reporter import FINISH
 from webapp.datafolder import discard
 from webapp.jobs import sandbox
 from webapp.jobs.events import Line, append
@@ -184,6 +185,7 @@ def _follow(process: subprocess.Popen[bytes], work: Work, inbox: Inbox) -> int:
     flush, beat = Every(FLUSH_S), Every(settings.LEASE_HEARTBEAT_S)
     ask, limit = Every(POLL_S), Every(settings.ENGINE_STAGE_HOURS * 3600)
     save = Every(PUBLISH_S)
+    is_finishing = False
     while True:
         readable, _, _ = select.select([output], [], [], POLL_S)
         chunk = os.read(output, READ_BYTES) if readable else b""
@@ -198,12 +200,21 @@ def _follow(process: subprocess.Popen[bytes], work: Work, inbox: Inbox) -> int:
             work.beat()
         if save.is_due():
             work.save()
-        if ask.is_due() and (stop := work.stop_requested()):
-            _ask_to_stop(process)
-            raise StagePausedError if stop == Stop.PAUSE else StageCancelledError
+        if ask.is_due() and (wish := work.stop_requested()):
+            is_finishing = _heed(wish, process, is_finishing=is_finishing)
         if limit.is_due():
             hours = settings.ENGINE_STAGE_HOURS
             raise StageFailedError(f"{inbox.stage.capitalize()} took more than {hours} hours.")
+
+
+def _heed(wish: Stop, process: subprocess.Popen[bytes], *, is_finishing: bool) -> bool:
+    """Stop the engine, or tell it once to finish; whether it has been told."""
+    if wish != Stop.FINISH:
+        _ask_to_stop(process)
+        raise StagePausedError if wish == Stop.PAUSE else StageCancelledError
+    if not is_finishing:
+        _tell(process, FINISH)
+    return True
 
 
 def _tell(process: subprocess.Popen[bytes], order: str) -> None:

@@ -10,10 +10,11 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
+from compression.types import BUILD_STAGES
 from selector.request import PROFILE_SUFFIX
 from webapp.jobs import folders, lease, part_lease, publishing, tasks
 from webapp.jobs.events import Line, append_unleased, nudge
-from webapp.jobs.models import ACTIVE, DELIVERED, UNFINISHED, Job, JobKind, JobState
+from webapp.jobs.models import ACTIVE, CAN_FINISH, DELIVERED, UNFINISHED, Job, JobKind, JobState
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -89,6 +90,39 @@ def job_resume(*, job: Job) -> None:
     nudge(job.pk)
 
 
+def job_finish(*, job: Job) -> None:
+    """End a job soon, with the best that it has found: what it is at is cut short, and the rest is done.
+
+    A paused job goes on to do so.
+
+    Raises:
+        RequestRefusedError: when there is nothing to keep yet, or nothing to cut short any more.
+    """
+    asked = Job.objects.filter(
+        pk=job.pk, state__in=UNFINISHED, stage__in=CAN_FINISH, finish_requested=False
+    ).update(finish_requested=True, pause_requested=False)
+    if asked:
+        text = "Told to finish with the best so far."
+        append_unleased(
+            job.pk, Line(stage=job.stage, kind="log", data={"level": "info", "text": text})
+        )
+    elif not Job.objects.filter(pk=job.pk, finish_requested=True).exists():
+        raise RequestRefusedError(_why_not_finished(job), status=409)
+    if lease.resume(job.pk):
+        tasks.send(job.pk)
+    nudge(job.pk)
+
+
+def _why_not_finished(job: Job) -> str:
+    if job.state not in UNFINISHED:
+        return "This job has ended; there is nothing to finish."
+    if job.stage in BUILD_STAGES:
+        return "The best network is being written already; the job is about to end."
+    return (
+        "Nothing is found yet that could be kept. Finish once the search has begun, or cancel."
+    )
+
+
 def job_retry(*, job: Job) -> None:
     """Go on from the last finished stage of a job that failed or was stopped."""
     again = Job.objects.filter(
@@ -98,6 +132,7 @@ def job_retry(*, job: Job) -> None:
         queued=timezone.now(),
         cancel_requested=False,
         pause_requested=False,
+        finish_requested=False,
         lost=0,
         message="",
         reference="",

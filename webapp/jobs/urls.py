@@ -15,6 +15,7 @@ actions = [
     path("cancel", views.cancel, name="api-job-cancel"),
     path("pause", views.pause, name="api-job-pause"),
     path("resume", views.resume, name="api-job-resume"),
+    path("finish", views.finish, name="api-job-finish"),
     path("retry", views.retry, name="api-job-retry"),
     path("shares", views.shares, name="api-job-shares"),
     path("shares/<uuid:share_id>", views.share, name="api-job-share"),

@@ -13,7 +13,14 @@ from webapp.jobs import artifacts, figures, queries, sharing
 from webapp.jobs.downloads import artifact_stream
 from webapp.jobs.models import JobKind
 from webapp.jobs.outcome import outcome_json
-from webapp.jobs.services import is_delivered, job_cancel, job_pause, job_resume, job_retry
+from webapp.jobs.services import (
+    is_delivered,
+    job_cancel,
+    job_finish,
+    job_pause,
+    job_resume,
+    job_retry,
+)
 from webapp.requests import json_body
 
 if TYPE_CHECKING:
@@ -84,6 +91,11 @@ def pause(request: UserRequest, job_id: UUID) -> JsonResponse:
 @require_POST
 def resume(request: UserRequest, job_id: UUID) -> JsonResponse:
     return _changed(request, job_id, job_resume)
+
+
+@require_POST
+def finish(request: UserRequest, job_id: UUID) -> JsonResponse:
+    return _changed(request, job_id, job_finish)
 
 
 @require_GET

@@ -5,6 +5,8 @@ import { note } from "../lib/markup.js";
 import { stageName } from "../lib/states.js";
 
 const button = (action, text, primary = false) => `<button type="button" class="btn${primary ? " primary" : ""}" data-action="${action}" data-needs-server>${text}</button>`;
+/** Ends the job soon, with the best that it has found. */
+export const finishButton = () => `<button type="button" class="btn" data-action="finish" data-needs-server title="Cut the search short, and keep the best found so far">Finish now</button>`;
 const link = (href, text, primary = false) => `<a class="btn${primary ? " primary" : ""}" href="${escape(href)}">${text}</a>`;
 const row = (...items) => `<div class="row tight no-print">${items.filter(Boolean).join("")}</div>`;
 
@@ -14,7 +16,7 @@ export function jobNote(job, verdict = "") {
   const result = job.kind === "build" ? `/jobs/${job.id}/result/` : studio;
   const edit = job.project ? link(studio, "Edit goals") : "";
   const log = button("log", "Download log");
-  const writers = { queued, failed, missed, infeasible, cancelled, running, paused };
+  const writers = { queued, failed, missed, infeasible, cancelled, running, paused, done };
   return writers[job.state]?.({ job, verdict, result, edit, log, studio }) ?? "";
 }
 
@@ -25,12 +27,13 @@ function queued({ job }) {
 }
 
 function running({ job }) {
+  if (job.finish_requested) return note("", "<p>Finishing with the best found so far. What was begun is brought to its end first.</p>");
   return job.interrupted ? note("warn", `<p>The worker restarted and went on from ${stageName(job.stage)}. Nothing was lost.</p>`) : "";
 }
 
 function paused({ job, log }) {
   const where = job.stage ? ` It goes on at ${stageName(job.stage)}.` : "";
-  return note("", `<p><b>Paused.</b> Its worker is free for other jobs; what was finished is kept.${where}</p>${row(button("resume", "Resume", true), button("cancel", "Cancel the job"), log)}`);
+  return note("", `<p><b>Paused.</b> Its worker is free for other jobs; what was finished is kept.${where}</p>${row(button("resume", "Resume", true), job.can_finish && finishButton(), button("cancel", "Cancel the job"), log)}`);
 }
 
 function failed({ job, edit, log, studio }) {
@@ -48,6 +51,11 @@ function failed({ job, edit, log, studio }) {
 function failedActions(job, edit, studio) {
   if (job.stage === "INSPECT" && !job.reference) return [link("/", "Choose other files", true), button("retry", "Retry as is")];
   return [button("retry", "Retry as is", true), job.kind === "study" ? link(studio, "Back to the studio") : edit];
+}
+
+/* A build's report says so itself. */
+function done({ job }) {
+  return job.kind === "study" && job.finish_requested ? note("", "<p>This study was told to finish early: it searched and checked less than usual.</p>") : "";
 }
 
 function missed({ verdict, result, edit, log, job }) {

@@ -24,6 +24,9 @@ export function verdict(report) {
   return { tone: "good", words: unsure ? "Limits met, one by estimate" : "All limits met", sentence: "" };
 }
 
+/** What cut the build short, as a sentence. */
+export const stoppedText = (by) => `${by === "request" ? "The build was told to finish early" : "The time limit was reached"}: this is the best found until then.`;
+
 function missedBy({ name, limit, value }) {
   const kind = LIMIT_ROW[name];
   if (kind === "accuracy") return `You asked for at most ${limit.toFixed(1)} points lost; this model loses ${value.toFixed(1)}.`;

@@ -5,7 +5,7 @@ import "../components/metric-card.js";
 import "../components/plot-figure.js";
 import "../components/trade-off-chart.js";
 import { metricView } from "../components/metric-card.js";
-import { jobNote } from "../components/job-note.js";
+import { finishButton, jobNote } from "../components/job-note.js";
 import { get, post, quietly } from "../lib/api.js";
 import { throttle } from "../lib/backoff.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
@@ -64,14 +64,15 @@ function showActions() {
 
 /* Written into what stands there: a button made anew every second would lose clicks and the focus. */
 function showTimes() {
-  setText($("#time-left"), job.cancel_requested ? "Stopping" : job.pause_requested ? "Pausing" : timeLeft(job.eta?.low_s, job.eta?.high_s));
+  setText($("#time-left"), job.cancel_requested ? "Stopping" : job.pause_requested ? "Pausing" : job.finish_requested ? "Finishing" : timeLeft(job.eta?.low_s, job.eta?.high_s));
   setText($("#time-spent"), job.started ? `· ${duration(Math.max(0, (Date.now() - new Date(job.started)) / 1000))} so far` : "");
 }
 
 function waiting() {
   const cancel = job.cancel_requested ? "" : '<button type="button" class="btn danger" data-action="ask-cancel" data-needs-server>Cancel</button>';
   const pause = job.cancel_requested || job.pause_requested ? "" : '<button type="button" class="btn" data-action="pause" data-needs-server>Pause</button>';
-  return `<span class="small"><b id="time-left"></b> <span class="muted" id="time-spent"></span></span>${pause}${cancel}`;
+  const finish = job.can_finish && pause ? finishButton() : "";
+  return `<span class="small"><b id="time-left"></b> <span class="muted" id="time-spent"></span></span>${finish}${pause}${cancel}`;
 }
 
 function finished() {
@@ -177,6 +178,7 @@ const ACTIONS = {
   "ask-cancel": askCancel,
   "go-on": () => settleCancel(null),
   cancel: () => settleCancel(() => post(api("/cancel"))),
+  finish: async () => showJob(await post(api("/finish"))),
   pause: async () => showJob(await post(api("/pause"))),
   resume: async () => showJob(await post(api("/resume"))),
   retry: async () => showJob(await post(api("/retry"))),

@@ -32,7 +32,7 @@ $("#verdict").className = `pill ${tone}`;
 $("#verdict").textContent = words;
 const tested = `${whole(report.result.n_test)} test inputs${report.data_name ? ` of ${report.data_name}` : ""}`;
 $("#subtitle").textContent = [tested, report.created && new Date(report.created).toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" })].filter(Boolean).join(" · ");
-const notes = [sentence && note("warn", `<p>${escape(sentence)} The download stays.</p>`), ...(report.notes ?? []).map((text) => note("", `<p>${escape(text)}</p>`)), report.stopped_by === "time" && note("warn", "<p>The time limit was reached: this is the best found until then.</p>")];
+const notes = [sentence && note("warn", `<p>${escape(sentence)} The download stays.</p>`), ...(report.notes ?? []).map((text) => note("", `<p>${escape(text)}</p>`)), report.stopped_by && note("warn", `<p>${stoppedText(report.stopped_by)}</p>`)];
 const shownNotes = notes.filter(Boolean).join("");
 if (shownNotes) $("#result-note").innerHTML = `<div class="stack close">${shownNotes}</div>`;
 $("#print").addEventListener("click", () => window.print());
