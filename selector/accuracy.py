@@ -201,10 +201,13 @@ def features(damage: Array, macs_ratio: Array, params_ratio: Array) -> Array:
 
     Ratios are original to compressed; a recipe that grows the network is taken as one that kept it.
     """
+    found = np.empty((*np.shape(damage), 3))
     with np.errstate(divide="ignore"):
-        log_damage = 2.0 * np.log(np.maximum(damage, 0.0))
-    grown = np.maximum(macs_ratio, 1.0), np.maximum(params_ratio, 1.0)
-    return np.stack([log_damage, np.log(grown[0]), np.log(grown[1])], axis=-1)
+        found[..., 0] = np.log(np.maximum(damage, 0.0))
+    found[..., 0] *= 2.0
+    np.log(np.maximum(macs_ratio, 1.0), out=found[..., 1])
+    np.log(np.maximum(params_ratio, 1.0), out=found[..., 2])
+    return found
 
 
 def _design(rows: Lessons) -> Array:

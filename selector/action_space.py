@@ -142,6 +142,7 @@ class ActionSpace:
         steps = [
             (self.rows[d], step.technique != PRUNING, d, step)
             for d, index in enumerate(config)
+            if index  # the first action of each changes nothing
             for step in self.steps(d, int(index))
         ]
         steps.sort(key=lambda each: (each[0] < 0, *each[:3]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from selector.cell_prices import N_COLUMNS
-from selector.pricing import RowState
+from selector.pricing import Priced, RowState
 
 if TYPE_CHECKING:
     from selector.local_search import Value
@@ -65,8 +65,7 @@ class SingleChanges:
 
     def ahead(self, configs: IntArray, totals: Array, target: IntArray | int = 0) -> Array:
         """``[B, N, 7]`` totals after each change, from configurations ``[B, D]`` and their totals."""
-        costs, space = self.costs, self.costs.space
-        rows = np.arange(costs.n_rows)
+        costs, rows = self.costs, np.arange(self.costs.n_rows)
         block = costs.block(configs, target)
         state = costs.state(configs, rows)
         before = costs.row_values(block[:, None], rows, state)
@@ -74,9 +73,7 @@ class SingleChanges:
         sums = np.add.reduceat(after - before[:, self._rows], self._starts, axis=1)
         bare = costs.with_fetches(totals, block, sign=-1.0)
         local = costs.with_fetches(bare[:, None] + sums, block[:, None])
-        last = space.n_decisions - 1
-        whole = costs.lookahead(configs, last, totals, target)
-        return np.concatenate([local, whole], axis=1)
+        return np.concatenate([local, costs.in_each_precision(state, target)], axis=1)
 
     def legal(self, configs: IntArray, mask: BoolArray) -> BoolArray:
         """``[B, N]`` which changes may be made."""
@@ -108,15 +105,21 @@ class SingleChanges:
 
 
 def polish(
-    changes: SingleChanges, configs: IntArray, mask: BoolArray, value: Value, turns: int = 8
-) -> IntArray:
+    changes: SingleChanges,
+    start: Priced,
+    mask: BoolArray,
+    value: Value,
+    turns: int = 8,
+    fewest: int | None = None,
+) -> Priced:
     """Each configuration ``[B, D]`` improved until no single change helps, or for so many ``turns``.
 
     A turn tries the best change, the best two at once, four, eight (and so on in deep networks), and takes what is
-    best of these: far fewer array operations than ``climb`` where recipes are good already. All on the first target.
+    best of these: far fewer array operations than ``climb`` where recipes are good already. With ``fewest``
+    each turn leaves the worse half alone until so many are left (successive halving): few of those that
+    lag behind would come first. All on the first target.
     """
-    configs, costs = configs.copy(), changes.costs
-    totals = costs.totals(configs)
+    configs, totals, costs = start.configs.copy(), start.totals.copy(), changes.costs
     here = value(totals[:, None])[:, 0]
     active = np.arange(len(configs))
     for _ in range(turns):
@@ -131,7 +134,10 @@ def polish(
             break
         configs[active], totals[active] = tried[rows, best], reached[rows, best]
         here[active] = values[rows, best]
-    return configs
+        if fewest is not None:
+            most = max(fewest, len(active) // 2)
+            active = active[np.argsort(-here[active], kind="stable")[:most]]
+    return Priced(configs, totals)
 
 
 def _best_together(

@@ -15,6 +15,7 @@ from selector.observation import Observer
 from selector.pareto import front
 from selector.policy_network import PolicyWeights
 from selector.pool import Pool, distinct, grow_pool
+from selector.pricing import Priced
 from selector.reward import potential
 from selector.selection import Prepared, Question
 from selector.surrogate import Surrogate
@@ -37,9 +38,11 @@ _MOST_STEPS = 4  # of a roll-out: decisions on which the best known recipes diff
 _ASKED = 32  # best known recipes that are asked which decisions are contested
 _TEMPERATURE = 0.03  # of potentials: samples differ where the agent is nearly indifferent
 _POLISHED = 16
+_POLISHED_LAST = 4  # after some turns of a first look, where there are many changes to price
+_MANY_CHANGES = 200  # with fewer, halving saves no time
 _POLISHED_CHANGES = 15_000  # priced in a turn: of deep networks fewer recipes are improved
 _PER_KIND = 2
-_SWAPPED = 2
+_SWAPPED, _SWAPPED_AGAIN = 1, 2  # in a first look, and in a second
 _TURNS, _FEWER, _LONGER = 8, 4, 16  # of a polish: usual, of a deep network, of its second look
 _KINDS = 5  # precisions that exact solvers look into, the most promising first
 _PRESSURES = (0.03, 0.1, 0.3, 1.0, 3.0)  # of limits at first; each turn raises or lowers them
@@ -142,11 +145,12 @@ class Policy:
         ).prepared()
         found = self.polished(question)
         if thorough:
-            found = np.concatenate([found, self._reconsidered(question, found)])
-        best = question.best(found)
-        return question.answer(best, ANSWERED_BY, float(question.utility(found).max()))
+            found = _joined(found, self._reconsidered(question, found))
+        best = question.best_of(found)
+        utility = float(question.totals_utility(best.totals)[0])
+        return question.answer(best.configs[0], ANSWERED_BY, utility)
 
-    def polished(self, question: Prepared) -> IntArray:
+    def polished(self, question: Prepared) -> Priced:
         """The best known configurations and roll-outs from them, improved by one change and by two at once."""
         known = self._at_hand(question)
         configs, rolled = known.pool.configs, self.rollouts(question)
@@ -154,29 +158,38 @@ class Policy:
         start = np.concatenate([configs[_best_of_each_kind(configs, worth)], rolled])
         return self._improved(question, start)
 
-    def _reconsidered(self, question: Prepared, found: IntArray) -> IntArray:
+    def _reconsidered(self, question: Prepared, known: Priced) -> Priced:
         """Recipes that are cheapest at prices around those of the best found, improved likewise."""
+        found = known.configs
         if self.surrogate.space.n_decisions > _MOST_SOLVED:
-            return self._improved(question, found, _LONGER)
+            return self._improved(question, found, _LONGER, thorough=True)
         kinds = _best_of_each_precision(question, found)[:_KINDS]
         starts = np.repeat(kinds, len(_PRESSURES), axis=0)
         pressure = np.tile(_PRESSURES, len(kinds))[:, None] * np.ones(4)
         wants = question.wants.repeated(len(starts))
         met = self._at_hand(question).exact.recipes(wants, pressure, starts, _PATH)
-        return self._improved(question, np.concatenate([kinds[:1], question.allowed(met)]))
+        met = np.concatenate([kinds[:1], question.allowed(met)])
+        return self._improved(question, met, thorough=True)
 
     def _improved(
-        self, question: Prepared, start: IntArray, turns: int | None = None
-    ) -> IntArray:
+        self,
+        question: Prepared,
+        configs: IntArray,
+        turns: int | None = None,
+        *,
+        thorough: bool = False,
+    ) -> Priced:
         """The best few of them, improved by one change and by two at once."""
         changes = self._at_hand(question).changes
         count = max(2, min(_POLISHED, _POLISHED_CHANGES // len(changes.decisions)))
-        start = _best_few(question, start, count)
+        start = _best_few(question, question.costs.priced(configs), count)
         turns = turns or (_TURNS if count == _POLISHED else _FEWER)
-        found = polish(changes, start, question.mask, question.totals_utility, turns)
-        some = _best_few(question, found, _SWAPPED)
-        swapped = [swap(changes, question, config) for config in some]
-        return np.concatenate([found, swapped])
+        halved = not thorough and len(changes.decisions) > _MANY_CHANGES
+        fewest = _POLISHED_LAST if halved else None
+        found = polish(changes, start, question.mask, question.totals_utility, turns, fewest)
+        some = _best_few(question, found, _SWAPPED_AGAIN if thorough else _SWAPPED)
+        rows = np.arange(len(some.configs))[:, None]
+        return _joined(found, *(swap(changes, question, some.take(row)) for row in rows))
 
     def rollouts(self, question: Prepared) -> IntArray:
         """``[R, D]`` where the agent leads from good recipes: greedily, and drawn near that."""
@@ -249,13 +262,17 @@ def _contested(order: IntArray, configs: IntArray) -> IntArray:
     return np.asarray(order[chosen])
 
 
-def _best_few(question: Prepared, configs: IntArray, count: int) -> IntArray:
+def _best_few(question: Prepared, some: Priced, count: int) -> Priced:
     """The best few that differ, best first; for a handful of rows faster than sorting them by value."""
-    configs = configs[np.argsort(-question.utility(configs), kind="stable")]
+    order = np.argsort(-question.totals_utility(some.totals), kind="stable")
     found: dict[bytes, int] = {}
-    for row, config in enumerate(configs):
-        found.setdefault(config.tobytes(), row)
-    return configs[list(found.values())[:count]]
+    for row in order.tolist():
+        found.setdefault(some.configs[row].tobytes(), row)
+    return some.take(np.array(list(found.values())[:count]))
+
+
+def _joined(*some: Priced) -> Priced:
+    return Priced(*(np.concatenate(parts) for parts in zip(*some, strict=True)))
 
 
 def _best_of_each_precision(question: Prepared, configs: IntArray) -> IntArray:

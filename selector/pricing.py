@@ -47,6 +47,17 @@ class RowState(NamedTuple):
     gone: BoolArray
 
 
+class Priced(NamedTuple):
+    """Configurations ``[B, D]`` with their totals ``[B, 7]``, so that nobody has to price them again."""
+
+    configs: IntArray
+    totals: Array
+
+    def take(self, rows: IntArray) -> Priced:
+        """Some of them."""
+        return Priced(self.configs[rows], self.totals[rows])
+
+
 class Parts(NamedTuple):
     """What the totals of every recipe on one target in one precision are made of.
 
@@ -129,6 +140,10 @@ class CostTables:
         found = self.row_values(at[:, None], rows, self.state(configs, rows)).sum(axis=-2)
         return self.with_fetches(np.asarray(found + self._offsets[at]), at)
 
+    def priced(self, configs: IntArray) -> Priced:
+        """Configurations ``[B, D]`` with their totals on the first target."""
+        return Priced(configs, self.totals(configs))
+
     def lookahead(
         self, configs: IntArray, decision: int, totals: Array, target: IntArray | int = 0
     ) -> Array:
@@ -137,7 +152,8 @@ class CostTables:
         ``totals [B, 7]`` are those of ``configs``.
         """
         if decision == self.space.n_decisions - 1:
-            return self._lookahead_precision(configs, target)
+            every = self.state(configs, np.arange(self.n_rows))
+            return self.in_each_precision(every, target)
         rows = self._touched[decision][0]
         at = self.block(configs, target)
         changed = self._changed(configs, decision, self.state(configs, rows))
@@ -209,12 +225,20 @@ class CostTables:
         found[..., PARAMS] += a_ms * (ms_each * (weights > cached) + steepness)
         return found
 
-    def _lookahead_precision(self, configs: IntArray, target: IntArray | int) -> Array:
-        count = int(self.space.counts[-1])
-        repeated = np.repeat(configs, count, axis=0)
-        repeated[:, -1] = np.tile(np.arange(count), len(configs))
-        targets = target if isinstance(target, int) else np.repeat(target, count)
-        return self.totals(repeated, targets).reshape(len(configs), count, N_COLUMNS)
+    def in_each_precision(self, state: RowState, target: IntArray | int = 0) -> Array:
+        """``[B, P, 7]`` totals of recipes whose rows are in a state ``[B, L]``, in each precision."""
+        offered = self.space.precisions[-1][: self.space.counts[-1]]
+        first = np.reshape(np.asarray(target), (-1, 1)) * len(PRECISIONS)
+        at = np.broadcast_to(first + offered, (len(state.gone), len(offered)))
+        each = RowState(
+            structures=state.structures[:, None],
+            thinnings=state.thinnings[:, None],
+            inputs=state.inputs[:, None],
+            outputs=state.outputs[:, None],
+            gone=state.gone[:, None],
+        )
+        found = self.row_values(at[..., None], np.arange(self.n_rows), each).sum(axis=-2)
+        return self.with_fetches(np.asarray(found + self._offsets[at]), at)
 
     def block(self, configs: IntArray, target: IntArray | int) -> IntArray:
         """``[B]`` which part of the tables prices configurations: by target and precision."""

@@ -102,10 +102,8 @@ def for_targets(
     limits: Array,
 ) -> Preferences:
     """Preferences with the scale of each asker's target filled in."""
-    untouched, every = surrogate.space.untouched(len(targets)), np.arange(len(targets))
-    totals = surrogate.costs(tuple(targets)).totals(untouched, every)
-    base = totals[:, [LATENCY, ENERGY, SIZE]]
-    best = np.array([surrogate.best_log2(t) for t in targets])
+    base = np.array([surrogate.scale(t).base for t in targets])
+    best = np.array([surrogate.scale(t).best_log2 for t in targets])
     return Preferences(
         weights=weights, limits=limits, base=base[target], best_log2=best[target], target=target
     )
@@ -113,8 +111,11 @@ def for_targets(
 
 def quantities(surrogate: Surrogate, totals: Array) -> Array:
     """``[..., 4]`` points lost, ms, mJ and bytes from totals ``[..., 7]``."""
-    points = surrogate.drop_points(totals)[..., None]
-    return np.concatenate([points, totals[..., [LATENCY, ENERGY, SIZE]]], axis=-1)
+    found = np.empty((*totals.shape[:-1], 4))
+    found[..., 0] = surrogate.drop_points(totals)
+    for column, total in enumerate((LATENCY, ENERGY, SIZE), start=1):
+        found[..., column] = totals[..., total]
+    return found
 
 
 def terms(values: Array, wants: Preferences) -> Array:
@@ -123,10 +124,12 @@ def terms(values: Array, wants: Preferences) -> Array:
     Accuracy: minus the points lost divided by 5, at least -1. The others: log2 of the ratio to the
     baseline divided by log2 of the best attainable ratio (0 at the baseline, 1 at the best).
     """
-    accuracy = np.maximum(-1.0, -values[..., :1] / POINTS_PER_UNIT)
     base, best = _along(wants.base, values), _along(wants.best_log2, values)
-    gains = np.log2(base / np.maximum(values[..., 1:], 1e-12)) / best
-    return np.concatenate([accuracy, gains], axis=-1)
+    found = np.empty(np.broadcast_shapes(values.shape, (*base.shape[:-1], 4)))
+    np.maximum(-1.0, values[..., 0] / -POINTS_PER_UNIT, out=found[..., 0])
+    gains = np.log2(base / np.maximum(values[..., 1:], 1e-12), out=found[..., 1:])
+    gains /= best
+    return found
 
 
 def score(values: Array, wants: Preferences) -> Array:

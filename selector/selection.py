@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from compression.cost import DeviceProfile
-    from selector.pricing import CostTables
+    from selector.pricing import CostTables, Priced
     from selector.surrogate import Metrics, Surrogate
     from selector.tables import Array, BoolArray, IntArray
 
@@ -105,21 +105,26 @@ class Prepared:
 
     def best(self, configs: IntArray) -> IntArray:
         """The best ``[D]`` of them; of equals the one that changes less, then the earlier."""
-        utility = self.utility(configs)
-        changes = (configs > 0).sum(axis=1)
-        return np.asarray(configs[np.lexsort((changes, -utility))[0]])
+        return np.asarray(self.best_of(self.costs.priced(configs)).configs[0])
+
+    def best_of(self, found: Priced) -> Priced:
+        """The same one ``[1, D]`` of what is priced already."""
+        utility = self.totals_utility(found.totals)
+        changes = (found.configs > 0).sum(axis=1)
+        return found.take(np.lexsort((changes, -utility))[:1])
 
     def answer(self, config: IntArray, answered_by: str, best_known: float) -> Selection:
         """Write a configuration down; ``best_known`` is the best utility that anybody found."""
         surrogate, space = self.question.surrogate, self.costs.space
-        values = reward.quantities(surrogate, self.costs.totals(config[None])[None])
+        found = self.costs.priced(config[None])
+        values = reward.quantities(surrogate, found.totals[None])
         excess = reward.violations(values, self.wants)[0, 0]
         utility = float(reward.utility(values, self.wants)[0, 0])
         gap = reward.relative_gap(np.array(utility), np.array(max(utility, best_known)))
         return Selection(
             recipe=space.decode(config),
             config=tuple(int(index) for index in config),
-            prediction=predict(surrogate, config, self.question.target),
+            prediction=_predicted(surrogate, found, self.question.target),
             score=float(reward.score(values, self.wants)[0, 0]),
             violated=tuple(
                 name for name, over in zip(BUDGET_NAMES, excess, strict=True) if over > 0
@@ -136,8 +141,12 @@ class Prepared:
 
 def predict(surrogate: Surrogate, config: IntArray, target: DeviceProfile) -> Prediction:
     """What a configuration ``[D]`` is expected to give, with bands and how each is known."""
-    metrics = surrogate.evaluate(config[None], target)
-    touched = bool(config.any())
+    return _predicted(surrogate, surrogate.costs((target,)).priced(config[None]), target)
+
+
+def _predicted(surrogate: Surrogate, found: Priced, target: DeviceProfile) -> Prediction:
+    metrics = surrogate.metrics(found.totals)
+    touched = bool(found.configs.any())
     return Prediction(
         accuracy_drop_points=_points(surrogate, metrics),
         latency_ms=_on_device(surrogate, metrics, target, "latency"),
@@ -145,17 +154,16 @@ def predict(surrogate: Surrogate, config: IntArray, target: DeviceProfile) -> Pr
         size_bytes=_size(float(metrics.size_bytes[0]), touched=touched),
         macs=round(float(metrics.macs[0])),
         params=round(float(metrics.params[0])),
-        untuned_drop_points=_untuned(surrogate, config, target),
+        untuned_drop_points=_untuned(surrogate, found),
     )
 
 
-def _untuned(surrogate: Surrogate, config: IntArray, target: DeviceProfile) -> Estimate | None:
+def _untuned(surrogate: Surrogate, found: Priced) -> Estimate | None:
     """Points lost without fine-tuning, where enough built candidates say."""
     model = surrogate.untuned
     if model is None:
         return None
-    features = surrogate.features(surrogate.costs((target,)).totals(config[None]))
-    points = model.predict(features)
+    points = model.predict(surrogate.features(found.totals))
     low, high = model.ends(points)
     label = "calibrated" if points[0] else "exact"
     return Estimate(value=float(points[0]), low=float(low[0]), high=float(high[0]), label=label)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from compression.cost import DeviceProfile
+    from selector.local_search import Value
     from selector.tables import Array, IntArray, StudyTables
 
 _CORNERS = 12
@@ -35,6 +35,14 @@ WEIGHT_OF_RECOVERED = 3
 
 LEAST_BEST_LOG2 = 0.1
 """A target where nothing can be gained must not make a small loss look enormous."""
+
+
+class Scale(NamedTuple):
+    """Of a target: ms, mJ and bytes ``[3]`` of the network as it came, and log2 of the best attainable ratios."""
+
+    target: DeviceProfile
+    base: Array
+    best_log2: Array
 
 
 class Metrics(NamedTuple):
@@ -103,7 +111,7 @@ class Surrogate:
         self.model = model or AccuracyModel(cap=_most_points(tables))
         self.untuned: AccuracyModel | None = None
         self._costs: dict[tuple[str, ...], CostTables] = {}
-        self._best_log2: dict[str, tuple[DeviceProfile, Array]] = {}
+        self._scales: dict[str, Scale] = {}
         base = tables.macs[:, 0, 0, 0].sum(), tables.params[:, 0, 0, 0].sum()
         self._base_macs, self._base_params = float(base[0]), float(base[1])
 
@@ -186,15 +194,19 @@ class Surrogate:
         found = (lower + share * (upper - lower))[~state.gone]
         return np.asarray(found.sum(axis=0))
 
+    def scale(self, target: DeviceProfile) -> Scale:
+        """What gains on a target are measured by; looked up once."""
+        known = self._scales.get(target.name)
+        if known is None or known.target is not target:
+            known = self._scales[target.name] = self._scale(target)
+        return known
+
     def best_log2(self, target: DeviceProfile) -> Array:
         """``[3]`` log2 of the best attainable ratio to the baseline: latency, energy, storage.
 
         Found by climbing from several corners, accuracy aside; at least ``LEAST_BEST_LOG2``.
         """
-        known = self._best_log2.get(target.name)
-        if known is None or known[0] is not target:
-            known = self._best_log2[target.name] = target, self._best(target)
-        return known[1]
+        return self.scale(target).best_log2
 
     def refit(self, validated: Sequence[Validated]) -> Surrogate:
         """The same tables with the accuracy model fitted to candidates that were built."""
@@ -253,26 +265,29 @@ class Surrogate:
 
         return (load_device(device_names()[0]),)
 
-    def _best(self, target: DeviceProfile) -> Array:
+    def _scale(self, target: DeviceProfile) -> Scale:
         costs = self.costs((target,))
-        rng = np.random.default_rng(0)
-        starts = self.space.sample(self.space.mask, _CORNERS, rng)
-        starts = np.concatenate([self.space.untouched(), starts])
         base = costs.totals(self.space.untouched())[0]
-        improved = partial(climb, costs, starts, self.space.mask)
-        if self.space.n_decisions > _MOST_CLIMBED:
-            changes = SingleChanges(costs)
-            improved = partial(polish, changes, self.space.untouched(), self.space.mask)
         found = []
         for column in (LATENCY, ENERGY, SIZE):
 
             def saved(totals: Array, column: int = column) -> Array:
                 return -totals[..., column]
 
-            ends = improved(saved)
-            least = float(costs.totals(ends)[:, column].min())
+            least = float(self._climbed(costs, saved)[:, column].min())
             found.append(np.log2(float(base[column]) / max(least, 1e-12)))
-        return np.asarray(np.maximum(found, LEAST_BEST_LOG2))
+        best = np.asarray(np.maximum(found, LEAST_BEST_LOG2))
+        return Scale(target, base[[LATENCY, ENERGY, SIZE]], best)
+
+    def _climbed(self, costs: CostTables, value: Value) -> Array:
+        """``[B, 7]`` totals where climbs from several corners end; in deep networks one from the untouched."""
+        space = self.space
+        if space.n_decisions > _MOST_CLIMBED:
+            start = costs.priced(space.untouched())
+            return polish(SingleChanges(costs), start, space.mask, value).totals
+        starts = space.sample(space.mask, _CORNERS, np.random.default_rng(0))
+        starts = np.concatenate([space.untouched(), starts])
+        return costs.totals(climb(costs, starts, space.mask, value))
 
 
 def _without(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from selector.cell_prices import N_COLUMNS
+from selector.pricing import Priced
 from selector.reward import POINTS_PER_UNIT, quantities, score
 
 if TYPE_CHECKING:
@@ -22,16 +23,14 @@ _BUILT = 12
 _LEAST_GAIN = 1e-12
 
 
-def swap(
-    changes: SingleChanges, question: Prepared, config: IntArray, turns: int = 3
-) -> IntArray:
-    """The configuration ``[D]`` improved by pairs of changes, at most so many times.
+def swap(changes: SingleChanges, question: Prepared, start: Priced, turns: int = 3) -> Priced:
+    """One configuration improved by pairs of changes, at most so many times.
 
     Pairs are made of changes that are efficient at some price of what is limited, and ranked by the sum of
     both effects; the best are priced exactly, so that the result is never worse.
     """
     space, costs = changes.costs.space, changes.costs
-    totals = costs.totals(config[None])
+    config, totals = start.configs[0], start.totals
     here = float(question.totals_utility(totals)[0])
     for _ in range(turns):
         ahead = changes.ahead(config[None], totals)[0]
@@ -62,7 +61,7 @@ def swap(
         if values[top] <= here + _LEAST_GAIN:
             break
         config, totals, here = tried[top], reached[top][None], float(values[top])
-    return config
+    return Priced(config[None], totals)
 
 
 def _efficient(question: Prepared, ahead: Array, legal: Array) -> IntArray:

@@ -49,10 +49,26 @@ def test_polish_ends_where_no_single_change_helps(surrogate):
 
     changes = SingleChanges(costs)
     start = space.sample(space.mask, 5, np.random.default_rng(2))
-    ends = polish(changes, start, space.mask, value, turns=100)
+    found = polish(changes, costs.priced(start), space.mask, value, turns=100)
+    ends = found.configs
+    assert found.totals == pytest.approx(costs.totals(ends), rel=1e-9)
     assert space.is_legal(ends, space.mask).all()
     found = value(costs.totals(ends))
     assert (found >= value(costs.totals(start))).all()
     ahead = value(changes.ahead(ends, costs.totals(ends)))
     ahead[~changes.legal(ends, space.mask)] = -np.inf
     assert (ahead.max(axis=1) <= found + 1e-9).all()
+
+
+def test_narrowed_polish_loses_nothing_and_ends_as_well_with_its_best(surrogate):
+    space, costs = surrogate.space, surrogate.costs(TARGETS[:1])
+
+    def value(totals):
+        return -totals[..., LATENCY] / 0.01 - totals[..., SIZE] / 1e4
+
+    start = costs.priced(space.sample(space.mask, 16, np.random.default_rng(2)))
+    changes, before = SingleChanges(costs), value(start.totals)
+    narrowed = polish(changes, start, space.mask, value, 100, fewest=2)
+    whole = polish(changes, start, space.mask, value, 100)
+    assert (value(narrowed.totals) >= before).all()
+    assert value(narrowed.totals).max() == pytest.approx(value(whole.totals).max(), rel=0.02)

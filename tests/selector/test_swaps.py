@@ -25,6 +25,10 @@ def asked(surrogate, size, locks=None):
     return question.prepared()
 
 
+def swapped_from(changes, question, config):
+    return swap(changes, question, question.costs.priced(config[None])).configs
+
+
 @pytest.mark.parametrize(
     ("make", "finds"), [(toy_tables, True), (lenet_tables, True), (residual_tables, False)]
 )
@@ -36,8 +40,9 @@ def test_two_changes_at_once_get_past_a_limit_that_stops_one(make, finds):
     gained = []
     for share in (0.03, 0.1, 0.2, 0.3, 0.5):
         question = asked(surrogate, share * base)
-        ends = polish(changes, starts, question.mask, question.totals_utility, turns=50)
-        swapped = np.array([swap(changes, question, end) for end in ends])
+        start = question.costs.priced(starts)
+        ends = polish(changes, start, question.mask, question.totals_utility, turns=50).configs
+        swapped = np.concatenate([swapped_from(changes, question, end) for end in ends])
         assert space.is_legal(swapped, question.mask).all()
         gained.append(question.utility(swapped) - question.utility(ends))
     assert np.min(gained) >= 0
@@ -51,4 +56,4 @@ def test_locks_hold_while_two_change():
     mask = locked_mask(space, locks)
     question = asked(surrogate, 0.5 * float(surrogate.baseline(TARGET).size_bytes), locks)
     for start in space.sample(mask, 20, np.random.default_rng(0)):
-        assert space.is_legal(swap(changes, question, start)[None], mask)[0]
+        assert space.is_legal(swapped_from(changes, question, start), mask)[0]
