@@ -107,12 +107,12 @@ class Policy:
         return Policy(self.surrogate, replace(self.weights, pool=pool))
 
     def judging_by(
-        self, surrogate: Surrogate, targets: Sequence[DeviceProfile], rounds: int = 16
+        self, surrogate: Surrogate, targets: Sequence[DeviceProfile], rounds: int = 4
     ) -> Policy:
-        """The same agent under other predictions, with a pool grown for them; a few seconds.
+        """The same agent under other predictions, with a pool grown a little for them; a second or two.
 
-        Call it after every refit: what was good under the old predictions may be far from the best
-        under the new ones.
+        Call it after every refit. More rounds were measured to find nothing that an answer's own polish
+        does not find, and nobody else can work meanwhile.
         """
         pool = grow_pool(surrogate, targets, self.weights.pool, rounds, _POOL)
         return Policy(surrogate, replace(self.weights, pool=pool))

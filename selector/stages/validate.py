@@ -96,10 +96,11 @@ class Validation:
             surrogate = learnt(surrogate, built) if built else surrogate
             size = self._rounds.within(known + 1).count
             seed = self._job.request.seed + known
-            self._proposed[known] = (
-                surrogate,
-                propose(surrogate, size, self._job.targets, seed, built),
-            )
+            configs = propose(surrogate, size, self._job.targets, seed, built)
+            macs = surrogate.evaluate(configs, self._job.target).macs
+            # Those that train longest first, so that workers end the round together.
+            longest = np.argsort(-macs, kind="stable")
+            self._proposed[known] = surrogate, configs[longest]
         return self._proposed[known]
 
     def _rows(self, count: int) -> list[dict[str, Any]]:

@@ -216,6 +216,18 @@ def test_parts_told_on_standard_input_are_done_and_joined(tmp_path):
     assert [line["part"] for line in lines if line["kind"] == "done"] == [*told[:-1], "1/1"]
 
 
+def test_of_each_round_the_candidates_that_train_longest_come_first(finished):
+    job, _, _ = finished
+    surrogate, here = load_surrogate(job), load_device("this-host")
+    rows = job.read_json(Stage.VALIDATE, "candidates.json")["candidates"]
+    sizes = iter(read_rounds(job, Stage.VALIDATE).sizes)
+    while rows:
+        size = next(sizes)
+        built, rows = rows[:size], rows[size:]
+        macs = surrogate.evaluate(np.array([row["config"] for row in built]), here).macs
+        assert (np.diff(macs) <= 0).all()
+
+
 def test_the_recipe_of_a_run_rebuilds_the_same_network(finished, tmp_path):
     job, _, _ = finished
     quiet = Reporter(stream=io.StringIO())
