@@ -66,7 +66,8 @@ def main() -> None:
         print(f"\n== {name}, {target.title}: {space.count(space.mask):,} recipes")
         methods = _methods(surrogate, target, options)
         _one_demand(surrogate, methods)
-        _random_demands(surrogate, target, methods, options.goals)
+        if options.goals:
+            _random_demands(surrogate, target, methods, options.goals)
 
 
 def _methods(
