@@ -193,7 +193,8 @@ class ActionSpace:
             actions = [self.techniques(d, index) for index in range(len(decision.actions))]
             distances = [_distance(action, left) for action in actions]
             config[0, d] = distances.index(min(distances))
-        return self.canonical(config)[0]
+        found: IntArray = self.canonical(config)[0]
+        return found
 
     def techniques(self, decision: int, index: int) -> dict[str, Params]:
         """The techniques of one action with their levels; empty for the one that changes nothing."""
