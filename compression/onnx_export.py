@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import torch
 from torch import fx, nn
 
@@ -21,7 +22,7 @@ from compression.weight_storage import few_bytes, rounded
 if TYPE_CHECKING:
     from compression.graph import Network
 
-__all__ = ["export_dense", "export_onnx", "single_op_onnx", "verify_export"]
+__all__ = ["export_dense", "export_onnx", "raised_opset", "single_op_onnx", "verify_export"]
 
 TOLERANCES = {**dict.fromkeys(Precision, 1e-3), Precision.INT8: 0.5}
 """Largest difference to the network, relative to the output's largest value, by precision."""
@@ -58,6 +59,19 @@ def export_onnx(
         )
     data = _emitted(network, Precision.INT8, max(network.profile.opset, QDQ_OPSET))
     return quantised(data, calibration, network.profile, in_float=in_float)
+
+
+def raised_opset(data: bytes, network: Network) -> str:
+    """A sentence for the user where a file is written for a newer opset than the upload; else empty."""
+    had = network.profile.opset
+    found = next(o.version for o in onnx.load_from_string(data).opset_import if not o.domain)
+    if found <= had:
+        return ""
+    return (
+        f"The file is written for operator set {found}, where the upload has {had}: older ones cannot hold "
+        "weights in this form. A runtime that needs the old one can use a build without int8, "
+        "weight_clustering and techniques that thin out weights."
+    )
 
 
 def export_dense(network: Network) -> bytes:

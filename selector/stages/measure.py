@@ -158,7 +158,7 @@ def _recovery_notes(recovered: dict[str, Any], expected: Prediction) -> list[str
 def _export_notes(job: Job) -> list[str]:
     """What was said about the files that are offered."""
     files = job.folder.read_json(Stage.EXPORT, "export.json")["files"]
-    return [row["note"] for row in files if row.get("note")]
+    return list(dict.fromkeys(note for row in files for note in row.get("notes", [])))
 
 
 def _layers(

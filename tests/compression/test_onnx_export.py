@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from compression.errors import VerificationError
 from compression.graph import Network
-from compression.onnx_export import export_onnx, single_op_onnx, verify_export
+from compression.onnx_export import export_onnx, raised_opset, single_op_onnx, verify_export
 from compression.onnx_import import import_onnx
 from compression.types import OpSpec, Precision
 from tests.networks import ZOO, OnnxBuilder, lenet, resnet, small_lenet
@@ -157,6 +157,17 @@ def test_int8_stays_near_the_network(name):
     assert verify_export(data, network, x) <= 0.1
 
 
+def test_int8_adds_up_where_a_processor_could_overflow():
+    """Large inputs on equal weights: without care x86 before VNNI computes half of what is right."""
+    b = OnnxBuilder(8, 8, 8)
+    x = b.op("Conv", "x", b.const(np.full((8, 8, 3, 3), 0.5, np.float32)), kernel_shape=[3, 3])
+    x = b.op("Flatten", b.op("GlobalAveragePool", x))
+    network = replace(import_onnx(b.build(b.dense(x, "fc", 8, 3), 3)), precision=Precision.INT8)
+    inputs_ = np.random.default_rng(0).uniform(0.8, 1.0, (8, 8, 8, 8)).astype(np.float32)
+    data = export_onnx(network, inputs_)
+    assert verify_export(data, network, inputs_) <= 0.03
+
+
 def test_int8_of_many_layers_that_share_a_bias():
     # more tensors than letters: what a layer writes is called as the quantiser calls a bias' copy
     b = OnnxBuilder(8, 6, 6)
@@ -201,6 +212,27 @@ def test_int8_of_an_old_opset_raises_it():
     network = replace(import_onnx(lenet(opset=9)), precision=Precision.INT8)
     data = export_onnx(network, inputs(network))
     assert onnx.load_from_string(data).opset_import[0].version == 13
+
+
+@pytest.mark.parametrize(
+    ("precision", "needed"), [(Precision.INT8, 13), (Precision.CODEBOOK, 11)]
+)
+def test_user_is_told_where_an_older_opset_had_to_be_raised(precision, needed):
+    network = replace(import_onnx(lenet(opset=7)), precision=precision)
+    data = export_onnx(network, inputs(network))
+    assert f"operator set {needed}, where the upload has 7" in raised_opset(data, network)
+    verify_export(data, network, inputs(network))
+
+
+@pytest.mark.parametrize(
+    "precision", [Precision.FP32, Precision.FP16_WEIGHTS, Precision.INT8_WEIGHTS]
+)
+def test_nothing_is_said_where_the_opset_survives(precision):
+    network = replace(import_onnx(lenet(opset=7)), precision=precision)
+    data = export_onnx(network)
+    assert onnx.load_from_string(data).opset_import[0].version == 7
+    assert raised_opset(data, network) == ""
+    verify_export(data, network, inputs(network))
 
 
 def test_int8_without_calibration_is_refused():
