@@ -121,8 +121,8 @@ class Dataset:
     """Four splits and what is known of them.
 
     ``candidates`` are ways to prepare the arrays, the likeliest (``preprocessing``) first; only one
-    when the user gave it. ``sha256`` is of the uploaded file, empty for synthetic data. ``notes``
-    are sentences for the user.
+    when the user gave it. ``unlabelled`` are more examples, to learn from and for nothing else.
+    ``sha256`` is of the uploaded file, empty for synthetic data. ``notes`` are sentences for the user.
     """
 
     calibration: Split
@@ -133,6 +133,7 @@ class Dataset:
     labelled: bool
     preprocessing: Preprocessing
     candidates: tuple[Preprocessing, ...]
+    unlabelled: Split | None = None
     class_names: tuple[str, ...] = ()
     synthetic: bool = False
     sha256: str = ""
@@ -140,9 +141,11 @@ class Dataset:
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> Dataset:
         """The same examples, prepared in another way."""
+        more = self.unlabelled
         return replace(
             self,
             preprocessing=preprocessing,
+            unlabelled=more and replace(more, preprocessing=preprocessing),
             calibration=replace(self.calibration, preprocessing=preprocessing),
             search=replace(self.search, preprocessing=preprocessing),
             training=replace(self.training, preprocessing=preprocessing),
@@ -265,6 +268,7 @@ def _candidates(
 ) -> tuple[Preprocessing, ...]:
     """The given preprocessing with its layout made sure of, or guesses."""
     shapes = {part.x.shape[1:] for part in raw.parts.values()}
+    shapes |= set() if raw.unlabelled is None else {raw.unlabelled.shape[1:]}
     if len(shapes) > 1:
         raise DataRefusedError(
             f"The parts hold examples of different shapes: {' and '.join(map(shape_text, sorted(shapes)))}."
@@ -301,6 +305,7 @@ def _dataset(
         for purpose, source in split(raw, seed).items()
     }
     labelled = splits[TESTING].y is not None
+    more = _unlabelled(raw, input_shape, candidates[0])
     return Dataset(
         calibration=splits[CALIBRATION],
         search=splits[SEARCH],
@@ -310,9 +315,17 @@ def _dataset(
         labelled=labelled,
         preprocessing=candidates[0],
         candidates=candidates,
+        unlabelled=more,
         class_names=raw.class_names,
         notes=raw.notes if labelled or raw.notes else (_UNLABELLED,),
     )
+
+
+def _unlabelled(raw: RawData, input_shape: Shape, preprocessing: Preprocessing) -> Split | None:
+    if raw.unlabelled is None:
+        return None
+    rows = np.arange(len(raw.unlabelled))
+    return _split(RawPart(x=raw.unlabelled), rows, input_shape, preprocessing)
 
 
 def _split(

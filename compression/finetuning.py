@@ -108,7 +108,7 @@ class Supplies:
             on from it, and ends as if it had never been interrupted.
     """
 
-    unlabelled: np.ndarray | None = None
+    unlabelled: tuple[Samples, ...] = ()
     calibration: np.ndarray | None = None
     checkpoint: Path | None = None
 
@@ -184,12 +184,11 @@ class _Training:
         if y is not None and y.ndim > 1 and settings.alpha < 1:
             # Labels at positions would have to move with the pictures.
             settings = replace(settings, augmentation=Augmentation.NONE)
-        more = x[:0] if supplies.unlabelled is None else supplies.unlabelled
         known = supplies.calibration
         calibration = x[:_CALIBRATION] if known is None or not len(known) else known
         self._network, self._settings = network, settings
         self._path = supplies.checkpoint
-        self._samples = Curriculum(x, y, more)
+        self._samples = Curriculum(x, y, *supplies.unlabelled)
         self._student, self._learner = _student_and_learner(
             network, original, settings, self._samples, calibration
         )

@@ -47,7 +47,7 @@ class Pace:
 
 
 class Curriculum:
-    """Labelled and unlabelled samples as one set, without copying either.
+    """Labelled and unlabelled samples as one set, without copying any.
 
     Args:
         x: ``[samples, *input_shape]``, float32.
@@ -55,8 +55,9 @@ class Curriculum:
         unlabelled: More samples that nobody labelled; may be empty.
     """
 
-    def __init__(self, x: Samples, y: np.ndarray | None, unlabelled: Samples) -> None:
-        self._parts = x, unlabelled
+    def __init__(self, x: Samples, y: np.ndarray | None, *unlabelled: Samples) -> None:
+        self._parts = x, *unlabelled
+        self._ends = np.cumsum([len(part) for part in self._parts])
         self._y = y
 
     def __len__(self) -> int:
@@ -64,11 +65,13 @@ class Curriculum:
 
     def at(self, chosen: Tensor) -> tuple[Tensor, Tensor | None]:
         """The samples at some places, and their class numbers (``UNLABELLED`` where there is none)."""
-        rows, count = chosen.numpy(), len(self._parts[0])
-        known = rows < count
-        first, more = self._parts[0][rows[known]], self._parts[1][rows[~known] - count]
-        x = np.empty((len(rows), *first.shape[1:]), np.float32)
-        x[known], x[~known] = first, more
+        rows = chosen.numpy()
+        places = np.searchsorted(self._ends, rows, side="right")
+        x = np.empty((len(rows), *self._parts[0][:0].shape[1:]), np.float32)
+        for place, (part, end) in enumerate(zip(self._parts, self._ends, strict=True)):
+            own = places == place
+            x[own] = part[rows[own] - (end - len(part))]
+        known = places == 0
         if self._y is None:
             return torch.from_numpy(x), None
         labels = np.full((len(rows), *self._y.shape[1:]), UNLABELLED, np.int64)

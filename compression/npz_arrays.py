@@ -9,7 +9,16 @@ from numpy.lib import format as npy
 
 from compression.archives import DAMAGE, MAX_UNPACKED_BYTES
 from compression.errors import DataRefusedError
-from compression.raw_data import TEST, TRAIN, VALIDATION, WHOLE, RawData, RawPart, labels_from
+from compression.raw_data import (
+    MORE,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    WHOLE,
+    RawData,
+    RawPart,
+    labels_from,
+)
 
 if TYPE_CHECKING:
     import zipfile
@@ -28,7 +37,7 @@ def is_npz(archive: zipfile.ZipFile) -> bool:
 
 
 def read_npz(archive: zipfile.ZipFile, n_classes: int, label_shape: Shape = ()) -> RawData:
-    """``x, y`` or ``x_train, y_train, x_test, y_test`` with ``x_val, y_val``, ``group`` if any.
+    """``x, y`` or ``x_train, y_train, x_test, y_test`` with ``x_val, y_val``, ``group``, ``x_unlabelled`` if any.
 
     Raises:
         DataRefusedError: when the arrays are missing, hold objects or contradict each other.
@@ -52,7 +61,10 @@ def read_npz(archive: zipfile.ZipFile, n_classes: int, label_shape: Shape = ()) 
         )
     _check_labelled_alike(parts)
     class_names = _class_names(archive, entries, n_classes)
-    return RawData(parts=parts, class_names=class_names, notes=_shared_groups(parts))
+    more = _read_array(archive, entries[MORE]) if MORE in entries else None
+    return RawData(
+        parts=parts, unlabelled=more, class_names=class_names, notes=_shared_groups(parts)
+    )
 
 
 def read_labels(archive: zipfile.ZipFile) -> list[NDArray[Any]]:
@@ -146,7 +158,7 @@ def _check_labelled_alike(parts: dict[str, RawPart]) -> None:
         missing = sorted(_array_name("y", name) for name in set(parts) - labelled)
         raise DataRefusedError(
             f"Some parts have labels, but {', '.join(missing)} is missing. "
-            "Label every part, or none."
+            f"Label every part, or none; examples without labels may also come as {MORE!r}."
         )
 
 

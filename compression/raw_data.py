@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 WHOLE, TRAIN, VALIDATION, TEST = "", "train", "val", "test"
 """The names of parts: ``WHOLE`` is data that nobody has split yet."""
 
+MORE = "x_unlabelled"
+"""The array of examples beyond the parts, to learn from without labels."""
+
 MIN_EXAMPLES = 20
 _BLOCK = 4096
 
@@ -35,9 +38,13 @@ class RawPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawData:
-    """The parts of an upload by name, and what the classes are called (maybe nothing)."""
+    """The parts of an upload by name, and what the classes are called (maybe nothing).
+
+    ``unlabelled`` are more examples that nobody labelled, along the first axis; no part of any split.
+    """
 
     parts: Mapping[str, RawPart]
+    unlabelled: NDArray[Any] | None = None
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -110,6 +117,8 @@ def check(data: RawData, n_classes: int) -> None:
                     f"{name!r} has {len(part.x)} examples, but {name.replace('x', what)!r} has "
                     f"{len(values)} values. Give one for each example."
                 )
+    if data.unlabelled is not None:
+        _check_values(data.unlabelled, MORE)
     total = sum(len(part.x) for part in data.parts.values())
     if total < MIN_EXAMPLES:
         raise DataRefusedError(

@@ -146,8 +146,11 @@ class TrialRun:
             ),
         )
         validation = (self.x, self._split.y)
+        more = job.dataset.unlabelled
         supplies = Supplies(
-            unlabelled=job.calibration, calibration=job.calibration, checkpoint=checkpoint
+            unlabelled=(job.calibration, *([more.samples] if more else [])),
+            calibration=job.calibration,
+            checkpoint=checkpoint,
         )
         return finetuning.distill(
             network,

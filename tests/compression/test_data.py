@@ -1,6 +1,7 @@
 import contextlib
 import itertools
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -201,3 +202,33 @@ def test_samples_are_prepared_only_where_they_are_asked_for(tmp_path):
     assert len(samples) == len(whole)
     np.testing.assert_array_equal(samples[np.array([5, 0, 5])], whole[[5, 0, 5]])
     np.testing.assert_array_equal(samples[2:7], whole[2:7])
+
+
+def test_unlabelled_examples_are_prepared_alike_and_in_no_split(tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "data.npz"
+    x, y = rng.integers(0, 256, (100, 8, 8), dtype=np.uint8), np.arange(100) % 4
+    more = rng.integers(0, 256, (37, 8, 8), dtype=np.uint8)
+    np.savez(path, x=x, y=y, x_unlabelled=more)
+    data = load(path)
+    assert sum(len(getattr(data, name)) for name in PURPOSES) == 100
+    assert data.unlabelled.y is None
+    np.testing.assert_allclose(data.unlabelled.x[:, 0], more / 255, rtol=1e-6)
+    halved = data.with_preprocessing(replace(data.preprocessing, divide=510.0))
+    np.testing.assert_allclose(halved.unlabelled.x[:, 0], more / 510, rtol=1e-6)
+    assert load(uploads.write(tmp_path / "plain.npz")).unlabelled is None
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (np.full((5, 8, 8), np.nan, np.float32), "'x_unlabelled' holds values that are not"),
+        (np.zeros((5, 9, 9), np.uint8), "different shapes: 8 × 8 and 9 × 9"),
+        (np.array(["a"]), "'x_unlabelled' holds"),
+    ],
+)
+def test_unlabelled_examples_are_checked_like_others(tmp_path, more, words):
+    path = tmp_path / "data.npz"
+    x, y = np.zeros((100, 8, 8), np.uint8), np.arange(100) % 4
+    np.savez(path, x=x, y=y, x_unlabelled=more)
+    with pytest.raises(DataRefusedError, match=words):
+        load(path)

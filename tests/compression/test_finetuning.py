@@ -239,17 +239,18 @@ def test_labels_count_only_where_there_are_some():
 
 def test_unlabelled_samples_are_learnt_from_too(case):
     original, changed, x = case
-    samples = Curriculum(x[:10], np.arange(10) % 4, x[10:14])
-    found, labels = samples.at(torch.tensor([13, 2, 10]))
-    assert np.array_equal(found.numpy(), x[[13, 2, 10]])
-    assert labels.tolist() == [UNLABELLED, 2, UNLABELLED]
+    samples = Curriculum(x[:10], np.arange(10) % 4, x[10:14], x[:0], x[14:20])
+    assert len(samples) == 20
+    found, labels = samples.at(torch.tensor([13, 2, 10, 14, 19]))
+    assert np.array_equal(found.numpy(), x[[13, 2, 10, 14, 19]])
+    assert labels.tolist() == [UNLABELLED, 2, *[UNLABELLED] * 3]
     y = logits(original, x[:32]).argmax(1)
     settings, answers = replace(SETTINGS, alpha=0.5), logits(original, x)
     few, more = (
         distill(
             changed, original, x[:32], y, settings, (x, None), go_on, Supplies(unlabelled=u)
         )
-        for u in (None, x[32:])
+        for u in ((), (x[32:100], x[100:]))
     )
     assert kl_to_original(more, answers, x) < kl_to_original(few, answers, x)
 
