@@ -14,7 +14,7 @@ from compression.errors import ModelRefusedError, VerificationError
 from compression.graph import each_output
 from compression.onnx_emission import emit
 from compression.op_models import single_op_onnx
-from compression.quantization import QDQ_OPSET, quantised
+from compression.quantization import NEWEST_QDQ_OPSET, QDQ_OPSET, quantised
 from compression.runtime import quiet_session
 from compression.types import Precision
 from compression.weight_storage import few_bytes, rounded
@@ -22,7 +22,7 @@ from compression.weight_storage import few_bytes, rounded
 if TYPE_CHECKING:
     from compression.graph import Network
 
-__all__ = ["export_dense", "export_onnx", "raised_opset", "single_op_onnx", "verify_export"]
+__all__ = ["export_dense", "export_onnx", "opset_note", "single_op_onnx", "verify_export"]
 
 TOLERANCES = {**dict.fromkeys(Precision, 1e-3), Precision.INT8: 0.5}
 """Largest difference to the network, relative to the output's largest value, by precision."""
@@ -40,7 +40,8 @@ def export_onnx(
     runs at the speed of float: ``FP16_WEIGHTS`` as ``half -> Cast``, ``INT8_WEIGHTS`` as ``int8 ->
     Cast -> Mul(scale)``, ``CODEBOOK`` and tensors with enough exact zeros as in
     ``onnx_weight_streams``. (``DequantizeLinear`` is not folded: it nearly halved the speed of
-    LeNet-5.) The opset is raised where it is older than the form: to 11, for ``INT8`` to 13.
+    LeNet-5.) The opset is raised where it is older than the form: to 11, for ``INT8`` to 13; and lowered
+    where ONNX Runtime has no 8-bit operators that new.
 
     Args:
         network: any network of the vocabulary that ``onnx_import`` makes.
@@ -57,18 +58,22 @@ def export_onnx(
         raise ValueError(
             "8-bit computation needs calibration inputs, at least one batch of them"
         )
-    data = _emitted(network, Precision.INT8, max(network.profile.opset, QDQ_OPSET))
+    opset = min(max(network.profile.opset, QDQ_OPSET), NEWEST_QDQ_OPSET)
+    data = _emitted(network, Precision.INT8, opset)
     return quantised(data, calibration, network.profile, in_float=in_float)
 
 
-def raised_opset(data: bytes, network: Network) -> str:
-    """A sentence for the user where a file is written for a newer opset than the upload; else empty."""
+def opset_note(data: bytes, network: Network) -> str:
+    """A sentence for the user where a file is written for another opset than the upload; else empty."""
     had = network.profile.opset
     found = next(o.version for o in onnx.load_from_string(data).opset_import if not o.domain)
-    if found <= had:
+    if found == had:
         return ""
+    what = f"The file is written for operator set {found}, where the upload has {had}:"
+    if found < had:
+        return f"{what} ONNX Runtime does not compute 8-bit networks of newer ones yet."
     return (
-        f"The file is written for operator set {found}, where the upload has {had}: older ones cannot hold "
+        f"{what} older ones cannot hold "
         "weights in this form. A runtime that needs the old one can use a build without int8, "
         "weight_clustering and techniques that thin out weights."
     )

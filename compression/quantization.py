@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 QDQ_OPSET = 13
 """The oldest opset whose DequantizeLinear takes a scale per channel."""
+
+NEWEST_QDQ_OPSET = 27
+"""The newest opset whose QuantizeLinear ONNX Runtime 1.32 computes; it reads 28, but not with that operator."""
+
 CALIBRATION_BATCH = 32
 _NAMED = {"Conv", "Gemm", "MatMul"}
 _IN_FLOAT = {"LayerNormalization", "InstanceNormalization", "Softmax", "Where"}

@@ -10,7 +10,7 @@ from safetensors.torch import load
 from compression.errors import VerificationError
 from compression.int8_fallback import export_int8
 from compression.latency import MIN_ROUNDS, paired_latency
-from compression.onnx_export import export_onnx, raised_opset, verify_export
+from compression.onnx_export import export_onnx, opset_note, verify_export
 from compression.types import Precision, Stage
 from selector.choosing import read_recipe
 from selector.trial import TrialRun
@@ -69,11 +69,11 @@ def _exported(job: Job, network: Network, trials: TrialRun) -> tuple[bytes, dict
     """A file, which layers compute in float though the network computes in 8 bits, and what to say of it."""
     if network.precision is not Precision.INT8:
         data = export_onnx(network)
-        return data, {"notes": _said(raised_opset(data, network))}
+        return data, {"notes": _said(opset_note(data, network))}
     found = export_int8(network, job.calibration, trials.x)
     if found.sentence:
         job.reporter.log(found.sentence, "info" if found.holds else "warning")
-    said = _said(found.sentence, raised_opset(found.data, network))
+    said = _said(found.sentence, opset_note(found.data, network))
     return found.data, {"in_float": list(found.in_float), "notes": said}
 
 

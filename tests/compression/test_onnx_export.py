@@ -10,10 +10,11 @@ from onnx import numpy_helper
 
 from compression.errors import VerificationError
 from compression.graph import Network
-from compression.onnx_export import export_onnx, raised_opset, single_op_onnx, verify_export
+from compression.onnx_export import export_onnx, opset_note, single_op_onnx, verify_export
 from compression.onnx_import import import_onnx
 from compression.types import OpSpec, Precision
 from tests.networks import ZOO, OnnxBuilder, lenet, resnet, small_lenet
+from tests.zoo_graphs import of_today
 
 
 def inputs(network: Network, n: int = 8) -> np.ndarray:
@@ -220,7 +221,7 @@ def test_int8_of_an_old_opset_raises_it():
 def test_user_is_told_where_an_older_opset_had_to_be_raised(precision, needed):
     network = replace(import_onnx(lenet(opset=7)), precision=precision)
     data = export_onnx(network, inputs(network))
-    assert f"operator set {needed}, where the upload has 7" in raised_opset(data, network)
+    assert f"operator set {needed}, where the upload has 7" in opset_note(data, network)
     verify_export(data, network, inputs(network))
 
 
@@ -231,8 +232,17 @@ def test_nothing_is_said_where_the_opset_survives(precision):
     network = replace(import_onnx(lenet(opset=7)), precision=precision)
     data = export_onnx(network)
     assert onnx.load_from_string(data).opset_import[0].version == 7
-    assert raised_opset(data, network) == ""
+    assert opset_note(data, network) == ""
     verify_export(data, network, inputs(network))
+
+
+@pytest.mark.parametrize("make", [lenet, of_today])
+def test_int8_of_the_newest_opset_is_one_that_the_runtime_computes(make):
+    network = replace(import_onnx(make(opset=28)), precision=Precision.INT8)
+    x = inputs(network, 24)
+    data = export_onnx(network, x)
+    assert verify_export(data, network, x) <= 0.1
+    assert "operator set 27, where the upload has 28: ONNX Runtime" in opset_note(data, network)
 
 
 def test_int8_without_calibration_is_refused():
