@@ -67,7 +67,7 @@ def test_layers_left_in_float_stand_in_log_and_report(tmp_path, monkeypatch):
     assert note in report["notes"]
     assert all(f"“{name}”" in note for name in primary["in_float"])
     assert sum("operator set 13, where the upload has 12" in n for n in report["notes"]) == 1
-    assert report["result"]["accuracy"] > report["baseline"]["accuracy"] - 0.03
+    assert report["result"]["accuracy"] > report["baseline"]["accuracy"] - 0.05
 
 
 @pytest.mark.slow
