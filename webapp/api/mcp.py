@@ -14,28 +14,30 @@ from django.views.decorators.http import require_POST
 
 from webapp.api import mcp_tools
 from webapp.api.auth import SIGN_IN, Token
+from webapp.api.mcp_versions import (
+    BAD_PARAMETERS,
+    NO_SUCH_METHOD,
+    NOT_A_REQUEST,
+    UNPARSABLE,
+    VERSIONS,
+    WITH_HANDSHAKE,
+    Message,
+    RpcError,
+    check_origin,
+    is_stateless,
+    status_of,
+)
 from webapp.responses import RequestRefusedError, error_json
-
-VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
-"""The newest first: it is offered to whoever speaks none of them."""
 
 INSTRUCTIONS = """AdaDeep makes a trained ONNX network smaller for a device. Usual order: devices and samples;
 project_create, which starts a study; job_state until the study is done; recommend, with goals and limits;
 build_start; job_state until the build is done; result and downloads. A file becomes an upload by the JSON API
 (/api/v1/docs). Every figure says whether it was measured or predicted: keep that when you repeat it."""
 
-NOT_A_REQUEST, NO_SUCH_METHOD, BAD_PARAMETERS = -32600, -32601, -32602
-UNPARSABLE = -32700
-
-Message = dict[str, Any]
-
-
-class RpcError(Exception):
-    """A message that is answered by an error of the protocol."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+SERVER = {"name": "adadeep", "title": "AdaDeep", "version": "1"}
+CAPABILITIES: Message = {"tools": {}}
+KEPT_FOR = {"ttlMs": 300_000, "cacheScope": "public"}
+"""How long a client may keep what is the same for everybody: until another version of AdaDeep may run."""
 
 
 @login_not_required  # a token says who asks
@@ -46,57 +48,83 @@ def mcp(request: HttpRequest) -> HttpResponse:
         _check_sender(request)
     except RequestRefusedError as error:
         answer = error_json(str(error), code=error.code, status=error.status)
-        answer["WWW-Authenticate"] = "Bearer"
+        if error.status == 401:  # noqa: PLR2004
+            answer["WWW-Authenticate"] = "Bearer"
         return answer
-    if request.headers.get("MCP-Protocol-Version", VERSIONS[0]) not in VERSIONS:
-        text = f"This server speaks the protocol's versions {', '.join(VERSIONS)}."
-        return JsonResponse(_failed(None, NOT_A_REQUEST, text), status=400)
     try:
         said = json.loads(request.body)
     except ValueError:
         return JsonResponse(_failed(None, UNPARSABLE, "This is not JSON."), status=400)
-    return _answered(request, said)
+    if isinstance(said, list) and said:
+        return _batch(request, said)
+    status, answer_to_one = _answer(request, said)
+    if answer_to_one is None:
+        return HttpResponse(status=202)
+    return JsonResponse(answer_to_one, status=status, encoder=DjangoJSONEncoder)
 
 
 def _check_sender(request: HttpRequest) -> None:
+    check_origin(request)
     if Token()(request) is None:
         raise RequestRefusedError(SIGN_IN, code="signed_out", status=401)
 
 
-def _answered(request: HttpRequest, said: Any) -> HttpResponse:
-    """One answer to one message, several to a batch, none where nothing was asked."""
-    is_batch = isinstance(said, list) and said
-    messages = said if is_batch else [said]
-    answers = [answer for message in messages if (answer := _answer(request, message))]
+def _batch(request: HttpRequest, messages: list[Any]) -> HttpResponse:
+    """Several messages at once, as versions before 2025-06-18 send them; none where nothing was asked."""
+    answers = [answer for message in messages if (answer := _answer(request, message)[1])]
     if not answers:
         return HttpResponse(status=202)
-    return JsonResponse(
-        answers if is_batch else answers[0], safe=False, encoder=DjangoJSONEncoder
-    )
+    return JsonResponse(answers, safe=False, encoder=DjangoJSONEncoder)
 
 
-def _answer(request: HttpRequest, message: Any) -> Message | None:
+def _answer(request: HttpRequest, message: Any) -> tuple[int, Message | None]:
+    """Status and answer; no answer to what asks nothing."""
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-        return _failed(None, NOT_A_REQUEST, "This is no message of JSON-RPC 2.0.")
+        return 200, _failed(None, NOT_A_REQUEST, "This is no message of JSON-RPC 2.0.")
     if "method" not in message or "id" not in message:
-        return None  # a notification, or an answer to something that was never asked
+        return 202, None  # a notification, or an answer to something that was never asked
+    number, stateless = message["id"], True
     try:
-        result = _done(request, message["method"], message.get("params") or {})
+        stateless = is_stateless(request.headers, message)
+        result = _done(request, message["method"], message.get("params") or {}, stateless=stateless)
     except RpcError as error:
-        return _failed(message["id"], error.code, str(error))
-    return {"jsonrpc": "2.0", "id": message["id"], "result": result}
+        status = status_of(error.code) if stateless else 200
+        return status, _failed(number, error.code, str(error), error.data)
+    return 200, {"jsonrpc": "2.0", "id": number, "result": result}
 
 
-def _done(request: HttpRequest, method: object, params: Any) -> Message:
+def _done(request: HttpRequest, method: object, params: Any, *, stateless: bool) -> Message:
     if not isinstance(params, dict):
         raise RpcError(BAD_PARAMETERS, "The parameters must be an object.")
+    if not stateless:
+        return _result(request, method, params)
+    result = _result_without_handshake(request, method, params)
+    named = {"_meta": {"io.modelcontextprotocol/serverInfo": SERVER}}
+    return {"resultType": "complete", **result, **named}
+
+
+def _result(request: HttpRequest, method: object, params: Message) -> Message:
     match method:
         case "initialize":
             return _introduction(params.get("protocolVersion"))
         case "ping":
             return {}
         case "tools/list":
-            return {"tools": [tool.described() for tool in mcp_tools.TOOLS.values()]}
+            return _tools()
+        case "tools/call":
+            return _called(request, params)
+    raise RpcError(NO_SUCH_METHOD, f"This server knows no method {method!r}.")
+
+
+def _result_without_handshake(
+    request: HttpRequest, method: object, params: Message
+) -> Message:
+    match method:
+        case "server/discover":
+            told = {"capabilities": CAPABILITIES, "instructions": INSTRUCTIONS}
+            return {"supportedVersions": list(VERSIONS), **told, **KEPT_FOR}
+        case "tools/list":
+            return {**_tools(), **KEPT_FOR}
         case "tools/call":
             return _called(request, params)
     raise RpcError(NO_SUCH_METHOD, f"This server knows no method {method!r}.")
@@ -104,11 +132,15 @@ def _done(request: HttpRequest, method: object, params: Any) -> Message:
 
 def _introduction(wanted: object) -> Message:
     return {
-        "protocolVersion": wanted if wanted in VERSIONS else VERSIONS[0],
-        "capabilities": {"tools": {}},
-        "serverInfo": {"name": "adadeep", "title": "AdaDeep", "version": "1"},
+        "protocolVersion": wanted if wanted in WITH_HANDSHAKE else WITH_HANDSHAKE[0],
+        "capabilities": CAPABILITIES,
+        "serverInfo": SERVER,
         "instructions": INSTRUCTIONS,
     }
+
+
+def _tools() -> Message:
+    return {"tools": [tool.described() for tool in mcp_tools.TOOLS.values()]}
 
 
 def _called(request: HttpRequest, params: Message) -> Message:
@@ -128,5 +160,8 @@ def _text(text: str) -> Message:
     return {"type": "text", "text": text}
 
 
-def _failed(number: Any, code: int, text: str) -> Message:
-    return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": text}}
+def _failed(number: Any, code: int, text: str, data: Message | None = None) -> Message:
+    error: Message = {"code": code, "message": text}
+    if data is not None:
+        error["data"] = data
+    return {"jsonrpc": "2.0", "id": number, "error": error}

@@ -6,10 +6,14 @@ from django.test import Client
 
 from tests.webapp import making
 from webapp.accounts.tokens import token_create
-from webapp.api.mcp import VERSIONS
 from webapp.api.mcp_tools import TOOLS
+from webapp.api.mcp_versions import STATELESS, VERSIONS, WITH_HANDSHAKE
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+SPACE = "io.modelcontextprotocol"
+CALL = {"name": "samples", "arguments": {}}
 
 
 class Assistant:
@@ -20,6 +24,7 @@ class Assistant:
         self.client = Client(enforce_csrf_checks=True, headers={"host": "localhost", **given})
 
     def post(self, message, **headers):
+        headers = {name: text for name, text in headers.items() if text is not None}
         body = message if isinstance(message, (str, bytes)) else json.dumps(message)
         return self.client.post("/mcp", body, "application/json", headers=headers)
 
@@ -28,6 +33,17 @@ class Assistant:
         answer = self.post(message).json()
         assert answer["id"] == 7
         return answer
+
+    def ask_statelessly(self, method, *, version=STATELESS[0], headers=None, **params):
+        """As versions without handshake do: the request says everything itself."""
+        meta = {f"{SPACE}/protocolVersion": version, f"{SPACE}/clientCapabilities": {}}
+        message = {"jsonrpc": "2.0", "id": 7, "method": method}
+        repeated = {"mcp_protocol_version": version, "mcp_method": method}
+        if "name" in params:
+            repeated["mcp_name"] = params["name"]
+        return self.post(
+            message | {"params": {"_meta": meta, **params}}, **{**repeated, **(headers or {})}
+        )
 
     def call(self, tool, **arguments):
         return self.ask("tools/call", name=tool, arguments=arguments)["result"]
@@ -54,11 +70,74 @@ def project(user, study_folder):
     return making.studied(user, study_folder)
 
 
-@pytest.mark.parametrize("wanted", [*VERSIONS, "1999-01-01", None])
-def test_version_is_agreed_on(assistant, wanted):
+@pytest.mark.parametrize("wanted", [*WITH_HANDSHAKE, "1999-01-01", "2026-07-28", None])
+def test_version_with_handshake_is_agreed_on(assistant, wanted):
     result = assistant.ask("initialize", protocolVersion=wanted)["result"]
-    assert result["protocolVersion"] == (wanted if wanted in VERSIONS else VERSIONS[0])
+    agreed = wanted if wanted in WITH_HANDSHAKE else WITH_HANDSHAKE[0]
+    assert result["protocolVersion"] == agreed
     assert result["capabilities"] == {"tools": {}}
+
+
+def test_newest_version_needs_no_handshake(assistant):
+    told = assistant.ask_statelessly("server/discover").json()["result"]
+    assert told["supportedVersions"] == list(VERSIONS)
+    assert told["capabilities"] == {"tools": {}}
+    listed = assistant.ask_statelessly("tools/list").json()["result"]
+    assert [tool["name"] for tool in listed["tools"]] == list(TOOLS)
+    for result in (told, listed):
+        assert (result["resultType"], result["cacheScope"]) == ("complete", "public")
+        assert result["ttlMs"] > 0
+        assert result["_meta"][f"{SPACE}/serverInfo"]["name"] == "adadeep"
+    called = assistant.ask_statelessly("tools/call", **CALL)
+    assert called.status_code == 200
+    assert called.json()["result"]["structuredContent"]["samples"]
+
+
+@pytest.mark.parametrize("method", ["initialize", "ping", "subscriptions/listen"])
+def test_newest_version_knows_no_method_of_handshakes_and_streams(assistant, method):
+    answer = assistant.ask_statelessly(method)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, -32601)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"mcp_protocol_version": VERSIONS[1]},
+        {"mcp_method": "tools/list"},
+        {"mcp_method": None},
+        {"mcp_name": "devices"},
+        {"mcp_name": "=?base64?????="},
+    ],
+    ids=["version", "method", "no method", "name", "broken name"],
+)
+def test_headers_that_say_otherwise_than_the_message_are_refused(assistant, headers):
+    answer = assistant.ask_statelessly("tools/call", headers=headers, **CALL)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32020)
+
+
+def test_name_may_come_encoded(assistant):
+    headers = {"mcp_name": "=?base64?c2FtcGxlcw==?="}
+    assert assistant.ask_statelessly("tools/call", headers=headers, **CALL).status_code == 200
+
+
+def test_version_of_the_future_is_told_which_ones_there_are(assistant):
+    answer = assistant.ask_statelessly("tools/list", version="2099-01-01")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, -32022)
+    assert error["data"] == {"supported": list(VERSIONS), "requested": "2099-01-01"}
+
+
+def test_request_without_its_envelope_is_refused(assistant):
+    bare = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    answer = assistant.post(bare, mcp_protocol_version=STATELESS[0])
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32602)
+    assert "clientCapabilities" in answer.json()["error"]["message"]
+
+
+def test_page_of_another_site_is_refused(assistant):
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    assert assistant.post(ping, origin="http://evil.example").status_code == 403
+    assert assistant.post(ping, origin="http://localhost").status_code == 200
 
 
 def test_tools_are_described_by_the_types_of_the_api(assistant):
@@ -108,7 +187,7 @@ def test_nonsense_is_an_error_of_the_protocol(assistant, message, status, code):
 def test_unknown_version_in_the_header_is_refused(assistant):
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     assert assistant.post(ping, mcp_protocol_version="1999-01-01").status_code == 400
-    assert assistant.post(ping, mcp_protocol_version=VERSIONS[-1]).status_code == 200
+    assert assistant.post(ping, mcp_protocol_version=WITH_HANDSHAKE[-1]).status_code == 200
 
 
 @pytest.mark.parametrize("token", ["", "adadeep_invented"])

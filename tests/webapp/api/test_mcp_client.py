@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
@@ -12,6 +13,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from tests.e2e import staging
 from tests.webapp.running import ROOT
+from webapp.api.mcp_versions import STATELESS, WITH_HANDSHAKE
 
 
 @pytest.fixture
@@ -34,11 +36,24 @@ def token(here):
 
 
 async def test_sample_is_studied_built_and_fetched(here, token):
+    async with connected(here, token, mode="auto") as client:
+        assert client.protocol_version == STATELESS[0]
+        await work(client)
+
+
+async def test_client_of_an_earlier_version_shakes_hands(here, token):
+    async with connected(here, token, mode="legacy") as client:
+        assert client.protocol_version == WITH_HANDSHAKE[0]
+        assert not (await client.call_tool("samples", {})).is_error
+
+
+@asynccontextmanager
+async def connected(here, token, mode):
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(headers=headers) as http:
         transport = streamable_http_client(f"{here.url}/mcp", http_client=http)
-        async with Client(transport) as client:
-            await work(client)
+        async with Client(transport, mode=mode) as client:
+            yield client
 
 
 async def work(client):
