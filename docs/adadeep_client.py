@@ -116,6 +116,9 @@ class AdaDeep:
         try:
             return urllib.request.urlopen(request, timeout=timeout_s)  # noqa: S310
         except urllib.error.HTTPError as error:
+            if error.code == 429:  # too many requests in this minute
+                time.sleep(int(error.headers["Retry-After"]))
+                return self._open(method, address, body, headers, timeout_s)
             if error.code in (502, 503, 504):  # said by a proxy while the server is away
                 raise ConnectionError(str(error)) from error
             refusal = json.load(error)["error"]

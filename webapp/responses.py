@@ -28,7 +28,10 @@ class RequestRefusedError(Exception):
 
 
 def error_json(message: str, *, code: str, status: int, **facts: int) -> JsonResponse:
-    return JsonResponse({"error": {"message": message, "code": code, **facts}}, status=status)
+    answer = JsonResponse({"error": {"message": message, "code": code, **facts}}, status=status)
+    if "retry_after_s" in facts:
+        answer["Retry-After"] = str(facts["retry_after_s"])
+    return answer
 
 
 def error_page(

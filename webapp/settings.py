@@ -58,6 +58,9 @@ TOTAL_QUOTA_BYTES = env.int("TOTAL_QUOTA_BYTES", default=0)
 RETENTION_DAYS = env.int("RETENTION_DAYS", default=0)
 AUDIT_DAYS = env.int("AUDIT_DAYS", default=365)
 
+# How many requests a minute one person's programs may send to the API and to /mcp; 0: as many as they like.
+API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=600)
+
 # The lease of a job: an attempt that stays silent is given to another worker.
 LEASE_HEARTBEAT_S = env.float("LEASE_HEARTBEAT_S", default=5.0)
 LEASE_LOST_S = env.float("LEASE_LOST_S", default=30.0)
@@ -127,6 +130,15 @@ CHANNEL_LAYERS = {
             "capacity": 2000,
             "prefix": "adadeep",
         },
+    }
+}
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "adadeep",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
     }
 }
 

@@ -34,6 +34,9 @@ def home(tmp_path, settings, study_folder):
     settings.FILE_UPLOAD_TEMP_DIR = home / "tmp"
     settings.ENGINE_COMMAND = [sys.executable, str(FAKE_ENGINE)]
     settings.ENGINE_READABLE = [str(home), str(study_folder)]
+    memory = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": str(home)}
+    settings.CACHES = {"default": memory}
+    settings.API_REQUESTS_PER_MINUTE = 0
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     (home / "study").symlink_to(study_folder)
     former = app.conf.broker_url, app.conf.result_backend

@@ -7,6 +7,7 @@ from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 
 from webapp.accounts.tokens import token_owner
+from webapp.api.pace import count_request
 from webapp.responses import RequestRefusedError
 
 HOW = "Make one on the account page, or with: python manage.py create_token NAME"
@@ -21,6 +22,7 @@ class Token(HttpBearer):
         if owner is None:
             # Said here: a wrong token must not pass as no token.
             raise RequestRefusedError(UNKNOWN, code="unknown_token", status=401)
+        count_request(request, owner)
         request.user = owner
         return owner
 
@@ -38,4 +40,5 @@ class Page(APIKeyCookie):
     def authenticate(self, request: HttpRequest, _key: str | None) -> User:
         if not isinstance(request.user, User):
             raise RequestRefusedError(SIGN_IN, code="signed_out", status=401)
+        count_request(request, request.user)
         return request.user

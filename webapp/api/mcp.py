@@ -47,7 +47,7 @@ def mcp(request: HttpRequest) -> HttpResponse:
     try:
         _check_sender(request)
     except RequestRefusedError as error:
-        answer = error_json(str(error), code=error.code, status=error.status)
+        answer = error_json(str(error), code=error.code, status=error.status, **error.facts)
         if error.status == 401:  # noqa: PLR2004
             answer["WWW-Authenticate"] = "Bearer"
         return answer
