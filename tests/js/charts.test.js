@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { figureTable, toCsv, toJson } from "../../static/js/lib/csv.js";
 import { paretoFront } from "../../static/js/lib/pareto.js";
 import { chartTemplate, merge, themed } from "../../static/js/lib/theme.js";
-import { arrange, limitMarks } from "../../static/js/lib/tradeoff.js";
+import { arrange, limitAt, limitMarks, limitPlaces } from "../../static/js/lib/tradeoff.js";
 
 const studio = JSON.parse(readFileSync(new URL("fixtures/studio.json", import.meta.url)));
 const none = { max_accuracy_drop: null, max_latency_ms: null, max_energy_mj: null, max_size_bytes: null };
@@ -58,6 +58,31 @@ test("a limit off the left edge is drawn at the edge and says so", () => {
 test("a limit beyond the right edge is not drawn", () => {
   const spec = studio.figure.layout.meta.axes.latency;
   assert.deepEqual(limitMarks(studio.figure.layout, spec, { ...none, max_latency_ms: 1e6 }).shapes, []);
+});
+
+test("a limit stands where its line is drawn, and means the same when it is let go there", () => {
+  const { layout } = studio.figure;
+  const spec = layout.meta.axes.size;
+  const budgets = { ...none, max_accuracy_drop: 1.2, max_size_bytes: 120_000 };
+  const places = limitPlaces(layout, spec, budgets);
+  assert.ok(Math.abs(10 ** places.x - 0.12) < 1e-9);
+  const size = limitAt("x", places.x, layout, spec);
+  assert.deepEqual([size.budget, Math.round(size.value), size.text], ["max_size_bytes", 120_000, "0.12 MB"]);
+  const drop = limitAt("y", places.y, layout, spec);
+  assert.deepEqual([drop.budget, drop.value, drop.text], ["max_accuracy_drop", 1.2, "−1.2 pt"]);
+});
+
+test("only limits in sight can be taken hold of", () => {
+  const { layout } = studio.figure;
+  const spec = layout.meta.axes.latency;
+  assert.deepEqual(limitPlaces(layout, spec, none), {});
+  assert.deepEqual(limitPlaces(layout, spec, { ...none, max_latency_ms: 1e6, max_accuracy_drop: 90 }), {});
+  assert.equal(limitPlaces(layout, spec, { ...none, max_latency_ms: 1e-6 }).x, spec.range[0]);
+});
+
+test("accuracy is never asked to rise by a limit", () => {
+  const { layout } = studio.figure;
+  assert.equal(limitAt("y", layout.meta.original + 3, layout, layout.meta.axes.latency).value, 0);
 });
 
 const tokens = new Proxy({}, { get: (_, name) => (name === "font" ? "sans" : "#123456") });

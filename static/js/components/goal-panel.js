@@ -32,7 +32,7 @@ export class GoalPanel {
     this.sliders = SPECS.map((spec) => {
       const slider = document.createElement("goal-slider");
       goals.append(slider);
-      slider.goal = spec;
+      slider.goal = { ...spec, usual: PRESETS.Balanced[SPECS.indexOf(spec)] };
       return slider;
     });
     presets.addEventListener("click", (event) => this.preset(event.target.closest("button")?.value));
@@ -81,6 +81,12 @@ export class GoalPanel {
     });
     this.mark(this.matching());
     this.showShares();
+  }
+
+  /** Sets one limit, in the engine's unit. */
+  setBudget(name, value) {
+    const i = SPECS.findIndex(({ budget }) => budget === name);
+    this.sliders[i].setLimit(typed(value / SPECS[i].scale, 3), true);
   }
 
   /** Fills limits that are off with a starting value, where the field is still empty: half of what the original takes. */

@@ -4,15 +4,15 @@ import { setText } from "../lib/dom.js";
 import { ICONS } from "../lib/icons.js";
 import { STATE_LOOK } from "../lib/limits.js";
 
-const template = ({ name, title, limitWord, unit, step }) => `<fieldset class="goal"><legend class="sr">${title}</legend>
+const template = ({ name, title, limitWord, unit, step, usual }) => `<fieldset class="goal"><legend class="sr">${title}</legend>
   <div class="head"><label for="goal-${name}">${title}</label><output for="goal-${name}"></output></div>
-  <input type="range" id="goal-${name}" min="0" max="100" step="1" value="25">
+  <input type="range" id="goal-${name}" min="0" max="100" step="1" value="25" title="Double-click: back to ${usual}">
   <div class="cap"><label class="check"><input type="checkbox"> ${limitWord}</label>
     <input class="input num" type="number" inputmode="decimal" min="0" step="${step}" aria-label="${title} limit in ${unit}"> ${unit}
     <span class="state"></span></div></fieldset>`;
 
 class GoalSlider extends HTMLElement {
-  /** {name, title, limitWord, unit, step}: what the goal is called and what its limit counts in. */
+  /** {name, title, limitWord, unit, step, usual}: what the goal is called, what its limit counts in, where it usually stands. */
   set goal(goal) {
     this.spec = goal;
     this.innerHTML = template(goal);
@@ -23,6 +23,7 @@ class GoalSlider extends HTMLElement {
     on.addEventListener("change", () => this.emit("limit-change"));
     max.addEventListener("input", () => this.typed());
     range.addEventListener("keydown", (event) => this.paged(event));
+    range.addEventListener("dblclick", () => this.set(goal.usual));
   }
 
   get value() {
@@ -55,7 +56,12 @@ class GoalSlider extends HTMLElement {
     const step = { PageUp: 10, PageDown: -10 }[event.key];
     if (!step) return;
     event.preventDefault();
-    this.value = Math.min(100, Math.max(0, this.value + step));
+    this.set(Math.min(100, Math.max(0, this.value + step)));
+  }
+
+  /* As if the hand had moved it there and let go. */
+  set(value) {
+    this.value = value;
     this.emit("goal-input");
     this.emit("goal-change");
   }

@@ -8,6 +8,8 @@ import { readTokens, themed } from "../lib/theme.js";
 const CONFIG = { displayModeBar: false, responsive: false, doubleClick: "reset", scrollZoom: false, showTips: false };
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 const COARSE = matchMedia("(pointer: coarse)");
+const TITLE_PX = 28;
+const SHARPNESS = { png: 2, svg: 1 };
 
 export class PlotFigure extends HTMLElement {
   connectedCallback() {
@@ -86,6 +88,24 @@ export class PlotFigure extends HTMLElement {
     const node = this.querySelector(":scope > .empty") ?? this.appendChild(document.createElement("p"));
     node.className = "empty";
     node.textContent = this.why ?? "Nothing to show yet.";
+  }
+
+  /** The chart as it is drawn, under its title on the page's ground: an SVG's text, or a PNG in base64. */
+  async image(format) {
+    await this.drawn;
+    const { data, layout } = this.plot;
+    const { surface, ink } = readTokens();
+    const title = { text: escape(this.closest("section")?.querySelector("h2")?.innerText ?? ""), font: { size: 15, color: ink }, x: 0, xref: "paper", xanchor: "left", y: 1, yref: "container", yanchor: "top", pad: { t: 10 } };
+    const margin = { ...layout.template.layout.margin, ...layout.margin };
+    const height = this.plot._fullLayout.height + TITLE_PX;
+    const shown = { ...layout, title, paper_bgcolor: surface, height, margin: { ...margin, t: margin.t + TITLE_PX } };
+    const { width } = this.plot._fullLayout;
+    return window.Plotly.toImage({ data: [...data, ...this.marks()], layout: shown }, { format, width, height, scale: SHARPNESS[format], imageDataOnly: true });
+  }
+
+  /* What lies over the chart on the page and belongs into its picture. */
+  marks() {
+    return [];
   }
 
   /** The same numbers as a table instead of the picture. */

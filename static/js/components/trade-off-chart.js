@@ -1,13 +1,17 @@
 // The trade-off with the star: Plotly draws the points, an overlay carries the star, its band and the
 // guide. While a slider is dragged only the overlay moves, by transform; Plotly is not called.
-// Left and right walk the best trade-offs. Emits "candidate-pick" with the candidate's id.
+// Left and right walk the best trade-offs. Emits "candidate-pick" with the candidate's id, and "limit-drag"
+// {budget, value, done} where limits may be moved by hand (the attribute "limits").
 import { predicted } from "../lib/format.js";
-import { arrange } from "../lib/tradeoff.js";
+import { readTokens, themed } from "../lib/theme.js";
+import { arrange, limitAt, limitPlaces } from "../lib/tradeoff.js";
 import { PlotFigure } from "./plot-figure.js";
 
 const STAR = "M0-13 3.500-4.900 12.400-4 5.700 1.800 7.600 10.500 0 6 -7.600 10.500 -5.700 1.800 -12.400-4 -3.500-4.900Z";
 const OVERLAY = `<line class="guide" x1="0" x2="0" y1="0" y2="0"/><g class="star"><circle class="halo" r="21"/><line class="band"/><path d="${STAR}"/></g>
-  <g class="pin"><rect x="-33" y="-10" width="66" height="20" rx="4"/><text text-anchor="middle" y="4"></text></g>`;
+  <g class="pin"><rect x="-33" y="-10" width="66" height="20" rx="4"/><text text-anchor="middle" y="4"></text></g>
+  <g class="grip" data-side="x"><line class="shown"/><line class="hand"/><text text-anchor="middle" y="-6"></text></g>
+  <g class="grip" data-side="y"><line class="shown"/><line class="hand"/><text text-anchor="end" y="-6"></text></g>`;
 
 class TradeOffChart extends PlotFigure {
   connectedCallback() {
@@ -25,6 +29,8 @@ class TradeOffChart extends PlotFigure {
     this.setAttribute("aria-label", "Trade-off chart. Left and right arrow keys walk the best trade-offs.");
     this.setAttribute("role", "group");
     this.addEventListener("keydown", (event) => this.walk(event));
+    this.grips = Object.fromEntries([...this.overlay.querySelectorAll(".grip")].map((grip) => [grip.dataset.side, grip]));
+    for (const [side, grip] of Object.entries(this.grips)) this.holdBy(side, grip);
   }
 
   get height() {
@@ -36,6 +42,7 @@ class TradeOffChart extends PlotFigure {
     this.view = view;
     const { figure, front } = arrange(base, view);
     this.front = front;
+    this.base = base;
     this.spec = base.layout.meta.axes[view.axis];
     this.figure = figure;
   }
@@ -49,6 +56,58 @@ class TradeOffChart extends PlotFigure {
       this.plot.on("plotly_relayout", () => this.settled());
     }
     if (this.at) this.place(this.at, true);
+    this.placeGrips();
+  }
+
+  /* ----- limits, moved by hand ----- */
+  holdBy(side, grip) {
+    const hand = grip.querySelector(".hand");
+    let last = null;
+    hand.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      hand.setPointerCapture(event.pointerId);
+      last = null;
+    });
+    hand.addEventListener("pointermove", (event) => {
+      if (!hand.hasPointerCapture(event.pointerId)) return;
+      last = event;
+      grip.classList.add("held");
+      this.dragged(side, event, false);
+    });
+    hand.addEventListener("lostpointercapture", () => {
+      grip.classList.remove("held");
+      if (last) this.dragged(side, last, true);
+    });
+  }
+
+  dragged(side, event, done) {
+    const box = this.plot.getBoundingClientRect();
+    const axis = this.axes[side];
+    const from = side === "x" ? event.clientX - box.left : event.clientY - box.top;
+    const px = clamp(from - axis._offset, 0, axis._length);
+    const { budget, value, text } = limitAt(side, axis.p2l(px), this.base.layout, this.spec);
+    this.grips[side].querySelector("text").textContent = text;
+    this.placeGrip(side, px);
+    this.dispatchEvent(new CustomEvent("limit-drag", { bubbles: true, detail: { budget, value, done } }));
+  }
+
+  /** Where the limits stand that are drawn; none while nothing may be moved. */
+  placeGrips() {
+    const places = this.hasAttribute("limits") && this.axes && !this.asTable ? limitPlaces(this.base.layout, this.spec, this.view.budgets) : {};
+    for (const side of Object.keys(this.grips)) {
+      const { axes, grips } = this;
+      grips[side].toggleAttribute("hidden", places[side] === undefined);
+      if (places[side] !== undefined && !grips[side].classList.contains("held")) this.placeGrip(side, clamp(axes[side].l2p(places[side]), 0, axes[side]._length));
+    }
+  }
+
+  placeGrip(side, px) {
+    const { x, y } = this.axes;
+    const grip = this.grips[side];
+    const [left, top] = side === "x" ? [x._offset + px, y._offset] : [x._offset, y._offset + px];
+    grip.style.transform = `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`;
+    for (const line of grip.querySelectorAll("line")) line.setAttribute(side === "x" ? "y2" : "x2", side === "x" ? y._length : x._length);
+    if (side === "y") grip.querySelector("text").setAttribute("x", x._length);
   }
 
   /**
@@ -76,6 +135,14 @@ class TradeOffChart extends PlotFigure {
     pinText.textContent = `${predicted(at.value * scale)} ${unit}`;
   }
 
+  marks() {
+    if (!this.at || !this.spec) return [];
+    const { scale } = this.spec;
+    const [x, low, high] = [this.at.value, this.at.low, this.at.high].map((value) => value * scale);
+    const star = { type: "scatter", mode: "markers", x: [x], y: [this.at.accuracy], meta: { role: "best" }, error_x: { array: [high - x], arrayminus: [x - low], symmetric: false, thickness: 1.5, width: 0 } };
+    return themed({ data: [star], layout: {} }, readTokens()).data;
+  }
+
   toggleOverlay(on) {
     const display = on ? "" : "none";
     if (this.overlay.style.display !== display) this.overlay.style.display = display;
@@ -84,6 +151,7 @@ class TradeOffChart extends PlotFigure {
   set table(on) {
     super.table = on;
     if (this.at) this.place(this.at, true);
+    this.placeGrips();
   }
 
   walk(event) {

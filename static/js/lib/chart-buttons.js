@@ -1,13 +1,17 @@
-// The Table, CSV and JSON buttons beside every chart.
-import { $$, saveText } from "./dom.js";
+// The buttons beside every chart: its numbers as table, CSV and JSON, itself as SVG and PNG.
+import { $$, saveFile } from "./dom.js";
 import { figureTable, toCsv, toJson } from "./csv.js";
 
+const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+
 const FILES = {
-  csv: ["text/csv", (figure) => toCsv(figureTable(figure))],
-  json: ["application/json", toJson],
+  csv: ["text/csv", ({ figure }) => toCsv(figureTable(figure))],
+  json: ["application/json", ({ figure }) => toJson(figure)],
+  svg: ["image/svg+xml", (chart) => chart.image("svg")],
+  png: ["image/png", async (chart) => bytesOf(await chart.image("png"))],
 };
 
-/** Wires [data-chart-table], [data-chart-csv] and [data-chart-json] to the chart with that id. */
+/** Wires [data-chart-table] and [data-chart-csv], -json, -svg, -png to the chart with that id. */
 export function wireChartButtons(name) {
   for (const button of $$("[data-chart-table]")) {
     button.addEventListener("click", () => {
@@ -19,9 +23,9 @@ export function wireChartButtons(name) {
   for (const [format, [type, write]] of Object.entries(FILES)) {
     for (const button of $$(`[data-chart-${format}]`)) {
       const id = button.getAttribute(`data-chart-${format}`);
-      button.addEventListener("click", () => {
-        const { figure } = document.getElementById(id);
-        if (figure) saveText(`${name}-${id}.${format}`, write(figure), type);
+      button.addEventListener("click", async () => {
+        const chart = document.getElementById(id);
+        if (chart.figure) saveFile(`${name}-${id}.${format}`, await write(chart), type);
       });
     }
   }

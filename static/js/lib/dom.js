@@ -28,10 +28,10 @@ export function segmented(group, onPick) {
   });
 }
 
-/** Offers text as a file. */
-export function saveText(name, text, type = "text/plain") {
+/** Offers text or bytes as a file. */
+export function saveFile(name, content, type = "text/plain") {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.href = URL.createObjectURL(new Blob([content], { type }));
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

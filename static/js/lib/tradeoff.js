@@ -74,3 +74,23 @@ export function limitMarks(layout, spec, budgets) {
   }
   return { shapes, annotations };
 }
+
+/** Where limits are drawn, on the axes' own scales (the logarithm on x): {x, y}, a side without a limit in sight is missing. */
+export function limitPlaces(layout, spec, budgets) {
+  const places = {};
+  const drop = budgets.max_accuracy_drop ?? null;
+  const limit = budgets[spec.limit] ?? null;
+  if (drop !== null && layout.meta.original - drop > layout.yaxis.range[0]) places.y = layout.meta.original - drop;
+  if (limit > 0 && Math.log10(limit * spec.scale) < spec.range[1]) places.x = Math.max(spec.range[0], Math.log10(limit * spec.scale));
+  return places;
+}
+
+/** The limit that a place on an axis means, as a person would type it: {budget, value, text}. */
+export function limitAt(side, place, layout, spec) {
+  if (side === "y") {
+    const value = Math.max(0, Math.round(10 * (layout.meta.original - place)) / 10);
+    return { budget: "max_accuracy_drop", value, text: `−${value.toFixed(1)} pt` };
+  }
+  const shown = Number((10 ** place).toPrecision(2));
+  return { budget: spec.limit, value: shown / spec.scale, text: `${shown} ${spec.unit}` };
+}

@@ -4,7 +4,7 @@ import "../components/plot-figure.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
 import { deviceGroups, headlineRows, knownText, nameOf, partsOfName, recipeGroups } from "../lib/compare.js";
 import { toCsv } from "../lib/csv.js";
-import { $, $$, escape, pageData, saveText, setText } from "../lib/dom.js";
+import { $, $$, escape, pageData, saveFile, setText } from "../lib/dom.js";
 import { layerTimes, measured, predicted } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { badge } from "../lib/markup.js";
@@ -116,7 +116,7 @@ $("#layers-csv").addEventListener("click", () => {
     const [x, y] = [a.layers[pair.a], b.layers[pair.b]];
     return [(x ?? y).layer, ...[x, y].flatMap((layer) => [layer?.technique, layer?.level, layer?.stored, layer?.ms_after])];
   });
-  saveText("compare-layers.csv", toCsv({ columns: ["Layer", ...["A", "B"].flatMap((side) => ["technique", "level", "stored", "ms"].map((name) => `${side} ${name}`))], rows }), "text/csv");
+  saveFile("compare-layers.csv", toCsv({ columns: ["Layer", ...["A", "B"].flatMap((side) => ["technique", "level", "stored", "ms"].map((name) => `${side} ${name}`))], rows }), "text/csv");
 });
 
 /* ----- differences only ----- */

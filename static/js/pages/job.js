@@ -11,7 +11,7 @@ import { throttle } from "../lib/backoff.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
 import { showConnection } from "../lib/connection.js";
 import { bestOf, wishesText } from "../lib/best-so-far.js";
-import { $, escape, pageData, saveText, setText } from "../lib/dom.js";
+import { $, escape, pageData, saveFile, setText } from "../lib/dom.js";
 import { duration, timeLeft } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { JobEvents } from "../lib/job-events.js";
@@ -182,7 +182,7 @@ const ACTIONS = {
   pause: async () => showJob(await post(api("/pause"))),
   resume: async () => showJob(await post(api("/resume"))),
   retry: async () => showJob(await post(api("/retry"))),
-  log: () => saveText(`job-${job.id}.log`, log.text),
+  log: () => saveFile(`job-${job.id}.log`, log.text),
 };
 
 async function settleCancel(send) {

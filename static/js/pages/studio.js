@@ -191,12 +191,22 @@ const redrawSoon = throttle(redrawChart, 150);
 
 $("#goals").addEventListener("goals-moved", moved);
 $("#goals").addEventListener("goals-set", settled);
-$("#goals").addEventListener("limits-set", () => {
+$("#goals").addEventListener("limits-set", limitsSet);
+function limitsSet() {
   redrawSoon();
   ask();
   update();
   if (state.shown) view.later(state.shown, state.locks);
   settled();
+}
+
+/* A limit that is dragged in the chart: the star follows at once, Plotly when the hand has let go. */
+view.chart.addEventListener("limit-drag", ({ detail: { budget, value, done } }) => {
+  const start = performance.now();
+  panel.setBudget(budget, value);
+  if (done) return limitsSet();
+  if (isReady(state.studio)) answers.askLive();
+  frames.request(start);
 });
 
 /* ----- device, axis, candidate, layers ----- */

@@ -1,0 +1,89 @@
+"""Charts in the hand: limits are dragged, sliders go back, pictures and numbers are saved."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e import staging, steps
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def studied(staged):
+    return staging.studied(staged)
+
+
+@pytest.fixture
+def studio(staged_page: Page, studied) -> Page:
+    staged_page.goto(f"/projects/{studied}/")
+    steps.wait_for_answers(staged_page, seconds=60)
+    return staged_page
+
+
+def grip(page: Page, side: str):
+    return page.locator(f'.grip[data-side="{side}"] .hand')
+
+
+def drag(page: Page, side: str, by_x: float, by_y: float) -> None:
+    page.wait_for_timeout(500)  # Plotly has caught up
+    box = grip(page, side).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + by_x, y + by_y, steps=8)
+    page.mouse.up()
+
+
+def limit(page: Page, goal: str):
+    return page.get_by_role("group", name=goal, exact=True)
+
+
+@pytest.mark.parametrize(
+    ("goal", "axis", "side", "by"),
+    [
+        ("Accuracy", "Latency", "y", (0, 40)),
+        ("Latency", "Latency", "x", (-60, 0)),
+        ("Storage", "Size", "x", (-60, 0)),
+    ],
+)
+def test_limit_follows_the_hand_in_the_chart(studio: Page, goal, axis, side, by):
+    page = studio
+    expect(grip(page, side)).to_be_hidden()
+    limit(page, goal).get_by_role("checkbox").check()
+    page.get_by_role("button", name=axis, exact=True).click()
+    expect(grip(page, side)).to_be_visible()
+    field = limit(page, goal).get_by_role("spinbutton")
+    before = float(field.input_value())
+    drag(page, side, *by)
+    after = float(field.input_value())
+    assert (after > before) if side == "y" else (0 < after < before)
+    # Where it was let go it stays, drawn anew at what the field says.
+    page.wait_for_timeout(500)
+    assert float(field.input_value()) == after
+    expect(page.get_by_text(re.compile(r"^limit")).first).to_be_visible()
+
+
+def test_double_click_brings_a_slider_back(studio: Page):
+    page = studio
+    steps.drag(page, "Storage", 0.9)
+    assert int(steps.slider(page, "Storage").input_value()) > 80
+    steps.slider(page, "Storage").dblclick()
+    expect(steps.slider(page, "Storage")).to_have_value("40")
+
+
+def test_chart_is_saved_as_a_picture(studio: Page):
+    page = studio
+    page.wait_for_timeout(500)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="SVG", exact=True).click()
+    drawn = Path(saved.value.path()).read_text(encoding="utf-8")
+    assert saved.value.suggested_filename.endswith("-tradeoff.svg")
+    assert drawn.startswith("<svg")
+    for words in ("Trade-off", "Original", "Accuracy, %"):
+        assert words in drawn
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="PNG", exact=True).click()
+    assert Path(saved.value.path()).read_bytes().startswith(b"\x89PNG")
