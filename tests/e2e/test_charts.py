@@ -1,4 +1,4 @@
-"""Charts in the hand: limits are dragged, sliders go back, pictures and numbers are saved."""
+"""The studio in the hand: limits are dragged, sliders go back, words explained, the network drawn, pictures saved."""
 
 import re
 from pathlib import Path
@@ -51,10 +51,12 @@ def limit(page: Page, goal: str):
 )
 def test_limit_follows_the_hand_in_the_chart(studio: Page, goal, axis, side, by):
     page = studio
-    expect(grip(page, side)).to_be_hidden()
-    limit(page, goal).get_by_role("checkbox").check()
+    taken = page.locator(f'.grip[data-side="{side}"]')
     page.get_by_role("button", name=axis, exact=True).click()
-    expect(grip(page, side)).to_be_visible()
+    limit(page, goal).get_by_role("checkbox").uncheck()
+    expect(taken).to_have_attribute("hidden", "")
+    limit(page, goal).get_by_role("checkbox").check()
+    expect(taken).not_to_have_attribute("hidden", "")
     field = limit(page, goal).get_by_role("spinbutton")
     before = float(field.input_value())
     drag(page, side, *by)
@@ -87,3 +89,39 @@ def test_chart_is_saved_as_a_picture(studio: Page):
     with page.expect_download() as saved:
         page.get_by_role("button", name="PNG", exact=True).click()
     assert Path(saved.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_words_are_explained_by_pointer_and_by_keyboard(studio: Page):
+    page = studio
+    bubble = page.get_by_role("tooltip").filter(has_text="Pareto front")
+    mark = page.get_by_role("button", name="About the trade-off")
+    expect(bubble).to_be_hidden()
+    mark.hover()
+    expect(bubble).to_be_visible()
+    bubble.hover()  # what is explained can be read and marked
+    expect(bubble).to_be_visible()
+    page.mouse.move(5, 5)
+    expect(bubble).to_be_hidden()
+    mark.focus()
+    expect(bubble).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(bubble).to_be_hidden()
+
+
+def test_network_is_drawn_layer_by_layer(studio: Page):
+    page = studio
+    page.get_by_text("Network graph").click()
+    layers = page.get_by_role("listbox", name="Layers of the network")
+    expect(layers.get_by_role("option").first).to_be_visible()
+    layers.focus()
+    page.keyboard.press("End")
+    expect(page.get_by_role("table", name="Layer fc3")).to_contain_text("Multiply–adds")
+    page.get_by_role("button", name="Smallest").click()
+    expect(layers.get_by_role("option").filter(has_text="fc1")).to_contain_text("int8")
+
+
+def test_every_device_says_what_the_original_takes(studio: Page):
+    page = studio
+    page.get_by_role("button", name="Compare devices").click()
+    row = page.get_by_role("row").filter(has_text="Raspberry Pi 4").first
+    expect(row).to_contain_text(re.compile(r"original \S+ ms, \S+ mJ"))

@@ -44,6 +44,7 @@ def _row(found: OnDevice, peak: int) -> dict[str, Any]:
         **device_row(found.device),
         "band": found.latency[:2],
         "energy_band": found.energy[:2],
+        "original": found.original._asdict(),
         "recipe": _against(found.recipe, found.original),
         "best": _against(found.best, found.original),
         "tie": found.tie,

@@ -125,6 +125,8 @@ def layers_json(
             "macs": layer["macs"],
             "ms": times.get(layer["name"], 0.0),
             "applicable": layer["applicable"],
+            "shape": layer["out_shape"],
+            "reads": layer["reads"],
         }
         for layer in inspected["layers"]
     ]

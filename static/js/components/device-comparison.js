@@ -1,6 +1,7 @@
 // The heat map of devices: asked for by a button, since it prices every known recipe on each of them.
 import { $, escape, setText } from "../lib/dom.js";
 import { FAMILIES, bandText } from "../lib/evidence.js";
+import { predicted } from "../lib/format.js";
 import { cellsOf } from "../lib/heat.js";
 import { badge } from "../lib/markup.js";
 
@@ -44,6 +45,7 @@ export class DeviceComparison {
     const evidence = badge(device.label, [device.label, device.label === "measured" ? "" : bandText(...device.band)].filter(Boolean).join(" "));
     const misfit = device.misfit ? `<br><span class="bad small">${escape(device.misfit)}</span>` : "";
     const best = device.tie ? TIE : cellsOf(device.best).map(cell("Best: ")).join("");
-    return `<tr><th scope="row" class="full"><a href="/devices/${escape(device.name)}/">${escape(device.title)}</a> ${evidence}${misfit}</th>${cellsOf(device.recipe).map(cell("")).join("")}${best}</tr>`;
+    const original = `<br><span class="small muted">original ${predicted(device.original.latency_ms)} ms, ${predicted(device.original.energy_mj)} mJ</span>`;
+    return `<tr><th scope="row" class="full"><a href="/devices/${escape(device.name)}/">${escape(device.title)}</a> ${evidence}${original}${misfit}</th>${cellsOf(device.recipe).map(cell("")).join("")}${best}</tr>`;
   }
 }

@@ -1,6 +1,7 @@
 // Two networks side by side: a row a layer in the order of the network, matched layers beside each other,
 // coloured by technique; lines at the edge lead past other rows. Only the rows in sight are in the page, so
-// that a thousand layers stay smooth. Runs that are the same in both are folded.
+// that a thousand layers stay smooth. Runs that are the same in both are folded. With the attribute "single" it
+// is one network, A.
 import { foldedRows, lanesOf } from "../lib/compare.js";
 import { escape } from "../lib/dom.js";
 import { count } from "../lib/format.js";
@@ -14,8 +15,9 @@ const SIDES = ["a", "b"];
 class GraphDiff extends HTMLElement {
   connectedCallback() {
     if (this.list) return;
-    this.innerHTML = `<div class="graph-head" aria-hidden="true"><span class="ab a">A</span><span class="ab b">B</span></div>
-      <div class="graph-scroll" role="listbox" tabindex="0" aria-label="Layers of both networks, in order"><div class="graph-rows"></div></div>
+    this.single = this.hasAttribute("single");
+    this.innerHTML = `<div class="graph-head" aria-hidden="true"${this.single ? " hidden" : ""}><span class="ab a">A</span><span class="ab b">B</span></div>
+      <div class="graph-scroll" role="listbox" tabindex="0" aria-label="Layers of ${this.single ? "the network" : "both networks"}, in order"><div class="graph-rows"></div></div>
       <div class="graph-detail" aria-live="polite"></div>`;
     this.list = this.querySelector(".graph-scroll");
     this.rows = this.querySelector(".graph-rows");
@@ -85,7 +87,8 @@ class GraphDiff extends HTMLElement {
     if (this.painted === key) return;
     this.painted = key;
     const rows = this.items.slice(first, last).map((item, i) => this.row(item, first + i));
-    this.rows.innerHTML = rows.join("") + SIDES.map((side) => this.lines(side, first, last)).join("");
+    const sides = this.single ? ["a"] : SIDES;
+    this.rows.innerHTML = rows.join("") + sides.map((side) => this.lines(side, first, last)).join("");
     this.mark();
   }
 
@@ -94,6 +97,7 @@ class GraphDiff extends HTMLElement {
     if (item.fold) return `<div class="graph-row fold" ${place}><span>… ${item.fold} unchanged ${item.fold === 1 ? "layer" : "layers"}</span></div>`;
     const { a, b, same } = this.shown.pairs[item.pair];
     const [first, second] = [this.shown.a[a], this.shown.b[b]];
+    if (this.single) return `<div class="graph-row" ${place}>${node(first)}<span class="sr">${escape(`${first.layer}: ${told(first)}`)}</span></div>`;
     return `<div class="graph-row${same ? " same" : ""}" ${place}>${node(first)}<span class="graph-sign" aria-hidden="true">${same ? "=" : "≠"}</span>${node(second)}<span class="sr">${escape(spoken(first, second, same))}</span></div>`;
   }
 
@@ -158,7 +162,8 @@ class GraphDiff extends HTMLElement {
       return;
     }
     const { a, b } = this.shown.pairs[item.pair];
-    this.detail.innerHTML = detail(this.shown.a[a], this.shown.b[b], this.shown.times);
+    const sides = [this.shown.a[a], ...(this.single ? [] : [this.shown.b[b]])];
+    this.detail.innerHTML = detail(sides, this.shown.times);
   }
 }
 customElements.define("graph-diff", GraphDiff);
@@ -176,10 +181,11 @@ const spoken = (a, b, same) => `${(a ?? b).layer}: ${same ? `both ${told(a)}` : 
 
 const change = (layer, name, show) => (layer?.[`${name}_before`] === undefined ? "–" : layer[`${name}_before`] === layer[`${name}_after`] ? show(layer[`${name}_after`]) : `${show(layer[`${name}_before`])} → ${show(layer[`${name}_after`])}`);
 
-/* The layer in both networks: what, shape, numbers before and after. */
-function detail(a, b, { show, unit }) {
-  const layer = a ?? b;
-  const facts = [layer.text, layer.shape.length && `output ${layer.shape.join(" × ")}`, layer.reads?.length && `reads ${layer.reads.join(", ")}`].filter(Boolean).join(" · ");
+/* The layer in one network or both: what, shape, numbers before and after. */
+function detail(sides, { show, unit }) {
+  const layer = sides[0] ?? sides[1];
+  const both = sides.length > 1;
+  const facts = [layer.text, layer.shape?.length && `output ${layer.shape.join(" × ")}`, layer.reads?.length && `reads ${layer.reads.join(", ")}`].filter(Boolean).join(" · ");
   const rows = [
     ["Technique", told],
     ["Time, predicted", (side) => change(side, "ms", (ms) => `${show(ms)} ${unit}`)],
@@ -187,6 +193,7 @@ function detail(a, b, { show, unit }) {
     ["Multiply–adds", (side) => change(side, "macs", count)],
     ["Why", (side) => side?.why || "–"],
   ];
-  const body = rows.map(([title, show]) => `<tr><th scope="row">${title}</th><td>${escape(show(a))}</td><td>${escape(show(b))}</td></tr>`).join("");
-  return `<h3 class="mono">${escape(layer.layer)}</h3><p class="small muted">${escape(facts)}</p><div class="table-wrap"><table><caption class="sr">Layer ${escape(layer.layer)} in both networks</caption><thead><tr><th><span class="sr">Fact</span></th><th>A</th><th>B</th></tr></thead><tbody>${body}</tbody></table></div>`;
+  const body = rows.map(([title, write]) => `<tr><th scope="row">${title}</th>${sides.map((side) => `<td>${escape(write(side))}</td>`).join("")}</tr>`).join("");
+  const head = both ? '<thead><tr><th><span class="sr">Fact</span></th><th>A</th><th>B</th></tr></thead>' : "";
+  return `<h3 class="mono">${escape(layer.layer)}</h3><p class="small muted">${escape(facts)}</p><div class="table-wrap"><table><caption class="sr">Layer ${escape(layer.layer)}${both ? " in both networks" : ""}</caption>${head}<tbody>${body}</tbody></table></div>`;
 }

@@ -3,6 +3,7 @@ import "./device-picker.js";
 import "./recipe-strip.js";
 import "./trade-off-chart.js";
 import { FitMap } from "./fit-map.js";
+import { NetworkGraph } from "./network-graph.js";
 import { LayerTable } from "./layer-table.js";
 import { WAITING, metricView } from "./metric-card.js";
 import { allowBuild } from "./study-facts.js";
@@ -28,6 +29,7 @@ export class StudioView {
     this.strip = $("#strip");
     this.table = new LayerTable($("#layers"));
     this.fitMap = new FitMap($("#fit-card"));
+    this.graph = new NetworkGraph($("#network-card"));
     this.msAfter = new Map();
     $("#metrics").innerHTML = METRICS.map(([name, label]) => `<metric-card data-metric="${name}" label="${label}"></metric-card>`).join("");
     this.cards = Object.fromEntries($$("#metrics metric-card").map((card) => [card.dataset.metric, card]));
@@ -42,11 +44,13 @@ export class StudioView {
     this.strip.setLayers(rows, totalMs);
     this.table.setFacts(rows, Object.keys(studio.techniques ?? {}), totalMs);
     this.fitMap.show(rows, studio.techniques ?? {});
+    this.graph.setLayers(studio.layers, rows, totalMs);
     this.untreated = new Set(rows.filter((layer) => !fits(layer)).map((layer) => layer.name));
     this.unsupported = new Set(rows.filter((layer) => layer.kind !== "other" && !fits(layer)).map((layer) => layer.name));
     if (studio.candidates.length) return;
     const kept = rows.map((layer) => ({ layer: layer.name, technique: "keep", why: fitText(layer) }));
     this.table.show(kept, {});
+    this.graph.show(kept);
     this.strip.paint(kept, null);
   }
 
@@ -98,6 +102,7 @@ export class StudioView {
     if (!found.length) return;
     const rows = withReasons(found, (layer) => !this.untreated.has(layer));
     this.table.show(rows, locks);
+    this.graph.show(rows);
     $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.map((row) => row.stored));
   }
 

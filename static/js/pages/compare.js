@@ -1,4 +1,5 @@
 // Compare: any two recipes, builds or devices side by side. Choosing another side is another address.
+import "../components/help-note.js";
 import "../components/graph-diff.js";
 import "../components/plot-figure.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";

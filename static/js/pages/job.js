@@ -1,4 +1,5 @@
 // Job: trust the wait. Every event is replayed after a reload; the socket only brings the next one.
+import "../components/help-note.js";
 import "../components/job-progress.js";
 import "../components/log-view.js";
 import "../components/metric-card.js";

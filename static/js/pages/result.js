@@ -1,4 +1,5 @@
 // Report: decide, convince others, take the file.
+import "../components/help-note.js";
 import "../components/device-measurements.js";
 import "../components/plot-figure.js";
 import { gauge } from "../components/gauge.js";

@@ -5,6 +5,7 @@ import { DeviceComparison } from "../components/device-comparison.js";
 import "../components/device-finalists.js";
 import { GoalPanel } from "../components/goal-panel.js";
 import { LockNote } from "../components/lock-note.js";
+import "../components/help-note.js";
 import "../components/measure-option.js";
 import { PreprocessingForm } from "../components/preprocessing-form.js";
 import { StudioView } from "../components/studio-view.js";
