@@ -66,7 +66,9 @@ export class StudioView {
   /** Moves the star; called at every frame of a drag. */
   placeStar(prediction, axis) {
     const { value, low, high } = prediction[AXIS_FIELD[axis]];
-    this.chart.place({ value, low, high, accuracy: 100 * this.studio.baseline.accuracy - prediction.accuracy_drop_points.value });
+    const original = 100 * this.studio.baseline.accuracy;
+    const drop = prediction.accuracy_drop_points;
+    this.chart.place({ value, low, high, accuracy: original - drop.value, accuracyLow: original - drop.high, accuracyHigh: original - drop.low });
   }
 
   /** choice: {prediction, answer, candidate, picked, feasible, within, budgets}. */

@@ -8,7 +8,7 @@ import { arrange, limitAt, limitPlaces } from "../lib/tradeoff.js";
 import { PlotFigure } from "./plot-figure.js";
 
 const STAR = "M0-13 3.500-4.900 12.400-4 5.700 1.800 7.600 10.500 0 6 -7.600 10.500 -5.700 1.800 -12.400-4 -3.500-4.900Z";
-const OVERLAY = `<line class="guide" x1="0" x2="0" y1="0" y2="0"/><g class="star"><circle class="halo" r="21"/><line class="band"/><path d="${STAR}"/></g>
+const OVERLAY = `<line class="guide" x1="0" x2="0" y1="0" y2="0"/><g class="star"><circle class="halo" r="21"/><line class="band"/><line class="band upright"/><path d="${STAR}"/></g>
   <g class="pin"><rect x="-33" y="-10" width="66" height="20" rx="4"/><text text-anchor="middle" y="4"></text></g>
   <g class="grip" data-side="x"><line class="shown"/><line class="hand"/><text text-anchor="middle" y="-6"></text></g>
   <g class="grip" data-side="y"><line class="shown"/><line class="hand"/><text text-anchor="end" y="-6"></text></g>`;
@@ -24,7 +24,7 @@ class TradeOffChart extends PlotFigure {
     this.overlay.style.display = "none";
     this.append(this.overlay);
     const part = (name) => this.overlay.querySelector(name);
-    this.parts = { guide: part(".guide"), star: part(".star"), band: part(".band"), pin: part(".pin"), pinText: part(".pin text") };
+    this.parts = { guide: part(".guide"), star: part(".star"), band: part(".band"), upright: part(".upright"), pin: part(".pin"), pinText: part(".pin text") };
     this.tabIndex = 0;
     this.setAttribute("aria-label", "Trade-off chart. Left and right arrow keys walk the best trade-offs.");
     this.setAttribute("role", "group");
@@ -112,7 +112,7 @@ class TradeOffChart extends PlotFigure {
 
   /**
    * Moves star, band, guide and axis pin. at: {value, low, high} in the candidate's own unit and
-   * {accuracy} in percent. `still` skips the motion (after a redraw).
+   * {accuracy, accuracyLow, accuracyHigh} in percent, the last two where a band is known. `still` skips the motion (after a redraw).
    */
   place(at, still = false) {
     this.at = at;
@@ -122,15 +122,18 @@ class TradeOffChart extends PlotFigure {
     const { scale, unit } = this.spec;
     const inX = (value) => clamp(x.l2p(x.d2l(Math.max(value * scale, 1e-12))), 0, x._length) + x._offset;
     const px = inX(at.value);
-    const py = clamp(y.l2p(y.d2l(at.accuracy)), 0, y._length) + y._offset;
+    const inY = (accuracy) => clamp(y.l2p(y.d2l(accuracy)), 0, y._length) + y._offset;
+    const py = inY(at.accuracy);
     const foot = y._offset + y._length;
-    const { guide, star, band, pin, pinText } = this.parts;
+    const { guide, star, band, upright, pin, pinText } = this.parts;
     for (const node of [guide, star]) node.classList.toggle("still", still);
     star.style.transform = `translate(${px.toFixed(1)}px, ${py.toFixed(1)}px)`;
     guide.style.transform = `translate(${px.toFixed(1)}px, ${py.toFixed(1)}px)`;
     guide.setAttribute("y2", Math.max(0, foot - py).toFixed(1));
     band.setAttribute("x1", (inX(at.low) - px).toFixed(1));
     band.setAttribute("x2", (inX(at.high) - px).toFixed(1));
+    upright.setAttribute("y1", (inY(at.accuracyLow ?? at.accuracy) - py).toFixed(1));
+    upright.setAttribute("y2", (inY(at.accuracyHigh ?? at.accuracy) - py).toFixed(1));
     pin.setAttribute("transform", `translate(${clamp(px, 34, this.wide - 34).toFixed(1)} ${(foot + 14).toFixed(1)})`);
     pinText.textContent = `${predicted(at.value * scale)} ${unit}`;
   }
@@ -139,7 +142,9 @@ class TradeOffChart extends PlotFigure {
     if (!this.at || !this.spec) return [];
     const { scale } = this.spec;
     const [x, low, high] = [this.at.value, this.at.low, this.at.high].map((value) => value * scale);
-    const star = { type: "scatter", mode: "markers", x: [x], y: [this.at.accuracy], meta: { role: "best" }, error_x: { array: [high - x], arrayminus: [x - low], symmetric: false, thickness: 1.5, width: 0 } };
+    const { accuracy, accuracyLow = accuracy, accuracyHigh = accuracy } = this.at;
+    const bar = (less, more) => ({ array: [more], arrayminus: [less], symmetric: false, thickness: 1.5, width: 0 });
+    const star = { type: "scatter", mode: "markers", x: [x], y: [accuracy], meta: { role: "best" }, error_x: bar(x - low, high - x), error_y: bar(accuracy - accuracyLow, accuracyHigh - accuracy) };
     return themed({ data: [star], layout: {} }, readTokens()).data;
   }
 
