@@ -1,0 +1,102 @@
+"""Whether the time left that a job shows proves right: ``python -m benchmarks.eta [SAMPLE ...]``.
+
+Starts AdaDeep with an empty data folder. For each sample a study and two builds are made, one job at a time, and
+the range that the job page shows is read every two seconds. When the job has ended, each reading is held against
+the time that was left in truth, as long as that was 20 seconds or more. Prints a line a job and one for all: how
+many readings, how many of them within 30 % of the truth, in how many the truth lay inside the range shown.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.e2e import product
+from webapp.jobs.eta import LOW
+
+LOOK_EVERY_S = 2.0
+LEAST_LEFT_S = 20.0
+WITHIN = 0.3
+SAMPLES = ("digits", "motion")
+TARGETS = ("this-host", "rpi4")
+ACTIVE = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a page showed, in seconds, and what was left in truth."""
+
+    low_s: float
+    high_s: float
+    left_s: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the middle of the estimate was within 30 % of the truth."""
+        return abs(self.low_s / LOW / self.left_s - 1) <= WITHIN
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the truth lay inside the range."""
+        return self.low_s <= self.left_s <= self.high_s
+
+
+def watch(client: httpx.Client, job: str) -> list[Reading]:
+    """The readings of a job until it has ended."""
+    shown: list[tuple[float, float, float]] = []
+    while (found := client.get(f"/api/jobs/{job}").json())["state"] in ACTIVE:
+        if found["eta"] and found["state"] == "running":
+            shown.append((time.monotonic(), found["eta"]["low_s"], found["eta"]["high_s"]))
+        time.sleep(LOOK_EVERY_S)
+    ended = time.monotonic()
+    readings = [Reading(low, high, ended - at) for at, low, high in shown]
+    return [reading for reading in readings if reading.left_s >= LEAST_LEFT_S]
+
+
+def told(name: str, readings: list[Reading]) -> str:
+    """A line of the table."""
+    count = max(1, len(readings))
+    right = sum(reading.is_right for reading in readings) / count
+    inside = sum(reading.is_inside for reading in readings) / count
+    return f"| {name} | {len(readings)} | {right:.0%} | {inside:.0%} |"
+
+
+def jobs(client: httpx.Client, sample: str) -> list[tuple[str, list[Reading]]]:
+    """A study of the sample and two builds, one after the other."""
+    opened = client.post(f"/api/samples/{sample}/open").raise_for_status().json()
+    study = client.get(f"/api/projects/{opened['id']}").json()["job"]["id"]
+    found = [(f"{sample}, study", watch(client, study))]
+    for number, target in enumerate(TARGETS, start=1):
+        wanted = {"target": target, "budgets": {"max_accuracy_drop": 1.0}}
+        address = f"/api/projects/{opened['id']}/builds"
+        build = client.post(address, json=wanted).raise_for_status().json()["job"]
+        found.append((f"{sample}, build {number}", watch(client, build)))
+    return found
+
+
+def main() -> None:
+    """All samples that are named."""
+    with tempfile.TemporaryDirectory() as home:
+        running = product.start(Path(home) / "adadeep")
+        try:
+            with httpx.Client(base_url=running.url, timeout=60) as client:
+                page = client.get("/").text
+                token = page.split('name="csrf-token" content="')[1].split('"')[0]
+                client.headers.update({"X-CSRFToken": token, "Origin": running.url})
+                every: list[Reading] = []
+                for sample in sys.argv[1:] or SAMPLES:
+                    for name, readings in jobs(client, sample):
+                        every += readings
+                        print(told(name, readings), flush=True)  # noqa: T201
+                print(told("all", every))  # noqa: T201
+        finally:
+            running.stop()
+
+
+if __name__ == "__main__":
+    main()
