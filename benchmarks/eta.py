@@ -92,8 +92,8 @@ def main() -> None:
                 for sample in sys.argv[1:] or SAMPLES:
                     for name, readings in jobs(client, sample):
                         every += readings
-                        print(told(name, readings), flush=True)  # noqa: T201
-                print(told("all", every))  # noqa: T201
+                        print(told(name, readings), flush=True)
+                print(told("all", every))
         finally:
             running.stop()
 

@@ -2,6 +2,7 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -54,6 +55,18 @@ def staged(tmp_path_factory):
 def staged_page(browser, staged):
     with opened(browser, staged.url) as page:
         yield page
+
+
+FILE_MIB = 16
+
+
+@pytest.fixture
+def large(tmp_path):
+    """Another file for each test, so that none goes on with what an earlier one sent."""
+    path = tmp_path / "large.npz"
+    x = np.random.default_rng().integers(0, 255, FILE_MIB * 1024**2, np.uint8)
+    np.savez(path, x=x.reshape(-1, 1024), y=np.zeros(len(x) // 1024, np.uint8))
+    return path
 
 
 @contextmanager

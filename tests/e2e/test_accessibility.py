@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.e2e import staging
+from tests.e2e.axe import grave
 from tests.e2e.conftest import opened
 from tests.webapp.running import Installation
 
@@ -15,9 +15,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 # Not looked at: /api/v1/docs is Swagger's own page, which comes with the API framework. All it
 # offers is in docs/api.md and openapi.json too. And the page of a pairing link, a heading and a
 # button, which there is only on a server that other machines reach.
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-OPTIONS = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
-GRAVE = ("serious", "critical")
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +42,10 @@ def test_axe_finds_nothing_serious(browser, staged, addresses, theme, width):
         for name, address in addresses.items():
             page.goto(address)
             page.wait_for_timeout(600)
-            found[name] = _grave(page)
+            found[name] = grave(page)
             if name in IN_USE:
                 IN_USE[name](page)
-                found[f"{name}, in use"] = _grave(page)
+                found[f"{name}, in use"] = grave(page)
         page.faults = [line for line in page.faults if "404" not in line]
     assert not {name: lines for name, lines in found.items() if lines}
 
@@ -68,7 +65,7 @@ def test_axe_finds_nothing_serious_where_people_sign_in(browser, of_several):
                 page.set_viewport_size({"width": width, "height": 900})
                 page.emulate_media(color_scheme=theme)
                 page.wait_for_timeout(600)  # colours fade
-                found[name, theme] = _grave(page)
+                found[name, theme] = grave(page)
         page.faults = [line for line in page.faults if "403" not in line]
     assert not {name: lines for name, lines in found.items() if lines}
 
@@ -108,22 +105,13 @@ def _sign_up(page, name: str) -> None:
     page.wait_for_url("**/")
 
 
-def _grave(page) -> list[str]:
-    response = Axe().run(page, options=OPTIONS).response
-    assert len(response["passes"]) > 10, "axe looked at next to nothing"
-    return [
-        f"{rule['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
-        for rule in response["violations"]
-        if rule["impact"] in GRAVE
-        for node in rule["nodes"]
-    ]
-
-
 def _use_studio(page) -> None:
     page.get_by_role("button", name=re.compile("Techniques for")).first.click()
     page.get_by_text("What fits where").click()
     page.get_by_role("button", name="Table", exact=True).first.click()
     page.get_by_text("Input preprocessing").click()
+    page.get_by_text("Network graph").click()
+    page.get_by_role("button", name="About goals").hover()
     page.get_by_role("group", name="Latency", exact=True).get_by_role("checkbox").check()
     page.get_by_role("button", name=re.compile("Target device")).click()
     expect(page.get_by_role("radio").first).to_be_visible()

@@ -2,34 +2,16 @@
 
 import re
 
-import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e import steps
+from tests.e2e.sending import CHUNKS, FAST, SLOW, data, slow_down, wait_until_sent
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-FILE_MIB = 16
-FAST, SLOW = 6, 1  # MiB a second: the file takes three seconds, or longer than any test needs
 TIMES_CUT = 4  # after so many the page waits long enough for its words to be seen
 CHUNK_BYTES = 4 * 1024**2
-CHUNKS = re.compile(r"/api/v1/transfers/[0-9a-f-]{36}$")
-
-
-@pytest.fixture
-def large(tmp_path):
-    """Another file for each test, so that none goes on with what an earlier one sent."""
-    path = tmp_path / "large.npz"
-    x = np.random.default_rng().integers(0, 255, FILE_MIB * 1024**2, np.uint8)
-    np.savez(path, x=x.reshape(-1, 1024), y=np.zeros(len(x) // 1024, np.uint8))
-    return path
-
-
-def slow_down(page: Page, mib_s: int) -> None:
-    network = page.context.new_cdp_session(page)
-    speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": mib_s * 1024**2}
-    network.send("Network.emulateNetworkConditions", {"offline": False, **speed})
 
 
 def offsets_of(page: Page) -> list[int]:
@@ -42,18 +24,6 @@ def offsets_of(page: Page) -> list[int]:
 
     page.on("request", note)
     return found
-
-
-def data(page: Page):
-    return page.locator('[data-slot="data"]')
-
-
-def wait_until_sent(page: Page, percent: int) -> None:
-    page.wait_for_function(
-        "percent => document.querySelector('[data-slot=data] .bar')?.ariaValueNow >= percent",
-        arg=percent,
-        timeout=60_000,
-    )
 
 
 def wait_until_ready(page: Page) -> None:

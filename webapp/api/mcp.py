@@ -48,7 +48,7 @@ def mcp(request: HttpRequest) -> HttpResponse:
         _check_sender(request)
     except RequestRefusedError as error:
         answer = error_json(str(error), code=error.code, status=error.status, **error.facts)
-        if error.status == 401:  # noqa: PLR2004
+        if error.status == 401:
             answer["WWW-Authenticate"] = "Bearer"
         return answer
     try:
@@ -86,7 +86,9 @@ def _answer(request: HttpRequest, message: Any) -> tuple[int, Message | None]:
     number, stateless = message["id"], True
     try:
         stateless = is_stateless(request.headers, message)
-        result = _done(request, message["method"], message.get("params") or {}, stateless=stateless)
+        result = _done(
+            request, message["method"], message.get("params") or {}, stateless=stateless
+        )
     except RpcError as error:
         status = status_of(error.code) if stateless else 200
         return status, _failed(number, error.code, str(error), error.data)
@@ -116,9 +118,7 @@ def _result(request: HttpRequest, method: object, params: Message) -> Message:
     raise RpcError(NO_SUCH_METHOD, f"This server knows no method {method!r}.")
 
 
-def _result_without_handshake(
-    request: HttpRequest, method: object, params: Message
-) -> Message:
+def _result_without_handshake(request: HttpRequest, method: object, params: Message) -> Message:
     match method:
         case "server/discover":
             told = {"capabilities": CAPABILITIES, "instructions": INSTRUCTIONS}
