@@ -1,5 +1,6 @@
 """Two tabs, the Back button, a lost server, impatient clicks and names that are not nice."""
 
+import json
 import re
 from uuid import UUID
 
@@ -174,6 +175,33 @@ def test_layer_names_are_shown_as_text(staged_page: Page, studied):
     page.get_by_text("What fits where").click()
     expect(page.get_by_role("table", name=re.compile("^Applicability"))).to_contain_text(name)
     assert page.locator("main i", has_text="conv").count() == 0
+
+
+LATER_FACTS = (
+    *("layers", "per_class", "flipped", "search", "notes", "stages", "versions", "host"),
+    *(
+        "ratio_ranges",
+        "accuracy_drop_ci_points",
+        "agreement_with_original",
+        "limits",
+        "skipped",
+    ),
+)
+
+
+def test_report_of_an_earlier_version_is_still_told(staged_page: Page, staged):
+    page, path = staged_page, staged.home / "report.json"
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({k: v for k, v in whole.items() if k not in LATER_FACTS}))
+    try:
+        job = staging.built(staged, staging.studied(staged, seed=6))
+    finally:
+        path.write_text(json.dumps(whole))
+    page.goto(f"/jobs/{job}/result/")
+    expect(page.get_by_role("table", name="Headline numbers")).to_contain_text("Storage")
+    expect(page.get_by_role("link", name="Download model.onnx")).to_be_visible()
+    for words in ("undefined", "NaN", "null", "[object"):
+        assert words not in page.get_by_role("main").inner_text()
 
 
 def test_lost_server_is_said_and_healed(staged_page: Page, staged, studied):
