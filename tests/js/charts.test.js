@@ -63,11 +63,12 @@ test("a limit beyond the right edge is not drawn", () => {
 test("a limit stands where its line is drawn, and means the same when it is let go there", () => {
   const { layout } = studio.figure;
   const spec = layout.meta.axes.size;
-  const budgets = { ...none, max_accuracy_drop: 1.2, max_size_bytes: 120_000 };
+  const mb = Number((10 ** ((spec.range[0] + spec.range[1]) / 2)).toPrecision(2));
+  const budgets = { ...none, max_accuracy_drop: 1.2, max_size_bytes: mb / spec.scale };
   const places = limitPlaces(layout, spec, budgets);
-  assert.ok(Math.abs(10 ** places.x - 0.12) < 1e-9);
+  assert.ok(Math.abs(10 ** places.x - mb) < 1e-9);
   const size = limitAt("x", places.x, layout, spec);
-  assert.deepEqual([size.budget, Math.round(size.value), size.text], ["max_size_bytes", 120_000, "0.12 MB"]);
+  assert.deepEqual([size.budget, Math.round(size.value), size.text], ["max_size_bytes", Math.round(mb / spec.scale), `${mb} MB`]);
   const drop = limitAt("y", places.y, layout, spec);
   assert.deepEqual([drop.budget, drop.value, drop.text], ["max_accuracy_drop", 1.2, "−1.2 pt"]);
 });

@@ -58,6 +58,7 @@ test("time left is a range", () => {
   assert.equal(format.timeLeft(540, 840), "9–14 min left");
   assert.equal(format.timeLeft(8, 20), "8–20 s left");
   assert.equal(format.timeLeft(30, 65), "under 2 min left");
+  assert.equal(format.timeSpan(130, 300), "2–5 min");
   assert.equal(format.timeLeft(undefined, undefined), "");
 });
 

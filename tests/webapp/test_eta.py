@@ -6,7 +6,13 @@ import pytest
 from django.utils import timezone
 
 from tests.webapp import making
-from webapp.jobs.eta import FIRST_GUESS_S, HIGH, LOW, remaining_seconds
+from webapp.jobs.eta import (
+    FIRST_GUESS_S,
+    HIGH,
+    LOW,
+    remaining_seconds,
+    starts_in_seconds,
+)
 from webapp.jobs.models import Job, JobState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,7 +76,21 @@ def test_builds_of_the_same_study_know_best(user, study_folder):
     project = making.studied(user, study_folder)
     here, job = making.build(user, project), making.build(user, project)
     other = making.build(user, making.project(user, seed=1))
+    at(job, "RECOVER", {})
     ended(other, dict.fromkeys(BUILD, 100.0))
     assert expected_s(job) == pytest.approx(400, rel=0.01)
     ended(here, dict.fromkeys(BUILD, 3.0))
     assert expected_s(job) == pytest.approx(12, rel=0.01)
+
+
+def test_waiting_job_counts_those_before_it(user):
+    first, second, third = (making.project(user, seed=seed).study.job for seed in (1, 2, 3))
+    whole = sum(FIRST_GUESS_S[stage] for stage in ("INSPECT", "PROBE", "SEARCH", "VALIDATE"))
+    assert expected_s(second) == pytest.approx(2 * whole, rel=0.01)
+    at(first, "VALIDATE", dict.fromkeys(("INSPECT", "PROBE", "SEARCH"), 1.0))
+    at(second, "VALIDATE", dict.fromkeys(("INSPECT", "PROBE", "SEARCH"), 1.0))
+    one = expected_s(first)
+    # Two work at once, so the third waits as long as one of them still takes.
+    assert expected_s(third) == pytest.approx(one + whole, rel=0.05)
+    assert starts_in_seconds(third)["low_s"] == pytest.approx(LOW * one, abs=0.5)
+    assert starts_in_seconds(first) is None

@@ -218,6 +218,7 @@ class Job(Answer):
     eta: TimeLeft | None
     message: str
     queue_position: int | None
+    starts_in: TimeLeft | None = Field(description="of a job that waits")
     last_seq: int = Field(description="number of the newest event")
     created: str
     started: str | None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from webapp.jobs.models import DELIVERED, Job, PartState
+from webapp.jobs.models import DELIVERED, Job, JobKind, JobState, PartState
 
 if TYPE_CHECKING:
     from webapp.jobs.models import JobEvent
@@ -32,9 +32,38 @@ LEAST_LEFT = 0.1
 
 
 def remaining_seconds(job: Job) -> dict[str, float] | None:
-    """The range in which the rest of the job probably ends; ``None`` when it has ended."""
+    """The range in which the job probably ends, waiting included; ``None`` when it has ended."""
     if not job.is_active:
         return None
+    return _range(_waiting_s(job) + _working_s(job))
+
+
+def starts_in_seconds(job: Job) -> dict[str, float] | None:
+    """The range in which a job that waits probably starts; ``None`` when it does not wait."""
+    return _range(_waiting_s(job)) if job.state == JobState.QUEUED else None
+
+
+def _range(seconds: float) -> dict[str, float]:
+    return {"low_s": round(LOW * seconds, 1), "high_s": round(HIGH * seconds, 1)}
+
+
+def _waiting_s(job: Job) -> float:
+    """What the jobs that are served before it still take, shared by as many workers as work now."""
+    if job.state != JobState.QUEUED:
+        return 0.0
+    running = list(Job.objects.filter(state=JobState.RUNNING))
+    left = sum(_working_s(each) for each in running)
+    ahead = Job.objects.filter(state=JobState.QUEUED, queued__lt=job.queued)
+    for kind in JobKind:
+        alike = ahead.filter(kind=kind)
+        first = alike.first()
+        if first:
+            left += alike.count() * _working_s(first)
+    return left / max(1, len(running))
+
+
+def _working_s(job: Job) -> float:
+    """What its own stages still take."""
     usual = usual_seconds(job)
     pace = _pace(job, usual)
     left = 0.0
@@ -43,7 +72,7 @@ def remaining_seconds(job: Job) -> dict[str, float] | None:
             continue
         expected_s = pace * usual[stage]
         left += _current_stage_s(job, expected_s) if stage == job.stage else expected_s
-    return {"low_s": round(LOW * left, 1), "high_s": round(HIGH * left, 1)}
+    return left
 
 
 def usual_seconds(job: Job) -> dict[str, float]:

@@ -8,7 +8,7 @@ from django.http import Http404
 from django.urls import reverse
 
 from compression.errors import CompressionError
-from webapp.jobs.eta import remaining_seconds
+from webapp.jobs.eta import remaining_seconds, starts_in_seconds
 from webapp.jobs.events import event_json
 from webapp.jobs.knowledge import target_of
 from webapp.jobs.models import CAN_FINISH, UNFINISHED, Artifact, Job, JobEvent
@@ -53,6 +53,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "finish_requested": job.finish_requested,
         "can_finish": can_finish(job),
         "queue_position": queue_position(job),
+        "starts_in": starts_in_seconds(job),
         "best": best_so_far(job),
         "artifacts": [artifact_json(artifact) for artifact in job.artifacts.all()],
     }

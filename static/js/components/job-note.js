@@ -1,6 +1,7 @@
 // What a job has to say when it is not simply running: queued, failed, missed, infeasible, cancelled,
 // interrupted. Plain words: what, where, why, what to do, what was saved, reference.
 import { escape } from "../lib/dom.js";
+import { timeSpan } from "../lib/format.js";
 import { note } from "../lib/markup.js";
 import { stageName } from "../lib/states.js";
 
@@ -22,8 +23,9 @@ export function jobNote(job, verdict = "") {
 
 function queued({ job }) {
   const ahead = job.queue_position;
-  const place = ahead ? `${ahead} ${ahead === 1 ? "job" : "jobs"} ahead of this one.` : "Next in line.";
-  return note("", `<p>${place} It starts by itself as soon as the worker is free. Change goals meanwhile.</p>`);
+  const place = ahead ? `${ahead} ${ahead === 1 ? "job" : "jobs"} ahead of this one` : "Next in line";
+  const start = job.starts_in?.high_s >= 2 ? `, starts in ${timeSpan(job.starts_in.low_s, job.starts_in.high_s)}` : "";
+  return note("", `<p>${place}${start}. It starts by itself as soon as the worker is free. Change goals meanwhile.</p>`);
 }
 
 function running({ job }) {

@@ -113,15 +113,17 @@ export function duration(seconds) {
 /** What is left, as a range: "9–14 min left". */
 export function timeLeft(low, high) {
   if (!isNumber(low) || !isNumber(high)) return "";
-  if (high < 60) return low < 1 && high < 2 ? "almost done" : spread(low, high, 1, "s");
-  return spread(low, high, 60, "min");
+  return high < 60 && low < 1 && high < 2 ? "almost done" : `${timeSpan(low, high)} left`;
 }
+
+/** A range of seconds in words: "9–14 min". */
+export const timeSpan = (low, high) => (high < 60 ? spread(low, high, 1, "s") : spread(low, high, 60, "min"));
 
 function spread(low, high, unit, name) {
   const from = Math.max(unit === 1 ? 1 : 0, Math.floor(low / unit));
   const to = Math.max(1, Math.ceil(high / unit));
-  if (from === 0) return `under ${to} ${name} left`;
-  return from === to ? `about ${to} ${name} left` : `${from}–${to} ${name} left`;
+  if (from === 0) return `under ${to} ${name}`;
+  return from === to ? `about ${to} ${name}` : `${from}–${to} ${name}`;
 }
 
 /** When something was last changed: "just now", "12 min ago", "2 h ago", "yesterday", "12 Nov". */
