@@ -83,7 +83,7 @@ def notes(device: DeviceProfile, model: Model) -> tuple[str, ...]:
     strange = unlike(device, model.layers, model.macs)
     if strange:
         found.append(
-            f"This model has {', '.join(strange)}: no network that the figures of {device.title} rest on. "
+            f"The figures of {device.title} rest on networks unlike this one, which has {', '.join(strange)}. "
             "Read them with a wider band."
         )
     return tuple(note for note in found if note)
@@ -147,7 +147,9 @@ def unlike(
     low, high = device.calibrated_macs
     if not device.covers(macs):
         size = "fewer" if macs < low else "more"
-        found[f"{size} multiply-adds than any ({low / 1e6:,.3g} to {high / 1e6:,.0f} M)"] = None
+        found[
+            f"{size} multiply-adds than any of them ({low / 1e6:,.3g} to {high / 1e6:,.0f} M)"
+        ] = None
     return tuple(found)
 
 
