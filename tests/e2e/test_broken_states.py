@@ -101,19 +101,3 @@ def test_build_that_ended_otherwise_than_wished(page: Page, staged, state, code)
         page.goto(f"/jobs/{job}/result/")
         page.wait_for_timeout(500)
         check(page, f"report {state}")
-
-
-def test_lost_server_on_studio_and_job(page: Page, staged):
-    ready, job = staging.studied(staged), running_study(staged, 22)
-    other = page.context.new_page()
-    other.goto(f"/jobs/{job}/")
-    page.goto(f"/projects/{ready}/")
-    steps.wait_for_answers(page, seconds=60)
-    staged.stop()
-    try:
-        for tab, name in ((page, "studio without server"), (other, "job without server")):
-            expect(tab.get_by_text("Connection lost")).to_be_visible(timeout=20_000)
-            check(tab, name)
-    finally:
-        other.close()
-        staged.start()
