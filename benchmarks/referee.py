@@ -65,7 +65,10 @@ class Referee:
         return self._x[:1]
 
     def judged(self, data: bytes) -> Row:
-        """Everything but time: exact, the same on every machine up to rounding of single answers."""
+        """Everything but time: exact, the same on every machine up to rounding of single answers.
+
+        But for 8-bit arithmetic with weights of full range: without VNNI its sums saturate, and accuracy is the machine's too.
+        """
         right = self._answers(data)
         lost, gained = (
             int(np.sum(a & ~b)) for a, b in ((self._right, right), (right, self._right))
