@@ -3,7 +3,7 @@
 import pytest
 
 from tests.webapp import making
-from webapp.jobs import lease, tasks
+from webapp.jobs import lease, queries, tasks
 from webapp.jobs.models import Job, JobState
 from webapp.jobs.turns import waiting_in_turn
 
@@ -45,6 +45,16 @@ def test_person_with_nothing_at_work_comes_first(user, stranger):
     assert in_turn() == [late.pk, *(job.pk for job in many[1:])]
     lease.claim(late.pk)
     assert in_turn() == [job.pk for job in many[1:]]
+
+
+def test_page_counts_the_jobs_before_ones_own_turn(user, stranger):
+    many = queued(user, 3, 0)
+    (late,) = queued(stranger, 1, 10)
+    lease.claim(many[0].pk)
+    waiting = {job: queries.queue_position(Job.objects.get(pk=job.pk)) for job in (late, *many)}
+    assert list(waiting.values()) == [0, None, 1, 2]
+    build = making.build(stranger, Job.objects.get(pk=late.pk).project)
+    assert queries.queue_position(build) == 3
 
 
 def test_build_has_no_turn_before_its_study_is_done(user, study_folder):
