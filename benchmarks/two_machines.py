@@ -23,6 +23,9 @@ import numpy as np
 from tests.hosts.machines import Machine, Shared, why_not
 
 TIMED = ("host_", "base_host_")
+TELLING = ("worker", "Time is up")
+"""What the log says of machines that were lost, and of a study that ran out of time, which compares nothing."""
+
 WORKER = ("worker", "--queues", "cpu")
 UP = ("up", "--workers", "0")
 ONE_THREAD = {"ENGINE_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -47,7 +50,7 @@ def main() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a study left: its tables, its candidates' losses by recipe, and what its log says of lost machines."""
+    """What a study left: its tables, its candidates' losses by recipe, and what its log says of lost machines and time."""
 
     seconds: float
     tables: dict[str, Any]
@@ -119,7 +122,7 @@ def _followed(shared: Any, machines: list[Any], stage: str, *, cut: bool) -> Fou
         seconds=seconds,
         tables=tables,
         drops={tuple(row["config"]): row["drop_points"] for row in candidates["candidates"]},
-        said=[text for text in texts if "worker" in text.lower()],
+        said=[text for text in texts if any(word in text for word in TELLING)],
     )
 
 
