@@ -68,15 +68,16 @@ def test_stage_that_tells_nothing_runs_down(study):
     whole = expected_s(at(study, "PROBE", took))
     later = expected_s(at(study, "PROBE", took, started_s_ago=0.6 * FIRST_GUESS_S["PROBE"]))
     overdue = expected_s(at(study, "PROBE", took, started_s_ago=1000))
-    assert whole - later == pytest.approx(0.6 * FIRST_GUESS_S["PROBE"], rel=0.05)
-    assert whole - overdue == pytest.approx(0.9 * FIRST_GUESS_S["PROBE"], rel=0.05)
+    assert whole - later == pytest.approx(0.6 * FIRST_GUESS_S["PROBE"], abs=2)
+    assert whole - overdue == pytest.approx(0.9 * FIRST_GUESS_S["PROBE"], abs=2)
 
 
 def test_builds_of_the_same_study_know_best(user, study_folder):
     project = making.studied(user, study_folder)
     here, job = making.build(user, project), making.build(user, project)
     other = making.build(user, making.project(user, seed=1))
-    at(job, "RECOVER", {})
+    job.state = JobState.RUNNING
+    job.save()
     ended(other, dict.fromkeys(BUILD, 100.0))
     assert expected_s(job) == pytest.approx(400, rel=0.01)
     ended(here, dict.fromkeys(BUILD, 3.0))
