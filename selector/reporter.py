@@ -100,6 +100,16 @@ class Reporter:
             self._stopped_by = "request" if self._finish.is_set() else "time" if late else None
         return self._stopped_by is not None
 
+    def excuse(self) -> None:
+        """Let the time limit stand still for what this stage did so far.
+
+        For work without which the rest would be worth nothing, nor it without the rest.
+        """
+        if self.deadline is not None:
+            self.deadline += time.monotonic() - self._stage_started
+        if self._stopped_by == "time":
+            self._stopped_by = None
+
     @property
     def stopped_by(self) -> str | None:
         """What cut any work short: ``time``, ``request``, or nothing."""

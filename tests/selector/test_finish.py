@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -13,7 +14,8 @@ from compression.cost import load_device
 from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
 from selector import engine
 from selector.__main__ import finishing_on_interrupt
-from selector.jobfolder import JobFolder
+from selector.jobfolder import JobFolder, Part
+from selector.plan import read_rounds
 from selector.policy_network import PolicyWeights
 from selector.report import check_report
 from selector.reporter import Reporter
@@ -65,6 +67,32 @@ def test_a_search_ends_with_the_agent_so_far(finished, tmp_path):
     shutil.rmtree(job.path / "VALIDATE")
     answer = load_policy(job).select(Goals(), Budgets(), load_device("this-host"))
     assert answer.score > 0
+
+
+def test_a_short_limit_leaves_time_to_probe_after_the_timings(finished, tmp_path):
+    job = again(finished, Stage.PROBE, tmp_path / "job")
+    path = job.path / "request.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"time_limit_s": 3}))
+    first = Part(index=1, count=read_rounds(job, Stage.PROBE).count)
+    engine.run_stage(Stage.PROBE, job, Reporter(io.StringIO()), first)
+    probed = job.read_json(Stage.PROBE, job.part_name(first, ".json"))
+    assert probed["kl"]
+    assert probed["networks"]
+
+
+def test_what_is_excused_takes_no_time_from_the_rest():
+    reporter = Reporter(io.StringIO())
+    reporter.begin(Stage.PROBE, Part())
+    reporter.deadline = time.monotonic() + 0.02
+    time.sleep(0.03)
+    assert reporter.ends_early()
+    reporter.excuse()
+    assert not reporter.ends_early()
+    assert reporter.stopped_by is None
+    reporter.finish()
+    assert reporter.ends_early()
+    reporter.excuse()
+    assert reporter.stopped_by == "request"
 
 
 def test_a_validation_ends_with_the_candidates_so_far(finished, tmp_path):
