@@ -15,6 +15,7 @@ TORCH = "torch==2.13.0"
 CPU_WHEELS = ("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",)
 """Hashes of wheels without CUDA, which other indexes than PyPI have: CPython 3.11 for Linux on x86-64."""
 
+RUN_LOCK = ROOT / "requirements.lock"
 TORCH_LOCK, CUDA_LOCK = ROOT / "requirements-torch.lock", ROOT / "requirements-cuda.lock"
 FOR_CARDS = re.compile(r"(cuda|nvidia|triton)\b")
 SEPARATE = re.compile(rf"torch==|{FOR_CARDS.pattern}")
@@ -48,7 +49,9 @@ def locked(wanted: Path, lock: Path) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         torch, found = Path(scratch) / "torch.txt", Path(scratch) / "found.lock"
         torch.write_text("" if wanted.stem.endswith(("tools", "alone")) else TORCH)
-        pinned = [path for path in (lock, TORCH_LOCK, CUDA_LOCK) if path.exists()]
+        # what goes into the same environment later is pinned as it already stands there
+        before = (lock,) if lock.exists() else (RUN_LOCK,)
+        pinned = [path for path in (*before, TORCH_LOCK, CUDA_LOCK) if path.exists()]
         found.write_text("".join(path.read_text() for path in pinned))
         alone = ["--no-deps"] if wanted.stem.endswith("alone") else []
         command = [*COMPILE, *alone, str(wanted), str(torch), "--output-file", str(found)]

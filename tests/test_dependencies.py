@@ -131,6 +131,15 @@ def test_locks_hold_what_is_wanted(lock):
         assert wanted(source.relative_to(ROOT)).items() <= versions.items()
 
 
+@pytest.mark.parametrize("lock", ["requirements-dev.lock", "requirements-hosts.lock"])
+def test_what_is_installed_later_replaces_nothing(lock):
+    before = {name: version for name, (version, _) in locked("requirements.lock").items()}
+    later = {name: version for name, (version, _) in locked(lock).items()}
+    assert {name: later[name] for name in before.keys() & later.keys()} == {
+        name: before[name] for name in before.keys() & later.keys()
+    }
+
+
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
 def test_locks_are_closed_and_versions_are_those_that_are_installed(lock):
     """Nothing that a package asks for is missing: pip with hashes would refuse it on a bare machine."""
