@@ -28,9 +28,12 @@ def grip(page: Page, side: str):
 
 
 def drag(page: Page, side: str, by_x: float, by_y: float) -> None:
+    page.locator("#tradeoff").scroll_into_view_if_needed()
     page.wait_for_timeout(500)  # Plotly has caught up
     box = grip(page, side).bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    # Along its line, away from the middle, where the other limit may cross it.
+    along_x, along_y = (0.2, 0.5) if side == "y" else (0.5, 0.2)
+    x, y = box["x"] + along_x * box["width"], box["y"] + along_y * box["height"]
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + by_x, y + by_y, steps=8)
@@ -117,7 +120,7 @@ def test_network_is_drawn_layer_by_layer(studio: Page):
     page.keyboard.press("End")
     expect(page.get_by_role("table", name="Layer fc3")).to_contain_text("Multiply–adds")
     page.get_by_role("button", name="Smallest").click()
-    expect(layers.get_by_role("option").filter(has_text="fc1")).to_contain_text("int8")
+    expect(layers.get_by_role("option").filter(has_text="fc1")).to_contain_text("fc1:")
 
 
 def test_every_device_says_what_the_original_takes(studio: Page):
