@@ -73,7 +73,7 @@ def test_the_published_form_answers_and_the_report_says_so(study, tmp_path):
 
 def test_limits_that_the_published_form_cannot_keep_are_infeasible(study, tmp_path):
     report, _ = built_by_the_published_form(
-        study, tmp_path / "job", budgets={"max_size_bytes": 700}
+        study, tmp_path / "job", budgets={"max_size_bytes": 300}
     )
     assert report["status"] == "infeasible"
     assert report["search"]["published"]["demand"]["lambda2"] == 1.0

@@ -111,7 +111,8 @@ package = pathlib.Path("PACKAGE")
 if {code} == 3:
     package.mkdir()
     side = {{"accuracy": 0.9, "accuracy_kind": "accuracy", "size_bytes": 1000}}
-    report = {{"status": "missed", "baseline": side, "result": side, "ratios": {{"size": 1, "host_latency": 1}}}}
+    report = {{"status": "missed", "target": "this-host", "baseline": side, "result": side}}
+    report["ratios"] = {{"size": 1, "host_latency": 1}}
     (package / "report.json").write_text(json.dumps(report))
 print("the disk went away", file=sys.stderr)
 sys.exit({code})

@@ -111,7 +111,7 @@ def test_a_runtime_that_fails_in_mid_run_ends_the_task_and_not_the_agent(monkeyp
     monkeypatch.setattr(work, "graph_call", lambda *_: call)
     graph = {"name": "sums", "threads": [1, 2], "sha256": hashlib.sha256(b"").hexdigest()}
     task = {"id": "t", "attempt": 1, "kind": "calibrate", "reference": "sums", "seconds": 1}
-    task |= {"beat_every_s": 60, "graphs": [{**graph, "size_bytes": 0}]}
+    task |= {"beat_every_s": 60, "graphs": [{**graph, "size_bytes": 0}], "powered": []}
     no = (401, {}, json.dumps({"error": {"message": "No.", "code": "x"}}).encode())
     answers = ok({"session": "s", "device": "d"}), ok({"task": task}), (200, {}, b"")
     with (

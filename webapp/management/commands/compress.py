@@ -100,9 +100,9 @@ def _verdict(report: dict[str, Any]) -> str:
 
 def _on_target(report: dict[str, Any]) -> list[str]:
     """What is predicted for a device that is not here, with its band and label."""
-    predicted = report["predicted"]["latency_ms"]
     if report["target"] == HOST:
         return []
+    predicted = report["predicted"]["latency_ms"]
     return [
         f"Target:   {_short(predicted['baseline'])} -> {_short(predicted['result'])} ms predicted, "
         f"{_short(predicted['low'])} to {_short(predicted['high'])} ({predicted['label']})"
