@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -21,7 +19,7 @@ from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from compression.onnx_nodes import OnnxNodes, short_names
 from compression.onnx_weight_streams import WeightStreams
-from compression.runtime import quiet_session
+from compression.saturation import sums_overflow
 from compression.weight_storage import Coding, StoredWeights, without_zeros
 
 if TYPE_CHECKING:
@@ -41,29 +39,6 @@ _NAMED = {"Conv", "Gemm", "MatMul"}
 _IN_FLOAT = {"LayerNormalization", "InstanceNormalization", "Softmax", "Where"}
 """Norms gain nothing; a mask of large numbers before a softmax would use up the whole range."""
 _IN_INT8 = sorted({*QLinearOpsRegistry, *QDQRegistry} - _IN_FLOAT)
-
-
-@cache
-def sums_overflow() -> bool:
-    """Whether this processor adds products of 8-bit numbers in pairs, and cuts the sums off at 16 bits.
-
-    x86 does so up to AVX2, and AVX-512 without VNNI. Weights then take 7 bits, with which no pair
-    overflows: a LeNet-5 that lost 7e-3 nats in 8-bit arithmetic lost 1e-4 so, and others about as much as before.
-    """
-    length, largest = 64, (255, 127)
-    node = helper.make_node("MatMulInteger", ["x", "w"], ["y"])
-    weights = np.full((length, 16), largest[1], np.int8)
-    graph = helper.make_graph(
-        [node],
-        "sums",
-        [helper.make_tensor_value_info("x", TensorProto.UINT8, [1, length])],
-        [helper.make_tensor_value_info("y", TensorProto.INT32, [1, 16])],
-        [onnx.numpy_helper.from_array(weights, "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 10)], ir_version=4)
-    session = quiet_session(model.SerializeToString())
-    (found,) = session.run(None, {"x": np.full((1, length), largest[0], np.uint8)})
-    return bool((found != length * largest[0] * largest[1]).any())
 
 
 def quantised(

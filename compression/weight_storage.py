@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compression.saturation import sums_overflow
 from compression.sparse_index import IndexForm, expected_index_bytes, index_bytes
 from compression.types import OpSpec, Precision
 from compression.weight_codebook import CODES, clustered
@@ -179,8 +180,17 @@ def pays_in_int8(count: int, outputs: int) -> bool:
     return count * 3 > INT8_OVERHEAD_BYTES + 4 * outputs
 
 
-def rounded_to_int8(values: Weights) -> tuple[NDArray[np.int8], Weights]:
+def _largest(precision: Precision) -> int:
+    """Of the integers that weights become: half as large where 8-bit arithmetic computes right with 7 bits alone."""
+    return 64 if precision is Precision.INT8 and sums_overflow() else 127
+
+
+def rounded_to_int8(values: Weights, most: int = 127) -> tuple[NDArray[np.int8], Weights]:
     """Weights as int8 and a float scale for each output (first axis), symmetric around zero.
+
+    Args:
+        values: ``[outputs, ...]``.
+        most: the integer that the largest weight of each output becomes.
 
     Returns:
         ``stored`` of the same shape, and ``scales`` that broadcast against it;
@@ -188,8 +198,8 @@ def rounded_to_int8(values: Weights) -> tuple[NDArray[np.int8], Weights]:
     """
     axes = tuple(range(1, values.ndim))
     largest = np.abs(values).max(axis=axes, keepdims=True)
-    scales = np.where(largest > 0, largest / 127.0, 1.0).astype(np.float32)
-    return np.clip(np.rint(values / scales), -127, 127).astype(np.int8), scales
+    scales = np.where(largest > 0, largest / most, 1.0).astype(np.float32)
+    return np.clip(np.rint(values / scales), -most, most).astype(np.int8), scales
 
 
 def _coding(count: int, outputs: int, precision: Precision) -> Coding:
@@ -212,7 +222,7 @@ def _coded(
         scales = few_bytes(factors, precision)
         return StoredWeights(coding=coding, values=indices, scales=scales, codebook=codebook)
     if coding is Coding.INT8:
-        integers, factors = rounded_to_int8(values)
+        integers, factors = rounded_to_int8(values, _largest(precision))
         scales = few_bytes(factors, precision)
         return StoredWeights(coding=coding, values=integers, scales=scales)
     plain = _halved(values) if coding is Coding.HALF else values

@@ -11,7 +11,7 @@ from compression.graph import Network
 from compression.int8_fallback import ALLOWED_KL, Int8Export, export_int8, layer_errors
 from compression.onnx_export import export_onnx, verify_export
 from compression.onnx_import import import_onnx
-from compression.quantization import sums_overflow
+from compression.saturation import sums_overflow
 from compression.sensitivity import kl_divergence, logits
 from compression.types import Precision
 from tests.networks import ZOO

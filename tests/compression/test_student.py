@@ -8,7 +8,6 @@ from compression.evaluation import onnx_log_probabilities
 from compression.graph import joined
 from compression.onnx_export import export_onnx
 from compression.onnx_import import import_onnx
-from compression.quantization import sums_overflow
 from compression.sensitivity import kl_divergence, logits
 from compression.student import Student, TrainingForm
 from compression.types import Precision
@@ -81,7 +80,6 @@ def test_student_rounds_weights_as_the_file_does(make, precision):
     assert kl_divergence(file, logits(network, x)) > 1e-6
 
 
-@pytest.mark.skipif(sums_overflow(), reason="the file's weights have 7 bits on this processor")
 def test_student_rounds_activations_much_as_the_quantised_file_does():
     network = replace(import_onnx(vgg()), precision=Precision.INT8)
     x, student = samples(network), student_of(network)
