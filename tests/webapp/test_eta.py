@@ -95,3 +95,13 @@ def test_waiting_job_counts_those_before_it(user):
     assert expected_s(third) == pytest.approx(one + whole, rel=0.05)
     assert starts_in_seconds(third)["low_s"] == pytest.approx(LOW * one, abs=0.5)
     assert starts_in_seconds(first) is None
+
+
+def test_job_waits_for_those_whose_turn_comes_first(user, django_user_model):
+    busy = [making.project(user, seed=seed).study.job for seed in (1, 2, 3)]
+    at(busy[0], "VALIDATE", dict.fromkeys(("INSPECT", "PROBE", "SEARCH"), 1.0))
+    other = django_user_model.objects.create_user("other")
+    late = making.project(other, seed=4).study.job
+    # Asked last, but of one who has nothing at work: only what runs is before it.
+    assert starts_in_seconds(late)["low_s"] == pytest.approx(LOW * expected_s(busy[0]), abs=0.5)
+    assert starts_in_seconds(busy[1])["low_s"] > 2 * starts_in_seconds(late)["low_s"]

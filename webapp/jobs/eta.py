@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import takewhile
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState, PartState
+from webapp.jobs.turns import waiting_in_turn
 
 if TYPE_CHECKING:
     from webapp.jobs.models import JobEvent
@@ -53,12 +55,12 @@ def _waiting_s(job: Job) -> float:
         return 0.0
     running = list(Job.objects.filter(state=JobState.RUNNING))
     left = sum(_working_s(each) for each in running)
-    ahead = Job.objects.filter(state=JobState.QUEUED, queued__lt=job.queued)
+    turns = takewhile(lambda waiting: waiting != job, (each for each, _ in waiting_in_turn()))
+    ahead = list(turns)
     for kind in JobKind:
-        alike = ahead.filter(kind=kind)
-        first = alike.first()
-        if first:
-            left += alike.count() * _working_s(first)
+        alike = [each for each in ahead if each.kind == kind]
+        if alike:
+            left += len(alike) * _working_s(alike[0])
     return left / max(1, len(running))
 
 
