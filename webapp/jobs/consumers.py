@@ -93,7 +93,7 @@ class JobConsumer(PageSocket):
 
 
 def _standing(job: Job) -> Standing:
-    asked = job.cancel_requested, job.pause_requested
+    asked = job.cancel_requested, job.pause_requested, job.finish_requested
     shown = job.state, job.stage, job.stages, job.message, asked
     return Standing(last_seq=job.last_seq, shown=shown)
 
