@@ -6,7 +6,6 @@ Specification: modelcontextprotocol.io, "Versioning and Compatibility" and "Stre
 """
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,7 +101,7 @@ def _decoded(header: str | None) -> str | None:
         return header
     try:
         return base64.b64decode(header[len(start) : -len(end)], validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, or not of UTF-8
         return None
 
 

@@ -107,8 +107,9 @@ def test_newest_version_knows_no_method_of_handshakes_and_streams(assistant, met
         {"mcp_method": None},
         {"mcp_name": "devices"},
         {"mcp_name": "=?base64?????="},
+        {"mcp_name": "=?base64?\xe9\xe9?="},
     ],
-    ids=["version", "method", "no method", "name", "broken name"],
+    ids=["version", "method", "no method", "name", "broken name", "no ASCII"],
 )
 def test_headers_that_say_otherwise_than_the_message_are_refused(assistant, headers):
     answer = assistant.ask_statelessly("tools/call", headers=headers, **CALL)
