@@ -242,11 +242,11 @@ class Ridge:
 
         Effects that explain nothing cost likelihood, so that networks without any have none.
         """
-        everyone = np.arange(len(self._rows))
+        lower = self._lower(np.arange(len(self._rows)))
         terms, _ = self._solved()
-        errors = self._whitened(everyone, self._rows @ terms - self._wanted)
+        errors = solve_triangular(lower, self._rows @ terms - self._wanted, lower=True)
         pulls = (terms - self._prior) / self._spread
-        volume = np.linalg.slogdet(self._covariance(everyone))[1]
+        volume = 2.0 * np.log(np.diag(lower)).sum()
         return -0.5 * float((errors**2).sum() + (pulls**2).sum() + volume)
 
     def applied_to(self, tables: StudyTables) -> StudyTables:
@@ -277,24 +277,22 @@ class Ridge:
         Effects are integrated out: as noise that networks share they only change what errors weigh.
         """
         kept = np.flatnonzero(np.arange(len(self._rows)) != without)
-        matrix = np.concatenate(
-            [self._whitened(kept, self._rows[kept]), np.diag(1.0 / self._spread)]
+        lower = self._lower(kept)
+        rows, effect_rows, wanted = (
+            solve_triangular(lower, values[kept], lower=True)
+            for values in (self._rows, self._effect_rows, self._wanted)
         )
-        wanted = np.concatenate(
-            [self._whitened(kept, self._wanted[kept]), self._prior / self._spread]
-        )
-        terms = lsq_linear(matrix, wanted, bounds=(self._least, np.inf)).x
-        left = self._wanted[kept] - self._rows[kept] @ terms
-        effects = self._effect_rows[kept].T @ np.linalg.solve(self._covariance(kept), left)
-        return np.asarray(terms), np.asarray(effects)
+        terms = lsq_linear(
+            np.concatenate([rows, np.diag(1.0 / self._spread)]),
+            np.concatenate([wanted, self._prior / self._spread]),
+            bounds=(self._least, np.inf),
+        ).x
+        return np.asarray(terms), np.asarray(effect_rows.T @ (wanted - rows @ terms))
 
-    def _covariance(self, kept: IntArray) -> Array:
+    def _lower(self, kept: IntArray) -> Array:
+        """Cholesky factor of what errors have in common by noise and by effects."""
         shared = self._effect_rows[kept] @ self._effect_rows[kept].T
-        return np.asarray(shared + self._scales.noise**2 * np.eye(len(kept)))
-
-    def _whitened(self, kept: IntArray, values: Array) -> Array:
-        lower = np.linalg.cholesky(self._covariance(kept))
-        return np.asarray(solve_triangular(lower, values, lower=True))
+        return np.linalg.cholesky(shared + self._scales.noise**2 * np.eye(len(kept)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

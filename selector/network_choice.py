@@ -19,7 +19,7 @@ _SCALES = Scales(cache_bytes=0.0, noise=0.03, layer=0.2, way=0.1)
 
 
 def telling(tables: StudyTables, space: ActionSpace, count: int, seed: int) -> IntArray:
-    """``[count, D]`` float recipes out of many drawn ones, the most telling first; same for a seed.
+    """``[count, D]`` float recipes out of many drawn ones, the most telling first; same for a seed and these times.
 
     Times are unknown, but not how far they may be off and which networks are off together: that is
     the prior of ``host_latency``. Each network is the one that leaves the least variance over all
