@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compression.report_comparison import bars, comparison
-from compression.report_numbers import accuracy_words, digits, percent, points, ratio, size
+from compression.report_numbers import (
+    accuracy_words,
+    digits,
+    percent,
+    points,
+    ratio,
+    size,
+    unsure_limits,
+)
 from compression.report_sections import (
     charts,
     code,
@@ -73,7 +81,7 @@ def report_html(report: Report) -> str:
 def _head(report: Report, title: str) -> str:
     tone, words = _VERDICTS[report["status"]]
     limits = report.get("limits", [])
-    unsure = [limit for limit in limits if limit["met"] and not limit.get("sure", True)]
+    unsure = unsure_limits(report)
     if report["status"] == "met" and not limits:
         words = "Done"
     elif report["status"] == "met" and unsure:

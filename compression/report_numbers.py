@@ -82,3 +82,9 @@ def ratio(value: float, gain: str, loss: str) -> str:
     if factor < 1.1:
         return f"{100 * abs(1 - 1 / value):.0f} % {word}"
     return f"{digits(factor, 2 if factor < 10 else 3)}× {word}"
+
+
+def unsure_limits(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The limits of a report that an estimate meets whose band ends beyond them."""
+    limits = report.get("limits", [])
+    return [limit for limit in limits if limit["met"] and not limit.get("sure", True)]

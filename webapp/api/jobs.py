@@ -11,15 +11,7 @@ from webapp.accounts.audit import note
 from webapp.accounts.models import EventKind
 from webapp.api import schemas
 from webapp.api.streams import event_stream
-from webapp.jobs import artifacts, figures, queries, sharing, views
-from webapp.jobs.services import (
-    is_delivered,
-    job_cancel,
-    job_finish,
-    job_pause,
-    job_resume,
-    job_retry,
-)
+from webapp.jobs import artifacts, figures, queries, services, sharing, views
 from webapp.requests import UserRequest
 
 router = Router(tags=["jobs"])
@@ -69,7 +61,7 @@ def job_figures(request: UserRequest, job_id: UUID) -> Any:
 def job_report(request: UserRequest, job_id: UUID) -> Any:
     found = queries.job_get(owner=request.user, job_id=job_id)
     report = artifacts.report(found)
-    if report is None or not is_delivered(found):
+    if report is None or not services.is_delivered(found):
         raise Http404("This job has no result yet.")
     return report
 
@@ -96,13 +88,13 @@ def job_file(request: UserRequest, job_id: UUID, name: str) -> HttpResponseBase:
 
 @router.post("/jobs/{uuid:job_id}/cancel", response=schemas.Job, summary="Stop a job")
 def cancel(request: UserRequest, job_id: UUID) -> Any:
-    job_cancel(job=queries.job_get(owner=request.user, job_id=job_id))
+    services.job_cancel(job=queries.job_get(owner=request.user, job_id=job_id))
     return job(request, job_id)
 
 
 @router.post("/jobs/{uuid:job_id}/pause", response=schemas.Job, summary="Let a job rest")
 def pause(request: UserRequest, job_id: UUID) -> Any:
-    job_pause(job=queries.job_get(owner=request.user, job_id=job_id))
+    services.job_pause(job=queries.job_get(owner=request.user, job_id=job_id))
     return job(request, job_id)
 
 
@@ -110,7 +102,7 @@ def pause(request: UserRequest, job_id: UUID) -> Any:
     "/jobs/{uuid:job_id}/resume", response=schemas.Job, summary="Go on with a paused job"
 )
 def resume(request: UserRequest, job_id: UUID) -> Any:
-    job_resume(job=queries.job_get(owner=request.user, job_id=job_id))
+    services.job_resume(job=queries.job_get(owner=request.user, job_id=job_id))
     return job(request, job_id)
 
 
@@ -120,7 +112,7 @@ def resume(request: UserRequest, job_id: UUID) -> Any:
     summary="End a job soon, with the best that it has found",
 )
 def finish(request: UserRequest, job_id: UUID) -> Any:
-    job_finish(job=queries.job_get(owner=request.user, job_id=job_id))
+    services.job_finish(job=queries.job_get(owner=request.user, job_id=job_id))
     return job(request, job_id)
 
 
@@ -128,7 +120,7 @@ def finish(request: UserRequest, job_id: UUID) -> Any:
     "/jobs/{uuid:job_id}/retry", response=schemas.Job, summary="Go on with a stopped job"
 )
 def retry(request: UserRequest, job_id: UUID) -> Any:
-    job_retry(job=queries.job_get(owner=request.user, job_id=job_id))
+    services.job_retry(job=queries.job_get(owner=request.user, job_id=job_id))
     return job(request, job_id)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from compression.report_numbers import digits, unsure_limits
 from compression.types import Stage
 from selector.errors import BadRequestError
 from selector.request import PROFILE_SUFFIX, parse_request
@@ -90,8 +91,7 @@ def summary(report: dict[str, Any], out: Path) -> str:
 
 def _verdict(report: dict[str, Any]) -> str:
     """The status, and which limits are met by an estimate whose band ends beyond them."""
-    limits = report.get("limits", [])
-    unsure = [limit["name"] for limit in limits if limit["met"] and not limit.get("sure", True)]
+    unsure = [limit["name"] for limit in unsure_limits(report)]
     if not unsure:
         return str(report["status"])
     status = "likely met" if report["status"] == "met" else report["status"]
@@ -104,14 +104,9 @@ def _on_target(report: dict[str, Any]) -> list[str]:
         return []
     predicted = report["predicted"]["latency_ms"]
     return [
-        f"Target:   {_short(predicted['baseline'])} -> {_short(predicted['result'])} ms predicted, "
-        f"{_short(predicted['low'])} to {_short(predicted['high'])} ({predicted['label']})"
+        f"Target:   {digits(predicted['baseline'], 2)} -> {digits(predicted['result'], 2)} ms predicted, "
+        f"{digits(predicted['low'], 2)} to {digits(predicted['high'], 2)} ({predicted['label']})"
     ]
-
-
-def _short(value: float) -> str:
-    """Two digits that count, as for every prediction."""
-    return f"{float(f'{value:.2g}'):g}"
 
 
 def _request(options: dict[str, Any]) -> dict[str, Any]:
