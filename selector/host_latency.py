@@ -292,7 +292,9 @@ class Ridge:
     def _lower(self, kept: IntArray) -> Array:
         """Cholesky factor of what errors have in common by noise and by effects."""
         shared = self._effect_rows[kept] @ self._effect_rows[kept].T
-        return np.linalg.cholesky(shared + self._scales.noise**2 * np.eye(len(kept)))
+        return np.asarray(
+            np.linalg.cholesky(shared + self._scales.noise**2 * np.eye(len(kept)))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
