@@ -1,10 +1,12 @@
 """What an uploaded file is, told from its content alone, and a sentence for what we do not take."""
 
-import zipfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from itertools import islice
+from pathlib import Path
 from typing import BinaryIO
 
+from webapp.projects import zip_directory
+from webapp.projects.zip_directory import DamagedZipError, Entry, LongDirectoryError
 from webapp.responses import RequestRefusedError
 
 TORCH = (
@@ -25,9 +27,9 @@ EMPTY_ZIP = "The zip is empty. Put one folder of images a class into it."
 CUT_SHORT = "The file is cut short: its end is missing. Export or upload it again."
 BOMB = "This zip unpacks to far more than it holds; we don't open such files."
 
-IMAGES = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
-)
+LONG_DIRECTORY = "The zip's list of files is too long: too many files, or names too long."
+
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 OTHER_MODELS = {
     b"\x89HDF": "This is a Keras file. Convert it to ONNX with tf2onnx.",
     b"GGUF": "This is a GGUF file. Bring the model as ONNX.",
@@ -39,6 +41,7 @@ MOST_ENTRIES = 200_000
 MOST_UNPACKED_BYTES = 32 * 1024**3
 MOST_RATIO = 100
 GRAPH_FIELD = 7  # of ONNX's ModelProto
+MOST_FIELDS = 100_000  # each costs time; a model has some of its own and one for each function
 
 
 def check_model(path: Path) -> None:
@@ -51,8 +54,9 @@ def check_model(path: Path) -> None:
             raise _refused(_zip_as_model(path))
         _refuse_known(head)
         file.seek(0)
-        fields = list(_protobuf_fields(file, path.stat().st_size))
-    if GRAPH_FIELD not in fields:
+        found = _protobuf_fields(file, path.stat().st_size)
+        fields = list(islice(found, MOST_FIELDS + 1))
+    if GRAPH_FIELD not in fields or len(fields) > MOST_FIELDS:
         raise _refused(NOT_ONNX)
 
 
@@ -70,12 +74,12 @@ def check_data(path: Path) -> str:
     if not entries:
         raise _refused(EMPTY_ZIP)
     _check_zip_limits(entries, path.stat().st_size)
-    names = [entry.filename for entry in entries]
+    names = [entry.name for entry in entries]
     if all(name.endswith(".npy") for name in names):
         return "npz"
     if _is_torch(names):
         raise _refused(TORCH)
-    if not any(PurePosixPath(name).suffix.lower() in IMAGES for name in names):
+    if not any(name.lower().endswith(IMAGES) for name in names):
         raise _refused("The zip holds no images. Put one folder of images a class into it.")
     return "zip"
 
@@ -105,12 +109,12 @@ def _is_pickle(head: bytes) -> bool:
 
 
 def _is_torch(names: list[str]) -> bool:
-    last_parts = {PurePosixPath(name).name for name in names}
+    last_parts = {name.rpartition("/")[2] for name in names}
     return bool(last_parts & {"data.pkl", "constants.pkl", "archive_format", "model.json"})
 
 
 def _zip_as_model(path: Path) -> str:
-    names = [entry.filename for entry in _zip_entries(path)]
+    names = [entry.name for entry in _zip_entries(path)]
     if _is_torch(names):
         return TORCH
     if any(name.endswith(".onnx") for name in names):
@@ -120,26 +124,29 @@ def _zip_as_model(path: Path) -> str:
     return NOT_ONNX
 
 
-def _zip_entries(path: Path) -> list[zipfile.ZipInfo]:
+def _zip_entries(path: Path) -> list[Entry]:
+    """The files in it; no more entries than are allowed are looked at."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return [entry for entry in archive.infolist() if not entry.is_dir()]
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        entries = list(islice(zip_directory.entries(path), MOST_ENTRIES + 1))
+    except DamagedZipError as error:
         raise _refused(CUT_SHORT) from error
-
-
-def _check_zip_limits(entries: list[zipfile.ZipInfo], packed_bytes: int) -> None:
+    except LongDirectoryError as error:
+        raise _refused(LONG_DIRECTORY) from error
     if len(entries) > MOST_ENTRIES:
-        raise _refused(f"The zip holds {len(entries):,} files; the limit is {MOST_ENTRIES:,}.")
-    unpacked = sum(entry.file_size for entry in entries)
+        raise _refused(f"The zip holds more than {MOST_ENTRIES:,} files. Bring a part of them.")
+    return [entry for entry in entries if not entry.name.endswith("/")]
+
+
+def _check_zip_limits(entries: list[Entry], packed_bytes: int) -> None:
+    unpacked = sum(entry.size_bytes for entry in entries)
     if unpacked > MOST_UNPACKED_BYTES or unpacked > MOST_RATIO * max(packed_bytes, 1_000_000):
         raise _refused(BOMB)
-    for entry in entries:
-        if ".." in PurePosixPath(entry.filename).parts or entry.filename.startswith("/"):
-            raise _refused(f"The zip names a file outside itself: {entry.filename[:80]}.")
-        if entry.flag_bits & 1:
+    for name, _, is_locked, is_link in entries:
+        if name.startswith("/") or (".." in name and ".." in name.split("/")):
+            raise _refused(f"The zip names a file outside itself: {name[:80]}.")
+        if is_locked:
             raise _refused("The zip is locked with a password. Pack it without one.")
-        if entry.external_attr >> 28 == 0xA:
+        if is_link:
             raise _refused("The zip holds links to other files. Pack the files themselves.")
 
 
