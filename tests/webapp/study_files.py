@@ -1,6 +1,7 @@
 """What a finished study leaves, from synthetic tables and an agent trained for a moment, or not at all."""
 
 import json
+from functools import cache
 
 import numpy as np
 import torch
@@ -22,10 +23,15 @@ TRAINING = dqn.Training(
 
 def write(folder):
     """LeNet."""
-    tables = lenet_tables()
+    write_study(folder, lenet_tables(), trained())
+
+
+@cache
+def trained():
+    """Once for all studies that a process writes: it takes seconds."""
     targets = [load_device(name) for name in TRAINING_TARGETS]
     torch.set_num_threads(1)
-    write_study(folder, tables, dqn.train(Surrogate(tables), targets, TRAINING))
+    return dqn.train(Surrogate(lenet_tables()), targets, TRAINING)
 
 
 def write_deep(folder, blocks=166, candidates=200):
