@@ -127,4 +127,15 @@ def _ask_to_cancel(page) -> None:
     page.get_by_role("button", name="Cancel", exact=True).click()
 
 
-IN_USE = {"studio": _use_studio, "home": _ask_to_delete, "job running": _ask_to_cancel}
+def _use_devices(page) -> None:
+    page.get_by_role("button", name="Watches").click()
+    for summary in page.locator("summary").all():
+        summary.click()
+
+
+IN_USE = {
+    "studio": _use_studio,
+    "home": _ask_to_delete,
+    "job running": _ask_to_cancel,
+    "devices": _use_devices,
+}

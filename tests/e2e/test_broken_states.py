@@ -101,3 +101,18 @@ def test_build_that_ended_otherwise_than_wished(page: Page, staged, state, code)
         page.goto(f"/jobs/{job}/result/")
         page.wait_for_timeout(500)
         check(page, f"report {state}")
+
+
+def test_connection_lost(page: Page, staged):
+    studio, job = page, page.context.new_page()
+    studio.goto(f"/projects/{staging.studied(staged, seed=22)}/")
+    steps.wait_for_answers(studio, seconds=60)
+    job.goto(f"/jobs/{running_study(staged, 23)}/")
+    staged.stop()
+    for shown, name in ((studio, "studio"), (job, "job")):
+        shown.bring_to_front()
+        expect(shown.get_by_text("Connection lost")).to_be_visible(timeout=20_000)
+        check(shown, f"{name} without its server")
+    staged.start()
+    for shown in (studio, job):
+        expect(shown.get_by_text("Connection lost")).to_be_hidden(timeout=60_000)
