@@ -44,7 +44,7 @@ function showJob(next) {
   const pill = $("#job-pill");
   pill.className = `pill ${tone}`;
   setText(pill, words);
-  setText($("#stage-count"), job.state === "failed" ? `stopped at ${done + 1}` : `${Math.min(done + (isActive(job.state) ? 1 : 0), job.stages.length)} of ${job.stages.length}`);
+  setText($("#stage-count"), job.state === "failed" ? `stopped at ${done + 1}` : `${Math.min(done + (job.state === "running" ? 1 : 0), job.stages.length)} of ${job.stages.length}`);
   $("#stages").show(job.stages, isActive(job.state) ? events.progress(job.stage) : null);
   $("#wait-note").hidden = !isActive(job.state);
   $("#job-note").innerHTML = jobNote({ ...job, interrupted: events.interrupted && job.state === "running" });
@@ -80,7 +80,8 @@ function finished() {
   const took = job.started && job.finished ? `<span class="small muted">took ${duration((new Date(job.finished) - new Date(job.started)) / 1000)}</span>` : "";
   if (!isDelivered(job.state)) return took;
   if (job.kind === "study") return `${took}<a class="btn primary big" href="/projects/${job.project?.id}/">Open studio</a>`;
-  return `${took}<a class="btn primary big" href="/jobs/${job.id}/result/">Open report</a>`;
+  // Where the target was missed, the note below leads to the same report first.
+  return `${took}<a class="btn${job.state === "done" ? " primary big" : ""}" href="/jobs/${job.id}/result/">Open report</a>`;
 }
 
 function askCancel() {
