@@ -55,7 +55,7 @@ _OF: dict[str, Callable[[Any], bool]] = {
     _TABLE: lambda v: isinstance(v, dict),
 }
 _SECTIONS: dict[str, dict[str, str]] = {
-    "": {"title": _TEXT, "chip": _TEXT, "family": _TEXT, "note": _TEXT},
+    "": {"title": _TEXT, "chip": _TEXT, "family": _TEXT, "note": _TEXT, "paper": _FLAG},
     "hardware": {
         "core": _TEXT,
         "clock_ghz": _FIGURE,
@@ -94,6 +94,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
 }
 _FIT_FIGURES = tuple(key for key, kind in _SECTIONS["fit"].items() if kind is _FIGURE)
 _OPTIONAL = {
+    "paper",
     "core",
     "clock_ghz",
     "ram_mb",
@@ -116,13 +117,15 @@ class DeviceProfile:
     whose latency is measured where the engine runs (``measured_here``). ``power_w`` is above idle.
     ``calibrated_macs`` is the range of networks that the rates were fitted on, ``latency_log_sd`` and
     ``power_relative_sd`` are standard deviations of logarithms. ``ram_mb``, ``flash_kb`` and
-    ``battery_mwh`` are 0 where unknown. ``sources`` says where every figure comes from.
+    ``battery_mwh`` are 0 where unknown. ``paper`` marks the devices of AdaDeep's own evaluation.
+    ``sources`` says where every figure comes from.
     """
 
     name: str
     title: str
     chip: str
     family: str
+    paper: bool
     runtime: str
     threads: int
     arithmetic: str
@@ -314,6 +317,7 @@ def _profile(name: str, values: Mapping[str, Any]) -> DeviceProfile:
         title=values["title"],
         chip=values["chip"],
         family=values["family"],
+        paper=values.get("paper", False),
         runtime=latency["runtime"],
         threads=latency["threads"],
         arithmetic=latency["arithmetic"],

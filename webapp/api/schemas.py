@@ -279,6 +279,8 @@ class Device(Answer):
     name: str
     title: str
     family: str
+    paper: bool = Field(description="one of the devices of AdaDeep's own evaluation")
+    ram_mb: float = Field(description="0 where unknown")
     label: str
     band: Band
     energy_label: str

@@ -44,6 +44,7 @@ def prior_profile(device: OwnDevice) -> DeviceProfile:
         name=device.key,
         title=device.title,
         chip=f"started from {prior.title}",
+        paper=False,
         runtime=device.runtime,
         threads=device.threads,
         arithmetic=device.arithmetic,

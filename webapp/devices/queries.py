@@ -73,6 +73,8 @@ def device_row(device: DeviceProfile) -> dict[str, Any]:
         "title": device.title,
         "chip": device.chip,
         "family": OWN_FAMILY if is_own(device.name) else device.family,
+        "paper": device.paper,
+        "ram_mb": device.ram_mb,
         "label": device.label,
         "band": [latency.low, latency.high],
         "energy_label": device.energy_label,

@@ -1,7 +1,7 @@
 // The target device: a button that shows the choice, a menu with search, families and radios.
 // Escape or a click outside closes; arrows move; Enter picks. Emits "device-change" with the name.
 import { escape } from "../lib/dom.js";
-import { FAMILIES, bandText } from "../lib/evidence.js";
+import { FAMILIES, bandText, chipName } from "../lib/evidence.js";
 import { badge } from "../lib/markup.js";
 
 const bandWords = (target) => {
@@ -48,7 +48,7 @@ class DevicePicker extends HTMLElement {
     const target = this.all?.find((candidate) => candidate.name === this.chosen);
     if (!target) return;
     this.querySelector(".name").textContent = target.title;
-    this.querySelector(".chip-name").textContent = target.chip ?? "";
+    this.querySelector(".chip-name").textContent = chipName(target.chip);
     this.querySelector(".badge-slot").innerHTML = targetBadge(target);
     this.button.setAttribute("aria-label", `Target device: ${target.title}, ${target.label}. Change`);
     if (!this.menu.hidden) this.render();
@@ -68,7 +68,7 @@ class DevicePicker extends HTMLElement {
     const query = this.search.value.trim().toLowerCase();
     const hits = this.all.filter((t) => `${t.title} ${t.chip} ${t.name}`.toLowerCase().includes(query));
     const families = [...new Set(hits.map((target) => target.family))];
-    const row = (t) => `<label><input type="radio" name="device" value="${escape(t.name)}"${t.name === this.chosen ? " checked" : ""}><span>${escape(t.title)}<br><span class="tiny muted">${escape(t.chip)}</span></span>${targetBadge(t)}</label>`;
+    const row = (t) => `<label><input type="radio" name="device" value="${escape(t.name)}"${t.name === this.chosen ? " checked" : ""}><span>${escape(t.title)}<br><span class="tiny muted">${escape(chipName(t.chip))}</span></span>${targetBadge(t)}</label>`;
     this.list.innerHTML = families.map((family) => `<h3>${escape(FAMILIES[family] ?? family)}</h3>${hits.filter((t) => t.family === family).map(row).join("")}`).join("")
       || `<p class="small muted" style="padding:12px">No device matches “${escape(query)}”.</p>`;
   }

@@ -20,6 +20,10 @@ export const TIER_MEANING = [
 /** The families of the catalogue, in its order. */
 export const FAMILIES = { own: "Your devices", host: "This machine", phone: "Phones", watch: "Watches", board: "Boards", box: "Set-top boxes", microcontroller: "Microcontrollers" };
 
+/** The name of a chip, and its cores: what stands before and after the first comma of its description. */
+export const chipName = (chip) => chip.split(", ", 1)[0];
+export const coresOf = (chip) => chip.split(", ").slice(1).join(", ").replaceAll("Cortex-", "");
+
 /** The badge's data-tier for an engine label; an unknown label counts as rough, never as better. */
 export const tierOf = (label) => TIERS[label] ?? "rough";
 
@@ -34,6 +38,11 @@ export function bandText(low, high) {
   if (factor <= 1.35) return `±${Math.round((factor - 1) * 100)} %`;
   return `×/÷ ${Number(factor.toFixed(1))}`;
 }
+
+const HALF_IN_NINE_TENTHS = 0.41; // of a normal error, the half that lies within against the nine tenths
+
+/** How far off half of the predictions are that lie in such a band nine times in ten. */
+export const typicalError = (high) => `±${Math.max(1, Math.round(100 * (high ** HALF_IN_NINE_TENTHS - 1)))} %`;
 
 /** The words on a predicted number: "predicted ±30 %", "rough ×/÷ 2". */
 export function evidenceText(label, low, high) {

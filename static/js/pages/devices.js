@@ -2,9 +2,10 @@
 import { OwnDevices } from "../components/own-devices.js";
 import "../components/phone-link.js";
 import { get, post, quietly } from "../lib/api.js";
-import { $, $$, escape, pageData } from "../lib/dom.js";
-import { FAMILIES, TIER_MEANING, bandText } from "../lib/evidence.js";
-import { keepTyped } from "../lib/kept.js";
+import { $, $$, escape, pageData, segmented } from "../lib/dom.js";
+import { FAMILIES, TIER_MEANING, bandText, chipName, coresOf, typicalError } from "../lib/evidence.js";
+import { measured, predicted } from "../lib/format.js";
+import { keep, keepTyped, kept } from "../lib/kept.js";
 import { badge } from "../lib/markup.js";
 import { wireOwnDevices } from "../lib/own-devices.js";
 
@@ -13,22 +14,44 @@ const NAMES = { measured: "measured", calibrated: "calibrated", same: "same chip
 const LOOK_EVERY_MS = 5000;
 const body = $("#targets tbody");
 
-const evidence = (label, band) => badge(label, [label, label === "measured" ? "" : bandText(...band)].filter(Boolean).join(" "));
-const row = (target) => `<tr><td class="full"><a class="strong" href="/devices/${escape(target.name)}/">${escape(target.title)}</a><br><span class="small muted">${escape(target.chip)}</span></td>
-  <td class="full small">${escape(target.runtime)}, ${target.threads === 1 ? "one thread" : `${target.threads} threads`}, ${escape(target.arithmetic)}</td>
-  <td class="full" data-label="Latency">${evidence(target.label, target.band)}</td><td class="full" data-label="Energy">${evidence(target.energy_label, target.energy_band)}</td></tr>`;
-const group = (family, rows) => `<tr class="group"><th colspan="4" scope="colgroup">${escape(FAMILIES[family] ?? family)} <span class="muted">· ${rows.length}</span></th></tr>${rows.map(row).join("")}`;
+const FILTERS = [["", "All"], ["paper", "AdaDeep paper"], ...Object.entries(FAMILIES).filter(([name]) => name !== "own")];
+const COLUMNS = 7;
 
-function show(query) {
-  const hits = targets.filter((t) => `${t.title} ${t.chip} ${t.name} ${t.label} ${FAMILIES[t.family]} ${t.runtime}`.toLowerCase().includes(query));
+const memory = (mb) => (mb >= 1024 ? `${predicted(mb / 1024)} GB` : mb ? `${measured(mb)} MB` : "–");
+const band = (label, [low, high]) => (label === "measured" ? "–" : bandText(low, high));
+function row(target) {
+  const runs = `${target.runtime}, ${target.threads === 1 ? "one thread" : `${target.threads} threads`}, ${target.arithmetic}`;
+  return `<tr><td class="full"><a class="strong" href="/devices/${escape(target.name)}/">${escape(target.title)}</a>${target.paper ? ' <span class="tag">paper</span>' : ""}<br><span class="tiny muted">${escape(runs)}</span></td>
+    <td class="full small">${escape(chipName(target.chip))}</td><td class="full small muted">${escape(coresOf(target.chip)) || "–"}</td><td class="n" data-label="Memory">${memory(target.ram_mb)}</td>
+    <td>${badge(target.label, target.label)}</td><td class="n" data-label="Typical error">${typicalError(target.band[1])}</td>
+    <td class="n" data-label="9 of 10 within">${band(target.label, target.band)}<br><span class="tiny muted">energy ${band(target.energy_label, target.energy_band)}</span></td></tr>`;
+}
+const group = (family, rows) => `<tr class="group"><th colspan="${COLUMNS}" scope="colgroup">${escape(FAMILIES[family] ?? family)} <span class="muted">· ${rows.length}</span></th></tr>${rows.map(row).join("")}`;
+
+let wanted = kept("family") ?? "";
+let query = "";
+const isWanted = (target) => !wanted || (wanted === "paper" ? target.paper : target.family === wanted);
+const says = (target) => `${target.title} ${target.chip} ${target.name} ${target.label} ${FAMILIES[target.family]} ${target.runtime}`.toLowerCase();
+
+function show() {
+  const hits = targets.filter((target) => isWanted(target) && says(target).includes(query));
   const families = [...new Set(hits.map((target) => target.family))];
   body.innerHTML = families.map((family) => group(family, hits.filter((target) => target.family === family))).join("")
-    || `<tr><td colspan="4" class="full muted">No device matches “${escape(query)}”.</td></tr>`;
+    || `<tr><td colspan="${COLUMNS}" class="full muted">No device ${wanted ? `under “${escape(new Map(FILTERS).get(wanted))}” ` : ""}matches “${escape(query)}”.</td></tr>`;
   $("#count").textContent = hits.length === targets.length ? `· ${targets.length} devices` : `· ${hits.length} of ${targets.length}`;
 }
 
+$("#families").innerHTML = FILTERS.map(([value, text]) => `<button type="button" class="chip" value="${value}" aria-pressed="${value === wanted}">${text}</button>`).join("");
+segmented($("#families"), (family) => {
+  wanted = family;
+  keep("family", family);
+  show();
+});
 $("#tiers").innerHTML = TIER_MEANING.map(([tier, title, text]) => `<li>${badge(NAMES[tier], title)}<p class="tiny muted" style="margin-top:4px">${escape(text)}</p></li>`).join("");
-keepTyped($("#search"), (text) => show(text.trim().toLowerCase()));
+keepTyped($("#search"), (text) => {
+  query = text.trim().toLowerCase();
+  show();
+});
 
 $("#phone").phone = phone;
 const list = new OwnDevices($("#own"));
