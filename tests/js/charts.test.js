@@ -9,7 +9,34 @@ import { arrange, limitAt, limitMarks, limitPlaces } from "../../static/js/lib/t
 const studio = JSON.parse(readFileSync(new URL("fixtures/studio.json", import.meta.url)));
 const none = { max_accuracy_drop: null, max_latency_ms: null, max_energy_mj: null, max_size_bytes: null };
 const role = (figure, name) => figure.data.find((trace) => trace.meta.role === name);
+const tokens = new Proxy({}, { get: (_, name) => (name === "font" ? "sans" : "#123456") });
 const view = { axis: "latency", candidates: studio.candidates, budgets: none };
+
+test("a candidate outside says which limit it breaks, and by how much", () => {
+  const budgets = { ...none, max_latency_ms: 6 };
+  const { figure } = arrange(studio.figure, { ...view, budgets });
+  const { customdata, x } = role(figure, "outside");
+  const told = Number(customdata[0][1].match(/^<br>outside: latency ([\d.]+) ms, limit 6\.0$/)[1]);
+  assert.ok(Math.abs(told / x[0] - 1) < 0.06);
+  assert.ok(role(figure, "candidate").customdata.every(([, broken]) => broken === ""));
+});
+
+test("accuracy can stand across, and the cost that stood there stands upwards", () => {
+  const budgets = { ...none, max_latency_ms: 6, max_accuracy_drop: 1 };
+  const { figure: usual } = arrange(studio.figure, { ...view, budgets });
+  const { figure, front } = arrange(studio.figure, { ...view, budgets, turned: true });
+  assert.deepEqual(role(figure, "front").x, role(usual, "front").y);
+  assert.deepEqual(role(figure, "front").y, front.map((candidate) => candidate.latency_ms));
+  assert.match(figure.layout.xaxis.title.text, /^Accuracy/);
+  assert.equal(figure.layout.yaxis.type, "log");
+  const lines = figure.layout.shapes.filter((shape) => shape.name === "limit");
+  assert.deepEqual(lines.map(({ xref, yref }) => [xref, yref]).sort(), [["x", "y domain"], ["x domain", "y"]]);
+  assert.equal(lines.find((line) => line.yref === "y").y0, 6);
+  const words = figure.layout.annotations.find((note) => note.text.includes("ms"));
+  assert.deepEqual([words.xref, words.yanchor, Math.round(10 ** words.y)], ["x domain", "bottom", 6]);
+  assert.match(figure.layout.meta.summary, /^Latency against accuracy of \d+ candidates/);
+  assert.equal(themed(figure, tokens).data.find((trace) => trace.meta.role === "front").line.shape, "vh");
+});
 
 test("every candidate is drawn once, inside or outside", () => {
   const { figure } = arrange(studio.figure, { ...view, budgets: { ...none, max_latency_ms: 6 } });
@@ -85,8 +112,6 @@ test("accuracy is never asked to rise by a limit", () => {
   const { layout } = studio.figure;
   assert.equal(limitAt("y", layout.meta.original + 3, layout, layout.meta.axes.latency).value, 0);
 });
-
-const tokens = new Proxy({}, { get: (_, name) => (name === "font" ? "sans" : "#123456") });
 
 test("roles get colours of tokens only", () => {
   const { data, layout } = themed(studio.figure, tokens);

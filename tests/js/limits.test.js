@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bandText, evidenceText, tierOf } from "../../static/js/lib/evidence.js";
-import { conflictText, limitState, limitText, loosening, looseningText, nearestText, recoveryText } from "../../static/js/lib/limits.js";
+import { bandText, evidenceText, tierOf, typicalError } from "../../static/js/lib/evidence.js";
+import { brokenLimits, conflictText, limitState, limitText, loosening, looseningText, nearestText, recoveryText } from "../../static/js/lib/limits.js";
 import { lockPrice } from "../../static/js/lib/lock-price.js";
 import { predictionOf } from "../../static/js/lib/bands.js";
 
@@ -22,6 +22,15 @@ test("each limit is told what alone would let a candidate in", () => {
   const needed = loosening(candidates, { max_accuracy_drop: 1, max_latency_ms: 1.2, max_energy_mj: null, max_size_bytes: null });
   assert.deepEqual(needed, { max_accuracy_drop: 1.23, max_latency_ms: 1.84 });
   assert.equal(looseningText(needed), "Allow 1.3 points, or loosen latency to 1.9 ms.");
+});
+
+test("broken limits are told with both figures, and digits enough to tell them apart", () => {
+  const [slow] = candidates;
+  assert.deepEqual(brokenLimits(slow, { max_latency_ms: 1.2 }), ["latency 1.8 ms, limit 1.2"]);
+  assert.deepEqual(brokenLimits(slow, { max_latency_ms: 1.8 }), ["latency 1.84 ms, limit 1.80"]);
+  assert.deepEqual(brokenLimits(slow, { max_accuracy_drop: 0, max_size_bytes: 2e6, max_energy_mj: null }), ["loses 0.40 points, limit 0", "size 3.0 MB, limit 2.0"]);
+  assert.deepEqual(brokenLimits(slow, { max_latency_ms: 0.0012 }), ["latency 1.8 ms, limit 0.0012"]);
+  assert.deepEqual(brokenLimits(slow, {}), []);
 });
 
 test("the advice still holds when it is typed in", () => {
@@ -47,6 +56,12 @@ test("bands read as percent when small and as a factor when large", () => {
   assert.equal(bandText(1 / 1.7, 1.7), "×/÷ 1.7");
   assert.equal(bandText(0.97, 1.03), "±3 %");
   assert.equal(bandText(1, 1), "");
+});
+
+test("half of the predictions are nearer than a band of nine in ten", () => {
+  assert.equal(typicalError(1.3), "±11 %"); // exp(0.6745 / 1.6449 * ln 1.3)
+  assert.equal(typicalError(1.8), "±27 %");
+  assert.equal(typicalError(1.001), "±1 %");
 });
 
 test("the words beside a number say how it is known", () => {

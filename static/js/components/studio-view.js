@@ -54,13 +54,13 @@ export class StudioView {
     this.strip.paint(kept, null);
   }
 
-  drawChart({ axis, onlyWithin, picked, budgets }) {
+  drawChart({ axis, turned, onlyWithin, picked, budgets }) {
     const { studio } = this;
     if (!studio?.figure || !studio.candidates.length) {
       this.chart.figure = null;
       return;
     }
-    this.chart.show(studio.figure, { axis, onlyWithin, picked, budgets, candidates: studio.candidates });
+    this.chart.show(studio.figure, { axis, turned, onlyWithin, picked, budgets, candidates: studio.candidates });
   }
 
   /** Moves the star; called at every frame of a drag. */

@@ -4,7 +4,7 @@
 // {budget, value, done} where limits may be moved by hand (the attribute "limits").
 import { predicted } from "../lib/format.js";
 import { readTokens, themed } from "../lib/theme.js";
-import { arrange, limitAt, limitPlaces } from "../lib/tradeoff.js";
+import { OTHER, arrange, limitAt, limitPlaces } from "../lib/tradeoff.js";
 import { PlotFigure } from "./plot-figure.js";
 
 const STAR = "M0-13 3.500-4.900 12.400-4 5.700 1.800 7.600 10.500 0 6 -7.600 10.500 -5.700 1.800 -12.400-4 -3.500-4.900Z";
@@ -37,7 +37,7 @@ class TradeOffChart extends PlotFigure {
     return Number(this.getAttribute("height")) || (this.wide < 480 ? 340 : 400);
   }
 
-  /** base: figure from Python; view: {axis, candidates, budgets, onlyWithin, picked}. */
+  /** base: figure from Python; view: {axis, turned, candidates, budgets, onlyWithin, picked}. */
   show(base, view) {
     this.view = view;
     const { figure, front } = arrange(base, view);
@@ -85,10 +85,15 @@ class TradeOffChart extends PlotFigure {
     const axis = this.axes[side];
     const from = side === "x" ? event.clientX - box.left : event.clientY - box.top;
     const px = clamp(from - axis._offset, 0, axis._length);
-    const { budget, value, text } = limitAt(side, axis.p2l(px), this.base.layout, this.spec);
+    const { budget, value, text } = limitAt(this.sideOf(side), axis.p2l(px), this.base.layout, this.spec);
     this.grips[side].querySelector("text").textContent = text;
     this.placeGrip(side, px);
     this.dispatchEvent(new CustomEvent("limit-drag", { bubbles: true, detail: { budget, value, done } }));
+  }
+
+  /* Where a side of the picture stands on the figure that is not turned: costs across, accuracy upwards. */
+  sideOf(side) {
+    return this.view.turned ? OTHER[side] : side;
   }
 
   /** Where the limits stand that are drawn; none while nothing may be moved. */
@@ -96,8 +101,9 @@ class TradeOffChart extends PlotFigure {
     const places = this.hasAttribute("limits") && this.axes && !this.asTable ? limitPlaces(this.base.layout, this.spec, this.view.budgets) : {};
     for (const side of Object.keys(this.grips)) {
       const { axes, grips } = this;
-      grips[side].toggleAttribute("hidden", places[side] === undefined);
-      if (places[side] !== undefined && !grips[side].classList.contains("held")) this.placeGrip(side, clamp(axes[side].l2p(places[side]), 0, axes[side]._length));
+      const place = places[this.sideOf(side)];
+      grips[side].toggleAttribute("hidden", place === undefined);
+      if (place !== undefined && !grips[side].classList.contains("held")) this.placeGrip(side, clamp(axes[side].l2p(place), 0, axes[side]._length));
     }
   }
 
@@ -120,31 +126,35 @@ class TradeOffChart extends PlotFigure {
     this.toggleOverlay(true);
     const { x, y } = this.axes;
     const { scale, unit } = this.spec;
-    const inX = (value) => clamp(x.l2p(x.d2l(Math.max(value * scale, 1e-12))), 0, x._length) + x._offset;
-    const px = inX(at.value);
-    const inY = (accuracy) => clamp(y.l2p(y.d2l(accuracy)), 0, y._length) + y._offset;
-    const py = inY(at.accuracy);
+    const costs = [at.value, at.low, at.high].map((value) => Math.max(value * scale, 1e-12));
+    const points = [at.accuracy, at.accuracyLow ?? at.accuracy, at.accuracyHigh ?? at.accuracy];
+    const [across, upwards] = this.view.turned ? [points, costs] : [costs, points];
+    const on = (axis) => (value) => clamp(axis.l2p(axis.d2l(value)), 0, axis._length) + axis._offset;
+    const [px, left, right] = across.map(on(x));
+    const [py, bottom, top] = upwards.map(on(y));
     const foot = y._offset + y._length;
     const { guide, star, band, upright, pin, pinText } = this.parts;
     for (const node of [guide, star]) node.classList.toggle("still", still);
     star.style.transform = `translate(${px.toFixed(1)}px, ${py.toFixed(1)}px)`;
     guide.style.transform = `translate(${px.toFixed(1)}px, ${py.toFixed(1)}px)`;
     guide.setAttribute("y2", Math.max(0, foot - py).toFixed(1));
-    band.setAttribute("x1", (inX(at.low) - px).toFixed(1));
-    band.setAttribute("x2", (inX(at.high) - px).toFixed(1));
-    upright.setAttribute("y1", (inY(at.accuracyLow ?? at.accuracy) - py).toFixed(1));
-    upright.setAttribute("y2", (inY(at.accuracyHigh ?? at.accuracy) - py).toFixed(1));
+    band.setAttribute("x1", (left - px).toFixed(1));
+    band.setAttribute("x2", (right - px).toFixed(1));
+    upright.setAttribute("y1", (bottom - py).toFixed(1));
+    upright.setAttribute("y2", (top - py).toFixed(1));
     pin.setAttribute("transform", `translate(${clamp(px, 34, this.wide - 34).toFixed(1)} ${(foot + 14).toFixed(1)})`);
-    pinText.textContent = `${predicted(at.value * scale)} ${unit}`;
+    pinText.textContent = this.view.turned ? `${at.accuracy.toFixed(1)} %` : `${predicted(at.value * scale)} ${unit}`;
   }
 
   marks() {
     if (!this.at || !this.spec) return [];
     const { scale } = this.spec;
-    const [x, low, high] = [this.at.value, this.at.low, this.at.high].map((value) => value * scale);
+    const [cost, low, high] = [this.at.value, this.at.low, this.at.high].map((value) => value * scale);
     const { accuracy, accuracyLow = accuracy, accuracyHigh = accuracy } = this.at;
     const bar = (less, more) => ({ array: [more], arrayminus: [less], symmetric: false, thickness: 1.5, width: 0 });
-    const star = { type: "scatter", mode: "markers", x: [x], y: [accuracy], meta: { role: "best" }, error_x: bar(x - low, high - x), error_y: bar(accuracy - accuracyLow, accuracyHigh - accuracy) };
+    const sides = { x: [[cost], bar(cost - low, high - cost)], y: [[accuracy], bar(accuracy - accuracyLow, accuracyHigh - accuracy)] };
+    const [x, y] = ["x", "y"].map((side) => sides[this.sideOf(side)]);
+    const star = { type: "scatter", mode: "markers", x: x[0], y: y[0], meta: { role: "best" }, error_x: x[1], error_y: y[1] };
     return themed({ data: [star], layout: {} }, readTokens()).data;
   }
 

@@ -1,6 +1,6 @@
 // What a limit's line says: met, likely, not met, no limit; and which one to loosen by how much.
 import { LIMITS } from "./score.js";
-import { predicted } from "./format.js";
+import { predicted, significant } from "./format.js";
 
 /**
  * "met" only if the upper end of the band passes; "likely" if the estimate passes but its band
@@ -101,4 +101,24 @@ export function recoveryText({ accuracy_drop_points: tuned, untuned_drop_points:
   const span = ({ value, low, high }) => `${value.toFixed(1)} points (${low.toFixed(1)}–${high.toFixed(1)})`;
   const needed = limit !== null && untuned.value > limit && tuned.value <= limit;
   return `${needed ? "Your accuracy limit is met only with fine-tuning: without it" : "Without fine-tuning"} this recipe would lose about ${span(untuned)}, with it ${span(tuned)}.`;
+}
+
+const BROKEN = {
+  max_accuracy_drop: (value, limit) => `loses ${value} points, limit ${limit}`,
+  max_latency_ms: (value, limit) => `latency ${value} ms, limit ${limit}`,
+  max_energy_mj: (value, limit) => `energy ${value} mJ, limit ${limit}`,
+  max_size_bytes: (value, limit) => `size ${value} MB, limit ${limit}`,
+};
+
+/* Two digits, or as many as it takes to tell them apart. */
+function apart(value, limit, digits = 2) {
+  const texts = [value, limit].map((number) => (number < 0.01 ? String(Number(number.toPrecision(digits))) : significant(number, digits)));
+  return texts[0] !== texts[1] || digits > 5 ? texts : apart(value, limit, digits + 1);
+}
+
+/** Which limits a candidate breaks, and by how much: ["latency 3.1 ms, limit 2.0"]. */
+export function brokenLimits(candidate, budgets) {
+  const broken = Object.keys(LIMITS).filter((key) => candidate[LIMITS[key]] > (budgets[key] ?? Infinity));
+  const scale = (key, value) => (key === "max_size_bytes" ? value / 1e6 : value);
+  return broken.map((key) => BROKEN[key](...apart(scale(key, candidate[LIMITS[key]]), scale(key, budgets[key]))));
 }

@@ -1,16 +1,16 @@
 // The trade-off figure for the limits of the moment. Numbers, axes and texts come from Python in
 // layout.meta; here the points are only sorted into inside, outside and best trade-offs.
-import { limitText } from "./limits.js";
+import { brokenLimits, limitText } from "./limits.js";
 import { paretoFront } from "./pareto.js";
 import { excess } from "./score.js";
 
 const traceOf = (figure, role) => figure.data.find((trace) => trace.meta?.role === role);
 
 /**
- * A figure with the same look and other points. view: {axis, candidates, budgets, onlyWithin, picked}.
- * Returns {figure, front}; front lists candidates, cheapest first.
+ * A figure with the same look and other points. view: {axis, turned, candidates, budgets, onlyWithin, picked};
+ * turned puts accuracy across and the cost upwards. Returns {figure, front}; front lists candidates, cheapest first.
  */
-export function arrange(base, { axis, candidates, budgets, onlyWithin = false, picked = null }) {
+export function arrange(base, { axis, turned = false, candidates, budgets, onlyWithin = false, picked = null }) {
   const { meta } = base.layout;
   const spec = meta.axes[axis];
   const place = new Map(meta.ids.map((id, i) => [id, i]));
@@ -18,7 +18,7 @@ export function arrange(base, { axis, candidates, budgets, onlyWithin = false, p
   const inside = new Set(within);
   const outside = onlyWithin ? [] : candidates.filter((candidate) => !inside.has(candidate));
   const front = paretoFront(within, spec.field);
-  const fill = (trace, list) => filled(trace, list.map((c) => place.get(c.id)).filter((i) => i !== undefined), meta, spec);
+  const fill = (trace, list) => filled(trace, list.filter((c) => place.has(c.id)).map((c) => [place.get(c.id), c]), meta, spec, budgets);
   const data = [
     fill(traceOf(base, "outside"), outside),
     fill(traceOf(base, "candidate"), within),
@@ -26,17 +26,21 @@ export function arrange(base, { axis, candidates, budgets, onlyWithin = false, p
     { ...traceOf(base, "original"), x: [spec.original] },
   ];
   if (picked !== null) data.push(fill({ ...traceOf(base, "candidate"), name: "Your pick", meta: { role: "picked", decoration: true } }, candidates.filter((c) => c.id === picked)));
-  return { figure: { data, layout: layoutFor(base.layout, spec, budgets) }, front };
+  const figure = { data, layout: layoutFor(base.layout, spec, budgets) };
+  figure.layout.meta = { ...meta, summary: summaryText(turned ? [axis, "accuracy"] : ["accuracy", axis], meta, within.length) };
+  return { figure: turned ? turn(figure) : figure, front };
 }
 
-function filled(trace, indices, meta, spec) {
-  const state = trace.meta.role === "outside" ? ", outside limits" : "";
+const summaryText = ([up, across], { ids, original }, within) =>
+  `${up[0].toUpperCase()}${up.slice(1)} against ${across} of ${ids.length} candidates, ${within} of them within your limits. The original has ${original.toFixed(1)} % accuracy.`;
+
+function filled(trace, points, meta, spec, budgets) {
   return {
     ...trace,
-    x: indices.map((i) => spec.x[i]),
-    y: indices.map((i) => meta.accuracy[i]),
-    ids: indices.map((i) => String(meta.ids[i])),
-    customdata: indices.map((i) => [`Candidate ${meta.ids[i]}`, state, meta.texts[i]]),
+    x: points.map(([i]) => spec.x[i]),
+    y: points.map(([i]) => meta.accuracy[i]),
+    ids: points.map(([i]) => String(meta.ids[i])),
+    customdata: points.map(([i, candidate]) => [`Candidate ${meta.ids[i]}`, brokenLimits(candidate, budgets).map((line) => `<br>outside: ${line}`).join(""), meta.texts[i]]),
   };
 }
 
@@ -93,4 +97,22 @@ export function limitAt(side, place, layout, spec) {
   }
   const shown = Number((10 ** place).toPrecision(2));
   return { budget: spec.limit, value: shown / spec.scale, text: `${shown} ${spec.unit}` };
+}
+
+export const OTHER = { x: "y", y: "x" };
+const TURNED_ANCHOR = { left: "bottom", bottom: "left", right: "top", top: "right" };
+
+/* Accuracy across and the cost upwards: whatever says x says y, and the other way round. */
+function turn({ data, layout }) {
+  const axes = { xaxis: layout.yaxis, yaxis: layout.xaxis };
+  return {
+    data: data.map((trace) => ({ ...trace, x: trace.y, y: trace.x, meta: { ...trace.meta, turned: true } })),
+    layout: { ...layout, ...axes, shapes: layout.shapes.map(turnedMark), annotations: layout.annotations.map(turnedMark) },
+  };
+}
+
+function turnedMark(mark) {
+  const swapped = (text) => text.replace(/^[xy]/, (side) => OTHER[side]);
+  const value = (key, old) => (key.endsWith("ref") ? swapped(old) : key.endsWith("anchor") ? (TURNED_ANCHOR[old] ?? old) : key === "text" ? old.replace("←", "↓") : old);
+  return Object.fromEntries(Object.entries(mark).map(([key, old]) => [key === "text" ? key : swapped(key), value(key, old)]));
 }

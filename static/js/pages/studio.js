@@ -38,7 +38,7 @@ const api = (path) => `/api/projects/${project.id}${path}`;
 const loaded = new Map();
 const typed = kept("typed"); // what the fields held when this page was left
 
-const state = { studio: null, target: typed?.target ?? null, locks: {}, axis: "latency", onlyWithin: $("#only-feasible").checked, picked: null, shown: null, prepared: [] };
+const state = { studio: null, target: typed?.target ?? null, locks: {}, axis: "latency", turned: false, onlyWithin: $("#only-feasible").checked, picked: null, shown: null, prepared: [] };
 
 const panel = new GoalPanel({ presets: $("#presets"), goals: $("#goals"), note: $("#feasible-note") });
 const view = new StudioView(panel);
@@ -132,7 +132,7 @@ function update() {
   if (changed) view.show(choice, state.locks);
 }
 
-const redrawChart = () => view.drawChart({ axis: state.axis, onlyWithin: state.onlyWithin, picked: state.picked, budgets: panel.budgets });
+const redrawChart = () => view.drawChart({ axis: state.axis, turned: state.turned, onlyWithin: state.onlyWithin, picked: state.picked, budgets: panel.budgets });
 
 /* ----- the drag: one frame, one pick ----- */
 const frames = new Frames(update);
@@ -222,8 +222,10 @@ $("device-finalists").addEventListener("measured", () => {
   loaded.delete(state.target); // its predictions have learnt from what was timed
   quietly(load());
 });
+/* Accuracy across puts the cost that was there upwards. */
 segmented($("#axis"), (axis) => {
-  state.axis = axis;
+  state.turned = axis === "accuracy";
+  if (!state.turned) state.axis = axis;
   redrawChart();
   update();
 });
