@@ -50,6 +50,8 @@ def limit(page: Page, goal: str):
         ("Accuracy", "Latency", "y", (0, 40)),
         ("Latency", "Latency", "x", (60, 0)),
         ("Storage", "Size", "x", (-60, 0)),
+        ("Accuracy", "Accuracy", "x", (-40, 0)),
+        ("Latency", "Accuracy", "y", (0, -40)),
     ],
 )
 def test_limit_follows_the_hand_in_the_chart(studio: Page, goal, axis, side, by):
@@ -69,6 +71,29 @@ def test_limit_follows_the_hand_in_the_chart(studio: Page, goal, axis, side, by)
     page.wait_for_timeout(500)
     assert float(field.input_value()) == after
     expect(page.get_by_text(re.compile(r"^limit")).first).to_be_visible()
+
+
+def test_point_outside_says_which_limit_it_breaks(studio: Page):
+    page = studio
+    page.locator("#tradeoff").scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    points = page.locator("#tradeoff .scatterlayer .trace").first.locator(".points path")
+    page.mouse.move(*_middle(points.nth(_in_sight(page, points))))
+    hover = page.locator("#tradeoff .hovertext")
+    expect(hover).to_contain_text(re.compile(r"outside: [a-z]+ [\d.]+ (points|ms|mJ|MB), limit [\d.]+"))
+
+
+def _middle(mark) -> tuple[float, float]:
+    box = mark.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def _in_sight(page: Page, points) -> int:
+    """A point in the lower half of the chart, where all are outside."""
+    frame = page.locator("#tradeoff").bounding_box()
+    low, high = (frame["y"] + share * frame["height"] for share in (0.55, 0.75))
+    places = [_middle(point)[1] for point in points.all()]
+    return next(i for i, y in enumerate(places) if low < y < high)
 
 
 def test_double_click_brings_a_slider_back(studio: Page):

@@ -30,7 +30,7 @@ test("accuracy can stand across, and the cost that stood there stands upwards", 
   assert.match(figure.layout.xaxis.title.text, /^Accuracy/);
   assert.equal(figure.layout.yaxis.type, "log");
   const lines = figure.layout.shapes.filter((shape) => shape.name === "limit");
-  assert.deepEqual(lines.map(({ xref, yref }) => [xref, yref]).sort(), [["x", "y domain"], ["x domain", "y"]]);
+  assert.deepEqual(lines.map(({ xref, yref }) => [xref, yref]).sort(), [["x domain", "y"], ["x", "y domain"]]);
   assert.equal(lines.find((line) => line.yref === "y").y0, 6);
   const words = figure.layout.annotations.find((note) => note.text.includes("ms"));
   assert.deepEqual([words.xref, words.yanchor, Math.round(10 ** words.y)], ["x domain", "bottom", 6]);

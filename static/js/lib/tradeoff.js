@@ -114,5 +114,6 @@ function turn({ data, layout }) {
 function turnedMark(mark) {
   const swapped = (text) => text.replace(/^[xy]/, (side) => OTHER[side]);
   const value = (key, old) => (key.endsWith("ref") ? swapped(old) : key.endsWith("anchor") ? (TURNED_ANCHOR[old] ?? old) : key === "text" ? old.replace("←", "↓") : old);
-  return Object.fromEntries(Object.entries(mark).map(([key, old]) => [key === "text" ? key : swapped(key), value(key, old)]));
+  const turned = Object.fromEntries(Object.entries(mark).map(([key, old]) => [key === "text" ? key : swapped(key), value(key, old)]));
+  return turned.text && turned.yref === "y domain" ? { ...turned, y: 0.5 } : turned; // above, the original has its name
 }
