@@ -45,7 +45,7 @@ export class OwnDevices {
   line(row) {
     if (this.open?.id === row.id) return this.open.what === "delete" ? this.question(row) : this.form(row);
     const threads = row.threads === 1 ? "one thread" : `${row.threads} threads`;
-    return `<tr><td class="full"><a class="strong wrap-anywhere" href="${escape(row.url)}">${escape(row.title)}</a><br><span class="small muted">started from ${escape(row.prior_title)} · ${escape(row.runtime)}, ${threads}, ${escape(row.arithmetic)}</span>${row.agent ? `<br>${statePill(row.agent)}` : ""}</td>
+    return `<tr><td class="full"><a class="strong plain-link wrap-anywhere" href="${escape(row.url)}">${escape(row.title)}</a><br><span class="small muted">started from ${escape(row.prior_title)} · ${escape(row.runtime)}, ${threads}, ${escape(row.arithmetic)}</span>${row.agent ? `<br>${statePill(row.agent)}` : ""}</td>
       <td class="full">${evidence(row)}</td><td class="small nowrap">${when(row)}</td>${row.mine ? this.controls(row) : `<td class="small full" colspan="2">shared by ${escape(row.owner)}</td>`}</tr>`;
   }
 
