@@ -80,7 +80,9 @@ def test_point_outside_says_which_limit_it_breaks(studio: Page):
     points = page.locator("#tradeoff .scatterlayer .trace").first.locator(".points path")
     page.mouse.move(*_middle(points.nth(_in_sight(page, points))))
     hover = page.locator("#tradeoff .hovertext")
-    expect(hover).to_contain_text(re.compile(r"outside: [a-z]+ [\d.]+ (points|ms|mJ|MB), limit [\d.]+"))
+    expect(hover).to_contain_text(
+        re.compile(r"outside: [a-z]+ [\d.]+ (points|ms|mJ|MB), limit [\d.]+")
+    )
 
 
 def _middle(mark) -> tuple[float, float]:
