@@ -1,9 +1,10 @@
 """Of jobs that wait, whose is next: nobody waits for all jobs of another."""
 
 import pytest
+from kombu.exceptions import OperationalError
 
 from tests.webapp import making
-from webapp.jobs import lease, queries, tasks
+from webapp.jobs import lease, queries, services, tasks
 from webapp.jobs.models import Job, JobState
 from webapp.jobs.turns import waiting_in_turn
 
@@ -92,3 +93,17 @@ def test_message_that_went_astray_still_brings_its_job_on(user, sent):
     (job,) = queued(user, 1, 0)
     deliver("engine", job.pk)
     assert sent[-1] == ("engine", str(job.pk))
+
+
+def test_job_that_no_broker_takes_waits_until_one_does(user, sent, monkeypatch):
+    def refuse(*_args, **_options):
+        raise OperationalError("MISCONF No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(tasks.run, "apply_async", refuse)
+        (job,) = queued(user, 1, 0)
+        services.jobs_reap()
+    job.refresh_from_db()
+    assert (job.state, sent) == (JobState.QUEUED, [])
+    services.jobs_send_waiting()
+    assert sent == [("quick", str(job.pk))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from celery.signals import heartbeat_sent, worker_ready
 from django.db import transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from compression.types import Stage
 from selector.errors import BadRequestError
@@ -125,7 +126,11 @@ def _send_now(job_id: UUID | str) -> None:
     todo = pending_stages(job)
     queue = queue_of(todo[0]) if todo else ENGINE
     Job.objects.filter(pk=job.pk).update(sent=timezone.now())
-    run.apply_async((str(job.id),), queue=queue)
+    try:
+        run.apply_async((str(job.id),), queue=queue)
+    except OperationalError as error:
+        # Who asked need not know: what waits is sent again after ``REQUEUE_S``.
+        logger.warning("The broker does not take a message: %s", error)
 
 
 def pending_stages(job: Job) -> list[Stage]:

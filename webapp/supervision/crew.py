@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
@@ -40,14 +41,20 @@ class Crew:
     children: list[Child] = field(default_factory=list)
     stopping: bool = False
     _roster: Roster = field(default_factory=lambda: Roster(settings.ADADEEP_HOME / "run"))
+    _noted: list[int] = field(default_factory=list)
     _reaped: float = 0.0
     _swept: float = 0.0
 
     def run(self) -> None:
         """Keep everything alive until told to stop."""
         while not self.stopping:
-            self._watch()
-            self._keep_house()
+            try:
+                self._watch()
+                self._keep_house()
+            except (DatabaseError, OSError, StoreError) as error:
+                # The next round tries again; a supervisor that dies of this would take all down.
+                logger.warning("Looking after parts and jobs failed: %s", error)
+                close_old_connections()
             time.sleep(0.5)
 
     def stop(self) -> None:
@@ -61,7 +68,8 @@ class Crew:
         for child in self.children:
             child.stop()
         self.children.clear()
-        self._roster.write([])
+        with contextlib.suppress(OSError):  # a full disk; the next start sees that they ended
+            self._write_roster()
 
     def reap(self) -> None:
         """What is due every few seconds."""
@@ -99,26 +107,24 @@ class Crew:
             time.sleep(0.1)
 
     def _write_roster(self) -> None:
-        self._roster.write([child.pid for child in self.children if child.pid])
+        pids = [child.pid for child in self.children if child.pid]
+        if pids != self._noted:
+            self._roster.write(pids)
+            self._noted = pids
 
     def _watch(self) -> None:
-        restarted = [child.name for child in self.children if child.watch()]
-        if restarted:
-            self._write_roster()
+        for child in self.children:
+            child.watch()
+        self._write_roster()
 
     def _keep_house(self) -> None:
         now = time.monotonic()
-        try:
-            if now - self._reaped > REAP_S:
-                self._reaped = now
-                self.reap()
-            if now - self._swept > self.sweep_s:
-                self._swept = now
-                self.sweep()
-        except (DatabaseError, OSError, StoreError) as error:
-            # The next round tries again; a supervisor that dies of this would take all down.
-            logger.warning("Looking after the jobs failed: %s", error)
-            close_old_connections()
+        if now - self._reaped > REAP_S:
+            self._reaped = now
+            self.reap()
+        if now - self._swept > self.sweep_s:
+            self._swept = now
+            self.sweep()
 
     def _release_jobs(self) -> None:
         forget_workers_here()

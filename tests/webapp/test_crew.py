@@ -1,0 +1,53 @@
+import json
+import sys
+from threading import Thread
+
+import pytest
+
+from tests.webapp.running import wait_for
+from webapp.supervision.children import Child
+from webapp.supervision.crew import Crew
+
+
+class IdleCrew(Crew):
+    def reap(self):
+        pass
+
+    def sweep(self):
+        pass
+
+
+@pytest.fixture
+def child(home):
+    sleeping = [sys.executable, "-c", "import time; time.sleep(600)"]
+    child = Child(name="child", command=sleeping, folder=home, log=home / "child.log")
+    yield child
+    child.stop()
+
+
+@pytest.fixture
+def crew(child):
+    crew = IdleCrew(sweep_s=3600)
+    crew.add(child)
+    thread = Thread(target=crew.run)
+    thread.start()
+    yield crew
+    crew.stopping = True
+    thread.join()
+    assert not thread.is_alive()
+
+
+def noted(home):
+    return [entry["pid"] for entry in json.loads((home / "run" / "children.json").read_text())]
+
+
+def test_child_that_dies_is_started_and_noted_where_the_disk_takes_nothing_for_a_while(
+    crew, child, home
+):
+    first = child.pid
+    assert noted(home) == [first]
+    (home / "run").rename(home / "away")
+    child.process.kill()
+    wait_for(lambda: child.pid != first and child.is_running(), 20)
+    (home / "away").rename(home / "run")
+    wait_for(lambda: noted(home) == [child.pid], 20)
