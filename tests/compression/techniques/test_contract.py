@@ -1,13 +1,13 @@
 """What every technique promises, tried on every tiny network: a new file gets this for nothing."""
 
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from compression.building import build
+from compression.building import BuildResult, build
 from compression.channel_moments import observed
 from compression.errors import TechniqueRefusedError
 from compression.graph import Network, joined
@@ -16,17 +16,20 @@ from compression.onnx_import import import_onnx
 from compression.op_costs import totals
 from compression.surgery import parts_of, weights_of
 from compression.technique import Scope, Technique, get, names
-from compression.types import NETWORK, LayerKind, LayerProfile, Params, RecipeStep
+from compression.types import (
+    NETWORK,
+    LayerKind,
+    LayerProfile,
+    NetworkProfile,
+    Params,
+    RecipeStep,
+)
 from tests.networks import ZOO
 
 torch.set_num_threads(1)
 
 LAYERS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)
 STATIC = Path(__file__).resolve().parents[3] / "static"
-
-EVERYWHERE = pytest.mark.parametrize(
-    ("technique", "network"), [(t, n) for t in names() for n in ZOO]
-)
 
 
 @cache
@@ -51,13 +54,47 @@ def applicable(technique: Technique, network: Network) -> list[tuple[str, Params
     ]
 
 
-def ends(cases: list[tuple[str, Params]]) -> list[tuple[str, Params]]:
-    """The first and the last case, for what takes long."""
-    return cases[:1] + cases[1:][-1:]
+class Pair:
+    """A technique and a network, and what comes of them: made once for all tests that look at it."""
+
+    def __init__(self, technique: str, network: str):
+        self.method, self.original = get(technique), imported(network)
+        self.before = state(self.original)
+        self.changed = [
+            (layer, params, self.method.apply(self.original, layer, params))
+            for layer, params in applicable(self.method, self.original)
+        ]
+
+    @property
+    def ends(self) -> list[tuple[str, Params, Network]]:
+        """The first and the last case, for what takes long."""
+        return self.changed[:1] + self.changed[1:][-1:]
+
+    @cached_property
+    def built(self) -> list[BuildResult]:
+        """The ends, fitted to the original's answers."""
+        return [self.build(layer, params) for layer, params, _ in self.ends]
+
+    def build(self, layer: str, params: Params) -> BuildResult:
+        x = samples(self.original, 48)
+        return build(self.original, (self.step(layer, params),), x)
+
+    def step(self, layer: str, params: Params) -> RecipeStep:
+        return RecipeStep(layer=layer, technique=self.method.name, params=params)
+
+
+@pytest.fixture(scope="module", params=[(t, n) for t in names() for n in ZOO], ids="-".join)
+def pair(request) -> Pair:
+    """Each technique on each network; pytest runs all tests of a pair before those of the next."""
+    return Pair(*request.param)
 
 
 def values(network: Network) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in network.module.state_dict().items()}
+
+
+def state(network: Network) -> tuple[dict[str, torch.Tensor], NetworkProfile, str]:
+    return values(network), network.profile, network.module.code
 
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -128,57 +165,44 @@ def narrowed(row: LayerProfile, network: Network, leader: LayerProfile, width: i
     return row.resized(in_channels=inputs, out_channels=outputs)
 
 
-@EVERYWHERE
-def test_output_is_finite_and_keeps_its_shape(technique, network):
-    original = imported(network)
-    x = samples(original, batch_of(original))
-    shape = run(original, x).shape
-    for layer, params in applicable(get(technique), original):
-        result = run(get(technique).apply(original, layer, params), x)
+def test_output_is_finite_and_keeps_its_shape(pair):
+    x = samples(pair.original, batch_of(pair.original))
+    shape = run(pair.original, x).shape
+    for layer, params, changed in pair.changed:
+        result = run(changed, x)
         assert result.shape == shape, (layer, params)
         assert torch.isfinite(result).all(), (layer, params)
 
 
-@EVERYWHERE
-def test_predicted_cost_is_the_counted_cost(technique, network):
-    original, method = imported(network), get(technique)
-    for layer, params in applicable(method, original):
-        profile = method.apply(original, layer, params).profile
-        promised = predicted(method, original, layer, params)
-        assert (profile.macs, profile.params) == promised, (layer, params)
+def test_predicted_cost_is_the_counted_cost(pair):
+    for layer, params, changed in pair.changed:
+        counted = changed.profile.macs, changed.profile.params
+        promised = predicted(pair.method, pair.original, layer, params)
+        assert counted == promised, (layer, params)
 
 
-@EVERYWHERE
-def test_what_it_does_is_smaller(technique, network):
-    original, method = imported(network), get(technique)
-    for layer, params in applicable(method, original):
+def test_what_it_does_is_smaller(pair):
+    original, method = pair.original, pair.method
+    for layer, params, changed in pair.changed:
         if method.scope is Scope.WEIGHTS or is_sparse(method, original, layer, params):
-            changed = method.apply(original, layer, params)
             assert nonzeros(changed) < nonzeros(original), (layer, params)
         elif method.scope is not Scope.NETWORK:
-            changed = method.apply(original, layer, params).profile
-            before, after = original.profile, changed
+            before, after = original.profile, changed.profile
             assert after.params <= before.params, (layer, params)
             assert after.macs <= before.macs, (layer, params)
             assert (after.params, after.macs) != (before.params, before.macs), (layer, params)
 
 
-@EVERYWHERE
-def test_predicted_density_is_the_counted_density(technique, network):
-    original, method = imported(network), get(technique)
+def test_predicted_density_is_the_counted_density(pair):
+    original, method = pair.original, pair.method
     if method.scope not in (Scope.WEIGHTS, Scope.STRUCTURE):
         return
-    x = samples(original, 48)
-    for layer, params in ends(applicable(method, original)):
+    for (layer, params, applied), built in zip(pair.ends, pair.built, strict=True):
         ops = method.cost(original.profile.layer(layer), params)
         if all(op.density == 1 for op in ops):
             continue
         promised = [op.density for op in ops if op.op in ("conv", "dense")]
-        recipe = (RecipeStep(layer=layer, technique=technique, params=params),)
-        for changed in (
-            method.apply(original, layer, params),
-            build(original, recipe, x).network,
-        ):
+        for changed in (applied, built.network):
             counted = densities(changed, layer)
             weights = min(weights_of(changed, p).numel() for p in held(changed, layer))
             assert counted == pytest.approx(promised, abs=1 / weights), (layer, params)
@@ -190,45 +214,35 @@ def held(network: Network, layer: str) -> list[str]:
     return [p for p in parts if isinstance(network.module.get_submodule(p), LAYERS)]
 
 
-@EVERYWHERE
-def test_same_input_gives_the_same_weights_and_the_input_stays(technique, network):
-    original, method = imported(network), get(technique)
-    before, profile, code = values(original), original.profile, original.module.code
-    for layer, params in ends(applicable(method, original)):
-        first = method.apply(original, layer, params)
-        second = method.apply(original, layer, params)
-        assert same(values(first), values(second))
-    assert same(values(original), before)
-    assert original.module.code == code
-    assert original.profile == profile
+def test_same_input_gives_the_same_weights_and_the_input_stays(pair):
+    for layer, params, changed in pair.ends:
+        again = pair.method.apply(pair.original, layer, params)
+        assert same(values(changed), values(again))
+    weights, profile, code = pair.before
+    assert same(values(pair.original), weights)
+    assert pair.original.module.code == code
+    assert pair.original.profile == profile
 
 
-@EVERYWHERE
-def test_result_survives_export(technique, network):
-    original, method = imported(network), get(technique)
-    x = samples(original, 12)
-    for layer, params in ends(applicable(method, original)):
-        changed = method.apply(original, layer, params)
+def test_result_survives_export(pair):
+    x = samples(pair.original, 12)
+    for _, _, changed in pair.ends:
         verify_export(export_onnx(changed, x), changed, x)
 
 
-@EVERYWHERE
-def test_original_layers_are_found_in_the_result(technique, network):
-    original, method = imported(network), get(technique)
-    for layer, params in applicable(method, original):
-        changed = method.apply(original, layer, params)
+def test_original_layers_are_found_in_the_result(pair):
+    for layer, _, changed in pair.changed:
         rows = {row.name: row for row in changed.profile.layers}
         for name, output in changed.outputs_of.items():
-            width = original.profile.layer(name).out_channels if name in rows else None
+            width = pair.original.profile.layer(name).out_channels if name in rows else None
             if name == layer and output.kept is None and width is not None:
                 assert rows[output.node].out_channels == width
             if output.kept is not None:
                 assert rows[output.node].out_channels == len(output.kept)
 
 
-@EVERYWHERE
-def test_refusal_is_a_sentence(technique, network):
-    original, method = imported(network), get(technique)
+def test_refusal_is_a_sentence(pair):
+    original, method = pair.original, pair.method
     if method.scope is Scope.NETWORK:
         return
     for row in original.profile.layers:
@@ -239,6 +253,15 @@ def test_refusal_is_a_sentence(technique, network):
                 assert reason[0].islower()
                 with pytest.raises(TechniqueRefusedError, match=row.name):
                     method.apply(original, row.name, params)
+
+
+def test_reconstruction_follows_and_repeats(pair):
+    x = samples(pair.original, batch_of(pair.original))
+    for (layer, params, _), first in zip(pair.ends, pair.built, strict=True):
+        assert first.applied == (pair.step(layer, params),)
+        assert not first.skipped
+        assert same(values(first.network), values(pair.build(layer, params).network))
+        assert torch.isfinite(run(first.network, x)).all()
 
 
 @pytest.mark.parametrize("technique", names())
@@ -265,16 +288,3 @@ def test_colour_is_known_to_pages_and_charts(technique):
     token = get(technique).token
     assert f"--{token}: #" in (STATIC / "css" / "tokens.css").read_text()
     assert f'"{token}"' in (STATIC / "js" / "lib" / "theme.js").read_text()
-
-
-@EVERYWHERE
-def test_reconstruction_follows_and_repeats(technique, network):
-    original, method = imported(network), get(technique)
-    x = samples(original, 48)
-    for layer, params in ends(applicable(method, original)):
-        recipe = (RecipeStep(layer=layer, technique=technique, params=params),)
-        first, second = build(original, recipe, x), build(original, recipe, x)
-        assert first.applied == recipe
-        assert not first.skipped
-        assert same(values(first.network), values(second.network))
-        assert torch.isfinite(run(first.network, x[: batch_of(original)])).all()
