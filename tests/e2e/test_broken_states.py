@@ -19,8 +19,9 @@ LOOKS = ((1440, "light"), (1440, "dark"), (390, "light"), (390, "dark"))
 
 @pytest.fixture
 def page(browser, staged):
-    # The page's policy is set aside: axe is put into it from outside.
-    with opened(browser, staged.url, bypass_csp=True) as page:
+    # The page's policy is set aside: axe is put into it from outside. Without motion, so that no colour is
+    # looked at on its way to another.
+    with opened(browser, staged.url, bypass_csp=True, reduced_motion="reduce") as page:
         yield page
         page.faults = []  # what the browser says of what was broken on purpose
 
