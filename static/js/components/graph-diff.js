@@ -6,6 +6,7 @@ import { foldedRows, lanesOf } from "../lib/compare.js";
 import { escape } from "../lib/dom.js";
 import { count } from "../lib/format.js";
 import { fillOf, isSmall, isStacked, lettersOf, titleOf } from "../lib/techniques.js";
+import { sentence } from "../lib/why.js";
 
 const ROW_PX = 40;
 const LANE_PX = 6;
@@ -191,7 +192,7 @@ function detail(sides, { show, unit }) {
     ["Time, predicted", (side) => change(side, "ms", (ms) => `${show(ms)} ${unit}`)],
     ["Parameters", (side) => change(side, "params", count)],
     ["Multiply–adds", (side) => change(side, "macs", count)],
-    ["Why", (side) => side?.why || "–"],
+    ["Why", (side) => side?.why ? sentence(side.why) : "–"],
   ];
   const body = rows.map(([title, write]) => `<tr><th scope="row">${title}</th>${sides.map((side) => `<td>${escape(write(side))}</td>`).join("")}</tr>`).join("");
   const head = both ? '<thead><tr><th><span class="sr">Fact</span></th><th>A</th><th>B</th></tr></thead>' : "";

@@ -24,9 +24,11 @@ export function withReasons(rows, isTreatable = () => true) {
   });
 }
 
-/* The engine's clauses begin small, set no space before the percent sign, and of stacked techniques each
-   says the same; the pages write them as one sentence. */
-function sentence(text) {
+/**
+ * The engine's clauses begin small, set no space before the percent sign, and of stacked techniques each
+ * says the same; the pages write them as one sentence.
+ */
+export function sentence(text) {
   const clauses = [...new Set(text.split("; "))].join("; ");
   return (clauses[0].toUpperCase() + clauses.slice(1)).replace(/(\d)%/g, "$1 %");
 }

@@ -133,11 +133,12 @@ const REASONS = {
   tradeoff: ["No candidates yet. Points arrive while the study validates.", "No candidates: the search had not started when the job stopped."],
   sensitivity: ["The first probes come in once the layers are timed.", "Nothing was probed before the job stopped."],
   reward: ["The selector has not started training yet.", "No episodes: the search had not started when the job stopped."],
-  recovery: ["Fine-tuning has not started yet.", "Nothing to show: fine-tuning had not started when the job stopped."],
+  recovery: ["Fine-tuning has not started yet.", "Nothing to show: fine-tuning had not started when the job stopped.", "Nothing to show: no fine-tuning was recorded."],
 };
 function showReasons() {
   $("#tradeoff-card").hidden = job.kind === "build";
-  for (const chart of [$("#tradeoff"), ...CHARTS]) chart.reason = REASONS[chart.id][isActive(job.state) || job.state === "paused" ? 0 : 1];
+  const when = isActive(job.state) || job.state === "paused" ? 0 : isDelivered(job.state) ? 2 : 1;
+  for (const chart of [$("#tradeoff"), ...CHARTS]) chart.reason = REASONS[chart.id][when] ?? REASONS[chart.id][1];
 }
 
 /* ----- events ----- */
