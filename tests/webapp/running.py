@@ -90,7 +90,13 @@ class Installation:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_for(lambda: "READY" in self.log.read_text() or self.process.poll() is not None, 60)
+        try:
+            wait_for(
+                lambda: "READY" in self.log.read_text() or self.process.poll() is not None, 60
+            )
+        except AssertionError:
+            self.process.terminate()  # nobody leaves the block that was never entered
+            raise
         assert self.process.poll() is None, self.log.read_text()
 
     def stop(self):
