@@ -13,7 +13,7 @@ import { count, duration, exactBytes, layerTimes, percent, predicted, shortHash,
 import { ICONS } from "../lib/icons.js";
 import { STATE_LOOK } from "../lib/limits.js";
 import { badge, beforeAfter, note } from "../lib/markup.js";
-import { differenceText, flipWords, flipsCount, flipsTitle, gauges, headlineRows, layerTimesText, mixedFlips, searchText, targetTitle, verdict } from "../lib/report.js";
+import { differenceText, flipWords, flipsCount, flipsTitle, gauges, headlineRows, layerTimesText, mixedFlips, searchText, stoppedText, targetTitle, verdict } from "../lib/report.js";
 import { GOALS } from "../lib/score.js";
 import { codeIn, formatUse, languageButtons } from "../lib/snippets.js";
 import { alternativeText, undoText, withReasons } from "../lib/why.js";
