@@ -64,7 +64,7 @@ def journey(browser: Browser, url: str) -> None:
         other.close()
     steps.build_button(page).click()
     page.wait_for_url(re.compile("/jobs/"))
-    page.get_by_text(re.compile("^Recover")).first.wait_for()
+    page.locator("#job-pill", has_text="Running").wait_for(timeout=300_000)
     page.wait_for_timeout(15_000)
     keep(page, "job")
     page.get_by_role("link", name="Open report").click(timeout=300_000)
