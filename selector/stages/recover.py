@@ -55,8 +55,8 @@ OVER = {
 
 def recover(job: Job) -> None:
     """Leave the best network found: its weights, its recipe and what was tried."""
-    attempts = _Attempts(job)
     chosen = chosen_recipe(job)
+    attempts = _Attempts(job, most=job.effort.recoveries if chosen is None else 1)
     if chosen is not None:
         attempts.run(chosen)
     else:
@@ -75,8 +75,8 @@ def _choose_and_learn(job: Job, attempts: _Attempts) -> None:
 
     When hopes have failed until the last time, a recipe that is proven to keep the limits is taken.
     """
-    last = job.effort.recoveries - 1
-    for number in range(last + 1):
+    last = attempts.most - 1
+    for number in range(attempts.most):
         if number and job.reporter.ends_early():
             return
         cautious = number == last and max(attempts.utilities()) <= reward.INFEASIBLE
@@ -119,9 +119,10 @@ def _priced(space: ActionSpace, recipe: Recipe) -> tuple[IntArray, list[str]]:
 
 
 class _Attempts:
-    """Recipes built with full recovery, and what their outcome taught."""
+    """Recipes built with full recovery, ``most`` of them, and what their outcome taught."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, most: int) -> None:
+        self.most = most
         self._job = job
         self._trials = TrialRun(job)
         self._found: list[tuple[Validated, Trial, dict[str, Any]]] = []
@@ -242,5 +243,5 @@ class _Attempts:
         job = self._job
         self.curve.append({"attempt": attempt, "step": step, **point})
         job.reporter.metric(attempt=attempt, step=step, total=total, **point)
-        job.reporter.progress(step + attempt * total, total * job.effort.recoveries)
+        job.reporter.progress(step + attempt * total, total * self.most)
         return not job.reporter.ends_early()

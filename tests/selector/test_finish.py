@@ -14,6 +14,7 @@ from compression.cost import load_device
 from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
 from selector import engine
 from selector.__main__ import finishing_on_interrupt
+from selector.choosing import CHOSEN_RECIPE
 from selector.jobfolder import JobFolder, Part
 from selector.plan import read_rounds
 from selector.policy_network import PolicyWeights
@@ -138,6 +139,17 @@ def test_of_several_recoveries_the_best_stands(finished, tmp_path):
     found = job.read_json(Stage.RECOVER, "recover.json")
     assert len(found["attempts"]) == 2
     assert found["utility"] == max(each["utility"] for each in found["attempts"])
+
+
+def test_a_recipe_picked_by_hand_counts_as_all_there_is_to_do(finished, tmp_path):
+    job = again(finished, Stage.RECOVER, tmp_path / "job")
+    found = finished.read_json(Stage.RECOVER, "recover.json")
+    (job.path / CHOSEN_RECIPE).write_text(json.dumps(found["recipe"]), encoding="utf-8")
+    events = io.StringIO()
+    engine.run_stage(Stage.RECOVER, job, Reporter(stream=events), None)
+    lines = [json.loads(line) for line in events.getvalue().splitlines()]
+    steps = {line["total"] for line in lines if line["kind"] == "progress" and line["done"]}
+    assert steps == {engine.job_of(job, Reporter(io.StringIO())).effort.recovery_steps}
 
 
 def test_the_supervisor_says_it_on_standard_input(finished, tmp_path):
