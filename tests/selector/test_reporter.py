@@ -1,0 +1,42 @@
+import io
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from compression.types import Stage
+from selector import reporter
+from selector.jobfolder import Part
+from selector.reporter import Reporter
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass when a test says so."""
+    now = [0.0]
+    monkeypatch.setattr(reporter, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def left_s(told, clock, at_s, done, total):
+    clock[0] = at_s
+    told.progress(done, total)
+    return json.loads(told.stream.getvalue().splitlines()[-1])["eta_s"]
+
+
+def test_time_left_follows_the_pace_and_not_what_was_prepared_before(clock):
+    told = Reporter(stream=io.StringIO())
+    told.begin(Stage.RECOVER, Part())
+    assert left_s(told, clock, 9.0, 0, 100) is None
+    assert left_s(told, clock, 10.0, 10, 100) == 90.0  # nothing else is known yet
+    assert left_s(told, clock, 11.0, 20, 100) == 8.0
+    assert left_s(told, clock, 19.0, 100, 100) == 0.0
+
+
+def test_each_stage_has_a_pace_of_its_own(clock):
+    told = Reporter(stream=io.StringIO())
+    told.begin(Stage.MEASURE, Part())
+    left_s(told, clock, 1.0, 1, 4)
+    left_s(told, clock, 2.0, 2, 4)
+    told.begin(Stage.PACKAGE, Part())
+    assert left_s(told, clock, 4.0, 1, 2) == 2.0
