@@ -46,7 +46,6 @@ PAGES = (
 OF_PROJECT = (
     "/projects/{project}/",
     "/api/projects/{project}/studio",
-    "/api/projects/{project}/devices",
 )
 OF_JOB = (
     "/jobs/{job}/",
