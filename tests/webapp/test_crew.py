@@ -5,6 +5,7 @@ from threading import Thread
 import pytest
 
 from tests.webapp.running import wait_for
+from webapp.supervision import children
 from webapp.supervision.children import Child
 from webapp.supervision.crew import Crew
 
@@ -51,3 +52,24 @@ def test_child_that_dies_is_started_and_noted_where_the_disk_takes_nothing_for_a
     wait_for(lambda: child.pid != first and child.is_running(), 20)
     (home / "away").rename(home / "run")
     wait_for(lambda: noted(home) == [child.pid], 20)
+
+
+def test_long_log_is_put_aside_while_its_process_writes_on(home, monkeypatch):
+    monkeypatch.setattr(children, "LARGEST_LOG_BYTES", 2000)
+    counting = "import time, itertools\nfor i in itertools.count(): print(i, flush=True); time.sleep(.001)"
+    child = Child(
+        name="child",
+        command=[sys.executable, "-c", counting],
+        folder=home,
+        log=home / "child.log",
+    )
+    child.start()
+    try:
+        old = home / "child.log.1"
+        wait_for(lambda: child.watch() or old.exists(), 20)
+        pid, last = child.pid, int(old.read_text().split()[-1])
+        wait_for(lambda: str(last + 100) in child.log.read_text().split(), 20)
+        assert child.pid == pid
+        assert "\0" not in child.log.read_text()
+    finally:
+        child.stop()

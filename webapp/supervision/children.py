@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,8 +49,6 @@ class Child:
         """Start it; its output goes to its log."""
         options = {"parent": os.getpid(), "death_signal": self.death_signal}
         launcher = [sys.executable, "-I", "-S", str(LAUNCH), json.dumps(options)]
-        if self.log.exists() and self.log.stat().st_size > LARGEST_LOG_BYTES:
-            self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - the command is ours
                 [*launcher, *self.command],
@@ -72,7 +71,8 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def watch(self) -> bool:
-        """Start it again if it died, later and later; says whether it was started."""
+        """Start it again if it died, later and later; says whether it was started. A long log is put aside."""
+        self._put_log_aside()
         now = time.monotonic()
         if self.is_running() or self.process is None:
             return False
@@ -105,6 +105,13 @@ class Child:
         """The end of its log, for a person who asks why it does not run."""
         content = self.log.read_bytes() if self.log.exists() else b""
         return content[-size_bytes:].decode(errors="replace")
+
+    def _put_log_aside(self) -> None:
+        """The process keeps its log open, so that is emptied: what it writes goes to the end, wherever that is."""
+        with contextlib.suppress(OSError):  # a full disk; the log grows on until there is room
+            if self.log.stat().st_size > LARGEST_LOG_BYTES:
+                shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+                os.truncate(self.log, 0)
 
     def _plan_restart(self, now: float) -> None:
         code = self.process.returncode if self.process else None
