@@ -228,6 +228,7 @@ def test_of_each_round_the_candidates_that_train_longest_come_first(finished):
         assert (np.diff(macs) <= 0).all()
 
 
+@pytest.mark.slow
 def test_the_recipe_of_a_run_rebuilds_the_same_network(finished, tmp_path):
     job, _, _ = finished
     quiet = Reporter(stream=io.StringIO())

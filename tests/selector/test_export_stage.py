@@ -52,6 +52,7 @@ def applied(folder, technique: str, params: dict) -> tuple[dict, list[str]]:
     return report, [e["data"]["text"] for e in events if e["kind"] == "log"]
 
 
+@pytest.mark.slow
 def test_layers_left_in_float_stand_in_log_and_report(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "PAYS", 0.0)  # keep 8-bit arithmetic whatever it measures
     # fine-tuning would teach the network to live with 8 bits everywhere

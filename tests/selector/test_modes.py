@@ -72,7 +72,15 @@ def finished(folder, name, *, data, labels=False):
     ("name", "data", "words", "kind"),
     [
         pytest.param("unet", True, POSITIONS, "agreement", marks=pytest.mark.slow),
-        ("unet", False, f"{POSITIONS} on synthetic inputs", "agreement_on_synthetic_inputs"),
+        pytest.param(
+            *(
+                "unet",
+                False,
+                f"{POSITIONS} on synthetic inputs",
+                "agreement_on_synthetic_inputs",
+            ),
+            marks=pytest.mark.slow,
+        ),
         pytest.param("yolo", True, VALUES, "agreement", marks=pytest.mark.slow),
         pytest.param(
             *("yolo", False, f"{VALUES} on synthetic inputs", "agreement_on_synthetic_inputs"),

@@ -66,6 +66,7 @@ def test_model_is_compressed_without_a_server(files, tmp_path):
     assert session.run(None, {entry.name: np.zeros((1, *entry.shape[1:]), np.float32)})
 
 
+@pytest.mark.slow
 def test_limit_that_nothing_can_meet_ends_with_4_and_delivers_the_nearest(files, tmp_path):
     out = tmp_path / "out"
     code, _, _ = compress(
