@@ -4,8 +4,7 @@
 TORCH_WHEEL ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
-# Processes that share the tests, each with a data folder of its own; browser tests come after the others, in their order:
-# the long journey is not left to the end.
+# Processes that share the tests, each with a data folder of its own; browser tests come after them.
 TEST_PROCESSES ?= 2
 HOST ?= 127.0.0.1
 
@@ -34,7 +33,7 @@ run: setup
 
 test: setup-dev browser hosts
 	$(QUIET_HOME) $(BIN)/pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile --ignore tests/e2e --durations 20 $(PYTEST_ARGS)
-	$(QUIET_HOME) $(BIN)/pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder tests/e2e --durations 10 $(PYTEST_ARGS)
+	$(QUIET_HOME) $(BIN)/pytest -m "not slow" tests/e2e --durations 10 $(PYTEST_ARGS)
 
 test-slow: setup-dev browser hosts
 	$(QUIET_HOME) $(BIN)/pytest -m "slow" $(PYTEST_ARGS)

@@ -6,44 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from selector.action_space import ActionSpace
-from selector.host_latency import FRESH, Ridge, Scales, Sums, recalibrated
+from selector.host_latency import FRESH, Ridge, Scales, Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from selector.host_latency import Timed
+    from selector.action_space import ActionSpace
     from selector.tables import Array, IntArray, StudyTables
 
 _POOL = 200
 _LEAST_CHANGED, _MOST_CHANGED = 0.25, 1.0
 _SCALES = Scales(cache_bytes=0.0, noise=0.03, layer=0.2, way=0.1)
 """As tiny networks show them."""
-
-_SURE_BAND = 0.1
-"""Share by which 9 in 10 predictions may be off before more networks are timed."""
-
-
-def timed_until_sure(
-    tables: StudyTables,
-    count: int,
-    seed: int,
-    timed: Callable[[IntArray], list[Timed]],
-) -> list[Timed]:
-    """The times of the original and of ``count`` telling networks, and of as many again where those leave it unsure.
-
-    Args:
-        tables: with the times of operations alone.
-        count: how many networks at first.
-        seed: of what is drawn.
-        timed: times configurations ``[N, D]``, fewer of them where there is no time left.
-    """
-    space = ActionSpace(tables)
-    recipes = telling(tables, space, 2 * count, seed)
-    found = timed(np.concatenate([space.untouched(), recipes[:count]]))
-    if recalibrated(tables, found).host_band > _SURE_BAND:
-        found += timed(recipes[count:])
-    return found
 
 
 def telling(tables: StudyTables, space: ActionSpace, count: int, seed: int) -> IntArray:

@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from compression.latency import LatencyLookup
 from compression.onnx_export import export_onnx
 from compression.types import NETWORK, OpSpec, Precision, Stage
@@ -15,7 +17,7 @@ from selector.action_space import ActionSpace
 from selector.divergence import Divergence
 from selector.host_latency import Timed, recalibrated
 from selector.layout import PAIR, pair_probes, probes
-from selector.network_choice import timed_until_sure
+from selector.network_choice import telling
 from selector.network_timing import network_files, time_networks
 from selector.pairs import telling_pairs
 from selector.plan import PAIR_ROUNDS, read_rounds
@@ -147,13 +149,10 @@ def _host_timings(job: Job, total: int) -> dict[str, Any]:
         "file_bytes": sizes,
     }
     tables = _tabulated(job, found)
-    files_of = partial(network_files, job, ActionSpace(tables))
-    timed = timed_until_sure(
-        tables,
-        job.effort.timed_networks,
-        job.request.seed,
-        lambda configs: time_networks(job, configs, files_of),
-    )
+    space = ActionSpace(tables)
+    recipes = telling(tables, space, job.effort.timed_networks, job.request.seed)
+    configs = np.concatenate([space.untouched(), recipes])
+    timed = time_networks(job, configs, partial(network_files, job, space))
     return {**found, "networks": [asdict(row) for row in timed]}
 
 

@@ -8,7 +8,7 @@ from compression.types import LayerKind, Precision
 from selector.action_space import ActionSpace
 from selector.cell_prices import LATENCY
 from selector.host_latency import SETTLED, Timed, recalibrated
-from selector.network_choice import drawn, telling, timed_until_sure
+from selector.network_choice import drawn, telling
 from selector.pricing import CostTables
 from selector.tables import PRECISIONS
 from tests.selector.synthetic_tables import lenet_tables
@@ -103,12 +103,6 @@ def test_telling_networks_tell_more_than_drawn_ones():
             )
         )
     assert np.quantile(told, 0.9) < np.quantile(by_chance, 0.9)
-
-
-@pytest.mark.parametrize(("noise", "count"), [(0.01, 13), (0.2, 25)])
-def test_as_many_networks_again_are_timed_where_the_first_leave_it_unsure(noise, count):
-    found = timed_until_sure(TABLES, 12, 5, lambda configs: timed(TABLES, configs, noise))
-    assert len({row.config for row in found}) == count
 
 
 def test_telling_networks_are_legal_different_float_and_the_same_for_a_seed():
