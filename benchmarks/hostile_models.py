@@ -126,11 +126,16 @@ def _constant_of_shape(model: Any) -> None:
 
 
 def _set(**values: Any) -> Callable[[Any], None]:
-    def change(model: Any) -> None:
+    def change(part: Any) -> None:
         for name, value in values.items():
-            setattr(model, name, value)
+            setattr(part, name, value)
 
     return change
+
+
+def _node(**values: Any) -> Callable[[], bytes]:
+    """The first node with other facts."""
+    return lambda: _edited(lambda model: _set(**values)(model.graph.node[0]))
 
 
 MODELS: dict[str, Callable[[], bytes]] = {
@@ -161,30 +166,14 @@ MODELS: dict[str, Callable[[], bytes]] = {
     "a circle": lambda: _edited(_circle),
     "a function that calls itself": lambda: _edited(_calls_itself),
     "100,000 nodes": lambda: _edited(_many_nodes),
-    "unknown operator": lambda: _edited(
-        lambda m: setattr(m.graph.node[0], "op_type", "__import__")
-    ),
-    "operator of a domain of its own": lambda: _edited(
-        lambda m: setattr(m.graph.node[0], "domain", "os.system")
-    ),
-    "operator named as a path": lambda: _edited(
-        lambda m: setattr(m.graph.node[0], "op_type", "../../../bin/sh")
-    ),
-    "names with slashes": lambda: _edited(
-        lambda m: setattr(m.graph.node[0], "name", "../../../../tmp/x")
-    ),
-    "names as format strings": lambda: _edited(
-        lambda m: setattr(m.graph.node[0], "name", "{0.__class__}%s%n")
-    ),
-    "names as HTML": lambda: _edited(
-        lambda m: setattr(m.graph.node[0], "name", "<script>alert(1)</script>")
-    ),
-    "a name of a megabyte": lambda: _edited(
-        lambda m: setattr(m.graph.node[0], "name", "n" * 10**6)
-    ),
-    "names no database holds": lambda: _edited(
-        lambda m: setattr(m.graph.node[0], "name", "a\0b\ud7ff")
-    ),
+    "unknown operator": _node(op_type="__import__"),
+    "operator of a domain of its own": _node(domain="os.system"),
+    "operator named as a path": _node(op_type="../../../bin/sh"),
+    "names with slashes": _node(name="../../../../tmp/x"),
+    "names as format strings": _node(name="{0.__class__}%s%n"),
+    "names as HTML": _node(name="<script>alert(1)</script>"),
+    "a name of a megabyte": _node(name="n" * 10**6),
+    "names no database holds": _node(name="a\0b\ud7ff"),
     "the same name twice": lambda: _edited(
         lambda m: setattr(m.graph.node[1], "name", m.graph.node[0].name)
     ),

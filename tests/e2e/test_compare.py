@@ -48,7 +48,7 @@ def _a_layer_is_told_by_keyboard(page: Page) -> None:
 
 def _a_thousand_layers_stay_smooth(page: Page) -> None:
     """Few rows are in the page at a time, long unchanged runs are folded and open on a click."""
-    # The best of three: other tests drive browsers meanwhile.
+    # The best of three: what else the machine does is no matter of the page.
     assert min(page.evaluate(DEEP) for _ in range(3)) < 16
     rows = page.locator(".graph-row")
     assert rows.count() < 80

@@ -107,7 +107,7 @@ class Child:
         return content[-size_bytes:].decode(errors="replace")
 
     def _put_log_aside(self) -> None:
-        """The process keeps its log open, so that is emptied: what it writes goes to the end, wherever that is."""
+        """The process keeps its log open, so that is copied and emptied; a line written in between is lost."""
         with contextlib.suppress(OSError):  # a full disk; the log grows on until there is room
             if self.log.stat().st_size > LARGEST_LOG_BYTES:
                 shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
