@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import takewhile
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState, PartState
-from webapp.jobs.turns import waiting_in_turn
+from webapp.jobs.turns import served_before
 
 if TYPE_CHECKING:
     from webapp.jobs.models import JobEvent
@@ -55,8 +54,7 @@ def _waiting_s(job: Job) -> float:
         return 0.0
     running = list(Job.objects.filter(state=JobState.RUNNING))
     left = sum(_working_s(each) for each in running)
-    turns = takewhile(lambda waiting: waiting != job, (each for each, _ in waiting_in_turn()))
-    ahead = list(turns)
+    ahead = served_before(job)
     for kind in JobKind:
         alike = [each for each in ahead if each.kind == kind]
         if alike:

@@ -12,7 +12,7 @@ from webapp.jobs.eta import remaining_seconds, starts_in_seconds
 from webapp.jobs.events import event_json
 from webapp.jobs.knowledge import target_of
 from webapp.jobs.models import CAN_FINISH, UNFINISHED, Artifact, Job, JobEvent
-from webapp.jobs.turns import waiting_in_turn
+from webapp.jobs.turns import served_before
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -110,11 +110,7 @@ def best_so_far(job: Job) -> dict[str, Any] | None:
 
 def queue_position(job: Job) -> int | None:
     """How many jobs are served before this one, as turns are now; ``None`` when it does not wait."""
-    if job.state != "queued":
-        return None
-    in_turn = [waiting.pk for waiting, _ in waiting_in_turn()]
-    # A build whose study still goes on has no turn yet.
-    return in_turn.index(job.pk) if job.pk in in_turn else len(in_turn)
+    return len(served_before(job)) if job.state == "queued" else None
 
 
 def target_json(name: str, title: str) -> dict[str, str]:

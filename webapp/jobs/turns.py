@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from webapp.jobs.models import UNFINISHED, Job, JobState
@@ -23,6 +24,12 @@ def waiting_in_turn() -> Iterator[tuple[Job, Stage]]:
     waiting = Job.objects.filter(state=JobState.QUEUED).exclude(study__state__in=UNFINISHED)
     for job in sorted(waiting.order_by("queued"), key=lambda job: at_work[job.owner_id]):
         yield job, _next_stage(job)
+
+
+def served_before(job: Job) -> list[Job]:
+    """Those that wait and whose turn comes earlier; all of them for a build whose study still goes on, which has no turn yet."""
+    in_turn = (waiting for waiting, _ in waiting_in_turn())
+    return list(takewhile(lambda waiting: waiting != job, in_turn))
 
 
 def _next_stage(job: Job) -> Stage:
