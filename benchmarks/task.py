@@ -37,11 +37,15 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """The exact recipe of the original: a network with random weights, one cycle of AdamW, changes to samples."""
+    """The exact recipe of the original: a network with random weights, one cycle of AdamW, changes to samples.
+
+    ``brain_floats`` multiplies in bfloat16 with the channels last, which halves the time where the processor can.
+    """
 
     network: Callable[[], nn.Module]
     schedule: Schedule
     augment: Callable[[Tensor], Tensor]
+    brain_floats: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

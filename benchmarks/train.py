@@ -36,6 +36,8 @@ class Run:
         """Epochs until time is up; the network when all are done."""
         torch.manual_seed(self.training.schedule.seed)
         model = self.training.network()
+        if self.training.brain_floats:
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer, cycle = self._optimizer(model)
         first = self._resume(model, optimizer, cycle)
         started = time.monotonic()
@@ -67,15 +69,20 @@ class Run:
         batches = len(self.x) // size
         total = 0.0
         for rows in torch.split(torch.randperm(len(self.x))[: batches * size], size):
-            loss = functional.cross_entropy(
-                model(self.training.augment(self.x[rows])), self.y[rows]
-            )
+            loss = self._loss(model, rows)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             cycle.step()
             total += loss.item()
         return total / batches
+
+    def _loss(self, model: torch.nn.Module, rows: Tensor) -> Tensor:
+        x, half = self.training.augment(self.x[rows]), self.training.brain_floats
+        if half:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            return functional.cross_entropy(model(x), self.y[rows])
 
     def _keep(self, epoch: int, *parts: Any) -> None:
         state = {"epoch": epoch, "random": torch.get_rng_state()}

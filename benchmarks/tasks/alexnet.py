@@ -48,5 +48,6 @@ TASK = Task(
         network=alexnet,
         schedule=Schedule(epochs=24, batch_size=128, learning_rate=2e-3, weight_decay=5e-2),
         augment=jitter,
+        brain_floats=True,
     ),
 )
