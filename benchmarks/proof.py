@@ -13,6 +13,7 @@ from benchmarks.demands import demands
 from benchmarks.proof_picture import draw
 from benchmarks.referee import RESULTS, complete, hypervolume, pareto
 from benchmarks.task import ROOT, get, names
+from compression.technique_names import title_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -160,7 +161,7 @@ def recipe_words(recipe: Iterable[Row]) -> str:
     layers: dict[str, list[str]] = {}
     for step in recipe:
         values = [_value(value) for value in step["params"].values()]
-        words = step["technique"].replace("_", " ") + (f" {' '.join(values)}" if values else "")
+        words = title_of(step["technique"]) + (f" {' '.join(values)}" if values else "")
         layers.setdefault(step["layer"], []).append(words)
     said = (f"{layer}: {' + '.join(words)}" for layer, words in layers.items())
     return _plain("; ".join(said)) or "nothing"

@@ -16,6 +16,7 @@ from compression.onnx_emission import emit
 from compression.op_models import single_op_onnx
 from compression.quantization import NEWEST_QDQ_OPSET, QDQ_OPSET, quantised
 from compression.runtime import quiet_session
+from compression.technique_names import title_of
 from compression.types import Precision
 from compression.weight_storage import few_bytes, rounded
 
@@ -74,8 +75,8 @@ def opset_note(data: bytes, network: Network) -> str:
         return f"{what} ONNX Runtime does not compute 8-bit networks of newer ones yet."
     return (
         f"{what} older ones cannot hold "
-        "weights in this form. A runtime that needs the old one can use a build without int8, "
-        "weight_clustering and techniques that thin out weights."
+        f"weights in this form. A runtime that needs the old one can use a build without {title_of('int8')}, "
+        f"{title_of('weight_clustering')} and techniques that thin out weights."
     )
 
 

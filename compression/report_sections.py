@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compression.report_charts import class_changes, layer_bars
 from compression.report_numbers import digits, points
 from compression.report_pictures import picture_html
+from compression.technique_names import title_of, titles_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -111,7 +112,7 @@ def recipe(report: Report) -> str:
     rows = [
         (
             "whole network" if step["layer"] == "*" else step["layer"],
-            step["technique"].replace("_", " "),
+            title_of(step["technique"]),
             ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in step["params"].items()),
             step["why"],
         )
@@ -123,7 +124,7 @@ def recipe(report: Report) -> str:
         else "<p>Nothing was changed: no technique paid within these limits.</p>"
     )
     skipped = [
-        f"{s['layer']}: {s['technique'].replace('_', ' ')} ({s['reason']})"
+        f"{s['layer']}: {title_of(s['technique'])} ({s['reason']})"
         for s in report.get("skipped", [])
     ]
     if skipped:
@@ -157,7 +158,7 @@ def otherwise(report: Report) -> str:
 def _other_choices(layer: Report) -> list[tuple[str, Report]]:
     found = [("untouched", layer["undo"])] if layer.get("undo") else []
     for other in layer.get("alternatives", []):
-        name = other["technique"].replace("_", " ").replace("+", " + ")
+        name = titles_of(other["technique"])
         found.append(
             (f"{name} ({other['level']})" if other["level"] else name, other["change"])
         )

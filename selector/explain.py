@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from compression.technique_names import title_of
 from compression.types import NETWORK
 from selector.layer_ways import priced_ways
 from selector.reward import BUDGET_NAMES
@@ -136,7 +137,7 @@ def _left_alone(ways: PricedWays, layer: int) -> str:
     if best is None:
         return "left as it is: locked"
     decision, action = int(ways.ways.decisions[best]), int(ways.ways.actions[best])
-    name = " + ".join(map(_spoken_technique, ways.space.techniques(decision, action)))
+    name = " + ".join(map(title_of, ways.space.techniques(decision, action)))
     what = "the whole network" if ways.layers[layer] == NETWORK else "this layer"
     change = ways.change[best]
     clause = _clause(-change[1:] / ways.base, -change[0], verb="would save")
@@ -157,10 +158,6 @@ def _clause(saved: Array, points: float, verb: str = "saves") -> str:
     ]
     price = f"for {-points:.2f} points" if points < -_NO_POINTS else "at no predicted loss"
     return " ".join([gains, *(f"but takes {text}" for text in worse), price])
-
-
-def _spoken_technique(name: str) -> str:
-    return {"svd": "SVD"}.get(name, name.replace("_", " "))
 
 
 def _spoken(budget: str) -> str:

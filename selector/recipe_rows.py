@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from compression.technique_names import title_of
 from compression.types import LayerKind, Params, Precision
 from selector.cell_prices import LATENCY, MACS, PARAMS
 from selector.tables import KEPT, PRECISIONS, Treatment
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 _STORED = {
     Precision.FP32: "fp32",
-    Precision.FP16_WEIGHTS: "fp16",
-    Precision.INT8_WEIGHTS: "8-bit weights",
-    Precision.CODEBOOK: "4-bit weights",
-    Precision.INT8: "int8",
+    Precision.FP16_WEIGHTS: title_of("half_precision"),
+    Precision.INT8_WEIGHTS: f"{title_of('int8')} (weights alone)",
+    Precision.CODEBOOK: title_of("weight_clustering"),
+    Precision.INT8: title_of("int8"),
 }
 
 

@@ -11,6 +11,7 @@ from compression.errors import VerificationError
 from compression.int8_fallback import export_int8
 from compression.latency import MIN_ROUNDS, paired_latency
 from compression.onnx_export import export_onnx, opset_note, verify_export
+from compression.technique_names import title_of
 from compression.types import Precision, Stage
 from selector.choosing import read_recipe
 from selector.trial import TrialRun
@@ -101,9 +102,10 @@ def _precisions(wanted: Precision) -> tuple[Precision, ...]:
 
 def _timings(job: Job, files: dict[Precision, bytes]) -> dict[Precision, Timing]:
     if not files:
+        names = ", ".join(map(title_of, ("int8", "half_precision", "weight_clustering")))
         raise VerificationError(
             "No exported file computes what the network computes, so none is offered. "
-            "Exclude int8, half_precision and weight_clustering, or build another recipe."
+            f"Exclude {names}, or build another recipe."
         )
     named = {"base": job.model_bytes, **{p.value: data for p, data in files.items()}}
     timed = paired_latency(named, job.calibration[:1], MIN_ROUNDS)

@@ -10,6 +10,7 @@ from compression.errors import CompressionError, FormatError
 from compression.evaluation import onnx_logits
 from compression.other_formats import converted, installed_formats
 from compression.packaging import write_bundle
+from compression.technique_names import title_of
 from compression.types import BUILD_STAGES, STUDY_STAGES, Precision, Stage
 from compression.usage import Usage
 from selector.report import check_report
@@ -76,7 +77,7 @@ def _float_file(report: dict[str, Any]) -> str:
             return str(row["path"])
     raise FormatError(
         "Only the ONNX file is offered: it computes in 8 bits, and the converters to other "
-        "formats take float. Exclude int8 to get them."
+        f"formats take float. Exclude {title_of('int8')} to get them."
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from compression.latency import LatencyLookup
 from compression.onnx_export import export_onnx
+from compression.technique_names import title_of
 from compression.types import NETWORK, OpSpec, Precision, Stage
 from selector import tabulation
 from selector.action_space import ActionSpace
@@ -164,7 +165,7 @@ def _specs(job: Job) -> list[tuple[OpSpec, Precision]]:
 
 
 def _title(probe: Probe) -> str:
-    names = " + ".join(name for name, _ in probe.treatments)
+    names = " + ".join(title_of(name) for name, _ in probe.treatments)
     where = "the whole network" if probe.layer == NETWORK else probe.layer
     return f"{names} {level_text(probe.treatments)} on {where}".replace("  ", " ")
 

@@ -209,4 +209,6 @@ def test_combination_is_told_layer_by_layer():
         {"layer": "fc1", "technique": "svd", "params": {"rank_ratio": "n/12"}},
         {"layer": "*", "technique": "int8", "params": {}},
     ]
-    assert proof.recipe_words(steps) == "fc1: filter pruning 0.5 + svd n/12; *: int8"
+    assert proof.recipe_words(steps) == (
+        "fc1: Filter pruning 0.5 + Low-rank (SVD) n/12; *: 8-bit integers"
+    )

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from compression.cost import load_device
+from compression.technique import names
+from compression.technique_names import title_of
 from selector import reward
 from selector.baselines import CoordinateAscent
 from selector.explain import explain, with_reasons
@@ -13,6 +15,7 @@ from selector.types import Budgets, Goals, Lock
 from tests.selector.synthetic_tables import lenet_tables
 
 TARGET = load_device("redmi-3s")
+TITLES = {title_of(name) for name in names()}
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,8 @@ def test_untouched_layers_say_what_would_have_come_closest(surrogate):
     reasons = explain(question(surrogate, locks={"fc1": Lock(technique="keep")}), config)
     assert reasons[0].why.startswith("left as it is: the best change of this layer, ")
     assert "would save" in reasons[0].why
+    named = {reason.why.split(", ")[1] for reason in reasons if "would save" in reason.why}
+    assert {part for names in named for part in names.split(" + ")} <= TITLES
     assert next(r for r in reasons if r.layer == "fc1").why == "left as it is: locked"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from compression.cost import load_device
 from compression.device_profiles import read_profile
+from compression.technique_names import title_of
 from compression.types import Stage
 from selector.jobfolder import SO_FAR, JobFolder
 from selector.pool import grow_pool
@@ -126,7 +127,8 @@ def techniques_json(inspected: dict[str, Any]) -> dict[str, Any]:
     known = inspected["techniques"]
     return {
         name: {
-            **{key: facts[key] for key in ("title", "letter", "token")},
+            "title": title_of(name),
+            **{key: facts[key] for key in ("letter", "token")},
             **{key: facts.get(key, "") for key in ("scope", "note")},
         }
         for name, facts in known.items()

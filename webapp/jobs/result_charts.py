@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from compression.technique_names import titles_of
 from webapp.jobs.figure_parts import Json, base_layout, row_values, vertical
 from webapp.jobs.ticks import linear_ticks, two_digits
 
@@ -74,7 +75,12 @@ def layers_figure(data: Json) -> Json:
     show = _counted if unit == UNITS["params"] else two_digits
     total = sum(data["before"]) or 1.0
     texts = [
-        [technique.replace("_", " "), show(a), show(b), f"{100 * a / total:.0f} %"]
+        [
+            "Keep" if technique == "keep" else titles_of(technique),
+            show(a),
+            show(b),
+            f"{100 * a / total:.0f} %",
+        ]
         for technique, a, b in zip(
             data["techniques"], data["before"], data["after"], strict=True
         )
