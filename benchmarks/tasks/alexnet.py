@@ -5,7 +5,7 @@ from collections import OrderedDict
 from torch import nn
 
 from benchmarks.cifar import PREPROCESSING, SHAPE, SOURCE, images, jitter
-from benchmarks.task import MODELS, Task, Training
+from benchmarks.task import MODELS, WORK, Task, Training
 from webapp.samples.training import Schedule
 
 
@@ -36,7 +36,8 @@ def alexnet() -> nn.Sequential:
 TASK = Task(
     title="colour images: AlexNet of a million parameters, CIFAR-10 as JPEG",
     shape=SHAPE,
-    base=MODELS / "alexnet.onnx",
+    base=WORK / "alexnet" / "base.onnx",
+    kept=MODELS / "alexnet.half.onnx",
     preprocessing=PREPROCESSING,
     arrays=images,
     time_limit_s=600,  # 178 steps of 64

@@ -6,7 +6,7 @@ from torch import nn
 
 from benchmarks.cifar import PREPROCESSING, SHAPE, SOURCE, images, jitter
 from benchmarks.ratios_cifar_nets import alexnet
-from benchmarks.task import MODELS, Task, Training
+from benchmarks.task import MODELS, WORK, Task, Training
 from webapp.samples.training import Schedule
 
 
@@ -23,7 +23,8 @@ def alexnet_28mb() -> nn.Sequential:
 TASK = Task(
     title="colour images: AlexNet of 6.9 M parameters, CIFAR-10 as JPEG",
     shape=SHAPE,
-    base=MODELS / "alexnet_28mb.onnx",
+    base=WORK / "alexnet_28mb" / "base.onnx",
+    kept=MODELS / "alexnet_28mb.half.onnx",
     preprocessing=PREPROCESSING,
     arrays=images,
     time_limit_s=2400,
@@ -33,7 +34,7 @@ TASK = Task(
     needs=(SOURCE,),
     training=Training(
         network=alexnet_28mb,
-        schedule=Schedule(epochs=26, batch_size=128, learning_rate=7e-4, weight_decay=5e-2),
+        schedule=Schedule(epochs=20, batch_size=128, learning_rate=7e-4, weight_decay=5e-2),
         augment=jitter,
         brain_floats=True,
     ),
