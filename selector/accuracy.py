@@ -36,7 +36,7 @@ _NOISE = 0.3  # of log(points + FLOOR): what neither damage nor capacity explain
 _HASTE_NOISE = 0.25  # of the power: some recipes recover faster than others
 _PRIOR_BAND = 1.2
 _LEAST_BAND = 0.15
-_TWO_SIDED_90 = 1.645
+TWO_SIDED_90 = 1.645
 
 LEAST_VALIDATED = 6
 """Built candidates from which on a prediction counts as calibrated."""
@@ -148,9 +148,9 @@ class AccuracyModel:
         """The half-width, from errors of what is left out and the standard error of extrapolating."""
         errors = np.log(self.left_out(rows) + FLOOR) - np.log(rows.drop_points + FLOOR)
         # Two candidates say little about the spread: the prior's band counts as two more.
-        squares = float(np.sum(np.square(errors))) + 2 * (_PRIOR_BAND / _TWO_SIDED_90) ** 2
+        squares = float(np.sum(np.square(errors))) + 2 * (_PRIOR_BAND / TWO_SIDED_90) ** 2
         spread = squares / (len(errors) + 2) + extrapolation**2
-        return max(_LEAST_BAND, _TWO_SIDED_90 * float(np.sqrt(spread)))
+        return max(_LEAST_BAND, TWO_SIDED_90 * float(np.sqrt(spread)))
 
     def left_out(self, lessons: Lessons, alone: Array | None = None) -> Array:
         """``[N]`` points predicted of each built candidate after its own training, by a fit to all the others.

@@ -82,7 +82,7 @@ def effort_for(
         candidates=_clipped(12 * trials, 3, 16),
         candidate_steps=_scaled(_clipped(1.0e11 / macs_a_step, 30, 300), trials),
         recovery_steps=_scaled(_clipped(1.2e12 / macs_a_step, 120, 2000), share),
-        recoveries=3 if macs < 20_000_000 else 2,
+        recoveries=4 if macs < 20_000_000 else 2,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from compression.cost import load_device
 from selector import reward
+from selector.accuracy import FLOOR, TWO_SIDED_90
 from selector.host_latency import HOST, SETTLED, Timed, recalibrated
 from selector.surrogate import Surrogate, Validated
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 ROOM_FOR = 0.8
 MOST_ROOM = 1.5
 """Share of built recipes that room is left for, and the most room, as a factor."""
+
+CAUTION = 0.5
+"""Standard errors of a prediction by which the limit on points is drawn in for each recovery that missed it."""
 
 LATENCY_AT = reward.BUDGET_NAMES.index("max_latency_ms")
 SIZE_AT = reward.BUDGET_NAMES.index("max_size_bytes")
@@ -91,28 +95,53 @@ def failed_recoveries(question: Prepared, built: Sequence[Validated]) -> set[tup
 
 
 def with_room(question: Question, built: Sequence[Validated], more: float = 1.0) -> Budgets:
-    """The limits on time and size, drawn in by what built recipes turned out above predictions.
+    """The limits drawn in by what built recipes turned out above predictions.
 
     Whoever picks the best of many predictions picks one that flatters: without room the answer lands
     just beyond the limit. Room is what four in five built recipes would have needed, and at least
     what each fully recovered one did, for the next answer will be much like the last;
-    ``more`` is a factor upon it.
+    ``more`` is a factor upon it. The limit on points is drawn in by recovered recipes alone: of
+    others it is not known what they would lose. Until one has kept it, each that did not adds caution.
     """
     if not built:
         return question.budgets
     prepared = question.prepared()
     predicted = reward.quantities(question.surrogate, prepared.costs.totals(_configs(built)))
-    excess = outcomes(prepared, built) / np.maximum(predicted, 1e-12)
-    needed = np.quantile(excess, ROOM_FOR, axis=0)
+    found = outcomes(prepared, built)
     recovered = np.array([each.recovered for each in built])
+    excess = found / np.maximum(predicted, 1e-12)
+    excess[:, 0] = (found[:, 0] + FLOOR) / (predicted[:, 0] + FLOOR)
+    needed = np.quantile(excess, ROOM_FOR, axis=0)
     needed = np.maximum(needed, excess[recovered].max(axis=0, initial=1.0))
     room = more * np.clip(needed, 1.0, MOST_ROOM)
+    room[0] = 1.0
+    if recovered.any():
+        needed[0] = excess[recovered, 0].max()
+        room[0] = more * np.clip(needed[0], 1.0, MOST_ROOM)
+        room[0] *= _caution(question, found[recovered, 0])
+    return _drawn_in(question.budgets, room)
+
+
+def _caution(question: Question, points: Array) -> float:
+    """A factor for ``points + FLOOR``: the more recoveries have lost too much, the surer the next one must be."""
+    limit = question.budgets.max_accuracy_drop
+    if limit is None or points.min() <= limit:
+        return 1.0
+    spread = question.surrogate.model.band / TWO_SIDED_90
+    return float(np.exp(CAUTION * len(points) * spread))
+
+
+def _drawn_in(budgets: Budgets, room: Array) -> Budgets:
+    """The limits on points, time and size over ``room`` ``[4]``; of points none falls below nothing lost."""
     limits = {
-        name: getattr(question.budgets, name) / room[at]
+        name: getattr(budgets, name) / room[at]
         for at, name in enumerate(reward.BUDGET_NAMES)
-        if at in (LATENCY_AT, SIZE_AT) and getattr(question.budgets, name) is not None
+        if at in (LATENCY_AT, SIZE_AT) and getattr(budgets, name) is not None
     }
-    return replace(question.budgets, **limits)
+    points = budgets.max_accuracy_drop
+    if points is not None:
+        limits["max_accuracy_drop"] = max(0.0, (points + FLOOR) / room[0] - FLOOR)
+    return replace(budgets, **limits)
 
 
 def best_built(
