@@ -11,7 +11,7 @@ TASK = Task(
     arrays=lambda: sample_arrays("digits"),
     time_limit_s=300,  # 1,000 steps of 128
     faster=1.4,
-    smaller=20,
+    smaller=35,
     origin="webapp/samples/train_digits.py",
     training=Training(network=lenet, schedule=SCHEDULE, augment=jitter),
 )

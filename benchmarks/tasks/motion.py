@@ -16,7 +16,7 @@ TASK = Task(
     arrays=lambda: sample_arrays("motion"),
     time_limit_s=180,  # 299 steps of 128
     faster=4.0,
-    smaller=30,
+    smaller=40,
     origin="webapp/samples/train_motion.py",
     training=Training(network=motion_network, schedule=SCHEDULE, augment=jitter),
 )

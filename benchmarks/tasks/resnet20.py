@@ -14,7 +14,7 @@ TASK = Task(
     arrays=images,
     time_limit_s=1560,  # 400 steps of 64
     faster=1.7,
-    smaller=4.5,
+    smaller=6,
     origin="published weights, fine-tuned to the JPEG images",
     needs=(SOURCE,),
 )
