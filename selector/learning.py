@@ -27,6 +27,7 @@ MOST_ROOM = 1.5
 CAUTION = 0.5
 """Standard errors of a prediction by which the limit on points is drawn in for each recovery that missed it."""
 
+POINTS_AT = reward.BUDGET_NAMES.index("max_accuracy_drop")
 LATENCY_AT = reward.BUDGET_NAMES.index("max_latency_ms")
 SIZE_AT = reward.BUDGET_NAMES.index("max_size_bytes")
 
@@ -105,42 +106,44 @@ def with_room(question: Question, built: Sequence[Validated], more: float = 1.0)
     """
     if not built:
         return question.budgets
-    prepared = question.prepared()
-    predicted = reward.quantities(question.surrogate, prepared.costs.totals(_configs(built)))
-    found = outcomes(prepared, built)
-    recovered = np.array([each.recovered for each in built])
-    excess = found / np.maximum(predicted, 1e-12)
-    excess[:, 0] = (found[:, 0] + FLOOR) / (predicted[:, 0] + FLOOR)
-    needed = np.quantile(excess, ROOM_FOR, axis=0)
-    needed = np.maximum(needed, excess[recovered].max(axis=0, initial=1.0))
+    excess, recovered = _excess(question, built), [each for each in built if each.recovered]
+    most = excess[[each.recovered for each in built]].max(axis=0, initial=1.0)
+    needed = np.maximum(np.quantile(excess, ROOM_FOR, axis=0), most)
+    needed[POINTS_AT] = most[POINTS_AT]
     room = more * np.clip(needed, 1.0, MOST_ROOM)
-    room[0] = 1.0
-    if recovered.any():
-        needed[0] = excess[recovered, 0].max()
-        room[0] = more * np.clip(needed[0], 1.0, MOST_ROOM)
-        room[0] *= _caution(question, found[recovered, 0])
+    room[POINTS_AT] *= _caution(question, [each.drop_points for each in recovered])
     return _drawn_in(question.budgets, room)
 
 
-def _caution(question: Question, points: Array) -> float:
-    """A factor for ``points + FLOOR``: the more recoveries have lost too much, the surer the next one must be."""
+def _excess(question: Question, built: Sequence[Validated]) -> Array:
+    """``[N, 4]`` what built recipes turned out, over what is predicted of them."""
+    prepared = question.prepared()
+    predicted = reward.quantities(question.surrogate, prepared.costs.totals(_configs(built)))
+    found = outcomes(prepared, built)
+    for values in (predicted, found):
+        values[:, POINTS_AT] += FLOOR  # nothing lost must not make a small loss look enormous
+    return np.asarray(found / np.maximum(predicted, 1e-12))
+
+
+def _caution(question: Question, points: Sequence[float]) -> float:
+    """A factor for points: the more recoveries have lost too much, the surer the next one must be."""
     limit = question.budgets.max_accuracy_drop
-    if limit is None or points.min() <= limit:
+    if limit is None or min(points, default=0.0) <= limit:
         return 1.0
     spread = question.surrogate.model.band / TWO_SIDED_90
     return float(np.exp(CAUTION * len(points) * spread))
 
 
 def _drawn_in(budgets: Budgets, room: Array) -> Budgets:
-    """The limits on points, time and size over ``room`` ``[4]``; of points none falls below nothing lost."""
-    limits = {
-        name: getattr(budgets, name) / room[at]
-        for at, name in enumerate(reward.BUDGET_NAMES)
-        if at in (LATENCY_AT, SIZE_AT) and getattr(budgets, name) is not None
+    """The limits over ``room`` ``[4]``, but for energy, which nobody measures."""
+    limits: dict[str, float | None] = {
+        reward.BUDGET_NAMES[at]: limit / room[at]
+        for at in (LATENCY_AT, SIZE_AT)
+        if (limit := getattr(budgets, reward.BUDGET_NAMES[at])) is not None
     }
-    points = budgets.max_accuracy_drop
-    if points is not None:
-        limits["max_accuracy_drop"] = max(0.0, (points + FLOOR) / room[0] - FLOOR)
+    if budgets.max_accuracy_drop is not None:
+        drawn_in = (budgets.max_accuracy_drop + FLOOR) / room[POINTS_AT] - FLOOR
+        limits["max_accuracy_drop"] = max(0.0, drawn_in)
     return replace(budgets, **limits)
 
 
