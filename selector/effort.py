@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 _REFERENCE_LIMIT_S = 600.0
 
+_MOST_STUDY, _MOST_RECOVERY = 4.0, 36.0
+"""Times the usual work that is done at most with hours to spend: more looking around tells little, more fine-tuning wins points."""
+
 _TRAINING_VALUES = 2**26
 """Activations of one training batch: 256 MB, and as much again for their gradients."""
 
@@ -57,7 +60,8 @@ def effort_for(
     Large activations make batches and calibration smaller, so that a job keeps inside its memory.
     """
     held = activations or Activations()
-    share = min(4.0, max(0.1, time_limit_s / _REFERENCE_LIMIT_S))
+    patience = max(0.1, time_limit_s / _REFERENCE_LIMIT_S)
+    share = min(_MOST_STUDY, patience)
     # Half the time: neither half the candidates nor half their steps, for what is hardly trained tells little.
     trials = max(share, math.sqrt(share))
     batch_size = 128 if macs < 5_000_000 else 64
@@ -81,8 +85,10 @@ def effort_for(
         search_rounds=_clipped(30 * share, 10, 60),
         candidates=_clipped(12 * trials, 3, 16),
         candidate_steps=_scaled(_clipped(1.0e11 / macs_a_step, 30, 300), trials),
-        recovery_steps=_scaled(_clipped(1.2e12 / macs_a_step, 120, 2000), share),
-        recoveries=4 if macs < 20_000_000 else 2,
+        recovery_steps=_scaled(
+            _clipped(1.2e12 / macs_a_step, 120, 2000), min(_MOST_RECOVERY, patience)
+        ),
+        recoveries=4 if macs < 20_000_000 or patience > _MOST_STUDY else 2,
     )
 
 

@@ -21,3 +21,11 @@ def test_less_time_makes_trials_neither_few_nor_short_alone():
     assert less.candidate_steps / less.recovery_steps > 1.5 * (
         usual.candidate_steps / usual.recovery_steps
     )
+
+
+def test_hours_go_into_recovery_not_into_more_candidates():
+    usual, hours = (effort_for(200_000_000, limit, 1) for limit in (2400, 3 * 3600))
+    assert hours.candidates == usual.candidates
+    assert hours.candidate_steps == usual.candidate_steps
+    assert hours.recovery_steps == 18 / 4 * usual.recovery_steps
+    assert hours.recoveries > usual.recoveries
