@@ -71,6 +71,7 @@ class Task:
     needs: tuple[Path, ...] = ()
     training: Training | None = None
     kept: Path | None = None
+    labelled: bool = True
 
 
 def names() -> tuple[str, ...]:
@@ -103,7 +104,13 @@ def upload(name: str) -> Path:
     path = WORK / name / "data.npz"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **get(name).arrays())  # type: ignore[arg-type]
+        task = get(name)
+        given = {
+            key: array
+            for key, array in task.arrays().items()
+            if task.labelled or key.startswith("x_")
+        }
+        np.savez_compressed(path, **given)  # type: ignore[arg-type]
     return path
 
 

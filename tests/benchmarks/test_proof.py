@@ -3,19 +3,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib import pyplot as plt
 
 from benchmarks import proof, proof_picture, referee
+from benchmarks import task as task_module
 from benchmarks.demands import demands
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers.arena import Offer
+from benchmarks.photos import efficientnet_lite0
 from benchmarks.task import PARTS, get, missing, names
-from benchmarks.tasks import sound
+from benchmarks.tasks import photos, sound
 
 KEPT = sorted(referee.RESULTS.glob("*/*.onnx"))
 ROUNDS = 30
 SITTINGS = 3  # other tests run beside these
-LATER = ("alexnet_28mb", "resnet56", "vgg16")
+LATER = ("alexnet_28mb", "photos", "resnet56", "vgg16")
 
 
 def row(name, points, latency, zipped, group="demand"):
@@ -212,3 +215,20 @@ def test_combination_is_told_layer_by_layer():
     assert proof.recipe_words(steps) == (
         "fc1: Filter pruning 0.5 + Low-rank (SVD) n/12; *: 8-bit integers"
     )
+
+
+def test_photographs_go_through_the_large_network_without_labels(tmp_path, monkeypatch):
+    monkeypatch.setattr(task_module, "WORK", tmp_path)
+    x = np.random.default_rng(0).integers(0, 256, (1000, 3, 8, 8), np.uint8)
+    monkeypatch.setattr(photos, "PHOTOGRAPHS", tmp_path / "photos.npz")
+    np.savez(photos.PHOTOGRAPHS, x=x)
+    with np.load(task_module.upload("photos")) as given:
+        assert {key: len(given[key]) for key in given.files} == {
+            "x_train": 400,
+            "x_val": 300,
+            "x_test": 300,
+        }
+    rows = photos.photographs()["y_test"]
+    assert np.array_equal(photos.photographs()["x_test"], x[rows])
+    answers = efficientnet_lite0().eval()(torch.zeros(1, 3, 224, 224))
+    assert answers.shape == (1, 1000)
