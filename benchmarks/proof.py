@@ -30,7 +30,7 @@ GROUPS = {
     "ablation": "One part of the method left out, four equal goals, one point",
     "alone": "One technique alone, four equal goals, one point",
 }
-DEVICES_OF = ("frugal", "even")
+DEVICES_OF = ("everything", "frugal", "even")
 """Whose recipe is shown on the paper's devices."""
 
 Row = dict[str, Any]
