@@ -101,17 +101,16 @@ def with_room(question: Question, built: Sequence[Validated], more: float = 1.0)
     Whoever picks the best of many predictions picks one that flatters: without room the answer lands
     just beyond the limit. Room is what four in five built recipes would have needed, and at least
     what each fully recovered one did, for the next answer will be much like the last;
-    ``more`` is a factor upon it. The limit on points is drawn in by recovered recipes alone: of
-    others it is not known what they would lose. Until one has kept it, each that did not adds caution.
+    ``more`` is a factor upon it. What they lost has taught the predictions already; but until one
+    recovered recipe has kept the limit on points, each that did not makes the next answer more cautious.
     """
     if not built:
         return question.budgets
-    excess, recovered = _excess(question, built), [each for each in built if each.recovered]
+    excess = _excess(question, built)
     most = excess[[each.recovered for each in built]].max(axis=0, initial=1.0)
     needed = np.maximum(np.quantile(excess, ROOM_FOR, axis=0), most)
-    needed[POINTS_AT] = most[POINTS_AT]
     room = more * np.clip(needed, 1.0, MOST_ROOM)
-    room[POINTS_AT] *= _caution(question, [each.drop_points for each in recovered])
+    room[POINTS_AT] = _caution(question, [row.drop_points for row in built if row.recovered])
     return _drawn_in(question.budgets, room)
 
 
@@ -119,10 +118,7 @@ def _excess(question: Question, built: Sequence[Validated]) -> Array:
     """``[N, 4]`` what built recipes turned out, over what is predicted of them."""
     prepared = question.prepared()
     predicted = reward.quantities(question.surrogate, prepared.costs.totals(_configs(built)))
-    found = outcomes(prepared, built)
-    for values in (predicted, found):
-        values[:, POINTS_AT] += FLOOR  # nothing lost must not make a small loss look enormous
-    return np.asarray(found / np.maximum(predicted, 1e-12))
+    return outcomes(prepared, built) / np.maximum(predicted, 1e-12)
 
 
 def _caution(question: Question, points: Sequence[float]) -> float:
