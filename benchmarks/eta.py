@@ -14,11 +14,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from tests.e2e import product
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOOK_EVERY_S = 2.0
 LEAST_LEFT_S = 20.0
@@ -102,17 +105,16 @@ def _counted(readings: list[Reading]) -> str:
     return f"{len(readings)} | {right:.0%} | {inside:.0%} | {worst:+.0%}"
 
 
-def jobs(client: httpx.Client, sample: str) -> list[tuple[str, list[Reading]]]:
-    """A study of the sample and two builds, one after the other."""
+def jobs(client: httpx.Client, sample: str) -> Iterator[tuple[str, list[Reading]]]:
+    """A study of the sample and two builds, one after the other, each as soon as it has ended."""
     opened = client.post(f"/api/samples/{sample}/open").raise_for_status().json()
     study = client.get(f"/api/projects/{opened['id']}").json()["job"]["id"]
-    found = [(f"{sample}, study", watch(client, study))]
+    yield f"{sample}, study", watch(client, study)
     for number, target in enumerate(TARGETS, start=1):
         wanted = {"target": target, "budgets": {"max_accuracy_drop": 1.0}}
         address = f"/api/projects/{opened['id']}/builds"
         build = client.post(address, json=wanted).raise_for_status().json()["job"]
-        found.append((f"{sample}, build {number}", watch(client, build)))
-    return found
+        yield f"{sample}, build {number}", watch(client, build)
 
 
 def main() -> None:

@@ -27,9 +27,8 @@ from benchmarks.task import WORK, get, missing, names, upload
 from compression import technique
 from compression.cost import load_device
 from compression.types import BUILD_STAGES, NETWORK, STUDY_STAGES, LayerKind, Stage
-from selector.choosing import CHOSEN_RECIPE
 from selector.device_comparison import Wish, on_devices
-from selector.jobfolder import JobFolder
+from selector.jobfolder import CHOSEN_RECIPE, JobFolder
 from selector.study import load_policy
 from selector.types import Budgets, Goals
 

@@ -13,6 +13,7 @@ from selector.baselines import BASELINES, Baseline
 from selector.classic import Classic
 from selector.errors import BadRequestError
 from selector.explain import with_reasons
+from selector.jobfolder import CHOSEN_RECIPE
 from selector.learning import best_built, failed_recoveries, with_room
 from selector.policy import Policy
 from selector.referees import refereed
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from selector.job import Job
     from selector.surrogate import Surrogate, Validated
     from selector.types import Selection
-
-CHOSEN_RECIPE = "recipe.json"
-"""In a job folder, before RECOVER: the recipe that somebody chose."""
 
 REPLAYED = ("seed", "threads", "time_limit_s", "preprocessing")
 """Settings of a request that a recipe file repeats."""

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
-from selector.choosing import CHOSEN_RECIPE, read_recipe, recipe_json, replay_settings
+from selector.choosing import read_recipe, recipe_json, replay_settings
 from selector.errors import BadRequestError
 from selector.exhaustion import explained
 from selector.job import Job
-from selector.jobfolder import JobFolder, Part
+from selector.jobfolder import CHOSEN_RECIPE, JobFolder, Part
 from selector.plan import check_ready, part_done, read_rounds
 from selector.reporter import Reporter
 from selector.request import PROFILE_SUFFIX, Request, read_request

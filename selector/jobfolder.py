@@ -26,6 +26,9 @@ RESULT_OF = {
 }
 """The file whose presence says that a stage is done; always written last."""
 
+CHOSEN_RECIPE = "recipe.json"
+"""Before RECOVER: the recipe that somebody chose."""
+
 CANDIDATE_FILE = "candidate-{}.onnx"
 """In VALIDATE: a candidate as it was built, by its number, where ``candidates.json`` says that it was kept."""
 

@@ -24,6 +24,8 @@ MOST_PARTS = 64
 PAIR_ROUNDS = 3
 """Rounds of pairs: what one finds out moves the front to pairs that nobody has looked at."""
 
+_USUAL_RECOVERY = 0.5
+
 _LEAST_SHARE = 6
 """Probes that make a part: with fewer, handing parts out would take longer than doing them."""
 
@@ -56,7 +58,15 @@ class Rounds:
         return Part(index - first, size)
 
 
-def plan(n_probes: int, n_pairs: int, n_candidates: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """Optimiser steps of one candidate, and of one recovery in full: how long a build takes beside its study."""
+
+    candidate: int
+    recovery: int
+
+
+def plan(n_probes: int, n_pairs: int, n_candidates: int, steps: Steps) -> dict[str, Any]:
     """The plan of a job: so many probes, at most so many of pairs, so many candidates to build.
 
     A candidate is a part of its own. Rounds of candidates are even, so that two workers end together.
@@ -74,9 +84,22 @@ def plan(n_probes: int, n_pairs: int, n_candidates: int) -> dict[str, Any]:
         Stage.VALIDATE.value: {
             "items": n_candidates,
             "rounds": [min(size, n_candidates - start) for start in starts],
+            "steps": n_candidates * steps.candidate,
         },
-        Stage.RECOVER.value: {"items": 1, "rounds": [1]},
+        Stage.RECOVER.value: {"items": 1, "rounds": [1], "steps": steps.recovery},
     }
+
+
+def recoveries_a_validation(folder: JobFolder) -> float:
+    """How many times as long as VALIDATE one recovery in full takes, by their steps.
+
+    Plans of older versions tell no steps: then what most networks get.
+    """
+    try:
+        found = folder.read_json(Stage.INSPECT, PLAN)
+        return float(found[Stage.RECOVER.value]["steps"] / found[Stage.VALIDATE.value]["steps"])
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        return _USUAL_RECOVERY
 
 
 def read_rounds(folder: JobFolder, stage: Stage) -> Rounds:

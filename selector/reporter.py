@@ -42,7 +42,7 @@ class Reporter:
     _finish: threading.Event = field(default_factory=threading.Event)
     _stopped_by: str | None = None
     _first: tuple[float, float] | None = None
-    """The share that was done when the stage first said so, and when that was."""
+    """How much was done when the stage first said so, and when that was."""
 
     def begin(self, stage: Stage, part: Part) -> None:
         """Say that the following lines belong to that stage."""
@@ -51,20 +51,27 @@ class Reporter:
         self._first = None
         self.progress(0, 1)
 
-    def progress(self, done: int, total: int, **data: object) -> None:
-        """How far the stage is; raises ``CancelledError`` when asked to stop."""
-        eta = self._seconds_left(done / total) if done else None
+    def progress(
+        self, done: int, total: int, *, expected: float | None = None, **data: object
+    ) -> None:
+        """How far the stage is; raises ``CancelledError`` when asked to stop.
+
+        ``expected`` is what will probably have been done at its end, where ``total`` is the most that may be.
+        """
+        eta = (
+            self._seconds_left(done, total if expected is None else expected) if done else None
+        )
         self._write("progress", done=done, total=total, eta_s=eta and round(eta, 1), data=data)
         self.check()
 
-    def _seconds_left(self, share: float) -> float:
+    def _seconds_left(self, done: int, total: float) -> float:
         """At the pace since the stage first told how far it is: what it prepared before is not done again."""
         now = time.monotonic()
-        share_then, then = self._first or (0.0, self._stage_started)
-        self._first = self._first or (share, now)
-        if share <= share_then:
-            share_then, then = 0.0, self._stage_started
-        return (now - then) / (share - share_then) * (1 - share)
+        done_then, then = self._first or (0, self._stage_started)
+        self._first = self._first or (done, now)
+        if done <= done_then:
+            done_then, then = 0, self._stage_started
+        return (now - then) / (done - done_then) * max(0.0, total - done)
 
     def metric(self, **data: object) -> None:
         """A point of a curve (reward, accuracy, ...)."""

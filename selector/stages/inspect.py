@@ -12,7 +12,7 @@ from compression.latency import MIN_ROUNDS, paired_latency
 from compression.preprocessing_trial import try_preprocessing
 from compression.types import Stage
 from selector.layout import applicability, probes
-from selector.plan import PLAN, plan
+from selector.plan import PLAN, Steps, plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,8 +43,9 @@ def inspect(job: Job) -> None:
     job.folder.write_json(Stage.INSPECT, "baseline.json", facts)
     job.reporter.progress(3, 4)
     effort = job.effort
-    steps = plan(len(probes(job.layout)), effort.pair_probes, effort.candidates)
-    job.folder.write_json(Stage.INSPECT, PLAN, steps)
+    steps = Steps(candidate=effort.candidate_steps, recovery=effort.recovery_steps)
+    planned = plan(len(probes(job.layout)), effort.pair_probes, effort.candidates, steps)
+    job.folder.write_json(Stage.INSPECT, PLAN, planned)
     job.folder.write_json(
         Stage.INSPECT,
         "inspect.json",

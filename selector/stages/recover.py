@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 TIMING_ROUNDS = 20
 
+MORE_RECOVERIES = 0.75
+"""Of the recoveries that may still come, how many do: mostly what one teaches leads to another recipe, until the last."""
+
 NOT_PRICED = (
     "The recipe is none of those that the study priced, so what is predicted, and the table of layers, "
     "are those of the nearest one; what is measured is the recipe's own."
@@ -243,5 +246,6 @@ class _Attempts:
         job = self._job
         self.curve.append({"attempt": attempt, "step": step, **point})
         job.reporter.metric(attempt=attempt, step=step, total=total, **point)
-        job.reporter.progress(step + attempt * total, total * self.most)
+        last = min(self.most, attempt + 1 + MORE_RECOVERIES * (self.most - attempt - 1))
+        job.reporter.progress(step + attempt * total, total * self.most, expected=last * total)
         return not job.reporter.ends_early()

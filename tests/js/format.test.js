@@ -59,6 +59,8 @@ test("time left is a range", () => {
   assert.equal(format.timeLeft(8, 20), "8–20 s left");
   assert.equal(format.timeLeft(30, 65), "under 2 min left");
   assert.equal(format.timeSpan(130, 300), "2–5 min");
+  assert.equal(format.timeSpan(3900, 7000), "65–117 min");
+  assert.equal(format.timeSpan(14_220, 26_520), "3–8 h");
   assert.equal(format.timeLeft(undefined, undefined), "");
 });
 

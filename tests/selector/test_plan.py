@@ -6,9 +6,18 @@ from compression.types import Stage
 from selector import engine
 from selector.errors import BadRequestError
 from selector.jobfolder import JobFolder, Part
-from selector.plan import PARTED_STAGES, PLAN, Rounds, plan, read_rounds
+from selector.plan import (
+    PARTED_STAGES,
+    PLAN,
+    Rounds,
+    Steps,
+    plan,
+    read_rounds,
+    recoveries_a_validation,
+)
 
 ROUNDS = Rounds((3, 2, 1))
+STEPS = Steps(candidate=300, recovery=2000)
 
 
 def test_a_part_needs_all_parts_of_earlier_rounds():
@@ -24,7 +33,7 @@ def test_a_part_needs_all_parts_of_earlier_rounds():
 
 @pytest.mark.parametrize("count", range(1, 20))
 def test_every_candidate_is_a_part_and_all_rounds_but_the_last_are_even(count):
-    sizes = plan(100, 50, count)["VALIDATE"]["rounds"]
+    sizes = plan(100, 50, count, STEPS)["VALIDATE"]["rounds"]
     assert sum(sizes) == count
     assert len(sizes) <= 3
     assert all(size % 2 == 0 for size in sizes[:-1])
@@ -32,7 +41,7 @@ def test_every_candidate_is_a_part_and_all_rounds_but_the_last_are_even(count):
 
 def test_the_plan_knows_the_stages_that_the_engine_does_in_parts():
     assert set(PARTED_STAGES) == set(engine.PARTED)
-    assert {stage.value for stage in PARTED_STAGES} < plan(10, 10, 10).keys()
+    assert {stage.value for stage in PARTED_STAGES} < plan(10, 10, 10, STEPS).keys()
 
 
 @pytest.mark.parametrize(
@@ -44,3 +53,10 @@ def test_a_plan_that_cannot_be_followed_is_refused(tmp_path, value):
     (tmp_path / "INSPECT" / PLAN).write_text(json.dumps(value))
     with pytest.raises(BadRequestError, match=f"{PLAN} does not say in which parts PROBE"):
         read_rounds(JobFolder(tmp_path), Stage.PROBE)
+
+
+def test_plan_tells_a_recovery_beside_all_trials(tmp_path):
+    folder = JobFolder(tmp_path)
+    assert recoveries_a_validation(folder) == 0.5  # none, or one of an older version
+    folder.write_json(Stage.INSPECT, PLAN, plan(100, 50, 12, STEPS))
+    assert recoveries_a_validation(folder) == pytest.approx(2000 / 3600)

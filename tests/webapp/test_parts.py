@@ -211,27 +211,6 @@ def test_a_helper_that_fails_leaves_its_part_to_the_lead(job, engine):
     assert [label for label, _ in done_parts(job)].count("2/4") == 2
 
 
-def test_time_left_follows_the_parts(job):
-    lease.claim(job.id).write(stage="PROBE")
-    plan(job)
-    job.refresh_from_db()
-    job.stages["PROBE"] = {"state": "running", "started": minutes_ago(3)}
-    job.save()
-    for _ in range(3):
-        part_lease.claim_part(job.id, "PROBE", is_lead=True).finish()
-    from webapp.jobs import eta
-
-    assert eta._current_stage_s(job, usual_s=5.0) == pytest.approx(60, rel=0.05)
-
-
-def minutes_ago(count):
-    from datetime import timedelta
-
-    from django.utils import timezone
-
-    return (timezone.now() - timedelta(minutes=count)).isoformat()
-
-
 def test_nobody_helps_with_a_stage_that_is_over(job):
     assert shift.helper(job, "PROBE") is None
     tasks.help_out(str(job.id), "PROBE")

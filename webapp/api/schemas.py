@@ -189,16 +189,19 @@ class Builds(Answer):
     builds: list[Build]
 
 
+class TimeLeft(Answer):
+    low_s: float
+    high_s: float
+
+
 class StageState(Answer):
     stage: str
     state: str
     seconds: float | None
     detail: str
-
-
-class TimeLeft(Answer):
-    low_s: float
-    high_s: float
+    eta: TimeLeft | None = Field(
+        description="of a stage that is not done, while the job goes on"
+    )
 
 
 class File(Answer):

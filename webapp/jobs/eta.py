@@ -8,28 +8,41 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
+from compression.types import Stage
+from selector.jobfolder import CHOSEN_RECIPE, JobFolder
+from selector.plan import recoveries_a_validation
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState, PartState
 from webapp.jobs.turns import served_before
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from webapp.jobs.models import JobEvent
 
 # Seconds on two cores for the digits sample, until this installation has jobs of its own.
 FIRST_GUESS_S = {
     "INSPECT": 4.0,
-    "PROBE": 10.0,
-    "SEARCH": 30.0,
-    "VALIDATE": 60.0,
-    "RECOVER": 90.0,
-    "EXPORT": 3.0,
-    "MEASURE": 4.0,
-    "PACKAGE": 4.0,
+    "PROBE": 30.0,
+    "SEARCH": 24.0,
+    "VALIDATE": 85.0,
+    "RECOVER": 110.0,
+    "EXPORT": 6.0,
+    "MEASURE": 8.0,
+    "PACKAGE": 7.0,
 }
 LOW, HIGH = 0.7, 1.3
 RECENT_JOBS = 5
 MOST_PACE = 50.0
+DOUBT_S = 10.0
+"""Seconds of work that count as usual beside what a job took: one stage of four seconds tells little."""
+
 LEAST_LEFT = 0.1
 """Of a stage's usual time, when that has passed and the stage says nothing of itself."""
+
+RECOMMENDED_RECOVERIES = 2.5
+"""A recommended recipe may be followed by two others that its outcome suggests; a picked one is built alone."""
+
+Ranges = dict[str, dict[str, float]]
 
 
 def remaining_seconds(job: Job) -> dict[str, float] | None:
@@ -37,6 +50,13 @@ def remaining_seconds(job: Job) -> dict[str, float] | None:
     if not job.is_active:
         return None
     return _range(_waiting_s(job) + _working_s(job))
+
+
+def stages_left(job: Job) -> Ranges:
+    """The same of each stage that is not done, without the wait before the job."""
+    if not job.is_active:
+        return {}
+    return {stage: _range(seconds) for stage, seconds in _left_s(job).items()}
 
 
 def starts_in_seconds(job: Job) -> dict[str, float] | None:
@@ -64,48 +84,90 @@ def _waiting_s(job: Job) -> float:
 
 def _working_s(job: Job) -> float:
     """What its own stages still take."""
+    return sum(_left_s(job).values())
+
+
+def _left_s(job: Job) -> dict[str, float]:
+    """What each stage that is not done still takes."""
     usual = usual_seconds(job)
     pace = _pace(job, usual)
-    left = 0.0
+    left: dict[str, float] = {}
     for stage in job.all_stages:
         if job.stages.get(stage, {}).get("state") == "done":
             continue
-        expected_s = pace * usual[stage]
-        left += _current_stage_s(job, expected_s) if stage == job.stage else expected_s
+        # The selector trains as long on a large network as on a small one, if the machine is as fast.
+        expected_s = usual[stage] * (pace**0.5 if stage == Stage.SEARCH else pace)
+        is_current = stage == job.stage
+        left[stage.value] = _current_stage_s(job, expected_s) if is_current else expected_s
     return left
 
 
 def usual_seconds(job: Job) -> dict[str, float]:
-    """What each stage took in the last jobs: builds of the same study, else any of the kind."""
+    """What each stage is expected to take before the job has told its own pace.
+
+    For a build: what builds of the same study took that were as free to try again, else what its study makes likely.
+    For a study: what the last ones took.
+    """
     ended = Job.objects.filter(kind=job.kind, state__in=DELIVERED).order_by("-finished")
-    alike = ended.filter(study=job.study_id) if job.study_id else ended.none()
-    recent = alike if alike.exists() else ended
-    stages: list[dict[str, Any]] = list(recent.values_list("stages", flat=True)[:RECENT_JOBS])
-    result = dict(FIRST_GUESS_S)
-    for stage in result:
+    if not job.study_id:
+        return FIRST_GUESS_S | _medians(ended[:RECENT_JOBS])
+    alike = [
+        other
+        for other in ended.filter(study=job.study_id)[: 2 * RECENT_JOBS]
+        if _is_picked(other) == _is_picked(job)
+    ]
+    return _after_its_study(job) | _medians(alike[:RECENT_JOBS])
+
+
+def _medians(jobs: Any) -> dict[str, float]:
+    stages = [job.stages for job in jobs]
+    found = {}
+    for stage in FIRST_GUESS_S:
         seconds = [s[stage]["seconds"] for s in stages if s.get(stage, {}).get("seconds")]
         if seconds:
-            result[stage] = median(seconds)
-    return result
+            found[stage] = median(seconds)
+    return found
 
 
-def _pace(job: Job, usual: dict[str, float]) -> float:
-    """How many times longer than usual this job's finished stages took: a larger network, a busier machine."""
+def _after_its_study(job: Job) -> dict[str, float]:
+    """The same network on the same machine: a build trains as its study did, for as many steps as the plan says."""
+    study = job.study
+    took: float | None = study.stages.get(Stage.VALIDATE, {}).get("seconds") if study else None
+    if study is None or not took:
+        return dict(FIRST_GUESS_S)
+    pace = (took + DOUBT_S) / (FIRST_GUESS_S["VALIDATE"] + DOUBT_S)
+    recoveries = 1.0 if _is_picked(job) else RECOMMENDED_RECOVERIES
+    recovery_s = took * recoveries_a_validation(JobFolder(study.place)) * recoveries
+    return {stage: pace * s for stage, s in FIRST_GUESS_S.items()} | {"RECOVER": recovery_s}
+
+
+def _is_picked(job: Job) -> bool:
+    """Whether somebody picked the recipe, which is then the only one to be built."""
+    return (job.place / CHOSEN_RECIPE).is_file()
+
+
+def _pace(job: Job, usual: Mapping[str, float]) -> float:
+    """How many times longer than usual this job takes so far: a larger network, a busier machine.
+
+    A stage that runs counts once it has outlasted what is usual.
+    """
     seconds = {
-        stage: state["seconds"]
+        stage: float(state["seconds"])
         for stage, state in job.stages.items()
         if state.get("state") == "done" and state.get("seconds")
     }
-    if not seconds:
-        return 1.0
-    pace = sum(seconds.values()) / sum(usual[stage] for stage in seconds)
-    return float(min(MOST_PACE, max(1 / MOST_PACE, pace)))
+    elapsed_s = _elapsed_s(job) or 0.0
+    if job.stage in usual and job.stage not in seconds and elapsed_s > usual[job.stage]:
+        seconds[job.stage] = elapsed_s
+    expected_s = sum(usual[stage] for stage in seconds)
+    pace = (sum(seconds.values()) + DOUBT_S) / (expected_s + DOUBT_S)
+    return min(MOST_PACE, max(1 / MOST_PACE, pace))
 
 
 def _current_stage_s(job: Job, usual_s: float) -> float:
     parts = list(job.parts.filter(stage=job.stage).values_list("state", flat=True))
     if parts:
-        return _shared_stage_s(job, usual_s, parts.count(PartState.DONE) / len(parts))
+        return _shared_stage_s(job, usual_s, parts)
     last: JobEvent | None = job.events.filter(stage=job.stage, eta_s__isnull=False).last()
     if last is None or last.eta_s is None:
         return _usual_left_s(job, usual_s)
@@ -117,12 +179,21 @@ def _usual_left_s(job: Job, usual_s: float) -> float:
     return max(usual_s - elapsed_s, LEAST_LEFT * usual_s)
 
 
-def _shared_stage_s(job: Job, usual_s: float, share_done: float) -> float:
-    """By how fast its parts have come so far, whoever does them."""
-    elapsed_s = _elapsed_s(job)
-    if not share_done or elapsed_s is None:
+def _shared_stage_s(job: Job, usual_s: float, parts: Sequence[str]) -> float:
+    """By what its parts took, but for the first, which prepares what all share; and by how many run at once.
+
+    What the engine says they took counts, not when they ended: a job may have rested in between.
+    """
+    done = job.events.filter(stage=job.stage, kind="done").exclude(part__in=("", "1/1"))
+    took = [row["data"].get("seconds") for row in done.values("part", "data")]
+    later = [float(seconds) for seconds in took[1:] if seconds is not None]
+    if not later:
         return _usual_left_s(job, usual_s)
-    return elapsed_s / share_done * (1 - share_done)
+    part_s = sum(later) / len(later)
+    left, at_once = len(parts) - parts.count(PartState.DONE), parts.count(PartState.RUNNING)
+    last = job.events.filter(stage=job.stage).last()
+    since_s = (timezone.now() - last.t).total_seconds() if last and at_once else 0.0
+    return part_s * max(0.0, left - min(1.0, since_s / max(part_s, 1e-3))) / max(1, at_once)
 
 
 def _elapsed_s(job: Job) -> float | None:

@@ -8,7 +8,7 @@ from django.http import Http404
 from django.urls import reverse
 
 from compression.errors import CompressionError
-from webapp.jobs.eta import remaining_seconds, starts_in_seconds
+from webapp.jobs.eta import remaining_seconds, stages_left, starts_in_seconds
 from webapp.jobs.events import event_json
 from webapp.jobs.knowledge import target_of
 from webapp.jobs.models import CAN_FINISH, UNFINISHED, Artifact, Job, JobEvent
@@ -39,7 +39,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "kind": job.kind,
         "state": job.state,
         "stage": job.stage,
-        "stages": stages_json(job),
+        "stages": _stages_with_time(job),
         "eta": remaining_seconds(job),
         "message": job.message,
         "reference": job.reference,
@@ -80,6 +80,12 @@ def stages_json(job: Job) -> list[dict[str, Any]]:
         {"stage": stage.value, **waiting, **job.stages.get(stage, {})}
         for stage in job.all_stages
     ]
+
+
+def _stages_with_time(job: Job) -> list[dict[str, Any]]:
+    """Each stage that is not done also tells in which range of seconds it probably will be."""
+    left = stages_left(job)
+    return [{**row, "eta": left.get(row["stage"])} for row in stages_json(job)]
 
 
 def artifact_json(artifact: Artifact) -> dict[str, Any]:

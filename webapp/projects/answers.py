@@ -10,6 +10,7 @@ import numpy as np
 from selector import recipe_rows
 from selector.conflicts import resolved
 from selector.explain import explain
+from selector.jobfolder import CHOSEN_RECIPE
 from selector.request import parse_budgets, parse_goals, parse_locks
 from selector.selection import Question, predict
 from webapp.devices.targets import target_profile
@@ -145,7 +146,7 @@ def build_inputs(project: Project, wanted: dict[str, Any], config: object) -> di
     recipe = [
         {"layer": s.layer, "technique": s.technique, "params": dict(s.params)} for s in steps
     ]
-    return {**expected, "recipe.json": recipe}
+    return {**expected, CHOSEN_RECIPE: recipe}
 
 
 def _checked_config(policy: Policy, config: object) -> tuple[int, ...]:

@@ -116,8 +116,11 @@ export function timeLeft(low, high) {
   return high < 60 && low < 1 && high < 2 ? "almost done" : `${timeSpan(low, high)} left`;
 }
 
-/** A range of seconds in words: "9–14 min". */
-export const timeSpan = (low, high) => (high < 60 ? spread(low, high, 1, "s") : spread(low, high, 60, "min"));
+/** A range of seconds in words: "9–14 min", "4–8 h". */
+export function timeSpan(low, high) {
+  if (high < 60) return spread(low, high, 1, "s");
+  return high < 7200 ? spread(low, high, 60, "min") : spread(low, high, 3600, "h");
+}
 
 function spread(low, high, unit, name) {
   const from = Math.max(unit === 1 ? 1 : 0, Math.floor(low / unit));
