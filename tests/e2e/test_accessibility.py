@@ -133,7 +133,14 @@ def _use_devices(page) -> None:
         summary.click()
 
 
+def _use_model(page) -> None:
+    page.get_by_role("button", name=re.compile("Techniques for")).first.click()
+    page.get_by_role("button", name=re.compile("Target device")).click()
+    expect(page.get_by_role("radio").first).to_be_visible()
+
+
 IN_USE = {
+    "model": _use_model,
     "studio": _use_studio,
     "home": _ask_to_delete,
     "job running": _ask_to_cancel,

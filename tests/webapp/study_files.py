@@ -66,7 +66,7 @@ def write_inspection(folder, tables):
         "layers": layers,
         "techniques": {
             "svd": {
-                "title": "SVD",
+                "title": "Low-rank (SVD)",
                 "letter": "S",
                 "token": "tech-svd",
                 "paper": "",
@@ -101,6 +101,7 @@ def inspected_layer(tables, row):
         "op": kind.value if kind is not LayerKind.OTHER else "max_pool",
         "kernel": [5, 5] if kind is LayerKind.CONV else [],
         "reads": [tables.layers[row - 1] if row else "x"],
+        "in_shape": [6, 14, 14],
         "out_shape": [16, 10, 10],
         "in_channels": 6,
         "out_channels": 16,

@@ -237,7 +237,7 @@ def test_charts_of_the_study_page(client, project):
     assert charts["baseline"]["accuracy"] == 0.99
     assert charts["baseline"]["latency_ms"] > 0
     probes = charts["sensitivity"]["data"]
-    assert [trace["name"] for trace in probes] == ["SVD"]
+    assert [trace["name"] for trace in probes] == ["Low-rank (SVD)"]
     assert len(probes[0]["x"]) == len(probes[0]["y"]) > 4
     assert charts["outcome"] is None
 

@@ -12,6 +12,7 @@ from webapp.api import schemas
 from webapp.jobs.queries import job_json
 from webapp.projects import answers, builds, queries, services
 from webapp.projects.devices import devices_compared
+from webapp.projects.model import model_page_json
 from webapp.projects.models import UPLOAD_KINDS, Dataset, UploadedModel
 from webapp.projects.studio import studio_json
 from webapp.requests import UserRequest, declared_length
@@ -98,6 +99,15 @@ def delete(request: UserRequest, project_id: UUID) -> None:
 )
 def studio(request: UserRequest, project_id: UUID, target: str | None = None) -> Any:
     return studio_json(_found(request, project_id), target)
+
+
+@router.get(
+    "/projects/{uuid:project_id}/model",
+    response=Json,
+    summary="The model by itself: layers with their times, what fits them, and its cost on every device",
+)
+def model(request: UserRequest, project_id: UUID, target: str | None = None) -> Any:
+    return model_page_json(_found(request, project_id), target)
 
 
 @router.post(

@@ -76,6 +76,7 @@ def project_row(project: Project) -> dict[str, Any]:
         "name": project.name,
         "data_name": project.data.name if project.data else None,
         "url": reverse("studio", args=[project.id]),
+        "model_url": reverse("model", args=[project.id]),
         "target": {"name": target.name, "title": target.title},
         "updated": project.updated.isoformat(timespec="seconds"),
         "size_bytes": project.model.size_bytes

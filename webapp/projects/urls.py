@@ -19,6 +19,7 @@ urlpatterns = [
     path("account/data/", data_views.data_page, name="data"),
     path("account/data/delete/", data_views.data_delete, name="data-delete"),
     path("projects/<uuid:project_id>/", views.studio_page, name="studio"),
+    path("projects/<uuid:project_id>/model/", views.model_page, name="model"),
     path("api/projects", views.projects, name="api-projects"),
     path(PROJECT, views.project, name="api-project"),
     path(f"{PROJECT}/", include(actions)),

@@ -17,6 +17,7 @@ from webapp.projects import answers, services
 from webapp.projects import builds as building
 from webapp.projects.devices import devices_compared
 from webapp.projects.measuring import networks, project_measure_json
+from webapp.projects.model import model_page_json
 from webapp.projects.models import Dataset, Project, UploadedModel
 from webapp.projects.queries import (
     chosen_target,
@@ -39,6 +40,15 @@ def studio_page(request: UserRequest, project_id: UUID) -> HttpResponse:
     project = project_get(owner=request.user, project_id=project_id)
     page = {"project": project_row(project), "head": _head(project)}
     return render(request, "studio.html", {"page": page})
+
+
+@require_GET
+@gzip_page
+def model_page(request: UserRequest, project_id: UUID) -> HttpResponse:
+    """The model by itself; ``?target=`` names the device for which its layers are timed."""
+    found = project_get(owner=request.user, project_id=project_id)
+    page = model_page_json(found, request.GET.get("target"))
+    return render(request, "model.html", {"page": page})
 
 
 def _head(project: Project) -> dict[str, Any] | None:

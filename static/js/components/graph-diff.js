@@ -98,7 +98,7 @@ class GraphDiff extends HTMLElement {
     if (item.fold) return `<div class="graph-row fold" ${place}><span>… ${item.fold} unchanged ${item.fold === 1 ? "layer" : "layers"}</span></div>`;
     const { a, b, same } = this.shown.pairs[item.pair];
     const [first, second] = [this.shown.a[a], this.shown.b[b]];
-    if (this.single) return `<div class="graph-row" ${place}>${node(first)}<span class="sr">${escape(`${first.layer}: ${told(first)}`)}</span></div>`;
+    if (this.single) return `<div class="graph-row" ${place} aria-label="${escape(`${first.layer}: ${told(first)}`)}">${node(first)}</div>`;
     return `<div class="graph-row${same ? " same" : ""}" ${place}>${node(first)}<span class="graph-sign" aria-hidden="true">${same ? "=" : "≠"}</span>${node(second)}<span class="sr">${escape(spoken(first, second, same))}</span></div>`;
   }
 
@@ -174,25 +174,27 @@ const isGone = (layer) => layer.params_after === 0 && layer.macs_after === 0 && 
 function node(layer) {
   if (!layer) return '<span class="graph-node none"></span>';
   const classes = ["graph-node", isSmall(layer.stored) && "small-weights", isStacked(layer.technique) && "two", isGone(layer) && "gone", layer.technique === "keep" && "keep"].filter(Boolean).join(" ");
-  return `<span class="${classes}" style="${fillOf(layer.technique)}"><b>${escape(lettersOf(layer.technique).join(" "))}</b><span class="graph-name">${escape(layer.layer)}</span><small>${escape(layer.level)}</small></span>`;
+  const letters = layer.plain ? "" : `<b>${escape(lettersOf(layer.technique).join(" "))}</b>`;
+  return `<span class="${classes}" style="${fillOf(layer.technique)}">${letters}<span class="graph-name">${escape(layer.layer)}</span><small>${escape(layer.level)}</small></span>`;
 }
 
-const told = (layer) => (layer ? [titleOf(layer.technique), layer.level, isSmall(layer.stored) && layer.stored].filter(Boolean).join(", ") : "no such layer");
+const told = (layer) => (layer?.plain ? layer.text : layer ? [titleOf(layer.technique), layer.level, isSmall(layer.stored) && layer.stored].filter(Boolean).join(", ") : "no such layer");
 const spoken = (a, b, same) => `${(a ?? b).layer}: ${same ? `both ${told(a)}` : `A ${told(a)}; B ${told(b)}`}`;
 
 const change = (layer, name, show) => (layer?.[`${name}_before`] === undefined ? "–" : layer[`${name}_before`] === layer[`${name}_after`] ? show(layer[`${name}_after`]) : `${show(layer[`${name}_before`])} → ${show(layer[`${name}_after`])}`);
 
-/* The layer in one network or both: what, shape, numbers before and after. */
+/* The layer in one network or both: what, shape, numbers before and after; of a plain one what fits it instead. */
 function detail(sides, { show, unit }) {
   const layer = sides[0] ?? sides[1];
   const both = sides.length > 1;
   const facts = [layer.text, layer.shape?.length && `output ${layer.shape.join(" × ")}`, layer.reads?.length && `reads ${layer.reads.join(", ")}`].filter(Boolean).join(" · ");
+  const [made, why] = layer.plain ? [[], [["Techniques that fit", (side) => side.fits]]] : [[["Technique", told]], [["Why", (side) => (side?.why ? sentence(side.why) : "–")]]];
   const rows = [
-    ["Technique", told],
+    ...made,
     ["Time, predicted", (side) => change(side, "ms", (ms) => `${show(ms)} ${unit}`)],
     ["Parameters", (side) => change(side, "params", count)],
     ["Multiply–adds", (side) => change(side, "macs", count)],
-    ["Why", (side) => side?.why ? sentence(side.why) : "–"],
+    ...why,
   ];
   const body = rows.map(([title, write]) => `<tr><th scope="row">${title}</th>${sides.map((side) => `<td>${escape(write(side))}</td>`).join("")}</tr>`).join("");
   const head = both ? '<thead><tr><th><span class="sr">Fact</span></th><th>A</th><th>B</th></tr></thead>' : "";

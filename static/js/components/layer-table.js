@@ -7,15 +7,14 @@ import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../l
 import { beforeAfter } from "../lib/markup.js";
 import { lookOf, tile, titleOf } from "../lib/techniques.js";
 import { alternativeText, undoText } from "../lib/why.js";
+import { PAGE_ROWS, pagerBelow, showPager } from "./pager.js";
 
-const PAGE_ROWS = 100;
 const SORT = { order: null, params: "params_after", macs: "macs_after", ms: "ms_after" };
 
 export class LayerTable {
   constructor(table) {
     Object.assign(this, { table, body: $("tbody", table), sort: { key: "order", down: false }, rows: [], sorted: [], locks: {}, open: null, facts: new Map(), from: 0 });
-    this.pager = pagerBelow(table.closest(".table-wrap"));
-    this.pager.addEventListener("click", (event) => this.turned(event.target.closest("button")));
+    this.pager = pagerBelow(table.closest(".table-wrap"), (step) => this.turn(step));
     $("thead", table).addEventListener("click", (event) => this.sortBy(event.target.closest("button")));
     this.body.addEventListener("click", (event) => this.clicked(event));
     this.body.addEventListener("pointerover", (event) => this.hover(event.target));
@@ -44,24 +43,14 @@ export class LayerTable {
     this.sorted = [...this.rows].sort((a, b) => (value(a) - value(b)) * (down ? -1 : 1));
     if (this.from >= this.sorted.length) this.from = 0;
     const rows = this.sorted.slice(this.from, this.from + PAGE_ROWS);
-    this.showPager(rows.length);
+    showPager(this.pager, { from: this.from, shown: rows.length, all: this.sorted.length });
     this.lit = null;
     this.body.innerHTML = rows.map((row) => this.row(row) + (row.layer === this.open ? this.details(row) : "")).join("");
     if (held) this.body.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
   }
 
-  /* A deep network's rows come a hundred at a time: all at once would take longer than a frame. */
-  showPager(shown) {
-    const all = this.sorted.length;
-    this.pager.hidden = all <= PAGE_ROWS;
-    setText($("span", this.pager), `Layers ${this.from + 1}–${this.from + shown} of ${all}`);
-    $('[value="-1"]', this.pager).disabled = this.from === 0;
-    $('[value="1"]', this.pager).disabled = this.from + PAGE_ROWS >= all;
-  }
-
-  turned(button) {
-    if (!button) return;
-    this.from += Number(button.value) * PAGE_ROWS;
+  turn(step) {
+    this.from += step * PAGE_ROWS;
     this.render();
     this.table.scrollIntoView({ block: "nearest" });
   }
@@ -175,14 +164,4 @@ export class LayerTable {
   emit(type, detail) {
     this.table.dispatchEvent(new CustomEvent(type, { bubbles: true, detail }));
   }
-}
-
-function pagerBelow(wrap) {
-  const pager = document.createElement("nav");
-  pager.className = "pager row";
-  pager.setAttribute("aria-label", "More layers");
-  pager.innerHTML = '<button type="button" class="btn quiet" value="-1">Earlier</button><span class="small muted"></span><button type="button" class="btn quiet" value="1">Later</button>';
-  pager.hidden = true;
-  wrap.after(pager);
-  return pager;
 }
