@@ -95,7 +95,7 @@ test("why is one clause with a figure", () => {
 });
 
 test("a clause from the engine reads as a sentence of the page", () => {
-  assert.equal(withReasons([{ layer: "a", why: "saves 9% of the latency" }])[0].why, "Saves 9 % of the latency");
+  assert.equal(withReasons([{ layer: "a", why: "saves 9% of the latency" }])[0].why, "Saves 9\u00a0% of the latency");
 });
 
 test("flips show both kinds where there are both", () => {
@@ -111,7 +111,7 @@ test("flips show both kinds where there are both", () => {
 
 test("a reason that stacked techniques share is said once", () => {
   const [row] = withReasons([{ layer: "a", why: "saves 18% of the latency; saves 18% of the latency" }]);
-  assert.equal(row.why, "Saves 18 % of the latency");
+  assert.equal(row.why, "Saves 18\u00a0% of the latency");
 });
 
 test("agreement never goes by the name of accuracy", () => {

@@ -5,7 +5,7 @@ import { count, layerTimes } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../lib/layer-locks.js";
 import { beforeAfter } from "../lib/markup.js";
-import { lookOf, tile, titleOf } from "../lib/techniques.js";
+import { isSmall, lookOf, tile, titleOf } from "../lib/techniques.js";
 import { alternativeText, undoText } from "../lib/why.js";
 import { PAGE_ROWS, pagerBelow, showPager } from "./pager.js";
 
@@ -64,7 +64,7 @@ export class LayerTable {
     const name = escape(row.layer);
     const lock = this.locks[row.layer];
     const excluded = lock === "keep";
-    const level = [row.level, row.stored].filter(Boolean).join(", ");
+    const level = [row.level, isSmall(row.stored) && row.stored].filter(Boolean).join(", ");
     const numbers = (quantity, show) => (row[`${quantity}_after`] === undefined ? `<span class="muted">${show(fact[quantity])}</span>` : beforeAfter(row[`${quantity}_before`] ?? fact[quantity], row[`${quantity}_after`], show));
     const press = (kind, on, icon, label) => `<button type="button" class="btn icon quiet" data-action="${kind}" data-key="${kind}:${name}" aria-pressed="${on}" title="${label}" aria-label="${label}: ${name}">${ICONS[icon]}</button>`;
     return `<tr data-layer="${name}"><td class="col-layer"><span class="mono">${name}</span><br><span class="tiny muted">${escape(fact.text ?? "")}</span></td>

@@ -30,7 +30,7 @@ export function withReasons(rows, isTreatable = () => true) {
  */
 export function sentence(text) {
   const clauses = [...new Set(text.split("; "))].join("; ");
-  return (clauses[0].toUpperCase() + clauses.slice(1)).replace(/(\d)%/g, "$1 %");
+  return (clauses[0].toUpperCase() + clauses.slice(1)).replace(/(\d) ?%/g, "$1\u00a0%"); // a number stays with its sign
 }
 
 function reason(row, totalMs, treatable) {

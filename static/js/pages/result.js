@@ -17,7 +17,7 @@ import { differenceText, flipWords, flipsCount, flipsTitle, gauges, headlineRows
 import { GOALS } from "../lib/score.js";
 import { codeIn, formatUse, languageButtons } from "../lib/snippets.js";
 import { alternativeText, undoText, withReasons } from "../lib/why.js";
-import { legend, setTechniques, tile, titleOf, lookOf } from "../lib/techniques.js";
+import { isSmall, legend, setTechniques, tile, titleOf, lookOf } from "../lib/techniques.js";
 
 const { job, report, figures = {}, techniques = {}, best_log2: bestLog2 = null } = pageData();
 const layers = withReasons(report.layers ?? []);
@@ -105,7 +105,7 @@ const otherwise = (row) => {
   const texts = otherChoices(row);
   return texts.length ? `<details class="tiny muted no-print"><summary>Other choices</summary>${texts.map((text) => `<p>${escape(text)}</p>`).join("")}</details>` : "";
 };
-const layerRow = (row) => `<tr><td class="full"><span class="mono">${escape(row.layer)}</span></td><td class="full technique"><div>${tile(row.technique, row.stored)}<span>${escape(titleOf(row.technique))} <span class="muted">${escape([row.level, row.stored].filter(Boolean).join(", "))}</span></span></div></td>
+const layerRow = (row) => `<tr><td class="full"><span class="mono">${escape(row.layer)}</span></td><td class="full technique"><div>${tile(row.technique, row.stored)}<span>${escape(titleOf(row.technique))} <span class="muted">${escape([row.level, isSmall(row.stored) && row.stored].filter(Boolean).join(", "))}</span></span></div></td>
   <td class="n phone-hide">${beforeAfter(row.params_before, row.params_after, count)}</td><td class="n phone-hide">${beforeAfter(row.macs_before, row.macs_after, count)}</td><td class="n" data-label="${times.unit}">${beforeAfter(row.ms_before, row.ms_after, times.show)}</td><td class="full why">${escape(row.why ?? "")}${otherwise(row)}</td></tr>`;
 showRecipe();
 
