@@ -1,11 +1,11 @@
-"""What axe-core finds on each page in each of its states, in both themes, on a desk and on a phone."""
+"""Each page in each of its states: what axe-core finds, where the focus is seen, and that nothing scrolls sideways."""
 
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e import staging
+from tests.e2e import staging, steps
 from tests.e2e.axe import grave
 from tests.e2e.conftest import opened
 from tests.webapp.running import Installation
@@ -15,6 +15,21 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 # Not looked at: /api/v1/docs is Swagger's own page, which comes with the API framework. All it
 # offers is in docs/api.md and openapi.json too. And the page of a pairing link, a heading and a
 # button, which there is only on a server that other machines reach.
+
+MOST_STOPS = 250
+FOCUS = """() => {
+  const node = document.activeElement;
+  if (node === document.body) return null;
+  const style = getComputedStyle(node), box = node.getBoundingClientRect();
+  const isOnTop = node.closest('.topbar, .skip');
+  const top = isOnTop ? 0 : document.querySelector('.topbar').getBoundingClientRect().bottom;
+  const ring = style.outlineStyle !== 'none' || style.boxShadow !== 'none';
+  return {
+    what: node.outerHTML.slice(0, 120),
+    isMarked: ring || (node.type === 'range' && node.matches(':focus-visible')),
+    isInSight: box.width > 0 && box.bottom > top && box.top < innerHeight,
+  };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +65,40 @@ def test_axe_finds_nothing_serious(browser, staged, addresses, theme, width):
                 found[f"{name}, in use"] = grave(page)
         page.faults = [line for line in page.faults if "404" not in line]
     assert not {name: lines for name, lines in found.items() if lines}
+
+
+def test_focus_is_seen_at_every_stop_and_leaves_every_page(staged_page: Page, addresses):
+    page, faults = staged_page, {}
+    for name, address in addresses.items():
+        page.goto(address)
+        page.wait_for_timeout(500)
+        faults[name] = _walk(page)
+    page.faults = [line for line in page.faults if "404" not in line]
+    assert not {name: found for name, found in faults.items() if found}
+
+
+def _walk(page: Page) -> list[str]:
+    """Presses Tab from the top to the end of the page; what was wrong at which stop."""
+    faults, stops = [], []
+    for _ in range(MOST_STOPS):
+        page.keyboard.press("Tab")
+        focus = page.evaluate(FOCUS)
+        if focus is None or (stops and focus["what"] == stops[0]):
+            return faults
+        stops.append(focus["what"])
+        faults += [
+            f"{want}: {focus['what']}" for want in ("isMarked", "isInSight") if not focus[want]
+        ]
+    return [*faults, f"the focus never left: {stops[-3:]}"]
+
+
+def test_no_page_scrolls_sideways_on_a_phone_or_enlarged_twice(staged_page: Page, addresses):
+    page = staged_page
+    for name, address in addresses.items():
+        page.goto(address)
+        page.wait_for_timeout(300)
+        steps.check_widths(page, f"staged {name}")
+    page.faults = [line for line in page.faults if "404" not in line]
 
 
 @pytest.fixture(scope="module")

@@ -1,33 +1,13 @@
-"""From the sample to the file without a mouse; and where the focus is on the way."""
+"""From the sample to the file without a mouse."""
 
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e import staging, steps
+from tests.e2e import steps
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-MOST_STOPS = 250
-FOCUS = """() => {
-  const node = document.activeElement;
-  if (node === document.body) return null;
-  const style = getComputedStyle(node), box = node.getBoundingClientRect();
-  const isOnTop = node.closest('.topbar, .skip');
-  const top = isOnTop ? 0 : document.querySelector('.topbar').getBoundingClientRect().bottom;
-  const ring = style.outlineStyle !== 'none' || style.boxShadow !== 'none';
-  return {
-    what: node.outerHTML.slice(0, 120),
-    isMarked: ring || (node.type === 'range' && node.matches(':focus-visible')),
-    isInSight: box.width > 0 && box.bottom > top && box.top < innerHeight,
-  };
-}"""
-
-
-@pytest.fixture(scope="module")
-def addresses(staged):
-    return staging.addresses(staged)
 
 
 def test_sample_to_download_by_keyboard_alone(staged_page: Page):
@@ -81,37 +61,3 @@ def _lock_a_layer(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(focused).to_have_attribute("aria-pressed", "true")
     expect(focused).to_have_attribute("aria-label", re.compile("^Lock this choice"))
-
-
-def test_focus_is_seen_at_every_stop_and_leaves_every_page(staged_page: Page, addresses):
-    page, faults = staged_page, {}
-    for name, address in addresses.items():
-        page.goto(address)
-        page.wait_for_timeout(500)
-        faults[name] = _walk(page)
-    page.faults = [line for line in page.faults if "404" not in line]
-    assert not {name: found for name, found in faults.items() if found}
-
-
-def _walk(page: Page) -> list[str]:
-    """Presses Tab from the top to the end of the page; what was wrong at which stop."""
-    faults, stops = [], []
-    for _ in range(MOST_STOPS):
-        page.keyboard.press("Tab")
-        focus = page.evaluate(FOCUS)
-        if focus is None or (stops and focus["what"] == stops[0]):
-            return faults
-        stops.append(focus["what"])
-        faults += [
-            f"{want}: {focus['what']}" for want in ("isMarked", "isInSight") if not focus[want]
-        ]
-    return [*faults, f"the focus never left: {stops[-3:]}"]
-
-
-def test_no_page_scrolls_sideways_on_a_phone_or_enlarged_twice(staged_page: Page, addresses):
-    page = staged_page
-    for name, address in addresses.items():
-        page.goto(address)
-        page.wait_for_timeout(300)
-        steps.check_widths(page, f"staged {name}")
-    page.faults = [line for line in page.faults if "404" not in line]
