@@ -4,7 +4,8 @@
 TORCH_WHEEL ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
-# Processes that share the tests, each with a data folder of its own; browser tests come after them.
+# Processes that share the tests, each with a data folder of its own. Browser tests come after the others, in the order of
+# their files, of which the first takes longest; then, one by one, those that hold the product to a time.
 TEST_PROCESSES ?= 2
 HOST ?= 127.0.0.1
 
@@ -33,7 +34,8 @@ run: setup
 
 test: setup-dev browser hosts
 	$(QUIET_HOME) $(BIN)/pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile --ignore tests/e2e --durations 20 $(PYTEST_ARGS)
-	$(QUIET_HOME) $(BIN)/pytest -m "not slow" tests/e2e --durations 10 $(PYTEST_ARGS)
+	$(QUIET_HOME) $(BIN)/pytest -m "not slow and not alone" -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder tests/e2e --durations 20 $(PYTEST_ARGS)
+	$(QUIET_HOME) $(BIN)/pytest -m "not slow and alone" tests/e2e --durations 10 $(PYTEST_ARGS)
 
 test-slow: setup-dev browser hosts
 	$(QUIET_HOME) $(BIN)/pytest -m "slow" $(PYTEST_ARGS)

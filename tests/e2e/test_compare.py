@@ -8,7 +8,11 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e import steps
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.alone,  # a step through a thousand layers has less than one picture's time
+    pytest.mark.timeout(180),
+]
 
 DEEP = (Path(__file__).parent / "deep_networks.js").read_text(encoding="utf-8")
 

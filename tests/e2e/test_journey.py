@@ -9,7 +9,11 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e import steps
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.alone,  # the first answer has its time
+    pytest.mark.timeout(600),
+]
 
 
 def test_a_person_makes_lenet_smaller(page: Page, tmp_path):
