@@ -1,5 +1,6 @@
 """Pages while something is interrupted: what axe-core finds, and pictures where they are asked for (E2E_SHOTS)."""
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -14,14 +15,19 @@ from tests.e2e.sending import CHUNKS, SLOW, data, slow_down, wait_until_sent
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-LOOKS = ((1440, "light"), (1440, "dark"), (390, "light"), (390, "dark"))
+# The usual two see each theme and each width once.
+LOOKS = [
+    pytest.param(((1440, "light"), (390, "dark")), id="usual"),
+    pytest.param(((1440, "dark"), (390, "light")), id="crossed", marks=pytest.mark.slow),
+]
 
 
-@pytest.fixture
-def page(browser, staged):
+@pytest.fixture(params=LOOKS)
+def page(request, browser, staged):
     # The page's policy is set aside: axe is put into it from outside. Without motion, so that no colour is
     # looked at on its way to another.
     with opened(browser, staged.url, bypass_csp=True, reduced_motion="reduce") as page:
+        page.looks = request.param
         yield page
         page.faults = []  # what the browser says of what was broken on purpose
 
@@ -29,7 +35,7 @@ def page(browser, staged):
 def check(page: Page, name: str) -> None:
     """Nothing serious in either theme, on a desk and on a phone; and nothing scrolls sideways."""
     found = {}
-    for width, theme in LOOKS:
+    for width, theme in page.looks:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=theme)
         page.wait_for_timeout(400)  # colours fade
@@ -66,16 +72,19 @@ def test_refused_upload(page: Page, tmp_path):
     check(page, "upload refused")
 
 
-def running_study(staged, seed: int) -> str:
+SEEDS = itertools.count(21)
+
+
+def running_study(staged) -> str:
     staged.tell_engine(PROBE={"part_s": staging.FOREVER_S})
-    job = staging.study_of(staged, staging.project(staged, seed=seed))
+    job = staging.study_of(staged, staging.project(staged, seed=next(SEEDS)))
     staged.wait_for_stage(job, "PROBE")
     staged.tell_engine()
     return job
 
 
 def test_paused_job(page: Page, staged):
-    job = running_study(staged, 21)
+    job = running_study(staged)
     page.goto(f"/jobs/{job}/")
     page.get_by_role("button", name="Pause").first.click()
     expect(page.locator("#job-pill")).to_have_text("Paused", timeout=5_000)
@@ -106,9 +115,11 @@ def test_build_that_ended_otherwise_than_wished(page: Page, staged, state, code)
 
 def test_connection_lost(page: Page, staged):
     studio, job = page, page.context.new_page()
-    studio.goto(f"/projects/{staging.studied(staged, seed=22)}/")
+    job.looks = page.looks
+    studio.goto(f"/projects/{staging.studied(staged)}/")
     steps.wait_for_answers(studio, seconds=60)
-    job.goto(f"/jobs/{running_study(staged, 23)}/")
+    running = running_study(staged)
+    job.goto(f"/jobs/{running}/")
     staged.stop()
     for shown, name in ((studio, "studio"), (job, "job")):
         shown.bring_to_front()
@@ -117,3 +128,4 @@ def test_connection_lost(page: Page, staged):
     staged.start()
     for shown in (studio, job):
         expect(shown.get_by_text("Connection lost")).to_be_hidden(timeout=60_000)
+    staged.call("POST", f"/api/jobs/{running}/cancel")
