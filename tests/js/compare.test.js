@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { accuracyVerdict, configText, deviceGroups, foldedRows, headlineRows, knownText, lanesOf, nameOf, partsOfName, recipeGroups, verdict } from "../../static/js/lib/compare.js";
+import { accuracyVerdict, configText, deviceGroups, foldedRows, headlineRows, knownText, lanesOf, msChange, nameOf, partsOfName, recipeGroups, verdict } from "../../static/js/lib/compare.js";
 
 const predicted = (value, share = 0.3) => ({ value, low: value * (1 - share), high: value * (1 + share), label: "similar chip" });
 const exact = (value) => ({ value, low: value, high: value, label: "exact" });
 const pairs = (text) => [...text].map((letter, i) => ({ a: i, b: i, same: letter === "=" }));
+
+test("a layer that is gone on both sides takes equally long", () => {
+  assert.equal(msChange(0, 0), 0);
+  assert.equal(msChange(1, 1.004), 0);
+  assert.equal(msChange(2, 1.5), -0.5);
+});
 
 test("two predictions closer than their band are a tie, and the text says by how much", () => {
   assert.deepEqual(verdict(predicted(10), predicted(9)), { who: "tie", text: "B ahead by 11 %, inside the band" });

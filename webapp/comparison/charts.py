@@ -159,7 +159,7 @@ def _original(front: Json) -> Json:
         "x": [x],
         "y": [y],
         "text": ["Original"],
-        "textposition": "top right",
+        "textposition": "top center",  # at the right edge of a phone there is no room beside it
         "hovertemplate": f"<b>Original</b><br>{y:.1f} %<extra></extra>",
         "meta": {"role": "original"},
     }

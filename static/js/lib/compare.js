@@ -6,6 +6,14 @@ import { bytes, count, measured, percent, predicted, ratio } from "./format.js";
 const EQUAL = 1.005;
 const EQUAL_POINTS = 0.05;
 
+const EQUAL_MS = 0.005;
+
+/** By how much the time of a layer differs: 0 where that is next to nothing, or where both have no layer any more. */
+export function msChange(a, b) {
+  const change = b - a;
+  return Math.abs(change) <= EQUAL_MS * Math.max(a, b) ? 0 : change;
+}
+
 /** How far a value may be off, as a factor. */
 const factorOf = ({ value, low, high }) => (value > 0 && low > 0 ? Math.max(high / value, value / low) : 1);
 

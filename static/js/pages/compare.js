@@ -3,7 +3,7 @@ import "../components/help-note.js";
 import "../components/graph-diff.js";
 import "../components/plot-figure.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
-import { deviceGroups, headlineRows, knownText, nameOf, partsOfName, recipeGroups } from "../lib/compare.js";
+import { deviceGroups, headlineRows, knownText, msChange, nameOf, partsOfName, recipeGroups } from "../lib/compare.js";
 import { toCsv } from "../lib/csv.js";
 import { $, $$, escape, pageData, saveFile, setText } from "../lib/dom.js";
 import { layerTimes, measured, predicted } from "../lib/format.js";
@@ -13,7 +13,6 @@ import { expectedText } from "../lib/reached.js";
 import { fillOf, isSmall, isStacked, legend, lettersOf, setTechniques, tile, titleOf } from "../lib/techniques.js";
 
 const MOST_ROWS = 200;
-const EQUAL_MS = 0.005;
 const page = pageData();
 const { a, b, pairs, choices, figures } = page;
 const SIDES = { a, b };
@@ -97,8 +96,8 @@ const ms = (layer) => (msAfter(layer) === null ? "–" : times.show(msAfter(laye
 
 function against(x, y) {
   if (msAfter(x) === null || msAfter(y) === null) return "–";
-  const change = y.ms_after - x.ms_after;
-  if (Math.abs(change) < EQUAL_MS * Math.max(x.ms_after, y.ms_after)) return '<span class="muted">equal</span>';
+  const change = msChange(x.ms_after, y.ms_after);
+  if (change === 0) return '<span class="muted">equal</span>';
   return `<span class="change-cell ${change < 0 ? "good" : "bad"}">${ICONS[change < 0 ? "down" : "up"]}${times.show(Math.abs(change))} ${times.unit}</span>`;
 }
 function layerRow(pair) {
