@@ -1,7 +1,7 @@
 // What a model costs as it came, device by device: value, range, label with band.
 import { escape, saveFile } from "../lib/dom.js";
 import { toCsv } from "../lib/csv.js";
-import { FAMILIES, bandText, chipName } from "../lib/evidence.js";
+import { FAMILIES, bandText, chipName, runsText } from "../lib/evidence.js";
 import { measured, predicted, range } from "../lib/format.js";
 import { badge } from "../lib/markup.js";
 
@@ -24,7 +24,7 @@ function row(device) {
   const latency = runs ? figure(ms, runs.p10 && [runs.p10, runs.p90], "s", measured) : figure(ms, within(ms, band), "s");
   const known = runs ? badge("measured", `measured, ${runs.runs} runs`) : label(device.label, band);
   const misfit = device.misfit ? `<br><span class="bad small">${escape(device.misfit)}</span>` : "";
-  return `<tr><th scope="row" class="full"><a href="/devices/${escape(device.name)}/">${escape(device.title)}</a>${misfit}</th><td class="full small muted">${escape(chipName(device.chip))}</td>
+  return `<tr><th scope="row" class="full"><a href="/devices/${escape(device.name)}/">${escape(device.title)}</a><br><span class="tiny muted">${escape(runsText(device))}</span>${misfit}</th><td class="full small muted">${escape(chipName(device.chip))}</td>
     <td class="n" data-label="Latency">${latency}</td><td>${known}</td>
     <td class="n" data-label="Energy">${figure(mj, within(mj, energyBand), "J")}</td><td>${label(device.energy_label, energyBand)}</td></tr>`;
 }

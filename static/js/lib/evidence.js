@@ -24,6 +24,9 @@ export const FAMILIES = { own: "Your devices", host: "This machine", phone: "Pho
 export const chipName = (chip) => chip.split(", ", 1)[0];
 export const coresOf = (chip) => chip.split(", ").slice(1).join(", ").replaceAll("Cortex-", "");
 
+/** What a device computes with: "ncnn, 4 threads, fp32". */
+export const runsText = ({ runtime, threads, arithmetic }) => `${runtime}, ${threads === 1 ? "one thread" : `${threads} threads`}, ${arithmetic}`;
+
 /** The badge's data-tier for an engine label; an unknown label counts as rough, never as better. */
 export const tierOf = (label) => TIERS[label] ?? "rough";
 

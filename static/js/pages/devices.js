@@ -3,7 +3,7 @@ import { OwnDevices } from "../components/own-devices.js";
 import "../components/phone-link.js";
 import { get, post, quietly } from "../lib/api.js";
 import { $, $$, escape, pageData, segmented } from "../lib/dom.js";
-import { FAMILIES, TIER_MEANING, bandText, chipName, coresOf, typicalError } from "../lib/evidence.js";
+import { FAMILIES, TIER_MEANING, bandText, chipName, coresOf, runsText, typicalError } from "../lib/evidence.js";
 import { keep, keepTyped, kept } from "../lib/kept.js";
 import { badge } from "../lib/markup.js";
 import { wireOwnDevices } from "../lib/own-devices.js";
@@ -20,8 +20,7 @@ const short = (value) => String(Number(value.toPrecision(3)));
 const memory = (mb) => (mb >= 1024 ? `${short(mb / 1024)} GB` : mb ? `${short(mb)} MB` : "–");
 const band = (label, [low, high]) => (label === "measured" ? "–" : bandText(low, high));
 function row(target) {
-  const runs = `${target.runtime}, ${target.threads === 1 ? "one thread" : `${target.threads} threads`}, ${target.arithmetic}`;
-  return `<tr><td class="full"><a class="strong plain-link" href="/devices/${escape(target.name)}/">${escape(target.title)}</a>${target.paper ? ' <span class="tag">paper</span>' : ""}<br><span class="tiny muted">${escape(runs)}</span></td>
+  return `<tr><td class="full"><a class="strong plain-link" href="/devices/${escape(target.name)}/">${escape(target.title)}</a>${target.paper ? ' <span class="tag">paper</span>' : ""}<br><span class="tiny muted">${escape(runsText(target))}</span></td>
     <td class="full small">${escape(chipName(target.chip))}</td><td class="full small muted">${escape(coresOf(target.chip)) || "–"}</td><td class="n" data-label="Memory">${memory(target.ram_mb)}</td>
     <td>${badge(target.label, target.label)}</td><td class="n" data-label="Typical error">${typicalError(target.band[1])}</td>
     <td class="n" data-label="9 of 10 within">${band(target.label, target.band)}<br><span class="tiny muted">energy ${band(target.energy_label, target.energy_band)}</span></td></tr>`;
