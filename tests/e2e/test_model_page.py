@@ -21,7 +21,7 @@ def address(staged):
 def test_from_the_list_to_a_layer_and_to_a_device(staged_page, address):
     page = staged_page
     page.goto("/")
-    page.get_by_role("link", name=re.compile("Model page of")).first.click()
+    page.get_by_role("link", name=re.compile("Layers and devices of")).first.click()
     page.wait_for_url(re.compile(r"/model/$"))
     layers = page.get_by_role("table", name="Layers of the model in order")
     expect(layers.get_by_role("row")).to_have_count(1 + 7)

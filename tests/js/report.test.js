@@ -90,8 +90,8 @@ test("an unknown technique keeps a name and never breaks the page", () => {
 test("why is one clause with a figure", () => {
   const layer = (technique, ms, macs) => ({ layer: "a", technique, ms_before: 2, ms_after: ms, macs_before: 100, macs_after: macs, params_before: 10, params_after: macs / 10 });
   const rows = withReasons([layer("svd", 0.5, 25), { ...layer("keep", 2, 100), ms_before: 6 }]);
-  assert.equal(rows[0].why, "25 % of the time; 4.0× fewer multiply–adds");
-  assert.equal(rows[1].why, "75 % of the time; no change pays here");
+  assert.equal(rows[0].why, "25\u00a0% of the time; 4.0× fewer multiply–adds");
+  assert.equal(rows[1].why, "75\u00a0% of the time; no change pays here");
 });
 
 test("a clause from the engine reads as a sentence of the page", () => {

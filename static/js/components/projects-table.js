@@ -47,7 +47,7 @@ export class ProjectsTable {
     const [tone, words] = pillOf(row.state, row.stage, row.done);
     const share = Math.round((row.done ?? 0) * 100);
     const bar = row.state === "running" ? `<span class="bar" style="--done:${share}%" role="progressbar" aria-label="Progress of ${escape(row.name)}" aria-valuenow="${share}" aria-valuemin="0" aria-valuemax="100"><i></i></span>` : "";
-    return `<tr data-project="${row.id}"><td class="full"><a class="strong plain-link" href="${escape(row.url)}"><bdi>${escape(row.name)}</bdi></a>${onData(row)}<br><a class="tiny" href="${escape(row.model_url)}" aria-label="Model page of ${escape(row.name)}">Layers and devices</a></td>
+    return `<tr data-project="${row.id}"><td class="full"><a class="strong plain-link" href="${escape(row.url)}"><bdi>${escape(row.name)}</bdi></a>${onData(row)}<br><a class="small-link" href="${escape(row.model_url)}" aria-label="Layers and devices of ${escape(row.name)}">Layers and devices</a></td>
       <td class="full" data-label="Target">${escape(row.target?.title ?? "")}</td><td class="full reached" data-label="Best so far">${this.best(row.best)}</td>
       <td class="status-cell"><span class="pill ${tone}">${words}</span>${bar}</td><td class="n muted">${ago(row.updated)}</td>
       <td class="n full nowrap">${this.actions(row)}<button type="button" class="btn quiet danger" data-ask="${row.id}" aria-label="Delete ${escape(row.name)}">Delete</button></td></tr>`;

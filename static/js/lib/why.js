@@ -15,12 +15,15 @@ const share = (part, whole) => {
   return percent < 1 ? "under 1 %" : `${Math.round(percent)} %`;
 };
 
+/* In a narrow column a number stays with its sign. */
+const unbroken = (text) => text.replace(/(\d) ?%/g, "$1\u00a0%");
+
 /** rows: SELECTION.layers; gives each row a `why` where the server sent none. */
 export function withReasons(rows, isTreatable = () => true) {
   const before = rows.reduce((sum, row) => sum + (row.ms_before ?? 0), 0);
   return rows.map((row) => {
     if (row.why) return { ...row, why: sentence(row.why) };
-    return row.ms_after === undefined ? row : { ...row, why: reason(row, before, isTreatable(row.layer)) };
+    return row.ms_after === undefined ? row : { ...row, why: unbroken(reason(row, before, isTreatable(row.layer))) };
   });
 }
 
@@ -30,7 +33,7 @@ export function withReasons(rows, isTreatable = () => true) {
  */
 export function sentence(text) {
   const clauses = [...new Set(text.split("; "))].join("; ");
-  return (clauses[0].toUpperCase() + clauses.slice(1)).replace(/(\d) ?%/g, "$1\u00a0%"); // a number stays with its sign
+  return unbroken(clauses[0].toUpperCase() + clauses.slice(1));
 }
 
 function reason(row, totalMs, treatable) {
