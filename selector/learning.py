@@ -102,7 +102,7 @@ def with_room(question: Question, built: Sequence[Validated], more: float = 1.0)
     just beyond the limit. Room is what four in five built recipes would have needed, and at least
     what each fully recovered one did, for the next answer will be much like the last;
     ``more`` is a factor upon it. What they lost has taught the predictions already; but until one
-    recovered recipe has kept the limit on points, each that did not makes the next answer more cautious.
+    recovered recipe has kept all limits, each that lost too much makes the next answer more cautious.
     """
     if not built:
         return question.budgets
@@ -110,7 +110,7 @@ def with_room(question: Question, built: Sequence[Validated], more: float = 1.0)
     most = excess[[each.recovered for each in built]].max(axis=0, initial=1.0)
     needed = np.maximum(np.quantile(excess, ROOM_FOR, axis=0), most)
     room = more * np.clip(needed, 1.0, MOST_ROOM)
-    room[POINTS_AT] = _caution(question, [row.drop_points for row in built if row.recovered])
+    room[POINTS_AT] = _caution(question, [row for row in built if row.recovered])
     return _drawn_in(question.budgets, room)
 
 
@@ -121,13 +121,14 @@ def _excess(question: Question, built: Sequence[Validated]) -> Array:
     return outcomes(prepared, built) / np.maximum(predicted, 1e-12)
 
 
-def _caution(question: Question, points: Sequence[float]) -> float:
+def _caution(question: Question, recovered: Sequence[Validated]) -> float:
     """A factor for points: the more recoveries have lost too much, the surer the next one must be."""
     limit = question.budgets.max_accuracy_drop
-    if limit is None or min(points, default=0.0) <= limit:
+    misses = sum(limit is not None and row.drop_points > limit for row in recovered)
+    if not misses or max(utilities(question.prepared(), recovered)) > reward.INFEASIBLE:
         return 1.0
     spread = question.surrogate.model.band / TWO_SIDED_90
-    return float(np.exp(CAUTION * len(points) * spread))
+    return float(np.exp(CAUTION * misses * spread))
 
 
 def _drawn_in(budgets: Budgets, room: Array) -> Budgets:

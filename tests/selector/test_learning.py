@@ -123,6 +123,9 @@ def test_each_recovery_that_lost_too_much_makes_the_next_answer_surer():
     )
     assert twice < once < limit
     assert trials == after_all == pytest.approx(limit)
+    too_slow = replace(kept, host_ratio=0.5)
+    asked = question(max_accuracy_drop=limit, max_latency_ms=BASE_MS).question
+    assert with_room(asked, [*missed, too_slow]).max_accuracy_drop < limit
 
 
 def test_built_recipes_teach_accuracy_and_time():
