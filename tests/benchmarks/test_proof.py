@@ -202,7 +202,11 @@ def test_technique_alone_locks_out_all_others():
 
 def test_limits_are_shares_of_the_original():
     wanted = demands(get("digits"))["everything"]
-    limits = {"max_accuracy_drop": 1.0, "max_latency_ms": 2.8 / 1.4, "max_size_bytes": 50}
+    limits = {
+        "max_accuracy_drop": 1.0,
+        "max_latency_ms": 2.8 / 1.4,
+        "max_size_bytes": 1000 // 35,
+    }
     assert wanted.budgets(2.8, 1000) == limits
 
 
