@@ -1,6 +1,6 @@
 // The recipe row by row: technique, before → after, why, lock and exclude; a row opens to say which
 // techniques fit and why the others do not. Emits "lock-change" {layer, lock} and "layer-hover".
-import { $, $$, escape, setText } from "../lib/dom.js";
+import { $, escape, setText } from "../lib/dom.js";
 import { count, layerTimes } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../lib/layer-locks.js";
@@ -8,6 +8,7 @@ import { beforeAfter } from "../lib/markup.js";
 import { isSmall, lookOf, tile, titleOf } from "../lib/techniques.js";
 import { alternativeText, undoText } from "../lib/why.js";
 import { PAGE_ROWS, pagerBelow, showPager } from "./pager.js";
+import { pressed } from "./sorting.js";
 
 const SORT = { order: null, params: "params_after", macs: "macs_after", ms: "ms_after" };
 
@@ -107,10 +108,7 @@ export class LayerTable {
 
   sortBy(button) {
     if (!button) return;
-    const key = button.dataset.sort;
-    this.sort = { key, down: this.sort.key === key ? !this.sort.down : key !== "order" };
-    for (const th of $$("th[aria-sort]", this.table)) th.removeAttribute("aria-sort");
-    button.closest("th").setAttribute("aria-sort", this.sort.down ? "descending" : "ascending");
+    this.sort = pressed(button, this.table, this.sort);
     this.from = 0;
     this.render();
   }

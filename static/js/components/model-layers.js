@@ -1,5 +1,5 @@
 // The layers of a model as it came: cost, share of the time, and, opened, what fits each and why the rest does not.
-import { $, $$, escape, saveFile, setText } from "../lib/dom.js";
+import { $, escape, saveFile, setText } from "../lib/dom.js";
 import { toCsv } from "../lib/csv.js";
 import { columnsOf } from "../lib/fit.js";
 import { count, layerTimes } from "../lib/format.js";
@@ -7,6 +7,7 @@ import { ICONS } from "../lib/icons.js";
 import { fitText, hasOwnRow, sorted, totalMs } from "../lib/model-layers.js";
 import { lookOf, tile } from "../lib/techniques.js";
 import { PAGE_ROWS, pagerBelow, showPager } from "./pager.js";
+import { pressed } from "./sorting.js";
 
 export class ModelLayers {
   /** layers: as webapp/projects/model.py sends them; techniques: looks by name. */
@@ -63,10 +64,7 @@ export class ModelLayers {
 
   sortBy(button) {
     if (!button) return;
-    const key = button.dataset.sort;
-    this.sort = { key, down: this.sort.key === key ? !this.sort.down : key !== "order" };
-    for (const th of $$("th[aria-sort]", this.table)) th.removeAttribute("aria-sort");
-    button.closest("th").setAttribute("aria-sort", this.sort.down ? "descending" : "ascending");
+    this.sort = pressed(button, this.table, this.sort);
     this.from = 0;
     this.render();
   }
