@@ -56,7 +56,8 @@ class Task:
     ``shape`` is of one sample; ``base`` is the ONNX file of the original. ``needs`` are files outside the repository. ``time_limit_s``
     is the request's: it sets how many steps our networks and those of the peers are fine-tuned.
     ``faster`` and ``smaller`` are the limits of the demand for everything at once. Without ``training``
-    the network was trained elsewhere; ``origin`` says where.
+    the network was trained elsewhere; ``origin`` says where. ``kept`` is the copy with weights of 16 bits that ``base`` is
+    made of. Where the task is not ``labelled`` the product is given no class numbers; the referee has them.
     """
 
     title: str
