@@ -24,7 +24,11 @@ MOST_PARTS = 64
 PAIR_ROUNDS = 3
 """Rounds of pairs: what one finds out moves the front to pairs that nobody has looked at."""
 
-_USUAL_RECOVERY = 0.5
+MORE_RECOVERIES = 0.75
+"""Of the recoveries that may still come, how many do: mostly what one teaches leads to another recipe, until the last."""
+
+_USUAL_RECOVERY, _USUAL_RECOVERIES = 0.5, 3
+"""Of plans of older versions, which tell neither steps nor recoveries."""
 
 _LEAST_SHARE = 6
 """Probes that make a part: with fewer, handing parts out would take longer than doing them."""
@@ -60,10 +64,11 @@ class Rounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """Optimiser steps of one candidate, and of one recovery in full: how long a build takes beside its study."""
+    """Optimiser steps of one candidate and of one recovery in full, and the most recoveries: how long a build takes beside its study."""
 
     candidate: int
     recovery: int
+    recoveries: int
 
 
 def plan(n_probes: int, n_pairs: int, n_candidates: int, steps: Steps) -> dict[str, Any]:
@@ -86,20 +91,32 @@ def plan(n_probes: int, n_pairs: int, n_candidates: int, steps: Steps) -> dict[s
             "rounds": [min(size, n_candidates - start) for start in starts],
             "steps": n_candidates * steps.candidate,
         },
-        Stage.RECOVER.value: {"items": 1, "rounds": [1], "steps": steps.recovery},
+        Stage.RECOVER.value: {
+            "items": 1,
+            "rounds": [1],
+            "steps": steps.recovery,
+            "most": steps.recoveries,
+        },
     }
 
 
-def recoveries_a_validation(folder: JobFolder) -> float:
-    """How many times as long as VALIDATE one recovery in full takes, by their steps.
+def expected_recoveries(most: int) -> float:
+    """How many of at most so many recoveries probably come."""
+    return 1.0 + MORE_RECOVERIES * (most - 1)
+
+
+def recovery_per_validation(folder: JobFolder, *, picked: bool) -> float:
+    """How many times as long as VALIDATE all of RECOVER probably takes, by their steps; a ``picked`` recipe is built once.
 
     Plans of older versions tell no steps: then what most networks get.
     """
     try:
         found = folder.read_json(Stage.INSPECT, PLAN)
-        return float(found[Stage.RECOVER.value]["steps"] / found[Stage.VALIDATE.value]["steps"])
+        recover, validate = found[Stage.RECOVER.value], found[Stage.VALIDATE.value]
+        one, most = float(recover["steps"] / validate["steps"]), int(recover["most"])
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
-        return _USUAL_RECOVERY
+        one, most = _USUAL_RECOVERY, _USUAL_RECOVERIES
+    return one * expected_recoveries(1 if picked else most)
 
 
 def read_rounds(folder: JobFolder, stage: Stage) -> Rounds:

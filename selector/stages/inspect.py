@@ -43,7 +43,11 @@ def inspect(job: Job) -> None:
     job.folder.write_json(Stage.INSPECT, "baseline.json", facts)
     job.reporter.progress(3, 4)
     effort = job.effort
-    steps = Steps(candidate=effort.candidate_steps, recovery=effort.recovery_steps)
+    steps = Steps(
+        candidate=effort.candidate_steps,
+        recovery=effort.recovery_steps,
+        recoveries=effort.recoveries,
+    )
     planned = plan(len(probes(job.layout)), effort.pair_probes, effort.candidates, steps)
     job.folder.write_json(Stage.INSPECT, PLAN, planned)
     job.folder.write_json(

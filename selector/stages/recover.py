@@ -23,6 +23,7 @@ from selector.choosing import (
 from selector.conflicts import sentences
 from selector.errors import BadRequestError
 from selector.learning import learnt, utilities
+from selector.plan import expected_recoveries
 from selector.selection import predict
 from selector.study import load_surrogate, past_recoveries, validated_candidates
 from selector.surrogate import Validated
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from selector.types import Selection
 
 TIMING_ROUNDS = 20
-
-MORE_RECOVERIES = 0.75
-"""Of the recoveries that may still come, how many do: mostly what one teaches leads to another recipe, until the last."""
 
 NOT_PRICED = (
     "The recipe is none of those that the study priced, so what is predicted, and the table of layers, "
@@ -246,6 +244,6 @@ class _Attempts:
         job = self._job
         self.curve.append({"attempt": attempt, "step": step, **point})
         job.reporter.metric(attempt=attempt, step=step, total=total, **point)
-        last = min(self.most, attempt + 1 + MORE_RECOVERIES * (self.most - attempt - 1))
+        last = attempt + expected_recoveries(self.most - attempt)
         job.reporter.progress(step + attempt * total, total * self.most, expected=last * total)
         return not job.reporter.ends_early()

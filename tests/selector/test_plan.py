@@ -13,11 +13,11 @@ from selector.plan import (
     Steps,
     plan,
     read_rounds,
-    recoveries_a_validation,
+    recovery_per_validation,
 )
 
 ROUNDS = Rounds((3, 2, 1))
-STEPS = Steps(candidate=300, recovery=2000)
+STEPS = Steps(candidate=300, recovery=2000, recoveries=4)
 
 
 def test_a_part_needs_all_parts_of_earlier_rounds():
@@ -55,8 +55,12 @@ def test_a_plan_that_cannot_be_followed_is_refused(tmp_path, value):
         read_rounds(JobFolder(tmp_path), Stage.PROBE)
 
 
-def test_plan_tells_a_recovery_beside_all_trials(tmp_path):
+def test_plan_tells_all_recoveries_beside_all_trials(tmp_path):
     folder = JobFolder(tmp_path)
-    assert recoveries_a_validation(folder) == 0.5  # none, or one of an older version
+    assert (
+        recovery_per_validation(folder, picked=True) == 0.5
+    )  # none, or one of an older version
     folder.write_json(Stage.INSPECT, PLAN, plan(100, 50, 12, STEPS))
-    assert recoveries_a_validation(folder) == pytest.approx(2000 / 3600)
+    picked, recommended = (recovery_per_validation(folder, picked=p) for p in (True, False))
+    assert picked == pytest.approx(2000 / 3600)
+    assert recommended == pytest.approx(3.25 * picked)

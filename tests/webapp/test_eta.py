@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from selector.plan import expected_recoveries
 from tests.webapp import making
 from webapp.jobs.eta import (
     FIRST_GUESS_S,
     HIGH,
     LOW,
-    RECOMMENDED_RECOVERIES,
     remaining_seconds,
     stages_left,
     starts_in_seconds,
@@ -161,16 +161,16 @@ def build(user, study_folder):
 
 
 def test_first_build_trains_as_its_study_did(build):
-    recovery_s = RECOMMENDED_RECOVERIES * 0.5 * 60
+    recovery_s = expected_recoveries(3) * 0.5 * 60
     assert stages_left(build)["RECOVER"]["low_s"] / LOW == pytest.approx(recovery_s, rel=0.01)
 
 
 def test_plan_tells_how_long_a_recovery_is_beside_the_study(build):
     inspected = build.study.place / "INSPECT"
     inspected.mkdir(parents=True, exist_ok=True)
-    steps = {"VALIDATE": {"steps": 3600}, "RECOVER": {"steps": 900}}
+    steps = {"VALIDATE": {"steps": 3600}, "RECOVER": {"steps": 900, "most": 4}}
     (inspected / "plan.json").write_text(json.dumps(steps))
-    recovery_s = RECOMMENDED_RECOVERIES * 0.25 * 60
+    recovery_s = expected_recoveries(4) * 0.25 * 60
     assert stages_left(build)["RECOVER"]["low_s"] / LOW == pytest.approx(recovery_s, rel=0.01)
 
 

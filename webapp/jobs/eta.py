@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from compression.types import Stage
 from selector.jobfolder import CHOSEN_RECIPE, JobFolder
-from selector.plan import recoveries_a_validation
+from selector.plan import recovery_per_validation
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState, PartState
 from webapp.jobs.turns import served_before
 
@@ -38,9 +38,6 @@ DOUBT_S = 10.0
 
 LEAST_LEFT = 0.1
 """Of a stage's usual time, when that has passed and the stage says nothing of itself."""
-
-RECOMMENDED_RECOVERIES = 2.5
-"""A recommended recipe may be followed by two others that its outcome suggests; a picked one is built alone."""
 
 Ranges = dict[str, dict[str, float]]
 
@@ -136,8 +133,8 @@ def _after_its_study(job: Job) -> dict[str, float]:
     if study is None or not took:
         return dict(FIRST_GUESS_S)
     pace = (took + DOUBT_S) / (FIRST_GUESS_S["VALIDATE"] + DOUBT_S)
-    recoveries = 1.0 if _is_picked(job) else RECOMMENDED_RECOVERIES
-    recovery_s = took * recoveries_a_validation(JobFolder(study.place)) * recoveries
+    folder = JobFolder(study.place)
+    recovery_s = took * recovery_per_validation(folder, picked=_is_picked(job))
     return {stage: pace * s for stage, s in FIRST_GUESS_S.items()} | {"RECOVER": recovery_s}
 
 
