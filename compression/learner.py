@@ -159,7 +159,8 @@ class Learner:
 
     def _batch_loss(self, chosen: Tensor) -> Tensor:
         x, labels = self._samples.at(chosen)
-        x = augmented(x, self._pace.augmentation, self._generator).to(self._student.device)
+        x = x.to(self._student.device)
+        x = augmented(x, self._pace.augmentation, self._generator)
         given, wanted = self._student.answers(x), self._teacher.answers(x)
         on_device = None if labels is None else labels.to(x.device)
         return self._loss.of(given, wanted, on_device)

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from compression.surgery import layer_of
 from compression.types import Precision
-from compression.weight_storage import rounded
+from compression.weight_storage import largest_integer, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +38,18 @@ def stored_values(weight: Tensor, precision: Precision) -> Tensor:
     """
     if precision is Precision.FP32:
         return weight.detach()
+    if precision is Precision.INT8:
+        return _in_int8(weight.detach())
     values = rounded(weight.detach().cpu().numpy(), precision)
     return torch.from_numpy(values).to(weight.device)
+
+
+def _in_int8(weight: Tensor) -> Tensor:
+    """As ``rounded`` does it, without leaving the device: after every update it would wait for each layer."""
+    most = largest_integer(Precision.INT8)
+    largest = weight.abs().flatten(1).amax(dim=1).reshape(-1, *[1] * (weight.ndim - 1))
+    scales = torch.where(largest > 0, largest / most, 1.0)
+    return (weight / scales).round().clamp(-most, most) * scales
 
 
 def rounding_offsets(module: nn.Module, precision: Precision) -> Mapping[str, Tensor]:

@@ -180,7 +180,7 @@ def pays_in_int8(count: int, outputs: int) -> bool:
     return count * 3 > INT8_OVERHEAD_BYTES + 4 * outputs
 
 
-def _largest(precision: Precision) -> int:
+def largest_integer(precision: Precision) -> int:
     """Of the integers that weights become: half as large where 8-bit arithmetic computes right with 7 bits alone."""
     return 64 if precision is Precision.INT8 and sums_overflow() else 127
 
@@ -222,7 +222,7 @@ def _coded(
         scales = few_bytes(factors, precision)
         return StoredWeights(coding=coding, values=indices, scales=scales, codebook=codebook)
     if coding is Coding.INT8:
-        integers, factors = rounded_to_int8(values, _largest(precision))
+        integers, factors = rounded_to_int8(values, largest_integer(precision))
         scales = few_bytes(factors, precision)
         return StoredWeights(coding=coding, values=integers, scales=scales)
     plain = _halved(values) if coding is Coding.HALF else values

@@ -23,6 +23,7 @@ from compression.data import (
 from compression.matched_inputs import Matching, can_match, matched, spectral_noise
 from compression.onnx_import import import_onnx
 from compression.preprocessing import Preprocessing
+from compression.student import training_device
 from compression.types import Stage
 from selector.effort import Activations, Effort, effort_for
 from selector.errors import BadRequestError
@@ -163,7 +164,8 @@ class Job:
         """How much work each stage may do."""
         request, profile = self.request, self.network.profile
         held = Activations(largest=profile.largest_output, together=profile.outputs_together)
-        return effort_for(profile.macs, request.time_limit_s, request.threads, held)
+        gpu = training_device(self.network).type == "cuda"
+        return effort_for(profile.macs, request.time_limit_s, request.threads, held, gpu=gpu)
 
     @property
     def target(self) -> DeviceProfile:

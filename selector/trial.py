@@ -137,12 +137,13 @@ class TrialRun:
         """A changed network fine-tuned from the original for that many steps."""
         job = self._job
         training = job.dataset.training
+        passes = steps * job.effort.batch_size / len(training)
         settings = FineTuning(
             steps=steps,
             batch_size=job.effort.batch_size,
             seed=job.request.seed,
             augmentation=augmentation_for(
-                job.network.profile.input_shape, raw_kind=training.raw.dtype.kind
+                job.network.profile.input_shape, passes, raw_kind=training.raw.dtype.kind
             ),
         )
         validation = (self.x, self._split.y)

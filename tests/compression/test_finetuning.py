@@ -105,7 +105,6 @@ def test_fewer_samples_than_a_batch_will_do(case):
 )
 def test_augmentation_suits_the_samples_and_repeats(shape, kind):
     assert augmentation_for(shape) == kind
-    assert augmentation_for(shape, passes=2) is Augmentation.NONE
     x = torch.randn(8, *shape)
     runs = [
         augmented(x, Augmentation(kind), torch.Generator().manual_seed(4)) for _ in range(2)
@@ -292,6 +291,14 @@ def test_trained_network_comes_back_on_the_cpu(case, device, tmp_path):
     assert kl_to_original(tuned, answers, x) < kl_to_original(changed, answers, x)
 
 
+def test_photographs_are_mirrored_every_other_time():
+    x = torch.zeros(400, 3, 32, 32)
+    x[..., 8] = 1.0  # left of the middle, further than any move
+    changed = augmented(x, Augmentation.PHOTO, torch.Generator().manual_seed(0))
+    right = changed[:, 0, 16].argmax(dim=1) > 15
+    assert 0.4 < right.float().mean() < 0.6
+
+
 def test_digits_are_never_mirrored_or_turned():
     x = torch.zeros(64, 1, 28, 28)
     x[:, :, 6:20, 8] = 1.0  # an L: no shift makes it look like its mirror image
@@ -306,6 +313,8 @@ def test_spectrogram_moves_in_time_and_never_in_pitch():
     assert augmentation_for((1, 40, 100), raw_kind="f") == "spectrogram"
     assert augmentation_for((1, 40, 100), raw_kind="u") == "image"
     assert augmentation_for((3, 40, 100), raw_kind="f") == "image"
+    assert augmentation_for((3, 40, 100), passes=20) == "photo"
+    assert augmentation_for((1, 28, 28), passes=20) == "image"
     x = torch.zeros(64, 1, 40, 96)
     x[:, :, 13, 40:50] = 1.0
     found = augmented(x, Augmentation.SPECTROGRAM, torch.Generator().manual_seed(0))

@@ -12,6 +12,7 @@ from compression.sensitivity import kl_divergence, logits
 from compression.student import Student, TrainingForm
 from compression.types import Precision
 from compression.weight_rounding import rounded_weights, rounding_offsets, stored_values
+from compression.weight_storage import rounded
 from tests.networks import ZOO, lenet, resnet, small_lenet, vgg
 
 torch.set_num_threads(1)
@@ -106,6 +107,14 @@ def test_half_precision_and_zeros_are_kept():
     for precision in Precision:
         assert (stored_values(weight, precision)[weight == 0] == 0).all()
     assert torch.equal(stored_values(weight, Precision.FP32), weight)
+
+
+@pytest.mark.parametrize("shape", [(64, 3, 5, 5), (10, 300), (7, 4, 3)])
+def test_eight_bits_are_those_of_the_file_bit_for_bit(shape):
+    weight = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    weight[2] = 0.0
+    found = stored_values(weight, Precision.INT8)
+    assert np.array_equal(found.numpy(), rounded(weight.numpy(), Precision.INT8))
 
 
 def test_features_are_those_behind_the_norms():

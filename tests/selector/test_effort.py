@@ -29,3 +29,12 @@ def test_hours_go_into_recovery_not_into_more_candidates():
     assert hours.candidate_steps == usual.candidate_steps
     assert hours.recovery_steps == 18 / 4 * usual.recovery_steps
     assert hours.recoveries > usual.recoveries
+
+
+def test_a_gpu_fine_tunes_large_networks_longer_and_searches_as_before():
+    usual, gpu = (effort_for(200_000_000, 1200, 1, gpu=gpu) for gpu in (False, True))
+    assert gpu.recovery_steps == 20 * usual.recovery_steps
+    assert gpu.candidate_steps == 20 * usual.candidate_steps
+    assert gpu.batch_size == 4 * usual.batch_size
+    assert (gpu.probes, gpu.candidates) == (usual.probes, usual.candidates)
+    assert effort_for(400_000, 1200, 1, gpu=True) == effort_for(400_000, 1200, 1)
