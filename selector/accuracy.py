@@ -41,6 +41,9 @@ TWO_SIDED_90 = 1.645
 LEAST_VALIDATED = 6
 """Built candidates from which on a prediction counts as calibrated."""
 
+FAR = 5.0
+"""Points lost after a full recovery from which on a candidate tells the less of losses that anyone would accept."""
+
 FLOOR = 0.3
 """Points below which differences are noise of a search split of about a thousand samples."""
 
@@ -139,7 +142,8 @@ class AccuracyModel:
 
     def _usable(self, lessons: Lessons) -> Lessons:
         finite = np.isfinite(lessons.features).all(axis=-1) & np.isfinite(lessons.drop_points)
-        return self._clipped(lessons.where(finite))
+        rows = self._clipped(lessons.where(finite))
+        return rows._replace(weights=rows.weights * _relevance(rows))
 
     def _clipped(self, lessons: Lessons) -> Lessons:
         return lessons._replace(drop_points=np.clip(lessons.drop_points, 0.0, 0.98 * self.cap))
@@ -148,8 +152,10 @@ class AccuracyModel:
         """The half-width, from errors of what is left out and the standard error of extrapolating."""
         errors = np.log(self.left_out(rows) + FLOOR) - np.log(rows.drop_points + FLOOR)
         # Two candidates say little about the spread: the prior's band counts as two more.
-        squares = float(np.sum(np.square(errors))) + 2 * (_PRIOR_BAND / TWO_SIDED_90) ** 2
-        spread = squares / (len(errors) + 2) + extrapolation**2
+        squares = (
+            float(rows.weights @ np.square(errors)) + 2 * (_PRIOR_BAND / TWO_SIDED_90) ** 2
+        )
+        spread = squares / (float(np.sum(rows.weights)) + 2) + extrapolation**2
         return max(_LEAST_BAND, TWO_SIDED_90 * float(np.sqrt(spread)))
 
     def left_out(self, lessons: Lessons, alone: Array | None = None) -> Array:
@@ -208,6 +214,12 @@ def features(damage: Array, macs_ratio: Array, params_ratio: Array) -> Array:
     np.log(np.maximum(macs_ratio, 1.0), out=found[..., 1])
     np.log(np.maximum(params_ratio, 1.0), out=found[..., 2])
     return found
+
+
+def _relevance(rows: Lessons) -> Array:
+    """``[N]`` how much each candidate tells: one that will lose ``n`` times ``FAR`` is off the law by as much, and counts ``n ** 2`` times less."""
+    expected = rows.drop_points * np.power(rows.trained, PRIOR_POWER)
+    return np.square(FAR / np.maximum(expected, FAR))
 
 
 def _design(rows: Lessons) -> Array:

@@ -29,6 +29,9 @@ WISHES = (
     Goals(accuracy=0.0, latency=1.0, energy=0.0, storage=0.0),
     Goals(accuracy=0.0, latency=0.0, energy=0.0, storage=1.0),
 )
+HOPELESS = 10.0
+"""Predicted points from which on a recipe is built only where nothing better is left: it would teach little."""
+
 _STARTS = 6
 _BELIEFS = 5  # shares no factor with the number of wishes or losses
 
@@ -54,6 +57,8 @@ def propose(
     fresh = _fresh(np.array(found), known)
     if not len(fresh):
         return fresh
+    losses = surrogate.evaluate(fresh, targets[0]).drop_points
+    fresh = fresh[_promising(losses, count)]
     every = np.concatenate([known, fresh])
     points = _points(surrogate, every, targets[0])
     chosen = spread(points, len(known) + count, first=tuple(range(len(known))))
@@ -119,6 +124,12 @@ def _fresh(configs: IntArray, known: IntArray) -> IntArray:
     distinct = np.unique(configs, axis=0)
     keep = [bool(c.any()) and tuple(c.tolist()) not in seen for c in distinct]
     return distinct[keep]
+
+
+def _promising(losses: Array, least: int) -> IntArray:
+    """Places of the recipes that are not hopeless by what they are predicted to lose; at least the ``least`` best."""
+    kept = max(least, int((losses < HOPELESS).sum()))
+    return np.sort(np.argsort(losses, kind="stable")[:kept])
 
 
 def _points(surrogate: Surrogate, configs: IntArray, target: DeviceProfile) -> np.ndarray:

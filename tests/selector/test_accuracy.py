@@ -168,3 +168,13 @@ def test_what_a_limit_leaves_possible_grows_with_the_band():
     model = AccuracyModel(cap=CAP, band=0.7)
     low, _ = model.ends(np.array([model.kept_at_best(1.0)]))
     assert low[0] == pytest.approx(1.0)
+
+
+def test_candidates_beyond_hope_do_not_bend_the_fit():
+    x, y = drawn(10)
+    fresh, truth = drawn(400, seed=1, noise=0.0)
+    near = fresh[truth < 5], truth[truth < 5]
+    broken = features(np.full(6, 1.0), np.full(6, 3.0), np.full(6, 4.0))
+    rows = Lessons(np.concatenate([x, broken]), np.concatenate([y, np.full(6, 70.0)]))
+    bent = AccuracyModel(cap=CAP).fitted(rows).predict(near[0])
+    assert np.median(np.abs(np.log((bent + FLOOR) / (near[1] + FLOOR)))) < 0.3

@@ -5,7 +5,7 @@ import pytest
 
 from compression.cost import device_names, load_device
 from selector.learning import learnt
-from selector.proposals import local_bests, propose
+from selector.proposals import HOPELESS, local_bests, propose
 from selector.surrogate import Surrogate, Validated
 from tests.selector.synthetic_tables import lenet_tables
 
@@ -68,3 +68,14 @@ def test_where_every_change_is_ruinous_nothing_is_proposed():
     tables = lenet_tables()
     ruinous = {name: np.where(getattr(tables, name) > 0, 1e3, 0.0) for name in KINDS}
     assert len(propose(Surrogate(replace(tables, **ruinous)), 4, TARGETS, 0)) == 0
+
+
+def test_hopeless_recipes_are_not_built_while_others_are_left(begun):
+    surrogate, built = begun
+    dire = [replace(each, drop_points=30 * each.drop_points) for each in built]
+    taught = learnt(surrogate, dire)
+    found = propose(taught, 4, TARGETS, 1, dire)
+    asked = local_bests(taught, TARGETS, 1, unsure=True)
+    every = np.unique([prepared.best(ends) for prepared, ends in asked], axis=0)
+    losses, known = (taught.evaluate(rows, TARGETS[0]).drop_points for rows in (found, every))
+    assert losses.max() < max(HOPELESS, np.sort(known)[4])
