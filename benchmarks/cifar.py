@@ -51,11 +51,13 @@ def _decoded(data: Mapping[str, np.ndarray], part: str) -> np.ndarray:
 
 def jitter(x: Tensor) -> Tensor:
     """Each image mirrored or not and moved by up to four pixels."""
-    mirrored = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x)
+    count, device = len(x), x.device
+    mirrored = torch.where(torch.rand(count, 1, 1, 1, device=device) < 0.5, x.flip(3), x)
     padded = torch.nn.functional.pad(mirrored, [PADDING] * 4)
     size, most = x.shape[-1], 2 * PADDING + 1
-    rows = torch.randint(0, most, (len(x), 1)) + torch.arange(size)
-    columns = torch.randint(0, most, (len(x), 1)) + torch.arange(size)
+    places = torch.arange(size, device=device)
+    rows = torch.randint(0, most, (count, 1), device=device) + places
+    columns = torch.randint(0, most, (count, 1), device=device) + places
     wide = rows[:, None, :, None].expand(-1, x.shape[1], -1, padded.shape[3])
     tall = columns[:, None, None, :].expand(-1, x.shape[1], size, -1)
     return padded.gather(2, wide).gather(3, tall)

@@ -37,7 +37,7 @@ class Run:
     def advance(self, seconds: float) -> torch.nn.Module | None:
         """Epochs until time is up; the network when all are done."""
         torch.manual_seed(self.training.schedule.seed)
-        model = self.training.network()
+        model = self.training.network().to(self.x.device)
         if self.training.brain_floats:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer, cycle = self._optimizer(model)
@@ -69,21 +69,22 @@ class Run:
         model.train()
         size = self.training.schedule.batch_size
         batches = len(self.x) // size
-        total = 0.0
-        for rows in torch.split(torch.randperm(len(self.x))[: batches * size], size):
+        shuffled = torch.randperm(len(self.x)).to(self.x.device)
+        total = torch.zeros((), device=self.x.device)
+        for rows in torch.split(shuffled[: batches * size], size):
             loss = self._loss(model, rows)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             cycle.step()
-            total += loss.item()
-        return total / batches
+            total += loss.detach()
+        return float(total) / batches
 
     def _loss(self, model: torch.nn.Module, rows: Tensor) -> Tensor:
         x, half = self.training.augment(self.x[rows]), self.training.brain_floats
         if half:
             x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             return functional.cross_entropy(model(x), self.y[rows])
 
     def _keep(self, epoch: int, *parts: Any) -> None:
@@ -111,19 +112,22 @@ def trained(name: str, task: Task, seconds: float) -> bool:
     parts = {part: _tensors(task, arrays, part) for part in PARTS}
     checkpoint = WORK / name / "training.pt"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    model = Run(task.training, *parts["train"], checkpoint).advance(seconds)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    x, y = (tensor.to(device) for tensor in parts["train"])
+    model = Run(task.training, x, y, checkpoint).advance(seconds)
     if model is None:
         print("Time is up; the next call goes on from here.")
         return False
     task.base.parent.mkdir(parents=True, exist_ok=True)
-    write_onnx(model, parts["train"][0][:1], task.base)
+    write_onnx(model.cpu(), parts["train"][0][:1], task.base)
     if task.kept:
         task.kept.write_bytes(halved(task.base.read_bytes()))
         task.base.write_bytes(restored(task.kept.read_bytes()))
     trained_file = task.base.read_bytes()
     for part in ("val", "test"):
-        x, y = (tensor.numpy() for tensor in parts[part])
-        print(f"{part} {(onnx_logits(trained_file, x).argmax(axis=1) == y).mean():.4f}")
+        samples, labels = (tensor.numpy() for tensor in parts[part])
+        right = onnx_logits(trained_file, samples).argmax(axis=1) == labels
+        print(f"{part} {right.mean():.4f}")
     return True
 
 

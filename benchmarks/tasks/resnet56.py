@@ -35,7 +35,8 @@ TASK = Task(
     needs=(SOURCE,),
     training=Training(
         network=resnet_56,
-        schedule=Schedule(epochs=100, batch_size=128, learning_rate=3e-3, weight_decay=5e-2),
+        schedule=Schedule(epochs=30, batch_size=512, learning_rate=6e-3, weight_decay=5e-2),
         augment=jitter,
+        brain_floats=True,
     ),
 )

@@ -38,7 +38,8 @@ TASK = Task(
     needs=(SOURCE,),
     training=Training(
         network=vgg_16,
-        schedule=Schedule(epochs=60, batch_size=128, learning_rate=1e-3, weight_decay=5e-2),
+        schedule=Schedule(epochs=50, batch_size=256, learning_rate=1.5e-3, weight_decay=5e-2),
         augment=jitter,
+        brain_floats=True,
     ),
 )
