@@ -13,7 +13,7 @@ from compression.answer_losses import distillation_loss, label_loss
 from compression.graph import joined
 from compression.outputs import UNLABELLED
 from compression.sensitivity import Scores, logits
-from compression.student import tap
+from compression.student import in_order, placed, products, tap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,19 +65,23 @@ class Teacher:
         network: Network,
         features: tuple[str, ...],
         device: torch.device,
+        *,
+        brain_floats: bool = False,
     ) -> None:
         module = original.copied_module()
         tap(module, [original.outputs_of[name].node for name in features])
-        self._module: fx.GraphModule = module.to(device)
+        self._module: fx.GraphModule = placed(module, device)
+        self._device, self._brain_floats = device, brain_floats
         self._kept = [network.outputs_of[name].kept for name in features]
         self._axes = [original.profile.layer(name).out_axis + 1 for name in features]
 
     def answers(self, x: Tensor) -> tuple[Tensor, ...]:
         """Outputs and features, without a gradient."""
-        with torch.no_grad():
-            found = self._module(x)
+        with torch.no_grad(), products(self._device, brain_floats=self._brain_floats):
+            found = self._module(in_order(x))
         outputs, *features = found if self._kept else (found,)
-        return joined(outputs), *map(_only, features, self._kept, self._axes)
+        answers = joined(outputs), *map(_only, features, self._kept, self._axes)
+        return tuple(each.float() for each in answers)
 
 
 def _only(feature: Tensor, kept: tuple[int, ...] | None, axis: int) -> Tensor:

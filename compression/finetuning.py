@@ -13,7 +13,7 @@ import numpy as np
 from compression.augmentation import Augmentation
 from compression.distillation import Judge, Loss, Teacher, Weighing, matched_layers
 from compression.learner import Curriculum, Learner, Pace, batches
-from compression.student import Student, TrainingForm, training_device
+from compression.student import Student, TrainingForm, brain_floats_pay, training_device
 from compression.training_checkpoint import Checkpoint, fingerprint
 from compression.training_norms import takes_norms
 
@@ -69,6 +69,7 @@ class FineTuning:
             (ResNet-20) and 5 % (LeNet-5); in a 1-D network it fell for one person and rose for two.
         patience: After so many checks in a row without a better network the training ends.
         device: Where to train; empty: CUDA when present, else the CPU.
+        brain_floats: Whether to multiply in bfloat16 where that is quicker; the validation samples are judged without.
     """
 
     steps: int = 1000
@@ -83,6 +84,7 @@ class FineTuning:
     feature_weight: float = 1.0
     patience: int = 10
     device: str = ""
+    brain_floats: bool = True
 
     @property
     def pace(self) -> Pace:
@@ -291,6 +293,7 @@ def _student_and_learner(
     calibration: np.ndarray,
 ) -> tuple[Student, Learner]:
     device = training_device(network, settings.device)
+    half = settings.brain_floats and brain_floats_pay(original, device)
     enough = min(settings.batch_size, len(samples)) >= _LEAST_BATCH
     norms = settings.norms and enough and takes_norms(network.module)
     matched = norms and settings.feature_weight > 0
@@ -300,6 +303,7 @@ def _student_and_learner(
         features=features,
         calibration=calibration,
         device=device,
+        brain_floats=half,
     )
     weighing = Weighing(
         temperature=settings.temperature,
@@ -307,7 +311,7 @@ def _student_and_learner(
         feature_weight=settings.feature_weight,
     )
     student = Student(network, form)
-    teacher = Teacher(original, network, features, device)
+    teacher = Teacher(original, network, features, device, brain_floats=half)
     loss = Loss(original, weighing)
     return student, Learner(student, teacher, loss, samples, settings.pace)
 

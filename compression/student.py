@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from compression.graph import Network
 
 _BATCH = 256
+_PICTURES = 4  # axes of a batch of them
+_MANY_MACS = 5_000_000
 
 _UPDATES_A_ROUNDING = {Precision.CODEBOOK: 10}
 """How long rounding errors count as the same (elsewhere 1 update): to cluster weights anew each time
@@ -39,12 +41,14 @@ class TrainingForm:
         features: Original layers whose outputs are wanted besides the answers.
         calibration: Samples that norms and ranges of activations start from.
         device: Where it is trained.
+        brain_floats: Whether products are of bfloat16.
     """
 
     norms: bool
     features: tuple[str, ...]
     calibration: np.ndarray
     device: torch.device
+    brain_floats: bool = False
 
 
 class Student:
@@ -56,7 +60,7 @@ class Student:
         self._calibration = torch.from_numpy(form.calibration)
         self._offsets: Mapping[str, Tensor] = {}
         self._updates = 0
-        self.device = form.device
+        self.device, self._brain_floats = form.device, form.brain_floats
         self.module = network.copied_module()
         self.norms = insert_norms(self.module, self._calibration) if form.norms else {}
         tapped = [self._end_of(network.outputs_of[layer].node) for layer in form.features]
@@ -64,7 +68,7 @@ class Student:
         self._rounded = round_activations(self.module) if whole else ()
         tap(self.module, tapped)
         self._has_features = bool(tapped)
-        self.module.to(form.device)
+        self.module = placed(self.module, form.device)
         self.refresh()
 
     def answers(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -73,7 +77,9 @@ class Student:
         if self._updates % _UPDATES_A_ROUNDING.get(self._precision, 1) == 0:
             self._round()
         self._updates += 1
-        return self._run(x)
+        with products(self.device, brain_floats=self._brain_floats):
+            found = self._run(x)
+        return tuple(each.float() for each in found)
 
     def outputs(self, x: np.ndarray) -> Iterator[Tensor]:
         """What the exported network will answer, a batch at a time, on the CPU."""
@@ -88,13 +94,12 @@ class Student:
         """Rounding errors and ranges of the activations as the weights stand now."""
         self._updates = 0
         for layer in self._rounded:
-            layer.forget()
-            layer.observing = True
+            layer.observe()
         if self._rounded:
             for _ in self.outputs(self._calibration.numpy()):
                 pass
         for layer in self._rounded:
-            layer.observing = False
+            layer.settle()
 
     def plain(self) -> fx.GraphModule:
         """The module to export: nodes and names of the network it was made from, on the CPU."""
@@ -121,7 +126,7 @@ class Student:
 
     def _run(self, x: Tensor) -> tuple[Tensor, ...]:
         weights = rounded_weights(self.module, self._offsets)
-        found = functional_call(self.module, weights, (x,))
+        found = functional_call(self.module, weights, (in_order(x),))
         outputs, *features = found if self._has_features else (found,)
         return joined(outputs), *features
 
@@ -147,9 +152,43 @@ def tap(module: fx.GraphModule, nodes: Sequence[str]) -> None:
     module.recompile()
 
 
+def placed(module: fx.GraphModule, device: torch.device) -> fx.GraphModule:
+    """The module there, in place, its weights in the order of memory that convolutions are quickest in."""
+    for parameter in (*module.parameters(), *module.buffers()):
+        parameter.data = in_order(parameter.data)
+    return module.to(device)
+
+
+def in_order(x: Tensor) -> Tensor:
+    """Pictures with their channels last in memory; other samples as they are."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == _PICTURES else x
+
+
+def products(device: torch.device, *, brain_floats: bool) -> torch.autocast:
+    """Where convolutions and dense layers compute in bfloat16, if at all; sums and all the rest stay in float."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=brain_floats)
+
+
+def brain_floats_pay(network: Network, device: torch.device) -> bool:
+    """Whether products in bfloat16 are quicker: the processor has instructions for them, and the network enough to do.
+
+    A training step takes 0.34 to 0.67 times as long then (one core with AMX; networks of 36 to 226 M MACs).
+    """
+    if network.profile.macs < _MANY_MACS or _computes_elsewhere(network):
+        return False
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return torch.cpu._is_avx512_bf16_supported()  # nothing public tells
+
+
 def training_device(network: Network, wanted: str = "") -> torch.device:
     """CUDA when present and every layer can compute there, else the CPU; or the device wanted."""
     if wanted:
         return torch.device(wanted)
-    passing = any(isinstance(m, Untouched) for m in network.module.modules())
-    return torch.device("cuda" if torch.cuda.is_available() and not passing else "cpu")
+    on_gpu = torch.cuda.is_available() and not _computes_elsewhere(network)
+    return torch.device("cuda" if on_gpu else "cpu")
+
+
+def _computes_elsewhere(network: Network) -> bool:
+    """Whether it has layers that ONNX Runtime computes, in float on the CPU."""
+    return any(isinstance(m, Untouched) for m in network.module.modules())

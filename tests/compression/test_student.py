@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 import torch
 
+from compression.distillation import Teacher
 from compression.evaluation import onnx_log_probabilities
 from compression.graph import joined
 from compression.onnx_export import export_onnx
 from compression.onnx_import import import_onnx
 from compression.sensitivity import kl_divergence, logits
-from compression.student import Student, TrainingForm
+from compression.student import Student, TrainingForm, brain_floats_pay
 from compression.types import Precision
-from compression.weight_rounding import rounded_weights, rounding_offsets, stored_values
+from compression.weight_rounding import (
+    RoundedActivation,
+    rounded_weights,
+    rounding_offsets,
+    stored_values,
+)
 from compression.weight_storage import rounded
 from tests.networks import ZOO, lenet, resnet, small_lenet, vgg
 
@@ -23,12 +29,13 @@ def samples(network, n=48):
     return rng.standard_normal((n, *network.profile.input_shape)).astype(np.float32)
 
 
-def student_of(network, *, norms=True, features=()):
+def student_of(network, *, norms=True, features=(), brain_floats=False):
     form = TrainingForm(
         norms=norms,
         features=features,
         calibration=samples(network),
         device=torch.device("cpu"),
+        brain_floats=brain_floats,
     )
     return Student(network, form)
 
@@ -115,6 +122,48 @@ def test_eight_bits_are_those_of_the_file_bit_for_bit(shape):
     weight[2] = 0.0
     found = stored_values(weight, Precision.INT8)
     assert np.array_equal(found.numpy(), rounded(weight.numpy(), Precision.INT8))
+
+
+@pytest.mark.parametrize("name", [n for n in ZOO if n != "fixed_batch"])
+def test_products_in_brain_floats_answer_and_teach_nearly_the_same(name):
+    network = import_onnx(ZOO[name]())
+    x = torch.from_numpy(samples(network))
+    exact, quick = student_of(network), student_of(network, brain_floats=True)
+    teacher = Teacher(network, network, (), torch.device("cpu"), brain_floats=True)
+    wanted = exact.answers(x)[0]
+    for found in (quick.answers(x)[0], teacher.answers(x)[0]):
+        assert found.dtype == torch.float32
+        assert (found - wanted).norm() < 0.05 * wanted.norm() + 0.05
+    for weight in quick.module.parameters():
+        weight.requires_grad_(True)
+    quick.answers(x)[0].square().sum().backward()
+    assert all(w.grad is None or w.grad.isfinite().all() for w in quick.module.parameters())
+
+
+def test_what_is_judged_is_exact():
+    network = replace(import_onnx(small_lenet()), precision=Precision.INT8)
+    quick, exact = student_of(network, brain_floats=True), student_of(network)
+    x = samples(network)
+    assert np.array_equal(answers(quick, x), answers(exact, x))
+
+
+def test_small_networks_keep_floats():
+    assert not brain_floats_pay(import_onnx(small_lenet()), torch.device("cpu"))
+
+
+def test_rounded_activations_are_those_of_the_file():
+    layer = RoundedActivation()
+    layer.observe()
+    x = torch.linspace(-1.3, 4.1, 1001, requires_grad=True)
+    layer(x)
+    layer.settle()
+    scale = 5.4 / 255
+    zero = round(1.3 / scale)
+    expected = torch.fake_quantize_per_tensor_affine(x.detach(), scale, zero, 0, 255)
+    assert (layer(x) - expected).abs().max() < 1e-5
+    wide = torch.tensor([-9.0, 0.0, 1.0, 9.0], requires_grad=True)
+    layer(wide).sum().backward()
+    assert wide.grad.tolist() == [0.0, 1.0, 1.0, 0.0]
 
 
 def test_features_are_those_behind_the_norms():
