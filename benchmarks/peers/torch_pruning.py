@@ -14,6 +14,7 @@ from benchmarks.peers.onnxruntime_int8 import static
 
 if TYPE_CHECKING:
     from benchmarks.peers.arena import Arena
+    from compression.graph import Network
 
 TOOL = "Torch-Pruning"
 RATIOS = (0.25, 0.5, 0.75, 0.87)
@@ -39,7 +40,6 @@ def _pruned(arena: Arena, how: str, ratio: float) -> bytes:
     network = arena.job.network
     module = network.copied_module().eval()
     example = torch.from_numpy(arena.calibration[:1])
-    last = [m for m in module.modules() if isinstance(m, torch.nn.Linear)][-1]
     pruner = torch_pruning.pruner.BasePruner(
         module,
         example,
@@ -47,10 +47,16 @@ def _pruned(arena: Arena, how: str, ratio: float) -> bytes:
         global_pruning=how == "global",
         pruning_ratio=ratio,
         round_to=2 if network.profile.macs < 1_000_000 else 8,
-        ignored_layers=[last],
+        ignored_layers=[module.get_submodule(name) for name in _ignored(network)],
     )
     pruner.step()
     return arena.recovered(_as_onnx(module, example, network.profile.input_name))
+
+
+def _ignored(network: Network) -> set[str]:
+    """The answers, and what the tool fails on: residual sums over shortcuts that pad channels."""
+    padded = [g for g in network.profile.groups if not g.prunable and g.writers]
+    return {name for group in padded for name in group.writers}
 
 
 def _as_onnx(module: torch.nn.Module, example: torch.Tensor, name: str) -> bytes:
