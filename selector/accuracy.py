@@ -33,6 +33,7 @@ _PRIOR_SPREAD = np.array([1.5, 0.35, 0.3, 0.3, 0.25])
 _LOWEST = np.array([-8.0, 0.2, 0.0, 0.0, 0.0])
 _HIGHEST = np.array([6.0, 1.6, 1.5, 1.5, 1.5])
 _NOISE = 0.3  # of log(points + FLOOR): what neither damage nor capacity explains
+_OWN_NOISE = 0.15  # of the same where the very recipe was built
 _HASTE_NOISE = 0.25  # of the power: some recipes recover faster than others
 _PRIOR_BAND = 1.2
 _LEAST_BAND = 0.15
@@ -82,6 +83,7 @@ class AccuracyModel:
         band: grows with how far short trials had to be extrapolated.
         n_validated: the built candidates that the coefficients rest on.
         covariance: how unsure they leave the coefficients (Laplace's approximation of the posterior).
+        power: by which losses fall with the steps of fine-tuning.
         stretch: how many times the steps of what was built a full recovery has, on geometric average; 1
             where all were recovered in full.
     """
@@ -94,6 +96,7 @@ class AccuracyModel:
         map(tuple, np.diag(_PRIOR_SPREAD[:4] ** 2))
     )
     stretch: float = 1.0
+    power: float = PRIOR_POWER
 
     def predict(self, features: Array) -> Array:
         """``[...]`` points lost, at least 0, by features ``[..., 3]`` (see ``features``)."""
@@ -138,6 +141,7 @@ class AccuracyModel:
             n_validated=len(rows.drop_points),
             covariance=tuple(map(tuple, covariance[:4, :4].tolist())),
             stretch=float(np.exp(longer)),
+            power=float(weights[4]),
         )
 
     def _usable(self, lessons: Lessons) -> Lessons:
@@ -171,6 +175,23 @@ class AccuracyModel:
             [_points(design[i] @ fit, self.cap) for i, fit in zip(every, fits, strict=True)]
         )
 
+    def hoped(self, features: Array, drop_points: Array, trained: Array) -> Array:
+        """``[N]`` points that built candidates will lose after a full recovery.
+
+        Between what is predicted of each and its own loss extrapolated, by the precision of both.
+        """
+        longer = np.log(np.minimum(trained, 1.0))
+        own = np.log(np.maximum(drop_points, 0.0) * np.exp(self.power * longer) + FLOOR)
+        predicted = np.log(self.predict(features) + FLOOR)
+        variances = (
+            _OWN_NOISE**2 + (_HASTE_NOISE * longer) ** 2,
+            (self.band / TWO_SIDED_90) ** 2,
+        )
+        share = variances[1] / (variances[0] + variances[1])
+        return np.asarray(
+            np.maximum(0.0, np.exp(predicted + share * (own - predicted)) - FLOOR)
+        )
+
     def drawn(self, rng: np.random.Generator) -> AccuracyModel:
         """One of the models that the built candidates leave possible."""
         weights = rng.multivariate_normal(self.coefficients, np.array(self.covariance))
@@ -187,6 +208,7 @@ class AccuracyModel:
             "n_validated": self.n_validated,
             "covariance": [list(row) for row in self.covariance],
             "stretch": self.stretch,
+            "power": self.power,
         }
 
     @classmethod
@@ -199,6 +221,7 @@ class AccuracyModel:
             n_validated=int(values["n_validated"]),
             covariance=tuple(tuple(map(float, row)) for row in values["covariance"]),
             stretch=float(values.get("stretch", 1.0)),
+            power=float(values.get("power", PRIOR_POWER)),
         )
 
 

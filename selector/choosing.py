@@ -60,18 +60,19 @@ def choose(
 ) -> Selection:
     """The answer of the selector that the request names, under that surrogate, with its reasons.
 
-    A recipe that was ``built`` and turned out better than what is predicted of the answer takes its
-    place; when ``cautious``, any built recipe that keeps all limits does. Of predictions, one that
-    keeps the limits with room to spare is taken if there is any.
+    A recipe that was ``built`` and turned out, or when it is recovered in full will turn out, better than what is
+    predicted of the answer takes its place; when ``cautious``, any built recipe that keeps all limits as it
+    is does. Of predictions, one that keeps the limits with room to spare is taken if there is any.
     """
     question, selector = question_of(job, surrogate), _selector(job, surrogate)
     if isinstance(selector, Classic):
         # What others proposed is not what the published form would answer.
         built = [recipe for recipe in built if recipe.recovered]
     found = _answer_with_room(question, selector, built, job.request.seed)
-    return with_reasons(
-        question, _better_built(question.prepared(), found, built, cautious=cautious)
-    )
+    answer = _better_built(question.prepared(), found, built, cautious=cautious)
+    if answer is found and not cautious:
+        answer = _promising_built(question, found, built)
+    return with_reasons(question, answer)
 
 
 def _answer_with_room(
@@ -155,7 +156,31 @@ def _better_built(
     enough = INFEASIBLE if cautious else float(question.utility(np.array([found.config]))[0])
     if recipe is None or utility <= enough:
         return found
+    return _as_built(question, recipe, utility, found)
+
+
+def _promising_built(
+    question: Question, found: Selection, built: Sequence[Validated]
+) -> Selection:
+    """A built recipe that will probably be better than the selector's when it is recovered in full.
+
+    Its limits are drawn in as those of predictions are.
+    """
+    drawn_in = replace(question, budgets=with_room(question, built)).prepared()
+    brief = [recipe for recipe in built if not recipe.recovered]
+    recipe, utility = best_built(drawn_in, question.surrogate.hoped(brief)) or (None, -np.inf)
+    if recipe is None or utility <= float(drawn_in.utility(np.array([found.config]))[0]):
+        return found
+    return _as_built(question.prepared(), recipe, utility, found)
+
+
+def _as_built(
+    question: Prepared, recipe: Validated, utility: float, found: Selection
+) -> Selection:
+    """The answer that a built recipe is; what keeps all limits breaks none, whatever is predicted of it."""
     answer = question.answer(np.array(recipe.config), BUILT, utility)
+    if utility > INFEASIBLE:
+        return replace(answer, violated=(), nearest={})
     return replace(answer, conflict=found.conflict) if answer.violated else answer
 
 

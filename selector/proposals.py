@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from compression.types import NETWORK, RecipeStep
+from selector.action_space import PRUNING
 from selector.local_search import climb
 from selector.pareto import spread
 from selector.reward import for_targets, quantities, utility
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from compression.cost import DeviceProfile
+    from selector.action_space import ActionSpace
     from selector.selection import Prepared
     from selector.surrogate import Surrogate, Validated
     from selector.tables import Array, IntArray
@@ -32,6 +35,9 @@ WISHES = (
 HOPELESS = 10.0
 """Predicted points from which on a recipe is built only where nothing better is left: it would teach little."""
 
+EVEN_SHARES = (0.5, 0.75)
+"""Of all channels, removed everywhere: what everybody tries first, and what fine-tuning mends best for its damage."""
+
 _STARTS = 6
 _BELIEFS = 5  # shares no factor with the number of wishes or losses
 
@@ -45,7 +51,8 @@ def propose(
 ) -> IntArray:
     """``[<= count, D]`` distinct configurations near the front, the same for a seed and what was built.
 
-    Each answers one wish within one loss on one target. With nothing built all believe the same
+    The first are even recipes, so that what is predicted of all others can be held against them; the rest
+    each answer one wish within one loss on one target. With nothing built all believe the same
     predictions; then each believes in predictions drawn from what the built ones leave possible
     (Thompson sampling, 1933), so that where the predictions are unsure, answers differ. Of these, the
     ones farthest in loss, time and size from each other and from the built ones are kept.
@@ -59,10 +66,29 @@ def propose(
         return fresh
     losses = surrogate.evaluate(fresh, targets[0]).drop_points
     fresh = fresh[_promising(losses, count)]
-    every = np.concatenate([known, fresh])
+    first = known if len(known) else even_recipes(surrogate.space)[: count // 2]
+    every = np.concatenate([first, fresh])
     points = _points(surrogate, every, targets[0])
-    chosen = spread(points, len(known) + count, first=tuple(range(len(known))))
+    chosen = spread(points, len(known) + count, first=tuple(range(len(first))))
     return every[chosen[len(known) :]]
+
+
+def even_recipes(space: ActionSpace) -> IntArray:
+    """``[<= 2, D]`` the same share of channels off every layer that allows it, all in 8 bits."""
+    layers = [d.layer for at, d in enumerate(space.decisions) if PRUNING in space.offered(at)]
+    if not layers:
+        return space.untouched(0)
+    whole = RecipeStep(layer=NETWORK, technique="int8", params={"mode": "full"})
+    return np.stack(
+        [
+            space.nearest((*(_narrowed(layer, share) for layer in layers), whole))
+            for share in EVEN_SHARES
+        ]
+    )
+
+
+def _narrowed(layer: str, share: float) -> RecipeStep:
+    return RecipeStep(layer=layer, technique=PRUNING, params={"pruning_ratio": share})
 
 
 def local_bests(

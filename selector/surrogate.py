@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -229,6 +229,19 @@ class Surrogate:
                 tables = self.tables.with_pairs(_without(self.tables, candidate, rest))
                 alone[row] = self._features_of(tables, [candidate])[0]
         return check(self.model, lessons, alone)
+
+    def hoped(self, validated: Sequence[Validated]) -> list[Validated]:
+        """Candidates as they will probably be when they are recovered in full; what was, stays as it is."""
+        if not validated:
+            return []
+        lessons = self._lessons(validated)
+        points = self.model.hoped(
+            lessons.features, lessons.drop_points, np.asarray(lessons.trained)
+        )
+        return [
+            row if row.recovered else replace(row, drop_points=float(lost))
+            for row, lost in zip(validated, points, strict=True)
+        ]
 
     def _lessons(self, validated: Sequence[Validated]) -> Lessons:
         each = [

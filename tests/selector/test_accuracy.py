@@ -178,3 +178,15 @@ def test_candidates_beyond_hope_do_not_bend_the_fit():
     rows = Lessons(np.concatenate([x, broken]), np.concatenate([y, np.full(6, 70.0)]))
     bent = AccuracyModel(cap=CAP).fitted(rows).predict(near[0])
     assert np.median(np.abs(np.log((bent + FLOOR) / (near[1] + FLOOR)))) < 0.3
+
+
+def test_what_a_trial_promises_lies_between_its_own_loss_and_the_prediction():
+    x, y = drawn(12)
+    model = AccuracyModel(cap=CAP).fitted(Lessons(x, y))
+    predicted = model.predict(x[:1])
+    own = 0.2 * predicted
+    full, short = (model.hoped(x[:1], own, np.array([share])) for share in (1.0, 0.1))
+    assert own < full < predicted
+    assert abs(np.log(full / own)) < abs(np.log(full / predicted))
+    extrapolated = own * 0.1**model.power
+    assert extrapolated < short < predicted

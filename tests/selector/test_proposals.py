@@ -5,7 +5,7 @@ import pytest
 
 from compression.cost import device_names, load_device
 from selector.learning import learnt
-from selector.proposals import HOPELESS, local_bests, propose
+from selector.proposals import EVEN_SHARES, HOPELESS, even_recipes, local_bests, propose
 from selector.surrogate import Surrogate, Validated
 from tests.selector.synthetic_tables import lenet_tables
 
@@ -79,3 +79,17 @@ def test_hopeless_recipes_are_not_built_while_others_are_left(begun):
     every = np.unique([prepared.best(ends) for prepared, ends in asked], axis=0)
     losses, known = (taught.evaluate(rows, TARGETS[0]).drop_points for rows in (found, every))
     assert losses.max() < max(HOPELESS, np.sort(known)[4])
+
+
+def test_the_first_round_begins_with_even_recipes():
+    surrogate = Surrogate(lenet_tables())
+    even = even_recipes(surrogate.space)
+    found = propose(surrogate, 6, TARGETS, 0)
+    assert np.array_equal(found[:2], even)
+    for config, share in zip(even, EVEN_SHARES, strict=True):
+        narrowed = [
+            s for s in surrogate.space.decode(config) if s.technique == "filter_pruning"
+        ]
+        assert len(narrowed) > 2
+        assert max(step.params["pruning_ratio"] for step in narrowed) == share
+    assert len(propose(surrogate, 1, TARGETS, 0)) == 1
