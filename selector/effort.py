@@ -28,7 +28,7 @@ _CALIBRATION_VALUES = 2**25
 class Effort:
     """Counts that follow from the network's size and the time limit, never from a clock.
 
-    ``*_samples`` are examples, ``search_rounds`` are of the DQN's training, ``*_steps`` are optimiser
+    ``*_samples`` are examples (``check_samples`` of the search split serve while a network is tuned, ``search_samples`` judge its file), ``search_rounds`` are of the DQN's training, ``*_steps`` are optimiser
     steps of ``batch_size`` examples; ``synthetic_inputs`` are made where there is no data; ``probes`` are
     the most single changes that PROBE tries, ``pair_probes`` pairs of them, ``timed_networks`` whole networks that it times,
     ``candidates`` are recipes built for real during VALIDATE and ``recoveries`` how often RECOVER may
@@ -44,6 +44,7 @@ class Effort:
     pair_probes: int
     timed_networks: int
     search_samples: int
+    check_samples: int
     search_rounds: int
     candidates: int
     candidate_steps: int
@@ -95,7 +96,8 @@ def effort_for(
         pair_probes=_clipped(share * min(80.0, 6e9 / max(macs, 1)), 16, 80),
         # 9 in 10 cannot be told from fewer than 9, nor with one outlier from fewer than 19
         timed_networks=_clipped(4.5e9 / max(macs, 1), 9, 19),
-        search_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
+        search_samples=_clipped(5e11 / max(macs, 1), 1000, 5000),
+        check_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
         search_rounds=_clipped(30 * share, 10, 60),
         candidates=_clipped(12 * trials, 3, 16),
         candidate_steps=_scaled(_clipped(1.0e11 / macs_a_step, 30, 300), gain * trials),

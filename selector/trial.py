@@ -52,16 +52,20 @@ class Trial:
         return self.loss.points
 
 
-class TrialRun:
-    """The examples and the original's answers to them, for any number of trials of one job."""
+class Examples:
+    """Some search examples, what the original answers to them, and what other answers lose against those."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._split: Split = job.dataset.search.take(job.effort.search_samples)
+    def __init__(self, job: Job, split: Split) -> None:
+        self._job, self._split = job, split
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Class numbers, ``None`` where there are none."""
+        return self._split.y
 
     @cached_property
     def x(self) -> np.ndarray:
-        """The search examples, model-ready."""
+        """The examples, model-ready."""
         return self._split.x
 
     @cached_property
@@ -69,16 +73,24 @@ class TrialRun:
         """What the uploaded file answers to them."""
         return onnx_log_probabilities(self._job.model_bytes, self.x)
 
+    def loss_of(self, rows: np.ndarray) -> Loss:
+        """What a network with those answers loses."""
+        form = self._job.form
+        if self._split.y is not None or form.kind is AnswerKind.CLASS:
+            return self._estimator.loss(self._known(rows))
+        wanted, answers = form.answers(self.original_logits), form.answers(rows)
+        return loss_of_agreement(form.same(wanted, answers))
+
     @cached_property
     def _estimator(self) -> LossEstimator:
-        labels, n_groups = self._labels, self._split.n_groups
+        labels, n_groups = self._known_labels, self._split.n_groups
         known = self._known(self.original_logits)
         if self._job.form.label_shape:
             n_groups = len(self._split)  # positions of one example are alike
         return LossEstimator(known, labels, n_groups)
 
     @cached_property
-    def _labels(self) -> np.ndarray | None:
+    def _known_labels(self) -> np.ndarray | None:
         """Class numbers of the rows that have one."""
         if self._split.y is None:
             return None
@@ -93,16 +105,28 @@ class TrialRun:
         part, own = self._job.form.of_judged(rows)
         return np.asarray(own[part.label_rows(self._split.y) != UNLABELLED])
 
+
+class TrialRun:
+    """The examples and the original's answers to them, for any number of trials of one job.
+
+    Files are judged on all search examples, for a limit is kept or missed by tenths of a point; a few serve while a network is tuned.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        search, effort = job.dataset.search, job.effort
+        few, more = search.take(effort.check_samples), search.take(effort.search_samples)
+        self._few = Examples(job, few)
+        self._all = self._few if len(few) == len(more) else Examples(job, more)
+
+    @property
+    def x(self) -> np.ndarray:
+        """A few search examples, model-ready."""
+        return self._few.x
+
     def loss(self, exported: bytes) -> Loss:
         """What a file loses against the original, judged on the search split."""
-        return self._loss_of(onnx_log_probabilities(exported, self.x))
-
-    def _loss_of(self, rows: np.ndarray) -> Loss:
-        form = self._job.form
-        if self._split.y is not None or form.kind is AnswerKind.CLASS:
-            return self._estimator.loss(self._known(rows))
-        wanted, answers = form.answers(self.original_logits), form.answers(rows)
-        return loss_of_agreement(form.same(wanted, answers))
+        return self._all.loss_of(onnx_log_probabilities(exported, self._all.x))
 
     def run(
         self, recipe: Recipe, steps: int, report: Report, checkpoint: Path | None = None
@@ -114,7 +138,7 @@ class TrialRun:
         job = self._job
         built = job.workbench.build(recipe)
         changed = logits(built.network, self.x)
-        kl = job.form.divergence(self.original_logits, changed)
+        kl = job.form.divergence(self._few.original_logits, changed)
         clock = _Steps(report, steps)
         tuned = self.recovered(built.network, steps, clock, checkpoint)
         for note in tuned.notes[len(job.network.notes) :]:
@@ -127,7 +151,7 @@ class TrialRun:
             skipped=built.skipped,
             loss=self.loss(file),
             kl=kl,
-            untuned_points=self._loss_of(changed).points,
+            untuned_points=self._few.loss_of(changed).points,
             steps=clock.steps,
         )
 
@@ -146,7 +170,7 @@ class TrialRun:
                 job.network.profile.input_shape, passes, raw_kind=training.raw.dtype.kind
             ),
         )
-        validation = (self.x, self._split.y)
+        validation = (self.x, self._few.labels)
         more = job.dataset.unlabelled
         supplies = Supplies(
             unlabelled=(job.calibration, *([more.samples] if more else [])),

@@ -38,3 +38,9 @@ def test_a_gpu_fine_tunes_large_networks_longer_and_searches_as_before():
     assert gpu.batch_size == 4 * usual.batch_size
     assert (gpu.probes, gpu.candidates) == (usual.probes, usual.candidates)
     assert effort_for(400_000, 1200, 1, gpu=True) == effort_for(400_000, 1200, 1)
+
+
+def test_large_networks_are_tuned_by_few_examples_and_judged_by_more():
+    large, small = effort_for(41_000_000, 600, 1), effort_for(400_000, 600, 1)
+    assert (large.check_samples, large.search_samples) == (1000, 5000)
+    assert small.check_samples == small.search_samples == 5000
