@@ -24,7 +24,6 @@ class Augmentation(StrEnum):
     NONE = "none"
     IMAGE = "image"
     PHOTO = "photo"
-    PHOTO_MIXED = "photo, mixed"
     SIGNAL = "signal"
     SPECTROGRAM = "spectrogram"
 
@@ -66,9 +65,8 @@ def augmented(x: Tensor, kind: Augmentation, generator: torch.Generator) -> Tens
     """
     if kind is Augmentation.IMAGE:
         return _moved(x, min(2, min(x.shape[2:]) // 12), generator)
-    if kind in (Augmentation.PHOTO, Augmentation.PHOTO_MIXED):
-        moved = _mirrored(_moved(x, min(4, min(x.shape[2:]) // 8), generator), generator)
-        return _mixed(moved, generator) if kind is Augmentation.PHOTO_MIXED else moved
+    if kind is Augmentation.PHOTO:
+        return _mirrored(_moved(x, min(4, min(x.shape[2:]) // 8), generator), generator)
     if kind is Augmentation.SPECTROGRAM:
         moved = _moved(x, x.shape[3] // 16, generator, axes=(3,))
         return _without_band(_without_band(moved, 2, generator), 3, generator)
@@ -85,12 +83,6 @@ def _mirrored(x: Tensor, generator: torch.Generator) -> Tensor:
     """Every other sample or so with left and right exchanged."""
     chosen = torch.rand((len(x), 1, 1, 1), generator=generator) < 0.5
     return torch.where(chosen.to(x.device), x.flip(3), x)
-
-
-def _mixed(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Each sample with a share of another: between samples the original has answers to copy, too."""
-    share = torch.rand((len(x), 1, 1, 1), generator=generator).to(x.device)
-    return x + share * (x.roll(1, 0) - x)
 
 
 def _without_band(x: Tensor, axis: int, generator: torch.Generator) -> Tensor:
