@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EVENLY = {"accuracy": 0.25, "latency": 0.25, "energy": 0.25, "storage": 0.25}
 PHONE = "redmi-3s"
 UNIFORM = (0.25, 0.5, 0.75)
+THOROUGH = 10.0
 NOT_LEARNT = ("greedy", "random", "genetic")
 """Selectors that answer in place of the trained agent, each judged by the referees as it is."""
 
@@ -28,7 +29,8 @@ class Demand:
     """One row of a table.
 
     ``alone`` names the only technique that may be used; ``uniform`` is a share of channels that is removed
-    everywhere, chosen by hand, in 8 bits; ``without`` names the part of the method that is left out.
+    everywhere, chosen by hand, in 8 bits; ``without`` names the part of the method that is left out;
+    ``patience`` is how many times the task's limit of time the study and the build get.
     """
 
     text: str
@@ -42,6 +44,7 @@ class Demand:
     alone: str = ""
     uniform: float | None = None
     without: str = ""
+    patience: float = 1.0
 
     def budgets(self, latency_ms: float, size_bytes: int) -> dict[str, float]:
         """The limits for an original of that time and size."""
@@ -84,6 +87,11 @@ def demands(task: Task) -> dict[str, Demand]:
             text="energy of a Redmi 3S first, one point", goals=_mostly("energy"), target=PHONE
         ),
         "careful": Demand(text="four equal goals, a fifth of a point", points=0.2),
+        "thorough": Demand(
+            text=f"four equal goals, one point, {THOROUGH:g} times the fine-tuning",
+            group="thorough",
+            patience=THOROUGH,
+        ),
         "impossible": Demand(
             text="100x as fast and 500x smaller, one point", faster=100, smaller=500
         ),

@@ -53,17 +53,20 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A task and a seed at work; ``without`` names what is left out of the method."""
+    """A task and a seed at work; ``without`` names what is left out of the method, ``patience`` stretches the task's limit of time."""
 
     name: str
     task: Task
     seed: int
     without: str = ""
+    patience: float = 1.0
 
     @property
     def study(self) -> Path:
         """The job folder of the study."""
         what = f"study-without-{self.without}" if self.without else "study"
+        if self.patience > 1:
+            what = f"{what}-{self.patience:g}-times"
         return WORK / self.name / f"{what}-{self.seed}"
 
     @property
@@ -87,7 +90,7 @@ class Bench:
             "model": str(self.task.base),
             "data": str(upload(self.name)),
             "preprocessing": dict(self.task.preprocessing),
-            "time_limit_s": self.task.time_limit_s,
+            "time_limit_s": self.patience * self.task.time_limit_s,
             "threads": 1,
             "seed": self.seed,
             **more,
@@ -240,7 +243,7 @@ def work(bench: Bench, only: list[str]) -> Iterator[str]:
         path = bench.row_path(name)
         if path.is_file() or (only and name not in only):
             continue
-        asked = replace(bench, without=demand.without)
+        asked = replace(bench, without=demand.without, patience=demand.patience)
         if study(asked):
             yield f"{bench.name}: study {bench.seed} {demand.text}"
         row = build(asked, name, demand)
