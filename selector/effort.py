@@ -20,6 +20,9 @@ at most: measured on an H100 against one core, 37 times for 226 M MACs."""
 _TRAINING_VALUES = 2**26
 """Activations of one training batch: 256 MB, and as much again for their gradients."""
 
+_JUDGED_VALUES = 2**26
+"""Of all examples that a file is judged on beyond those that serve while it is tuned: 256 MB."""
+
 _CALIBRATION_VALUES = 2**25
 """The largest activation of all calibration examples: 128 MB; three or four stand at a time."""
 
@@ -54,10 +57,11 @@ class Effort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activations:
-    """Values of one example that stand in memory: of the largest layer, and of all together."""
+    """Values of one example that stand in memory: of the largest layer, of all together, and its own."""
 
     largest: int = 1
     together: int = 1
+    example: int = 1
 
 
 def effort_for(
@@ -82,6 +86,7 @@ def effort_for(
     batch_size = min(batch_size, max(8, _TRAINING_VALUES // held.together))
     gain = min(_MOST_GPU_GAIN, max(1.0, macs / _GPU_GAIN_MACS)) if gpu else 1.0
     macs_a_step = 3 * max(macs, 200_000) * batch_size
+    checks = _clipped(2e10 / max(macs, 1), 1000, 5000)
     return Effort(
         # Tiny operations gain nothing from a second thread, and lose much where cores are shared.
         threads=1 if macs < 5_000_000 else threads,
@@ -96,8 +101,11 @@ def effort_for(
         pair_probes=_clipped(share * min(80.0, 6e9 / max(macs, 1)), 16, 80),
         # 9 in 10 cannot be told from fewer than 9, nor with one outlier from fewer than 19
         timed_networks=_clipped(4.5e9 / max(macs, 1), 9, 19),
-        search_samples=_clipped(5e11 / max(macs, 1), 1000, 5000),
-        check_samples=_clipped(2e10 / max(macs, 1), 1000, 5000),
+        search_samples=max(
+            checks,
+            min(_clipped(5e11 / max(macs, 1), 1000, 5000), _JUDGED_VALUES // held.example),
+        ),
+        check_samples=checks,
         search_rounds=_clipped(30 * share, 10, 60),
         candidates=_clipped(12 * trials, 3, 16),
         candidate_steps=_scaled(_clipped(1.0e11 / macs_a_step, 30, 300), gain * trials),

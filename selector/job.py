@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -163,7 +164,11 @@ class Job:
     def effort(self) -> Effort:
         """How much work each stage may do."""
         request, profile = self.request, self.network.profile
-        held = Activations(largest=profile.largest_output, together=profile.outputs_together)
+        held = Activations(
+            largest=profile.largest_output,
+            together=profile.outputs_together,
+            example=math.prod(profile.input_shape),
+        )
         gpu = training_device(self.network).type == "cuda"
         return effort_for(profile.macs, request.time_limit_s, request.threads, held, gpu=gpu)
 

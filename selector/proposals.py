@@ -36,7 +36,7 @@ HOPELESS = 10.0
 """Predicted points from which on a recipe is built only where nothing better is left: it would teach little."""
 
 EVEN_SHARES = (0.5, 0.75)
-"""Of all channels, removed everywhere: what everybody tries first, and what fine-tuning mends best for its damage."""
+"""Of all channels, removed everywhere: what everybody tries first. Predictions from damage alone do them wrong."""
 
 _STARTS = 6
 _BELIEFS = 5  # shares no factor with the number of wishes or losses

@@ -44,3 +44,5 @@ def test_large_networks_are_tuned_by_few_examples_and_judged_by_more():
     large, small = effort_for(41_000_000, 600, 1), effort_for(400_000, 600, 1)
     assert (large.check_samples, large.search_samples) == (1000, 5000)
     assert small.check_samples == small.search_samples == 5000
+    photos = Activations(example=3 * 224 * 224)
+    assert effort_for(56_000_000, 600, 1, photos).search_samples == 1000
