@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 
+from compression.answer_forms import form_of
 from compression.graph import joined
+from compression.outputs import AnswerKind
 from compression.surgery import node_of
 from compression.training_norms import fold_norms, insert_norms
 from compression.types import Precision
@@ -165,7 +167,7 @@ def in_order(x: Tensor) -> Tensor:
 
 
 def products(device: torch.device, *, brain_floats: bool) -> torch.autocast:
-    """Where convolutions and dense layers compute in bfloat16, if at all; sums and all the rest stay in float."""
+    """Where convolutions and dense layers compute in bfloat16, if at all; what follows them reads that, and sums up in float."""
     return torch.autocast(device.type, torch.bfloat16, enabled=brain_floats)
 
 
@@ -176,6 +178,10 @@ def brain_floats_pay(network: Network, device: torch.device) -> bool:
     """
     if network.profile.macs < _MANY_MACS or _computes_elsewhere(network):
         return False
+    if any(part.kind is AnswerKind.VALUES for part in form_of(network.profile).parts):
+        return (
+            False  # a value far from zero would be rounded to steps as large as what it tells
+        )
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return torch.cpu._is_avx512_bf16_supported()  # nothing public tells

@@ -74,8 +74,8 @@ class _StraightThrough(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, scale: float, zero: int) -> Tensor:
         ctx.save_for_backward(x)
         ctx.ends = (-0.5 - zero) * scale, (_LEVELS + 0.5 - zero) * scale
-        steps = x.mul(1.0 / scale).add_(zero).round_().clamp_(0, _LEVELS)
-        return steps.sub_(zero).mul_(scale)
+        steps = x.float().mul(1.0 / scale).add_(zero).round_().clamp_(0, _LEVELS)
+        return steps.sub_(zero).mul_(scale).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
