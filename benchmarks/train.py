@@ -89,6 +89,8 @@ class Run:
 
     def _keep(self, epoch: int, *parts: Any) -> None:
         state = {"epoch": epoch, "random": torch.get_rng_state()}
+        if self.x.is_cuda:
+            state["random_there"] = torch.cuda.get_rng_state()
         state["parts"] = [part.state_dict() for part in parts]
         waiting = self.checkpoint.with_suffix(".new")
         torch.save(state, waiting)
@@ -97,10 +99,12 @@ class Run:
     def _resume(self, *parts: Any) -> int:
         if not self.checkpoint.is_file():
             return 0
-        state = torch.load(self.checkpoint, weights_only=True)  # noqa: TID251  # its own file
+        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)  # noqa: TID251  # its own file
         for part, values in zip(parts, state["parts"], strict=True):
             part.load_state_dict(values)
         torch.set_rng_state(state["random"])
+        if self.x.is_cuda and "random_there" in state:
+            torch.cuda.set_rng_state(state["random_there"])
         return int(state["epoch"])
 
 
@@ -112,7 +116,7 @@ def trained(name: str, task: Task, seconds: float) -> bool:
     parts = {part: _tensors(task, arrays, part) for part in PARTS}
     checkpoint = WORK / name / "training.pt"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = _device(task.training)
     x, y = (tensor.to(device) for tensor in parts["train"])
     model = Run(task.training, x, y, checkpoint).advance(seconds)
     if model is None:
@@ -129,6 +133,11 @@ def trained(name: str, task: Task, seconds: float) -> bool:
         right = onnx_logits(trained_file, samples).argmax(axis=1) == labels
         print(f"{part} {right.mean():.4f}")
     return True
+
+
+def _device(training: Training) -> str:
+    """A GPU for the large networks, if there is one; what changes samples of the small ones works on the CPU."""
+    return "cuda" if training.brain_floats and torch.cuda.is_available() else "cpu"
 
 
 def _tensors(task: Task, arrays: Arrays, part: str) -> tuple[Tensor, Tensor]:
