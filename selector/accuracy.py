@@ -45,6 +45,8 @@ LEAST_VALIDATED = 6
 FAR = 5.0
 """Points lost after a full recovery from which on a candidate tells the less of losses that anyone would accept."""
 
+_COUNTS = 0.05  # of one candidate's weight: with less it is not among those that a prediction rests on
+
 FLOOR = 0.3
 """Points below which differences are noise of a search split of about a thousand samples."""
 
@@ -120,14 +122,14 @@ class AccuracyModel:
         """The most points that may be predicted of a recipe that keeps a limit on points after all."""
         return float(np.exp(np.log(max(limit, 0.0) + FLOOR) + self.band)) - FLOOR
 
-    def fitted(self, lessons: Lessons) -> AccuracyModel:
+    def fitted(self, lessons: Lessons, far: float = FAR) -> AccuracyModel:
         """The model refitted to built candidates.
 
         Ridge towards ``PRIOR``, so that few points move it little; the band comes from leaving one out, and
         from how unsure the power is by which losses fall with training. A candidate that gained counts as
-        one that lost nothing.
+        one that lost nothing. From ``far`` points on, expected after a full recovery, a candidate counts the less.
         """
-        rows = self._usable(lessons)
+        rows = self._usable(lessons, far)
         if not len(rows.drop_points):
             return AccuracyModel(cap=self.cap)
         weights = _fit(rows, self.cap)
@@ -138,16 +140,17 @@ class AccuracyModel:
             cap=self.cap,
             coefficients=_as_tuple(weights[:4]),
             band=self._band(rows, longer * float(np.sqrt(covariance[-1, -1]))),
-            n_validated=len(rows.drop_points),
+            n_validated=int(
+                np.sum(np.broadcast_to(rows.weights, rows.drop_points.shape) > _COUNTS)
+            ),
             covariance=tuple(map(tuple, covariance[:4, :4].tolist())),
             stretch=float(np.exp(longer)),
             power=float(weights[4]),
         )
 
-    def _usable(self, lessons: Lessons) -> Lessons:
+    def _usable(self, lessons: Lessons, far: float) -> Lessons:
         finite = np.isfinite(lessons.features).all(axis=-1) & np.isfinite(lessons.drop_points)
-        rows = self._clipped(lessons.where(finite))
-        return rows._replace(weights=rows.weights * _relevance(rows))
+        return _weighed(self._clipped(lessons.where(finite)), far)
 
     def _clipped(self, lessons: Lessons) -> Lessons:
         return lessons._replace(drop_points=np.clip(lessons.drop_points, 0.0, 0.98 * self.cap))
@@ -165,7 +168,7 @@ class AccuracyModel:
     def left_out(self, lessons: Lessons, alone: Array | None = None) -> Array:
         """``[N]`` points predicted of each built candidate after its own training, by a fit to all the others.
 
-        ``alone`` ``[N, 3]`` takes the place of the features that are predicted from; all are finite.
+        ``alone`` ``[N, 3]`` takes the place of the features that are predicted from; all are finite. The lessons' weights are those of the fit.
         """
         rows = self._clipped(lessons)
         every = np.arange(len(rows.drop_points))
@@ -239,10 +242,17 @@ def features(damage: Array, macs_ratio: Array, params_ratio: Array) -> Array:
     return found
 
 
-def _relevance(rows: Lessons) -> Array:
-    """``[N]`` how much each candidate tells: one that will lose ``n`` times ``FAR`` is off the law by as much, and counts ``n ** 2`` times less."""
-    expected = rows.drop_points * np.power(rows.trained, PRIOR_POWER)
-    return np.square(FAR / np.maximum(expected, FAR))
+def relevant(lessons: Lessons) -> Lessons:
+    """Candidates with the weights that a fit gives them: one that will lose ``n`` times ``FAR`` is off the law by as much, and counts ``n ** 2`` times less."""
+    return _weighed(lessons, FAR)
+
+
+def _weighed(rows: Lessons, far: float) -> Lessons:
+    expected = np.maximum(rows.drop_points, 0.0) * np.power(rows.trained, PRIOR_POWER)
+    relevance = (
+        np.ones_like(expected) if np.isinf(far) else np.square(far / np.maximum(expected, far))
+    )
+    return rows._replace(weights=rows.weights * relevance)
 
 
 def _design(rows: Lessons) -> Array:

@@ -169,7 +169,8 @@ def _promising_built(
     drawn_in = replace(question, budgets=with_room(question, built)).prepared()
     brief = [recipe for recipe in built if not recipe.recovered]
     recipe, utility = best_built(drawn_in, question.surrogate.hoped(brief)) or (None, -np.inf)
-    if recipe is None or utility <= float(drawn_in.utility(np.array([found.config]))[0]):
+    expected = float(drawn_in.utility(np.array([found.config]))[0])
+    if recipe is None or utility <= max(INFEASIBLE, expected):
         return found
     return _as_built(question.prepared(), recipe, utility, found)
 

@@ -1,4 +1,4 @@
-"""How much work each stage may do, in counts, so that a seed repeats on any machine."""
+"""How much work each stage may do, in counts, so that a seed repeats; INSPECT settles whether they are a GPU's."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Effort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activations:
-    """Values of one example that stand in memory: of the largest layer, of all together, and its own."""
+    """Values of one example that stand in memory: of the largest layer, of all together, and its own or its answer's."""
 
     largest: int = 1
     together: int = 1
@@ -83,14 +83,15 @@ def effort_for(
     # Half the time: neither half the candidates nor half their steps, for what is hardly trained tells little.
     trials = max(share, math.sqrt(share))
     batch_size = 128 if macs < 5_000_000 else 64
-    batch_size = min(batch_size, max(8, _TRAINING_VALUES // held.together))
+    most_samples = max(8, _TRAINING_VALUES // held.together)
+    batch_size = min(batch_size, most_samples)
     gain = min(_MOST_GPU_GAIN, max(1.0, macs / _GPU_GAIN_MACS)) if gpu else 1.0
     macs_a_step = 3 * max(macs, 200_000) * batch_size
     checks = _clipped(2e10 / max(macs, 1), 1000, 5000)
     return Effort(
         # Tiny operations gain nothing from a second thread, and lose much where cores are shared.
         threads=1 if macs < 5_000_000 else threads,
-        batch_size=_GPU_BATCH * batch_size // 64 if gain > 1 else batch_size,
+        batch_size=min(_GPU_BATCH, most_samples) if gain > 1 else batch_size,
         synthetic_inputs=_clipped(1.2e12 * share / (60 * max(macs, 1)), 256, 3000),
         calibration_samples=min(
             _clipped(1e10 / max(macs, 1), 128, 512),

@@ -29,6 +29,7 @@ from compression.types import Stage
 from selector.effort import Activations, Effort, effort_for
 from selector.errors import BadRequestError
 from selector.layout import Layout, lay_out
+from selector.plan import counts_for_gpu
 from selector.tables import StudyTables
 
 if TYPE_CHECKING:
@@ -167,10 +168,18 @@ class Job:
         held = Activations(
             largest=profile.largest_output,
             together=profile.outputs_together,
-            example=math.prod(profile.input_shape),
+            example=max(map(math.prod, (profile.input_shape, *profile.output_shapes))),
         )
-        gpu = training_device(self.network).type == "cuda"
-        return effort_for(profile.macs, request.time_limit_s, request.threads, held, gpu=gpu)
+        return effort_for(
+            profile.macs, request.time_limit_s, request.threads, held, gpu=self.on_gpu
+        )
+
+    @cached_property
+    def on_gpu(self) -> bool:
+        """Whether fine-tuning is counted for a GPU: once INSPECT is done, as it found."""
+        if self.folder.is_done(Stage.INSPECT):
+            return counts_for_gpu(self.folder)
+        return training_device(self.network).type == "cuda"
 
     @property
     def target(self) -> DeviceProfile:

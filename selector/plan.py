@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PLAN = "plan.json"
 """What INSPECT leaves: for each stage that takes parts its work items and ``rounds``."""
 
+GPU = "gpu"
+"""In the plan: whether later stages do the steps that a GPU has time for, wherever they run."""
+
 PARTED_STAGES = (Stage.PROBE, Stage.VALIDATE)
 """Stages whose parts may be done by several processes."""
 
@@ -71,8 +74,10 @@ class Steps:
     recoveries: int
 
 
-def plan(n_probes: int, n_pairs: int, n_candidates: int, steps: Steps) -> dict[str, Any]:
-    """The plan of a job: so many probes, at most so many of pairs, so many candidates to build.
+def plan(
+    n_probes: int, n_pairs: int, n_candidates: int, steps: Steps, *, gpu: bool = False
+) -> dict[str, Any]:
+    """The plan of a job: so many probes, at most so many of pairs, so many candidates to build, and whether counts are a GPU's.
 
     A candidate is a part of its own. Rounds of candidates are even, so that two workers end together.
     """
@@ -97,6 +102,7 @@ def plan(n_probes: int, n_pairs: int, n_candidates: int, steps: Steps) -> dict[s
             "steps": steps.recovery,
             "most": steps.recoveries,
         },
+        GPU: gpu,
     }
 
 
@@ -133,6 +139,14 @@ def read_rounds(folder: JobFolder, stage: Stage) -> Rounds:
     if not _is_sane(sizes):
         raise _unusable(stage)
     return Rounds(tuple(sizes))
+
+
+def counts_for_gpu(folder: JobFolder) -> bool:
+    """Whether INSPECT saw a GPU, so that a study and its builds do the same steps on any machine."""
+    try:
+        return bool(folder.read_json(Stage.INSPECT, PLAN)[GPU])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # an older version's
 
 
 def part_done(folder: JobFolder, stage: Stage, part: Part) -> bool:

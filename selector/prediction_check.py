@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from selector.accuracy import FLOOR
+from selector.accuracy import FLOOR, relevant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +79,7 @@ def check(model: AccuracyModel, built: Lessons, alone: Array) -> Check:
     truth = np.maximum(built.drop_points, 0.0)
     if not len(truth):
         return Check(n_left_out=0, typical_points=0.0, factor_90=1.0, rank_correlation=0.0)
-    predicted = model.left_out(built, alone)
+    predicted = model.left_out(relevant(built), alone)
     errors = np.abs(np.log(predicted + FLOOR) - np.log(truth + FLOOR))
     return Check(
         n_left_out=len(truth),

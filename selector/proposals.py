@@ -79,12 +79,10 @@ def even_recipes(space: ActionSpace) -> IntArray:
     if not layers:
         return space.untouched(0)
     whole = RecipeStep(layer=NETWORK, technique="int8", params={"mode": "full"})
-    return np.stack(
-        [
-            space.nearest((*(_narrowed(layer, share) for layer in layers), whole))
-            for share in EVEN_SHARES
-        ]
-    )
+    recipes = ((*(_narrowed(layer, share) for layer in layers), whole) for share in EVEN_SHARES)
+    distinct = dict.fromkeys(tuple(space.nearest(recipe).tolist()) for recipe in recipes)
+    found = np.array([config for config in distinct if any(config)], dtype=np.int64)
+    return found.reshape(-1, space.n_decisions)
 
 
 def _narrowed(layer: str, share: float) -> RecipeStep:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +83,9 @@ def untuned_model(
     )  # damage and capacity are the same on every target
     features = surrogate.features(surrogate.costs((anywhere,)).totals(configs))
     points = np.array([row["untuned_points"] for row in known], dtype=np.float64)
-    return AccuracyModel(cap=surrogate.model.cap).fitted(Lessons(features, points))
+    return AccuracyModel(cap=surrogate.model.cap).fitted(
+        Lessons(features, points), far=math.inf
+    )
 
 
 def validated_candidates(folder: JobFolder) -> list[dict[str, Any]]:

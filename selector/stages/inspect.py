@@ -48,7 +48,9 @@ def inspect(job: Job) -> None:
         recovery=effort.recovery_steps,
         recoveries=effort.recoveries,
     )
-    planned = plan(len(probes(job.layout)), effort.pair_probes, effort.candidates, steps)
+    planned = plan(
+        len(probes(job.layout)), effort.pair_probes, effort.candidates, steps, gpu=job.on_gpu
+    )
     job.folder.write_json(Stage.INSPECT, PLAN, planned)
     job.folder.write_json(
         Stage.INSPECT,

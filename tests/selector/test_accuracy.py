@@ -170,6 +170,15 @@ def test_what_a_limit_leaves_possible_grows_with_the_band():
     assert low[0] == pytest.approx(1.0)
 
 
+def test_losses_without_fine_tuning_may_be_large_and_all_count():
+    x, y = drawn(12)
+    high = 20 * y
+    plain = AccuracyModel(cap=CAP).fitted(Lessons(x, high), far=np.inf)
+    error = np.abs(np.log(plain.predict(x) + FLOOR) - np.log(np.minimum(high, CAP) + FLOOR))
+    assert np.median(error) < 0.35
+    assert plain.n_validated == 12
+
+
 def test_candidates_beyond_hope_do_not_bend_the_fit():
     x, y = drawn(10)
     fresh, truth = drawn(400, seed=1, noise=0.0)
@@ -178,6 +187,7 @@ def test_candidates_beyond_hope_do_not_bend_the_fit():
     rows = Lessons(np.concatenate([x, broken]), np.concatenate([y, np.full(6, 70.0)]))
     bent = AccuracyModel(cap=CAP).fitted(rows).predict(near[0])
     assert np.median(np.abs(np.log((bent + FLOOR) / (near[1] + FLOOR)))) < 0.3
+    assert AccuracyModel(cap=CAP).fitted(rows).n_validated == 10
 
 
 def test_what_a_trial_promises_lies_between_its_own_loss_and_the_prediction():

@@ -1,3 +1,5 @@
+import pytest
+
 from selector.effort import Activations, effort_for
 
 
@@ -36,6 +38,10 @@ def test_a_gpu_fine_tunes_large_networks_longer_and_searches_as_before():
     assert gpu.recovery_steps == 20 * usual.recovery_steps
     assert gpu.candidate_steps == 20 * usual.candidate_steps
     assert gpu.batch_size == 4 * usual.batch_size
+    usual, gpu = (effort_for(41_000_000, 1200, 1, gpu=gpu) for gpu in (False, True))
+    assert gpu.recovery_steps == pytest.approx(4.1 * usual.recovery_steps, rel=0.01)
+    wide = Activations(together=2**23)
+    assert effort_for(200_000_000, 1200, 1, wide, gpu=True).batch_size == 8
     assert (gpu.probes, gpu.candidates) == (usual.probes, usual.candidates)
     assert effort_for(400_000, 1200, 1, gpu=True) == effort_for(400_000, 1200, 1)
 

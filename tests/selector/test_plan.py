@@ -11,6 +11,7 @@ from selector.plan import (
     PLAN,
     Rounds,
     Steps,
+    counts_for_gpu,
     plan,
     read_rounds,
     recovery_per_validation,
@@ -53,6 +54,14 @@ def test_a_plan_that_cannot_be_followed_is_refused(tmp_path, value):
     (tmp_path / "INSPECT" / PLAN).write_text(json.dumps(value))
     with pytest.raises(BadRequestError, match=f"{PLAN} does not say in which parts PROBE"):
         read_rounds(JobFolder(tmp_path), Stage.PROBE)
+
+
+def test_whether_counts_are_a_gpus_is_settled_by_inspect(tmp_path):
+    folder = JobFolder(tmp_path)
+    assert not counts_for_gpu(folder)
+    for gpu in (True, False):
+        folder.write_json(Stage.INSPECT, PLAN, plan(100, 50, 12, STEPS, gpu=gpu))
+        assert counts_for_gpu(folder) is gpu
 
 
 def test_plan_tells_all_recoveries_beside_all_trials(tmp_path):
