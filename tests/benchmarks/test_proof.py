@@ -151,7 +151,7 @@ def kept(path):
     return pytest.param(path, id=f"{path.parent.name}-{path.stem}", marks=marks)
 
 
-@pytest.mark.parametrize("model", map(kept, KEPT))
+@pytest.mark.parametrize("model", [kept(path) for path in KEPT])
 def test_table_tells_the_truth(model):
     task = model.parent.name
     if lacks := missing(get(task)):
