@@ -167,14 +167,14 @@ def in_order(x: Tensor) -> Tensor:
 
 
 def products(device: torch.device, *, brain_floats: bool) -> torch.autocast:
-    """Where convolutions and dense layers compute in bfloat16, if at all; what follows them reads that, and sums up in float."""
+    """Where convolutions and dense layers compute in bfloat16, if at all; what reads only such values follows; weights, their updates and the loss stay in float."""
     return torch.autocast(device.type, torch.bfloat16, enabled=brain_floats)
 
 
 def brain_floats_pay(network: Network, device: torch.device) -> bool:
     """Whether products in bfloat16 are quicker: the processor has instructions for them, and the network enough to do.
 
-    A training step takes 0.34 to 0.67 times as long then (one core with AMX; networks of 36 to 226 M MACs).
+    A training step takes 0.35 to 0.54 times as long then (one core with AMX; networks of 36 to 226 M MACs).
     """
     if network.profile.macs < _MANY_MACS or _computes_elsewhere(network):
         return False

@@ -231,7 +231,7 @@ class Surrogate:
         return check(self.model, lessons, alone)
 
     def hoped(self, validated: Sequence[Validated]) -> list[Validated]:
-        """Candidates as they will probably be when they are recovered in full; what was, stays as it is."""
+        """Candidates that were trained briefly, as they will probably be when they are recovered in full."""
         if not validated:
             return []
         lessons = self._lessons(validated)
@@ -239,7 +239,7 @@ class Surrogate:
             lessons.features, lessons.drop_points, np.asarray(lessons.trained)
         )
         return [
-            row if row.recovered else replace(row, drop_points=float(lost))
+            replace(row, drop_points=float(lost))
             for row, lost in zip(validated, points, strict=True)
         ]
 
