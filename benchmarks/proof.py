@@ -26,6 +26,7 @@ WITHIN = 1.0
 COLUMNS = {"latency": "latency", "file": "file", "zip": "zip"}
 GROUPS = {
     "demand": "What was asked for",
+    "by hand": "Picked by hand",
     "thorough": "With more time than the other tools were given",
     "selector": "Other selectors, same study",
     "ablation": "One part of the method left out, four equal goals, one point",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SIDES = {
     "demand": ("AdaDeep", "#2f6fde", "o"),
+    "by hand": ("AdaDeep, picked by hand", "#1a3f8a", "P"),
+    "thorough": ("AdaDeep, more time", "#58a6c9", "o"),
     "selector": ("other selectors", "#6f4fb3", "s"),
     "ablation": ("one part left out", "#2a9d8f", "v"),
     "alone": ("one technique alone", "#8a8f98", "^"),
