@@ -36,11 +36,24 @@ _CONVOLUTIONS = frozenset({"Conv", "QLinearConv", "FusedConv"})
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Excerpt:
-    """A session, the runtime's operators in it, and what it reads by name, in its own layout."""
+    """A model as ONNX, its operators, and what it reads by name, in the runtime's own layout.
 
-    session: ort.InferenceSession
+    ``optimised`` means that the runtime may still change it: what was cut out of a network it had optimised stays as it is.
+    """
+
+    data: bytes
+    optimised: bool
     operators: tuple[str, ...]
     feed: dict[str, NDArray[np.generic]]
+
+    def session(self) -> ort.InferenceSession:
+        """A new session of it, on one thread."""
+        return quiet_session(self.data, optimised=self.optimised)
+
+    @property
+    def n_bytes(self) -> int:
+        """What it holds in memory."""
+        return len(self.data) + sum(values.nbytes for values in self.feed.values())
 
 
 def in_context(op: OpSpec, precision: Precision) -> Excerpt | None:
@@ -59,7 +72,8 @@ def in_context(op: OpSpec, precision: Precision) -> Excerpt | None:
     if not nodes:
         return None
     return Excerpt(
-        session=quiet_session(_cut(model, nodes, read, [result]), optimised=False),
+        data=_cut(model, nodes, read, [result]),
+        optimised=False,
         operators=tuple(node.op_type for node in nodes),
         feed=_computed(model, read),
     )
@@ -72,12 +86,12 @@ def alone(op: OpSpec, precision: Precision) -> Excerpt:
         ValueError: an operation of unknown kind.
     """
     data = single_op_onnx(op, precision)
-    session = quiet_session(data)
     nodes = onnx.load_from_string(data).graph.node
     return Excerpt(
-        session=session,
+        data=data,
+        optimised=True,
         operators=tuple(node.op_type for node in nodes),
-        feed=_random_feed(session),
+        feed=_random_feed(quiet_session(data)),
     )
 
 

@@ -33,7 +33,7 @@ CANDIDATE_FILE = "candidate-{}.onnx"
 """In VALIDATE: a candidate as it was built, by its number, where ``candidates.json`` says that it was kept."""
 
 SO_FAR = "so-far.npz"
-"""In SEARCH until it is done: the agent as far as it has come, for a study that was stopped there."""
+"""In SEARCH until it is done: the agent as far as it has come, which answers meanwhile, and for a study that was stopped there."""
 
 
 @dataclass(frozen=True, slots=True)

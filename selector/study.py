@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,26 +33,28 @@ PAST_RECOVERIES = "past.json"
 def load_policy(folder: JobFolder) -> Policy:
     """The policy of a study folder, refitted as soon as candidates were built.
 
-    Of a study whose search was stopped it is the agent as far as it had come.
+    Of a study whose search is not through it is the agent as far as it has come.
 
     Raises:
         BadRequestError: when SEARCH has left nothing.
     """
-    so_far = folder.path / Stage.SEARCH.value / SO_FAR
-    if not so_far.is_file():
-        folder.require(Stage.SEARCH)
-    refreshed = folder.path / Stage.VALIDATE.value / "policy.npz"
-    trained = folder.path / Stage.SEARCH.value / "policy.npz"
-    is_refreshed = folder.is_done(Stage.VALIDATE) and refreshed.is_file()
-    is_trained = folder.is_done(Stage.SEARCH)
-    weights = PolicyWeights.load(
-        refreshed if is_refreshed else trained if is_trained else so_far
-    )
-    policy = Policy.of(load_surrogate(folder), weights)
+    policy = Policy.of(load_surrogate(folder), _weights(folder))
     rows = validated_candidates(folder)
     if not rows:
         return policy
     return policy.with_known(np.array([row["config"] for row in rows], dtype=np.int64))
+
+
+def _weights(folder: JobFolder) -> PolicyWeights:
+    refreshed = folder.path / Stage.VALIDATE.value / "policy.npz"
+    if folder.is_done(Stage.VALIDATE) and refreshed.is_file():
+        return PolicyWeights.load(refreshed)
+    search = folder.path / Stage.SEARCH.value
+    if not folder.is_done(Stage.SEARCH):
+        with suppress(FileNotFoundError):  # the search may end at this moment
+            return PolicyWeights.load(search / SO_FAR)
+    folder.require(Stage.SEARCH)
+    return PolicyWeights.load(search / "policy.npz")
 
 
 def load_surrogate(folder: JobFolder) -> Surrogate:

@@ -60,7 +60,7 @@ ON_MAPS = {
 def test_an_excerpt_computes_as_much_as_the_operation(name, precision):
     op = ON_MAPS[name]
     excerpt = in_context(op, precision)
-    found = excerpt.session.run(None, excerpt.feed)[0]
+    found = excerpt.session().run(None, excerpt.feed)[0]
     assert found.size >= math.prod(op.out_shape)
     assert np.isfinite(found).all()
 

@@ -23,7 +23,6 @@ from selector.study import (
     prediction_check,
     validated_candidates,
 )
-from webapp.jobs.models import STOPPED
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -56,8 +55,8 @@ def is_done(job: Job, stage: Stage) -> bool:
 
 
 def has_policy(job: Job) -> bool:
-    """Whether the sliders can be answered: the search is through, or was stopped and has left something."""
-    return is_done(job, Stage.PROBE) and (is_done(job, Stage.SEARCH) or _stopped_at(job) > 0)
+    """Whether the sliders can be answered: the search is through, or has left something so far."""
+    return is_done(job, Stage.PROBE) and (is_done(job, Stage.SEARCH) or _so_far_at(job) > 0)
 
 
 def inspection(job: Job) -> dict[str, Any] | None:
@@ -102,7 +101,7 @@ def target_of(job: Job) -> DeviceProfile:
 
 
 def rough_configs(job: Job, target: DeviceProfile) -> IntArray:
-    """``[N, D]`` configurations to show before the policy exists, good by PROBE's predictions.
+    """``[N, D]`` configurations to show before there is any policy, good by PROBE's predictions.
 
     Raises:
         RequestRefusedError: when another version of the engine wrote them.
@@ -206,12 +205,14 @@ def _policy(folder: Path, _version: tuple[bool, int]) -> Policy:
 
 def _version(job: Job) -> tuple[bool, int]:
     """What the predictions rest on: with the validated candidates they are others than before."""
-    return is_done(job, Stage.VALIDATE), _stopped_at(job)
+    return is_done(job, Stage.VALIDATE), _so_far_at(job)
 
 
-def _stopped_at(job: Job) -> int:
-    """When a search that was stopped since had last kept what it found; 0 for every other job."""
-    path = job.folder / Stage.SEARCH.value / SO_FAR
-    if job.state not in STOPPED or is_done(job, Stage.SEARCH) or not path.is_file():
+def _so_far_at(job: Job) -> int:
+    """When a search that is not through had last kept what it found; 0 where there is none."""
+    if is_done(job, Stage.SEARCH):
         return 0
-    return path.stat().st_mtime_ns
+    try:
+        return (job.folder / Stage.SEARCH.value / SO_FAR).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

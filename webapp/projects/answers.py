@@ -29,7 +29,7 @@ NO_CHOICE: dict[str, Any] = {"why": "", "undo": None, "alternatives": []}
 MOST_EXPLAINED_AT_ONCE = 200
 """Decisions up to which a quick answer brings its reasons along: those of a thousand layers take longer than the rest."""
 
-NOT_READY = "Still studying this model; the sliders answer as soon as the search is through."
+NOT_READY = "Still studying this model; the sliders answer as soon as its layers are probed."
 
 
 def policy_of(project: Project) -> Policy:

@@ -96,7 +96,7 @@ export class StudioView {
     setText($("#star-text"), this.starText(choice));
     $("#unpick").hidden = !choice.picked;
     const cancelled = studio.study.stopped === "cancelled";
-    allowBuild(isReady(studio) && !cancelled, cancelled ? "The study was cancelled: let it go on, then build." : "The search is still on: the build can start when it is through.");
+    allowBuild(isReady(studio) && !cancelled, cancelled ? "The study was cancelled: let it go on, then build." : "The layers are still being probed: the build can start after that.");
   }
 
   /* A candidate that came without its layers leaves the table as it is until the policy tells them. */
