@@ -1,8 +1,8 @@
 """How far the selector stays behind the best that anybody finds, over random goals and budgets on real tables.
 
 ``python -m benchmarks.selector_gap [NAME...]`` with networks of ``benchmarks.study_tables``. For each network and
-seed an agent is trained, then asked 100 random goals over all devices, at once and in a second look. It is judged by the best
-of: every seed's answers, and for each goal ``--seconds`` each of coordinate ascent, genetic search and a memetic search that
+seed an agent is trained, then asked 100 random goals over all devices, at once and in a second look; so is the agent that comes
+with the package, as it answers until then. They are judged by the best of: every seed's answers, and for each goal ``--seconds`` each of coordinate ascent, genetic search and a memetic search that
 starts from known answers. ``--unseen`` asks about the devices that no agent is trained on. ``--pretrained FILE``
 starts from that agent with half the rounds. ``--kept`` takes the agents of an earlier call.
 """
@@ -34,6 +34,7 @@ from selector.policy import Policy
 from selector.policy_network import PolicyWeights
 from selector.reward import BUDGET_NAMES, Preferences
 from selector.selection import Prepared, Question
+from selector.study import shipped
 from selector.surrogate import Surrogate
 from selector.types import Budgets, Goals
 from selector.wishes import draw_wishes
@@ -68,11 +69,14 @@ def main() -> None:
             [_run(agent, wants, asked, thorough=thorough) for agent in agents]
             for thorough in (False, True)
         )
-        runs = [*first, *second]
+        untrained = (Policy.of(surrogate, shipped(surrogate)), 0.0)
+        before = _run(untrained, wants, asked, thorough=False)
+        runs = [*first, *second, before]
         best = _reference(name, surrogate, wants, asked, options.seconds, runs)
         best = np.max([best, *(run["scores"] for run in runs)], axis=0)
         print(_line(name, surrogate, first, best), flush=True)
         print(_line(f"{name}, second look", surrogate, second, best), flush=True)
+        print(_line(f"{name}, before the search", surrogate, [before], best), flush=True)
 
 
 def _trained(

@@ -13,10 +13,13 @@ from compression.cost import device_names, load_device
 from compression.types import Stage
 from selector.accuracy import LEAST_VALIDATED, AccuracyModel, Lessons
 from selector.errors import BadRequestError
-from selector.jobfolder import SO_FAR
+from selector.host_latency import HOST
+from selector.jobfolder import RESULT_OF, SO_FAR
 from selector.policy import Policy
 from selector.policy_network import PolicyWeights
+from selector.pool import grow_pool
 from selector.prediction_check import Check
+from selector.pretrained import pretrained
 from selector.surrogate import Surrogate, Validated
 from selector.tables import StudyTables
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from selector.jobfolder import JobFolder
 
 
+_FIRST_ROUNDS, _FIRST_POOL = 2, 300
+
 PAST_RECOVERIES = "past.json"
 """In a job folder, before RECOVER: what earlier builds of the same study tried and got."""
 
@@ -33,28 +38,39 @@ PAST_RECOVERIES = "past.json"
 def load_policy(folder: JobFolder) -> Policy:
     """The policy of a study folder, refitted as soon as candidates were built.
 
-    Of a study whose search is not through it is the agent as far as it has come.
+    Of a study whose search is not through it is the agent as far as it has come, at first the shipped one.
 
     Raises:
-        BadRequestError: when SEARCH has left nothing.
+        BadRequestError: when PROBE is not done.
     """
-    policy = Policy.of(load_surrogate(folder), _weights(folder))
+    surrogate = load_surrogate(folder)
+    policy = Policy.of(surrogate, _learnt(folder) or shipped(surrogate))
     rows = validated_candidates(folder)
     if not rows:
         return policy
     return policy.with_known(np.array([row["config"] for row in rows], dtype=np.int64))
 
 
-def _weights(folder: JobFolder) -> PolicyWeights:
+def shipped(surrogate: Surrogate) -> PolicyWeights:
+    """The agent that comes with the package, and what little climbing finds: a third of a second for LeNet."""
+    host = load_device(HOST)
+    start = surrogate.space.untouched()
+    pool = grow_pool(surrogate, (host,), start, _FIRST_ROUNDS, _FIRST_POOL)
+    return PolicyWeights(arrays=dict(pretrained()), targets=(HOST,), pool=pool, facts={})
+
+
+def _learnt(folder: JobFolder) -> PolicyWeights | None:
     refreshed = folder.path / Stage.VALIDATE.value / "policy.npz"
     if folder.is_done(Stage.VALIDATE) and refreshed.is_file():
         return PolicyWeights.load(refreshed)
-    search = folder.path / Stage.SEARCH.value
-    if not folder.is_done(Stage.SEARCH):
-        with suppress(FileNotFoundError):  # the search may end at this moment
-            return PolicyWeights.load(search / SO_FAR)
-    folder.require(Stage.SEARCH)
-    return PolicyWeights.load(search / "policy.npz")
+    for name in (
+        RESULT_OF[Stage.SEARCH],
+        SO_FAR,
+        RESULT_OF[Stage.SEARCH],
+    ):  # it may end at this moment
+        with suppress(FileNotFoundError):
+            return PolicyWeights.load(folder.path / Stage.SEARCH.value / name)
+    return None
 
 
 def load_surrogate(folder: JobFolder) -> Surrogate:

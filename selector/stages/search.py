@@ -1,4 +1,4 @@
-"""SEARCH: train the selector on the study's tables; sliders are answered from its start, better and better."""
+"""SEARCH: train the selector on the study's tables; sliders, which the shipped agent answers until then, are answered better and better."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ def search(job: Job) -> None:
         Learner(seed, pretrained()),
         folder.stage_path(Stage.SEARCH, CHECKPOINT),
     )
-    folder.write_with(Stage.SEARCH, SO_FAR, trainer.so_far().save)
     trainer.run(report)
     folder.write_json(Stage.SEARCH, "search.json", {"curve": curve})
     folder.write_with(Stage.SEARCH, "policy.npz", trainer.weights().save)

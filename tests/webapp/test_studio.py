@@ -64,17 +64,18 @@ def test_studio_shows_model_candidates_and_the_recommended_recipe(client, projec
     )
 
 
-def test_before_the_policy_the_chart_shows_rough_candidates(client, project):
+def test_as_soon_as_layers_are_probed_the_shipped_agent_answers(client, project):
     (project.study.job.folder / "SEARCH" / "policy.npz").unlink()
     (project.study.job.folder / "VALIDATE" / "candidates.json").unlink()
     Job.objects.filter(pk=project.study.job.pk).update(state=JobState.RUNNING, stage="SEARCH")
     found = get(client, project)
-    assert found["study"]["state"] == "running"
+    assert (found["study"]["state"], found["study"]["finished"]) == ("ready", False)
     assert len(found["candidates"]) > 20
     assert found["figure"]["data"]
-    assert found["selection"] is None
+    assert found["selection"]["violated"] == []
     assert found["bands"]["labels"]["accuracy"] == "rough"
     assert found["prediction_check"] == ""
+    (project.study.job.folder / "PROBE" / "tables.npz").unlink()
     assert post(client, project, "select").json()["error"]["code"] == "not_ready"
 
 

@@ -15,7 +15,6 @@ from compression.device_profiles import read_profile
 from compression.technique_names import title_of
 from compression.types import Stage
 from selector.jobfolder import SO_FAR, JobFolder
-from selector.pool import grow_pool
 from selector.request import PROFILE_SUFFIX
 from selector.study import (
     load_policy,
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from compression.cost import DeviceProfile
     from selector.policy import Policy
     from selector.surrogate import Surrogate
-    from selector.tables import IntArray
     from webapp.jobs.models import Job
 
 OUTDATED = (
@@ -41,9 +39,6 @@ OUTDATED = (
 )
 
 CACHED_STUDIES, KEPT_PROFILES = 8, 64
-
-ROUGH_ROUNDS, ROUGH_POOL = 2, 300
-"""Before there is a policy: a third of a second for LeNet finds about two hundred candidates."""
 
 TYPICAL_POINTS = 1.0
 """The loss at which the one accuracy band of a chart is taken."""
@@ -55,8 +50,8 @@ def is_done(job: Job, stage: Stage) -> bool:
 
 
 def has_policy(job: Job) -> bool:
-    """Whether the sliders can be answered: the search is through, or has left something so far."""
-    return is_done(job, Stage.PROBE) and (is_done(job, Stage.SEARCH) or _so_far_at(job) > 0)
+    """Whether the sliders can be answered: from the end of PROBE on, by the shipped agent at first."""
+    return is_done(job, Stage.PROBE)
 
 
 def inspection(job: Job) -> dict[str, Any] | None:
@@ -98,16 +93,6 @@ def target_of(job: Job) -> DeviceProfile:
     if path.is_file() and not path.is_symlink():
         return _kept_profile(path)
     return load_device(job.target)
-
-
-def rough_configs(job: Job, target: DeviceProfile) -> IntArray:
-    """``[N, D]`` configurations to show before there is any policy, good by PROBE's predictions.
-
-    Raises:
-        RequestRefusedError: when another version of the engine wrote them.
-    """
-    with _readable():
-        return _rough_configs(job.folder, target)
 
 
 def validated(job: Job) -> list[dict[str, Any]]:
@@ -182,15 +167,8 @@ def _inspection(folder: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=CACHED_STUDIES)
-def _surrogate(folder: Path, _version: tuple[bool, int]) -> Surrogate:
+def _surrogate(folder: Path, _version: tuple[bool, bool, int]) -> Surrogate:
     return load_surrogate(JobFolder(folder))
-
-
-@lru_cache(maxsize=CACHED_STUDIES)
-def _rough_configs(folder: Path, target: DeviceProfile) -> IntArray:
-    surrogate = _surrogate(folder, (False, 0))
-    start = surrogate.space.untouched()
-    return grow_pool(surrogate, (target,), start, ROUGH_ROUNDS, ROUGH_POOL)
 
 
 @lru_cache(maxsize=KEPT_PROFILES)
@@ -199,13 +177,13 @@ def _kept_profile(path: Path) -> DeviceProfile:
 
 
 @lru_cache(maxsize=CACHED_STUDIES)
-def _policy(folder: Path, _version: tuple[bool, int]) -> Policy:
+def _policy(folder: Path, _version: tuple[bool, bool, int]) -> Policy:
     return load_policy(JobFolder(folder))
 
 
-def _version(job: Job) -> tuple[bool, int]:
+def _version(job: Job) -> tuple[bool, bool, int]:
     """What the predictions rest on: with the validated candidates they are others than before."""
-    return is_done(job, Stage.VALIDATE), _so_far_at(job)
+    return is_done(job, Stage.VALIDATE), is_done(job, Stage.SEARCH), _so_far_at(job)
 
 
 def _so_far_at(job: Job) -> int:

@@ -31,7 +31,7 @@ MOST_CHOICES = 150_000
 """Of all candidates together: those of a deep network are fewer."""
 MOST_TILES = 9000
 """What comes layer by layer is longer. The best candidates bring it, for the rest the policy tells it when one
-is chosen; before there is a policy only those come that can bring it."""
+is chosen."""
 GONE = "The device that was chosen here is no more, or no longer shared; this computer stands in for it."
 
 
@@ -200,27 +200,23 @@ def _choice(
     wanted: dict[str, Any],
     target: DeviceProfile,
 ) -> dict[str, Any]:
-    """Candidates from the end of PROBE on; the recommended recipe once the policy exists."""
+    """Candidates and the recommended recipe, from the end of PROBE on."""
     job = project.study.job
     if job is None or inspected is None or surrogate is None:
         return {"candidates": [], "figure": None, "selection": None}
     candidates = candidates_json(job, surrogate, target)
     baseline = knowledge.baseline_json(inspected, surrogate, target)
-    is_ready = knowledge.has_policy(job)
     return {
         "candidates": candidates,
         "figure": tradeoff_figure(tradeoff_data(candidates, baseline, wanted["budgets"])),
-        "selection": answers.selection(project, wanted, quick=True) if is_ready else None,
+        "selection": answers.selection(project, wanted, quick=True),
     }
 
 
 def _shown_configs(job: Job, surrogate: Surrogate, target: DeviceProfile) -> IntArray:
-    """The policy's best; before it exists, what serves many wishes by PROBE's predictions."""
-    if knowledge.has_policy(job):
-        count = min(MOST_CANDIDATES, MOST_CHOICES // max(1, surrogate.space.n_decisions))
-        return knowledge.policy(job).candidates(target, count)
-    with_tiles = MOST_TILES // max(1, len(surrogate.tables.layers))
-    return knowledge.rough_configs(job, target)[: min(MOST_CANDIDATES, with_tiles)]
+    """The policy's best."""
+    count = min(MOST_CANDIDATES, MOST_CHOICES // max(1, surrogate.space.n_decisions))
+    return knowledge.policy(job).candidates(target, count)
 
 
 def _measured(
