@@ -38,6 +38,12 @@ test("accuracy can stand across, and the cost that stood there stands upwards", 
   assert.equal(themed(figure, tokens).data.find((trace) => trace.meta.role === "front").line.shape, "vh");
 });
 
+test("where there are no labels the summary says agreement", () => {
+  const base = structuredClone(studio.figure);
+  base.layout.meta.quality = "Agreement";
+  assert.match(arrange(base, view).figure.layout.meta.summary, /^Agreement against latency .* has [\d.]+ % agreement\.$/);
+});
+
 test("every candidate is drawn once, inside or outside", () => {
   const { figure } = arrange(studio.figure, { ...view, budgets: { ...none, max_latency_ms: 6 } });
   const drawn = role(figure, "candidate").x.length + role(figure, "outside").x.length;

@@ -4,6 +4,8 @@ import { bestOf, wishesText } from "../../static/js/lib/best-so-far.js";
 import { columnsOf, fitSummary, fitWords } from "../../static/js/lib/fit.js";
 import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../../static/js/lib/layer-locks.js";
 import { PolicyAnswers } from "../../static/js/lib/policy-answers.js";
+import { LockNote } from "../../static/js/components/lock-note.js";
+import { ApiError } from "../../static/js/lib/api.js";
 import { expectedText, reachedText } from "../../static/js/lib/reached.js";
 import { hasMoved, isReady, isStudying } from "../../static/js/lib/study.js";
 
@@ -35,14 +37,14 @@ test("requiring a technique gives up what was forbidden", () => {
   assert.equal(toggleRequired(lock, "svd"), null);
 });
 
-function asker(open = true) {
+function asker(open = true, request = async () => ({ selection: "by request" })) {
   const sent = [];
   const seen = { answers: [], refusals: [] };
   const socket = { open, send: (message) => sent.push(message) > 0 };
   const answers = new PolicyAnswers({
     question: () => ({ goals: {} }),
     socket: () => socket,
-    request: async () => ({ selection: "by request" }),
+    request,
     onAnswer: (selection) => seen.answers.push(selection),
     onRefusal: (sentence) => seen.refusals.push(sentence),
   });
@@ -79,6 +81,29 @@ test("without a socket the question goes by request", async () => {
   answers.ask();
   await new Promise((resolve) => setTimeout(resolve, 0));
   assert.deepEqual(seen.answers, ["by request"]);
+});
+
+test("a refusal by request is told, a server out of reach is not", async () => {
+  for (const [status, refusals] of [[400, ["Limits must be above 0."]], [0, []]]) {
+    const { answers, seen } = asker(false, async () => { throw new ApiError("Limits must be above 0.", "bad", status); });
+    answers.ask();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assert.deepEqual(seen.refusals, refusals);
+  }
+});
+
+test("a refusal stands until the next answer, the price of a lock stays", () => {
+  const node = {};
+  const note = new LockNote(node);
+  const prediction = { latency_ms: { value: 3 }, size_bytes: { value: 1e6 }, accuracy_drop_points: { value: 0.5 } };
+  note.refused("There is no such device.");
+  assert.deepEqual([node.hidden, node.textContent], [false, "There is no such device."]);
+  note.answered(prediction);
+  assert.equal(node.hidden, true);
+  note.ask("fc1", "lock", prediction);
+  note.answered(prediction);
+  note.answered(prediction);
+  assert.deepEqual([node.hidden, node.textContent], [false, "Locking fc1 costs nothing."]);
 });
 
 const BASE = { accuracy: 0.99, latency_ms: 2, energy_mj: 9, size_bytes: 1000, bands: { latency_ms: [0.7, 1.3], energy_mj: [0.5, 2] }, labels: { latency_ms: "calibrated", energy_mj: "rough" } };

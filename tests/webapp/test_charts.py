@@ -279,3 +279,11 @@ def test_deep_networks_keep_their_largest_layers_in_order_and_sum_up_the_others(
     assert "conv450" in data["layers"]
     assert sum(data["before"]) == pytest.approx(sum(row["ms_before"] for row in rows))
     assert sum(data["after"]) == pytest.approx(500 * 0.05)
+
+
+def test_charts_without_labels_say_agreement():
+    baseline = {**BASELINE, "accuracy_kind": "agreement"}
+    layout = tradeoff_figure(tradeoff_data(CANDIDATES, baseline))["layout"]
+    assert layout["yaxis"]["title"]["text"] == "Agreement, %"
+    assert layout["meta"]["summary"].startswith("Agreement against latency of")
+    assert layout["meta"]["quality"] == "Agreement"

@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from django.core.management import CommandError, call_command
 
 from tests.selector.test_engine import write_request
 from tests.webapp.running import ROOT
+from webapp.management.commands import compress as command
 from webapp.management.commands.compress import summary
 from webapp.management.progressbar import ProgressBar, bar
 
@@ -92,6 +94,16 @@ def test_bad_request_ends_with_2_and_a_sentence(files, tmp_path, arguments, sent
         call_command("compress", files[0], *arguments, "--out", str(out), stderr=io.StringIO())
     assert refused.value.returncode == 2
     assert not out.exists()
+
+
+def test_results_lie_beside_the_caller_where_no_folder_is_named(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "_run", lambda *_: (command.MET, ""))
+    monkeypatch.setattr(command, "_deliver", lambda _, out: shutil.copytree(REPORT.parent, out))
+    code, said, _ = compress(*files)
+    assert code == 0
+    assert "Files:    net-smaller" in said
+    assert (tmp_path / "net-smaller" / "report.json").is_file()
 
 
 def test_bar_shows_share_and_time_left():

@@ -10,6 +10,7 @@ from tests.webapp import making
 from tests.webapp.fake_engine import noted
 from webapp.jobs import lease, services, tasks
 from webapp.jobs.models import Job, JobState
+from webapp.jobs.queries import job_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -421,3 +422,18 @@ def test_a_build_is_told_what_earlier_builds_of_its_study_tried(user, work_off):
     assert json.loads((second.folder / "past.json").read_text()) == [tried]
     second.refresh_from_db()
     assert second.state == JobState.DONE
+
+
+def test_best_so_far_is_the_best_and_not_the_newest(user):
+    study = making.project(user).study.job
+    rows = [(2.0, 0.5, True), (1.0, 0.5, True), (0.5, 3.0, True), (0.1, 0.0, False)]
+    for seq, (ms, points, built) in enumerate(rows, start=1):
+        data = {"id": seq, "latency_ms": ms, "size_bytes": 1000, "drop_points": points}
+        study.events.create(
+            seq=seq,
+            t=study.created,
+            stage="VALIDATE",
+            kind="candidate",
+            data={**data, "validated": built},
+        )
+    assert job_json(study)["best"]["id"] == 2

@@ -141,7 +141,7 @@ def samples(_request: UserRequest, _: Nothing) -> Json:
 @tool(
     "Projects",
     Nothing,
-    "All projects, the newest first, each with its newest job and the best result so far.",
+    "All projects, the newest first, each with its newest job and newest result.",
 )
 def projects(request: UserRequest, _: Nothing) -> Json:
     return {"projects": queries.project_rows(owner=request.user)}

@@ -8,7 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from webapp.jobs.curves import recovery_data, recovery_figure, reward_data, reward_figure
+from webapp.jobs.curves import (
+    quality_of,
+    recovery_data,
+    recovery_figure,
+    reward_data,
+    reward_figure,
+)
 from webapp.jobs.figure_parts import Json, base_layout, horizontal, note, vertical, zone
 from webapp.jobs.ticks import log_range, log_ticks, two_digits
 
@@ -41,6 +47,7 @@ def tradeoff_data(candidates: Sequence[Row], baseline: Row, budgets: Row | None 
     drops = [float(c["drop_points"]) for c in candidates]
     return {
         "ids": [c["id"] for c in candidates],
+        "quality": quality_of(baseline),
         "accuracy": [original - drop for drop in drops],
         "original": original,
         "floor": original - _shown_drop(drops, budgets.get("max_accuracy_drop")),
@@ -54,7 +61,7 @@ def tradeoff_data(candidates: Sequence[Row], baseline: Row, budgets: Row | None 
 
 def tradeoff_figure(data: Json, axis: str = "latency") -> Json:
     """The trade-off: candidates, those outside limits, the best trade-offs, the original."""
-    points = data["axes"][axis]
+    points, quality = data["axes"][axis], data["quality"]
     inside = [i for i, keeps in enumerate(data["inside"]) if keeps]
     outside = [i for i, keeps in enumerate(data["inside"]) if not keeps]
     traces = [
@@ -65,10 +72,10 @@ def tradeoff_figure(data: Json, axis: str = "latency") -> Json:
         _original(data, axis),
     ]
     summary = (
-        f"Accuracy against {axis} of {len(data['ids'])} candidates, {len(inside)} of them within "
-        f"your limits. The original has {data['original']:.1f} % accuracy."
+        f"{quality} against {axis} of {len(data['ids'])} candidates, {len(inside)} of them within "
+        f"your limits. The original has {data['original']:.1f} % {quality.lower()}."
     )
-    layout = base_layout(points["title"], "Accuracy, %", summary)
+    layout = base_layout(points["title"], f"{quality}, %", summary)
     layout["xaxis"] |= {
         "type": "log",
         "range": points["range"],
@@ -80,7 +87,7 @@ def tradeoff_figure(data: Json, axis: str = "latency") -> Json:
         "tickformat": ".1f",
     }
     layout["meta"] |= {
-        key: data[key] for key in ("ids", "accuracy", "texts", "axes", "original")
+        key: data[key] for key in ("ids", "quality", "accuracy", "texts", "axes", "original")
     }
     layout["shapes"], layout["annotations"] = _limit_marks(data, axis)
     return {"data": traces, "layout": layout}

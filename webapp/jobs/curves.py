@@ -53,6 +53,13 @@ def reward_figure(data: Json) -> Json:
     return {"data": traces, "layout": layout}
 
 
+def quality_of(baseline: Row) -> str:
+    """What goes down the side of a chart: where there are no labels it is agreement with the original."""
+    return (
+        "Accuracy" if baseline.get("accuracy_kind", "accuracy") == "accuracy" else "Agreement"
+    )
+
+
 def recovery_data(events: Iterable[Row], baseline: Row, budgets: Row | None = None) -> Json:
     """Validation accuracy in percent while fine-tuning, from the metric events of RECOVER."""
     rows = [
@@ -67,6 +74,7 @@ def recovery_data(events: Iterable[Row], baseline: Row, budgets: Row | None = No
     accuracy = baseline.get("accuracy")
     original = None if accuracy is None else 100.0 * accuracy
     return {
+        "quality": quality_of(baseline),
         "unit": unit,
         "x": [row.get(unit, i + 1) for i, row in enumerate(rows)],
         "accuracy": [100.0 * row["accuracy"] for row in rows],
@@ -79,20 +87,19 @@ def recovery_data(events: Iterable[Row], baseline: Row, budgets: Row | None = No
 
 def recovery_figure(data: Json) -> Json:
     """Accuracy while fine-tuning, with the original and the limit as rules."""
-    hover = f"{data['unit'].capitalize()} %{{x}}<br>Accuracy %{{y:.1f}} %<br>%{{customdata}}"
+    quality = data["quality"]
+    hover = f"{data['unit'].capitalize()} %{{x}}<br>{quality} %{{y:.1f}} %<br>%{{customdata}}"
     rates = [
         "" if rate is None else f"Learning rate {rate:.2g}" for rate in data["learning_rate"]
     ]
-    trace = line_trace(
-        "main", "Accuracy", data["x"], data["accuracy"], hover + "<extra></extra>"
-    )
+    trace = line_trace("main", quality, data["x"], data["accuracy"], hover + "<extra></extra>")
     trace |= {"mode": "lines+markers", "customdata": rates}
     title = data["unit"].capitalize()
     if data["total"] and data["unit"] == "step":
         title += f" of {data['total']:,}"
     last = f"{data['accuracy'][-1]:.1f} %" if data["accuracy"] else "not measured yet"
     layout = base_layout(
-        title, "Accuracy, %", f"Validation accuracy while fine-tuning, now {last}."
+        title, f"{quality}, %", f"Validation {quality.lower()} while fine-tuning, now {last}."
     )
     shapes, notes = [], []
     for name, text in (("original", "original"), ("limit", "limit")):

@@ -50,7 +50,7 @@ def original_json(job: Job) -> dict[str, Any] | None:
         return None
     surrogate, target = _predictions(study), knowledge.target_of(job)
     if surrogate is None:
-        return {"accuracy": inspected["baseline"]["accuracy"]}
+        return {key: inspected["baseline"][key] for key in ("accuracy", "accuracy_kind")}
     bands = knowledge.bands_json(surrogate, target)
     return {
         **knowledge.baseline_json(inspected, surrogate, target),

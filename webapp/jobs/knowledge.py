@@ -121,14 +121,15 @@ def techniques_json(inspected: dict[str, Any]) -> dict[str, Any]:
 
 def baseline_json(
     inspected: dict[str, Any], surrogate: Surrogate, target: DeviceProfile
-) -> dict[str, float]:
-    """What the original costs on the target."""
+) -> dict[str, Any]:
+    """What the original costs on the target, and what its accuracy is: of labels, or agreement."""
     metrics = surrogate.baseline(target)
     return {
         "latency_ms": float(metrics.latency_ms),
         "energy_mj": float(metrics.energy_mj),
         "size_bytes": float(metrics.size_bytes),
         "accuracy": inspected["baseline"]["accuracy"],
+        "accuracy_kind": inspected["baseline"]["accuracy_kind"],
     }
 
 

@@ -1,10 +1,11 @@
-// The sentence under the strip that says what a lock costs, as soon as the answer with it is there.
+// The sentence under the strip that says what a lock costs, as soon as the answer with it is there, or why there is no answer.
 import { lockPrice } from "../lib/lock-price.js";
 
 export class LockNote {
   constructor(node) {
     this.node = node;
     this.asked = null;
+    this.refusal = false;
   }
 
   /** A layer was fixed; `before` is the prediction so far, null when it was set free. */
@@ -13,21 +14,22 @@ export class LockNote {
     this.show("");
   }
 
-  /** The prediction with the lock came. */
+  /** The prediction came, with the lock if one was asked for. */
   answered(prediction) {
-    if (!this.asked) return;
-    const { layer, action, before } = this.asked;
+    const { asked } = this;
     this.asked = null;
-    this.show(lockPrice(layer, action, before, prediction));
+    if (asked) this.show(lockPrice(asked.layer, asked.action, asked.before, prediction));
+    else if (this.refusal) this.show("");
   }
 
   refused(sentence) {
-    if (!this.asked) return;
     this.asked = null;
     this.show(sentence);
+    this.refusal = true;
   }
 
   show(text) {
+    this.refusal = false;
     this.node.hidden = !text;
     this.node.textContent = text;
   }

@@ -39,7 +39,7 @@ export class ProjectsTable {
     const disk = this.rows.reduce((sum, row) => sum + (row.size_bytes ?? 0), 0);
     const count = `${this.rows.length} ${this.rows.length === 1 ? "project" : "projects"}${disk ? `, ${bytes(disk)} on disk` : ""}`;
     this.node.innerHTML = `<div class="card flush"><div class="row spread card-head"><h2 id="projects-title">Projects</h2><span class="small muted">${count}</span></div>
-      <div class="table-wrap"><table class="as-cards"><caption class="sr">Projects</caption><thead><tr><th>Model</th><th>Target device</th><th>Best result so far</th><th>Status</th><th class="n">Updated</th><th><span class="sr">Actions</span></th></tr></thead>
+      <div class="table-wrap"><table class="as-cards"><caption class="sr">Projects</caption><thead><tr><th>Model</th><th>Target device</th><th>Newest result</th><th>Status</th><th class="n">Updated</th><th><span class="sr">Actions</span></th></tr></thead>
       <tbody>${this.rows.map((row) => (row.id === this.asking ? this.question(row) : this.row(row))).join("")}</tbody></table></div></div>`;
   }
 
@@ -48,7 +48,7 @@ export class ProjectsTable {
     const share = Math.round((row.done ?? 0) * 100);
     const bar = row.state === "running" ? `<span class="bar" style="--done:${share}%" role="progressbar" aria-label="Progress of ${escape(row.name)}" aria-valuenow="${share}" aria-valuemin="0" aria-valuemax="100"><i></i></span>` : "";
     return `<tr data-project="${row.id}"><td class="full"><a class="strong plain-link" href="${escape(row.url)}"><bdi>${escape(row.name)}</bdi></a>${onData(row)}<br><a class="small-link" href="${escape(row.model_url)}" aria-label="Layers and devices of ${escape(row.name)}">Layers and devices</a></td>
-      <td class="full" data-label="Target">${escape(row.target?.title ?? "")}</td><td class="full reached" data-label="Best so far">${this.best(row.best)}</td>
+      <td class="full" data-label="Target">${escape(row.target?.title ?? "")}</td><td class="full reached" data-label="Newest result">${this.best(row.best)}</td>
       <td class="status-cell"><span class="pill ${tone}">${words}</span>${bar}</td><td class="n muted">${ago(row.updated)}</td>
       <td class="n full nowrap">${this.actions(row)}<button type="button" class="btn quiet danger" data-ask="${row.id}" aria-label="Delete ${escape(row.name)}">Delete</button></td></tr>`;
   }

@@ -73,9 +73,9 @@ export class StudioView {
 
   /** choice: {prediction, answer, candidate, picked, feasible, within, budgets}. */
   show(choice, locks) {
-    const { baseline, model } = this.studio;
+    const { baseline } = this.studio;
     const { prediction } = choice;
-    for (const [name] of METRICS) this.cards[name].view = metricView(name, baseline, prediction, model?.accuracy_kind);
+    for (const [name] of METRICS) this.cards[name].view = metricView(name, baseline, prediction, baseline.accuracy_kind);
     setText($("#bar-line"), this.headline(prediction));
     this.paintStrip(choice, locks);
     this.later(choice, locks);

@@ -1,6 +1,6 @@
 // Questions to the policy and their numbers: only the answer to the newest question counts. Over the
 // socket while it is open, at most 20 a second, else by request.
-import { quietly } from "./api.js";
+import { ApiError } from "./api.js";
 import { Asking } from "./asking.js";
 
 const GOALS_A_SECOND = 20;
@@ -37,12 +37,17 @@ export class PolicyAnswers {
   ask() {
     this.forget();
     if (this.socket().open) this.asking.ask();
-    else quietly(this.askByRequest(this.n));
+    else this.askByRequest(this.n);
   }
 
   async askByRequest(n) {
-    const { selection } = await this.request(this.question());
-    if (selection) this.take({ kind: "answer", n, selection });
+    try {
+      const { selection } = await this.request(this.question());
+      if (selection) this.take({ kind: "answer", n, selection });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status) this.take({ kind: "refusal", n, message: error.message }); // else the banner says that the server is away
+    }
   }
 
   /** A message of the socket: an answer, a refusal, or what a second look at the same question found. */

@@ -27,12 +27,12 @@ export function arrange(base, { axis, turned = false, candidates, budgets, onlyW
   ];
   if (picked !== null) data.push(fill({ ...traceOf(base, "candidate"), name: "Your pick", meta: { role: "picked", decoration: true } }, candidates.filter((c) => c.id === picked)));
   const figure = { data, layout: layoutFor(base.layout, spec, budgets) };
-  figure.layout.meta = { ...meta, summary: summaryText(turned ? [axis, "accuracy"] : ["accuracy", axis], meta, within.length) };
+  figure.layout.meta = { ...meta, summary: summaryText(turned ? [axis, meta.quality.toLowerCase()] : [meta.quality, axis], meta, within.length) };
   return { figure: turned ? turn(figure) : figure, front };
 }
 
-const summaryText = ([up, across], { ids, original }, within) =>
-  `${up[0].toUpperCase()}${up.slice(1)} against ${across} of ${ids.length} candidates, ${within} of them within your limits. The original has ${original.toFixed(1)} % accuracy.`;
+const summaryText = ([up, across], { ids, original, quality }, within) =>
+  `${up[0].toUpperCase()}${up.slice(1)} against ${across} of ${ids.length} candidates, ${within} of them within your limits. The original has ${original.toFixed(1)} % ${quality.toLowerCase()}.`;
 
 function filled(trace, points, meta, spec, budgets) {
   return {

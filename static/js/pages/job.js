@@ -100,7 +100,7 @@ function showBest() {
   if (!best) return;
   setText($("#best-title"), best.title);
   setText($("#best-id"), best.id);
-  for (const metric of document.querySelectorAll("#best metric-card")) metric.view = metricView(metric.dataset.metric, best.baseline, best.estimate);
+  for (const metric of document.querySelectorAll("#best metric-card")) metric.view = metricView(metric.dataset.metric, best.baseline, best.estimate, best.baseline.accuracy_kind);
   $("#best-actions").innerHTML = job.kind === "study" && job.state === "running" ? `<a class="btn" href="/projects/${job.project?.id}/">Open studio</a>` : "";
 }
 

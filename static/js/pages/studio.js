@@ -62,7 +62,10 @@ async function load(target = state.target) {
 }
 
 function take(studio) {
-  if (state.studio === null) restore(studio.project.settings ?? {});
+  if (state.studio === null) {
+    restore(studio.project.settings ?? {});
+    $("#build-error").hidden = true; // of a first load that failed
+  }
   state.studio = studio;
   state.target = studio.target.name;
   state.prepared = studio.baseline && studio.best_log2 ? prepare(studio.candidates, studio.baseline, studio.best_log2) : [];
@@ -303,6 +306,7 @@ async function build() {
   const { shown } = state;
   if (!shown || starting) return;
   starting = true;
+  $("#build-error").hidden = true;
   allowBuild(false, "Starting the build");
   try {
     const { url } = await post(api("/builds"), { ...question(), config: shownConfig(shown), measure_on_device: $("measure-option").checked });

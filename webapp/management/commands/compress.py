@@ -42,7 +42,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("model", metavar="MODEL", type=Path, help="an ONNX file")
         parser.add_argument("--data", type=Path, help=".npz or .zip; without, it is made up")
-        parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+        parser.add_argument(
+            "--out", type=Path, help="folder for the results; left out, MODEL-smaller"
+        )
         parser.add_argument(
             "--target", default="this-host", help="name of a device, or its profile (.toml)"
         )
@@ -59,7 +61,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         request = _request(options)
-        out: Path = options["out"]
+        out: Path = options["out"] or Path(f"{options['model'].stem}-smaller")
         # Results of another run in the same folder must not pass for this one's.
         with tempfile.TemporaryDirectory(dir=settings.ADADEEP_HOME / "tmp") as scratch:
             work = Path(scratch)
