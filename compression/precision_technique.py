@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from compression.errors import TechniqueRefusedError
 from compression.technique import Scope, Technique, identity_cost
-from compression.types import NETWORK, LayerKind
+from compression.types import NETWORK, LayerKind, Precision
 
 if TYPE_CHECKING:
     from compression.graph import Network
-    from compression.types import LayerProfile, NetworkProfile, OpSpec, Params, Precision
+    from compression.types import LayerProfile, NetworkProfile, OpSpec, Params
 
 
 class PrecisionTechnique(Technique):
@@ -46,4 +46,8 @@ class PrecisionTechnique(Technique):
             )
         if all(row.kind is LayerKind.OTHER for row in network.profile.layers):
             raise TechniqueRefusedError(f"{self.title}: the network holds no weights.")
+        if network.precision is not Precision.FP32:
+            raise TechniqueRefusedError(
+                f"{self.title}: how all weights are stored was chosen by an earlier step."
+            )
         return replace(network, precision=self.precision(params))

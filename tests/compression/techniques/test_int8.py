@@ -29,3 +29,9 @@ def test_stored_weights_make_a_quarter_of_the_file():
 def test_single_layer_is_refused():
     with pytest.raises(TechniqueRefusedError, match="whole network"):
         INT8.apply(import_onnx(lenet()), "conv1", {"mode": "weights"})
+
+
+def test_second_choice_for_all_weights_is_refused():
+    network = get("weight_clustering").apply(import_onnx(lenet()), NETWORK, {})
+    with pytest.raises(TechniqueRefusedError, match="chosen by an earlier step"):
+        INT8.apply(network, NETWORK, {"mode": "full"})
