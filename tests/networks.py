@@ -134,6 +134,14 @@ def small_lenet(*, seed: int = 0) -> bytes:
     return b.build(b.dense(x, "fc2", 32, 4), 4)
 
 
+def flat_relu(*, seed: int = 0) -> bytes:
+    """What ``relu(flatten(conv(x)))`` is exported as: an activation behind what flattens the map."""
+    b = OnnxBuilder(1, 8, 8, seed=seed)
+    x = b.conv("x", "conv1", 1, 6, 3, pads=[1, 1, 1, 1])
+    x = b.relu(b.dense(b.relu(b.op("Flatten", x)), "fc1", 384, 24))
+    return b.build(b.dense(x, "fc2", 24, 4), 4)
+
+
 def vgg(*, seed: int = 0) -> bytes:
     """VGG-like: pairs of 3 x 3 convolutions, then a dense head."""
     b = OnnxBuilder(3, 16, 16, seed=seed)
@@ -354,6 +362,7 @@ def several_outputs(*, seed: int = 0) -> bytes:
 ZOO: dict[str, Callable[..., bytes]] = {
     "lenet": lenet,
     "small_lenet": small_lenet,
+    "flat_relu": flat_relu,
     "vgg": vgg,
     "alexnet": alexnet,
     "resnet": resnet,

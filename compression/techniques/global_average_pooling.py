@@ -9,7 +9,7 @@ from torch import nn
 
 from compression.op_costs import dense_op, totals
 from compression.shape_modules import Reshape
-from compression.surgery import Surgeon, dense, layer_of, node_of
+from compression.surgery import STANDS_FOR, Surgeon, dense, layer_of, node_of
 from compression.technique import Scope, Technique, head_rows
 from compression.types import LayerKind, OpSpec
 
@@ -42,6 +42,8 @@ class GlobalAveragePooling(Technique):
             return "it is not the first layer of the network's fully connected end."
         if layer.in_multiplier < 2:
             return "it does not read a feature map, so there is nothing to take the mean of."
+        if any(len(row.in_shape) > 1 for row in head[1:]):
+            return "what it computes is made a map again before the network's end."
         _, weights = totals(self.cost(self.treated(layer, network), params))
         if weights >= sum(row.params for row in head):
             return "the mean and its dense layer would not be smaller than the head there is."
@@ -80,16 +82,21 @@ class GlobalAveragePooling(Technique):
         row = self.check(network, layer, params)
         head = [r for r in head_rows(network.profile) if r.kind is LayerKind.DENSE]
         surgeon = Surgeon(network, head[-1].name)
-        source = node_of(surgeon.module, layer).all_input_nodes[0]
+        flattened = source = node_of(surgeon.module, layer).all_input_nodes[0]
         while isinstance(layer_of(surgeon.module, source), nn.Flatten | Reshape):
             source = source.all_input_nodes[0]
+        shape = _map_shape(network, source.name)
+        if len(shape) == 1:  # an activation follows what flattens the map
+            shape = (row.in_channels, row.in_multiplier)
+            source = surgeon.insert(f"{layer}_map", Reshape(shape), flattened)
         weight, bias = _linear_head(surgeon, [r.name for r in head])
         weight = weight.reshape(len(weight), row.in_channels, row.in_multiplier).sum(2)
-        two_dimensional = len(_map_shape(network, source.name)) == 3
-        pool = nn.AdaptiveAvgPool2d(1) if two_dimensional else nn.AdaptiveAvgPool1d(1)
+        pool = nn.AdaptiveAvgPool2d(1) if len(shape) == 3 else nn.AdaptiveAvgPool1d(1)
         pooled = surgeon.insert(f"{layer}_mean", pool, source)
         flat = surgeon.insert(f"{layer}_flat", nn.Flatten(1), pooled)
         new = surgeon.insert(f"{layer}_classes", dense(weight, bias), flat)
+        for node in (pooled, flat, new):  # what may follow on this layer finds it here
+            node.meta[STANDS_FOR] = layer
         surgeon.fits(new, 0, len(weight))
         return surgeon.replace_by(new)
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from compression.building import build
 from compression.errors import TechniqueRefusedError
@@ -7,7 +8,7 @@ from compression.onnx_import import import_onnx
 from compression.sensitivity import kl_to_original, logits
 from compression.technique import get, head_rows
 from compression.types import RecipeStep
-from tests.networks import lenet, mlp, resnet
+from tests.networks import OnnxBuilder, flat_relu, lenet, mlp, resnet
 
 POOL = get("global_average_pooling")
 
@@ -48,3 +49,37 @@ def test_network_without_maps_is_refused():
 def test_later_layer_of_the_head_is_refused():
     with pytest.raises(TechniqueRefusedError, match="not the first layer"):
         POOL.apply(import_onnx(lenet()), "fc2", {})
+
+
+def test_mean_comes_after_the_activation_that_follows_the_flattened_map():
+    network = import_onnx(flat_relu())
+    x = np.random.default_rng(0).standard_normal((64, 1, 8, 8)).astype(np.float32)
+    module = POOL.apply(network, "fc1", {}).module
+    maps = torch.relu(network.module.get_submodule("conv1")(torch.from_numpy(x)))
+    found = module.get_submodule("fc1_classes")(maps.mean(dim=(2, 3)))
+    assert torch.allclose(module(torch.from_numpy(x)), found, atol=1e-5)
+
+
+def test_head_that_makes_a_map_again_is_refused():
+    b = OnnxBuilder(1, 8, 8)
+    x = b.op("Flatten", b.conv("x", "conv1", 1, 6, 3, pads=[1, 1, 1, 1]))
+    x = b.relu(b.dense(x, "fc1", 384, 64))
+    x = b.op("Reshape", x, b.const(np.array([-1, 8, 8])))
+    network = import_onnx(b.build(b.dense(x, "fc2", 8, 4), 4))
+    assert "a map again" in POOL.applies_to(network.profile.layers[1], network.profile).reason
+
+
+def test_what_follows_on_the_layer_finds_the_new_head():
+    network = import_onnx(lenet())
+    x = np.zeros((8, 1, 28, 28), np.float32)
+    steps = tuple(
+        RecipeStep(layer="fc1", technique=name, params=params)
+        for name, params in (
+            ("global_average_pooling", {}),
+            ("magnitude_pruning", {"sparsity": 0.5}),
+        )
+    )
+    found = build(network, steps, x)
+    assert found.applied == steps
+    zeros = found.network.module.get_submodule("fc1_classes").weight == 0
+    assert 0.4 < zeros.float().mean() < 0.6
