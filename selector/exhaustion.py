@@ -24,11 +24,15 @@ _ASKED = (
     re.compile(r"you tried to allocate (\d+) bytes"),  # torch
     re.compile(r"requested buffer of size (\d+)"),  # ONNX Runtime
 )
+_ASKED_OF_CARD = re.compile(r"Tried to allocate ([\d.]+) ([KMG]iB)")
+_UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_CARD_FULL = "CUDA out of memory"
 _NO_MEMORY = (
     "can't allocate memory",
     "bad_alloc",
     "bad allocation",
     "Failed to allocate memory",
+    _CARD_FULL,
 )
 _LAYER = re.compile(r"While executing %(\w+)")
 
@@ -60,6 +64,12 @@ def _memory_sentence(error: Exception, stage: Stage) -> str:
     where = f"{stage.value} at layer {found[1]}" if found else stage.value
     asked = _asked_bytes(error)
     more = f"it asked for {_size(asked)} more" if asked else "it asked for more"
+    if _CARD_FULL in str(error):
+        return (
+            f"Not enough memory on the graphics card for {where}: {more} than the card has left. Use a smaller model "
+            "or smaller inputs, end other programs that use the card, or hide it from AdaDeep "
+            "(CUDA_VISIBLE_DEVICES=) to work on the processor. What was finished is kept."
+        )
     used, allowed, what = _memory()
     return (
         f"Not enough memory for {where}: {more} with {_size(used)} in use, and {what} "
@@ -76,6 +86,8 @@ def _asked_bytes(error: Exception) -> int:
     for pattern in _ASKED:
         if found := pattern.search(str(error)):
             return int(found[1])
+    if found := _ASKED_OF_CARD.search(str(error)):
+        return round(float(found[1]) * _UNITS[found[2]])
     return 0
 
 

@@ -49,6 +49,14 @@ def test_memory_that_does_not_suffice_is_told_with_what_was_asked_for(ask, neede
     assert "this machine has" in text
 
 
+def test_a_graphics_card_that_is_full_is_told_with_what_would_help(tmp_path):
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has")
+    shown = of(error, tmp_path)
+    assert isinstance(shown, OutOfMemoryError)
+    assert "on the graphics card for PROBE: it asked for 2.5 GiB more" in str(shown)
+    assert "CUDA_VISIBLE_DEVICES=" in str(shown)
+
+
 def test_the_layer_is_named_where_the_network_was_being_run(tmp_path):
     class Greedy(torch.nn.Module):
         def forward(self, x):
