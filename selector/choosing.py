@@ -238,6 +238,12 @@ def replay_settings(path: Path) -> dict[str, object]:
     return {key: known[key] for key in REPLAYED if key in known}
 
 
+def named_model(path: Path) -> str:
+    """SHA-256 of the model file that a finished run's recipe was made for; empty in one made by hand."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return str(found.get("model_sha256", "")) if isinstance(found, dict) else ""
+
+
 def recipe_json(recipe: Recipe) -> list[dict[str, object]]:
     """A recipe as plain values."""
     return [

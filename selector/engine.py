@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
-from selector.choosing import read_recipe, recipe_json, replay_settings
+from selector.choosing import named_model, read_recipe, recipe_json, replay_settings
 from selector.errors import BadRequestError
 from selector.exhaustion import explained
 from selector.job import Job
@@ -142,8 +142,11 @@ def run_told_parts(
     return MET
 
 
+ANOTHER_MODEL = "The recipe was made for another model file than this one: what comes out may differ, and steps that do not fit are left out."
+
+
 def apply(model: Path, recipe: Path, data: Path | None, out: Path, reporter: Reporter) -> str:
-    """Rebuild a network from a recipe: no search, only the recipe made real, recovered and measured.
+    """Rebuild a network from a recipe: probed anew, no search, the recipe made real, recovered and measured.
 
     Before fine-tuning it is the same network bit for bit, given the same model and data, the same versions
     of the libraries and the seed and threads that the recipe names.
@@ -161,6 +164,8 @@ def apply(model: Path, recipe: Path, data: Path | None, out: Path, reporter: Rep
     text = json.dumps(recipe_json(steps))
     (out / CHOSEN_RECIPE).write_text(text, encoding="utf-8")
     job = job_of(folder, reporter)
+    if named_model(recipe) not in ("", job.model_sha256):
+        reporter.log(ANOTHER_MODEL, "warning")
     for stage in (Stage.INSPECT, Stage.PROBE, *BUILD_STAGES):
         _do(job, stage)
     return _delivered(job)
