@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bestOf, wishesText } from "../../static/js/lib/best-so-far.js";
-import { columnsOf, fitSummary, fitWords } from "../../static/js/lib/fit.js";
+import { columnsOf, fitSummary, fitWords, wholeNetworkText } from "../../static/js/lib/fit.js";
 import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../../static/js/lib/layer-locks.js";
 import { PolicyAnswers } from "../../static/js/lib/policy-answers.js";
 import { LockNote } from "../../static/js/components/lock-note.js";
@@ -159,6 +159,10 @@ test("a study is ready when the policy answers, and studied until it is finished
 test("the map has a column for what concerns single layers", () => {
   const techniques = { svd: { scope: "structure" }, int8: { scope: "network" }, fire: { scope: "structure" } };
   assert.deepEqual(columnsOf(techniques), ["svd", "fire"]);
+  const whole = (...titles) => Object.fromEntries(titles.map((title) => [title, { title, scope: "network" }]));
+  assert.equal(wholeNetworkText(whole("Half precision", "Weight clustering", "8-bit integers")), "Half precision, Weight clustering and 8-bit integers are for all weights at once.");
+  assert.equal(wholeNetworkText(whole("8-bit integers")), "8-bit integers is for all weights at once.");
+  assert.equal(wholeNetworkText({}), "");
 });
 
 test("a cell of the map says why or why not", () => {

@@ -1,7 +1,7 @@
 // The applicability map: a row per layer, a column per technique; the line below says why or why not.
 // One stop for the Tab key, arrow keys inside.
 import { $, $$, escape, setText } from "../lib/dom.js";
-import { columnsOf, fitSummary, fitWords } from "../lib/fit.js";
+import { columnsOf, fitSummary, fitWords, wholeNetworkText } from "../lib/fit.js";
 import { lookOf, tile } from "../lib/techniques.js";
 
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -20,7 +20,7 @@ export class FitMap {
   show(layers, techniques) {
     const columns = columnsOf(techniques);
     this.card.hidden = !layers.length || !columns.length;
-    setText(this.summary, fitSummary(layers, columns));
+    setText(this.summary, `${fitSummary(layers, columns)} ${wholeNetworkText(techniques)}`.trim());
     $("thead", this.table).innerHTML = `<tr><th scope="col">Layer</th>${columns.map((name) => `<th scope="col" title="${escape(lookOf(name).title)}">${tile(name)}<span class="sr">${escape(lookOf(name).title)}</span></th>`).join("")}</tr>`;
     this.pending = () => layers.map((layer) => this.row(layer, columns)).join("");
     this.fill();
