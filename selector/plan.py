@@ -106,9 +106,9 @@ def plan(
     }
 
 
-def expected_recoveries(most: int) -> float:
+def expected_recoveries(most: int) -> int:
     """How many of at most so many recoveries probably come."""
-    return 1.0 + MORE_RECOVERIES * (most - 1)
+    return round(1.0 + MORE_RECOVERIES * (most - 1))
 
 
 def recovery_per_validation(folder: JobFolder, *, picked: bool) -> float:

@@ -23,6 +23,10 @@ FINISH = "finish"
 _WHY_EARLY = {"time": "Time is up", "request": "Finished early, as asked"}
 
 
+_TELLING = 0.05
+"""Of a stage, from which share on its pace since its start tells how long it takes."""
+
+
 class CancelledError(Exception):
     """The job was asked to stop; what is on disk stays."""
 
@@ -58,18 +62,23 @@ class Reporter:
 
         ``expected`` is what will probably have been done at its end, where ``total`` is the most that may be.
         """
-        eta = (
-            self._seconds_left(done, total if expected is None else expected) if done else None
-        )
+        eta = self._seconds_left(done, total if expected is None else expected)
         self._write("progress", done=done, total=total, eta_s=eta and round(eta, 1), data=data)
         self.check()
 
-    def _seconds_left(self, done: int, total: float) -> float:
-        """At the pace since the stage first told how far it is: what it prepared before is not done again."""
+    def _seconds_left(self, done: int, total: float) -> float | None:
+        """At the pace since the stage first told how far it is: what it prepared before is not done again.
+
+        ``None`` while too little is done to tell a pace from what was prepared.
+        """
+        if not done:
+            return None
         now = time.monotonic()
-        done_then, then = self._first or (0, self._stage_started)
         self._first = self._first or (done, now)
+        done_then, then = self._first
         if done <= done_then:
+            if done < _TELLING * total:
+                return None
             done_then, then = 0, self._stage_started
         return (now - then) / (done - done_then) * max(0.0, total - done)
 

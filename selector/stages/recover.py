@@ -244,6 +244,6 @@ class _Attempts:
         job = self._job
         self.curve.append({"attempt": attempt, "step": step, **point})
         job.reporter.metric(attempt=attempt, step=step, total=total, **point)
-        last = attempt + expected_recoveries(self.most - attempt)
+        last = max(attempt + 1, expected_recoveries(self.most))
         job.reporter.progress(step + attempt * total, total * self.most, expected=last * total)
         return not job.reporter.ends_early()

@@ -72,4 +72,4 @@ def test_plan_tells_all_recoveries_beside_all_trials(tmp_path):
     folder.write_json(Stage.INSPECT, PLAN, plan(100, 50, 12, STEPS))
     picked, recommended = (recovery_per_validation(folder, picked=p) for p in (True, False))
     assert picked == pytest.approx(2000 / 3600)
-    assert recommended == pytest.approx(3.25 * picked)
+    assert recommended == pytest.approx(3 * picked)

@@ -33,6 +33,13 @@ def test_time_left_follows_the_pace_and_not_what_was_prepared_before(clock):
     assert left_s(told, clock, 19.0, 100, 100) == 0.0
 
 
+def test_nothing_is_said_while_what_was_prepared_hides_the_pace(clock):
+    told = Reporter(stream=io.StringIO())
+    told.begin(Stage.RECOVER, Part())
+    assert left_s(told, clock, 20.0, 2, 100) is None
+    assert left_s(told, clock, 21.0, 12, 100) == 8.8
+
+
 def test_each_stage_has_a_pace_of_its_own(clock):
     told = Reporter(stream=io.StringIO())
     told.begin(Stage.MEASURE, Part())

@@ -118,7 +118,7 @@ def best_so_far(job: Job) -> dict[str, Any] | None:
 
 def _cost(candidate: Mapping[str, Any]) -> float:
     """As pages compare candidates while they come (``isBetter`` of ``job-events.js``)."""
-    excess = max(0.0, candidate["drop_points"] - 1.0)
+    excess = max(0.0, float(candidate["drop_points"]) - 1.0)
     return 10 * excess + math.log2(candidate["latency_ms"]) + math.log2(candidate["size_bytes"])
 
 
