@@ -13,7 +13,6 @@ from compression.cost import device_names, load_device
 from compression.types import Stage
 from selector.accuracy import LEAST_VALIDATED, AccuracyModel, Lessons
 from selector.errors import BadRequestError
-from selector.host_latency import HOST
 from selector.jobfolder import RESULT_OF, SO_FAR
 from selector.policy import Policy
 from selector.policy_network import PolicyWeights
@@ -53,10 +52,10 @@ def load_policy(folder: JobFolder) -> Policy:
 
 def shipped(surrogate: Surrogate) -> PolicyWeights:
     """The agent that comes with the package, and what little climbing finds: a third of a second for LeNet."""
-    host = load_device(HOST)
+    host = load_device("this-host")
     start = surrogate.space.untouched()
     pool = grow_pool(surrogate, (host,), start, _FIRST_ROUNDS, _FIRST_POOL)
-    return PolicyWeights(arrays=dict(pretrained()), targets=(HOST,), pool=pool, facts={})
+    return PolicyWeights(arrays=dict(pretrained()), targets=(host.name,), pool=pool, facts={})
 
 
 def _learnt(folder: JobFolder) -> PolicyWeights | None:
