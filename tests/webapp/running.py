@@ -20,11 +20,18 @@ ROOT = Path(__file__).resolve().parents[2]
 FAKE_ENGINE = Path(__file__).parent / "fake_engine.py"
 
 
-def command(home, *arguments, **settings):
-    environment = {
+def environment(home):
+    """For commands beside an installation in that data folder."""
+    return {
         **os.environ,
         "DATABASE_URL": own_database(home),
         "ADADEEP_HOME": str(home),
+    }
+
+
+def command(home, *arguments, **settings):
+    wanted = {
+        **environment(home),
         "ENGINE_COMMAND": f"{sys.executable},{FAKE_ENGINE}",
         "ENGINE_READABLE": f"{home},{(home / 'study').resolve()}",
         "LEASE_HEARTBEAT_S": "1",
@@ -34,7 +41,7 @@ def command(home, *arguments, **settings):
     return {
         "args": [sys.executable, "manage.py", "up", *arguments],
         "cwd": ROOT,
-        "env": environment,
+        "env": wanted,
         "text": True,
     }
 

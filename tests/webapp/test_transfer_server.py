@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -13,7 +12,7 @@ import psutil
 import pytest
 
 from docs.adadeep_client import AdaDeep
-from tests.webapp.running import ROOT, Installation
+from tests.webapp.running import ROOT, Installation, environment
 
 FILE_MIB = 192
 MOST_GROWTH_MIB = 48
@@ -30,7 +29,7 @@ def adadeep(here):
     made = subprocess.run(
         [sys.executable, "manage.py", "create_token", "test"],
         cwd=ROOT,
-        env={**os.environ, "ADADEEP_HOME": str(here.home)},
+        env=environment(here.home),
         capture_output=True,
         text=True,
         check=True,

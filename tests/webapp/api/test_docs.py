@@ -1,6 +1,5 @@
 """The commands of docs/api.md, as they stand there, against the running product."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.webapp.running import ROOT, Installation
+from tests.webapp.running import ROOT, Installation, environment
 
 TEXT = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
@@ -36,11 +35,10 @@ def run(installation, folder, *command):
     for name in ("manage.py", "webapp", "selector", "compression", "docs"):
         (folder / name).symlink_to(ROOT / name)
     (folder / ".venv").symlink_to(sys.prefix)
-    environment = {**os.environ, "ADADEEP_HOME": str(installation.home)}
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment,
+        env=environment(installation.home),
         capture_output=True,
         text=True,
         timeout=120,
@@ -68,7 +66,7 @@ def test_python_example_does_what_it_says(here, tmp_path):
     token = subprocess.run(
         [sys.executable, "manage.py", "create_token", "example"],
         cwd=ROOT,
-        env={**os.environ, "ADADEEP_HOME": str(here.home)},
+        env=environment(here.home),
         capture_output=True,
         text=True,
         check=True,

@@ -1,7 +1,6 @@
 """A whole piece of work by the official client of the protocol, against the running product."""
 
 import asyncio
-import os
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -12,7 +11,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.e2e import staging
-from tests.webapp.running import ROOT
+from tests.webapp.running import ROOT, environment
 from webapp.api.mcp_versions import STATELESS, WITH_HANDSHAKE
 
 
@@ -27,7 +26,7 @@ def token(here):
     made = subprocess.run(
         [sys.executable, "manage.py", "create_token", "assistant"],
         cwd=ROOT,
-        env={**os.environ, "ADADEEP_HOME": str(here.home)},
+        env=environment(here.home),
         capture_output=True,
         text=True,
         check=True,
