@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { accuracyVerdict, configText, deviceGroups, foldedRows, headlineRows, knownText, lanesOf, msChange, nameOf, partsOfName, recipeGroups, verdict } from "../../static/js/lib/compare.js";
+import { accuracyVerdict, addressOf, configText, deviceGroups, foldedRows, headlineRows, knownText, lanesOf, msChange, nameOf, partsOfName, recipeGroups, verdict } from "../../static/js/lib/compare.js";
 
 const predicted = (value, share = 0.3) => ({ value, low: value * (1 - share), high: value * (1 + share), label: "similar chip" });
 const exact = (value) => ({ value, low: value, high: value, label: "exact" });
@@ -94,4 +94,10 @@ test("a side's name is taken apart and put together again", () => {
   assert.equal(nameOf(partsOfName("p@redmi-3s@3.0x3")), "p@redmi-3s@3.0x3");
   assert.equal(nameOf({ ...partsOfName("p@redmi-3s"), device: "rpi4" }), "p@rpi4");
   assert.deepEqual(partsOfName("build-id"), { build: "build-id" });
+});
+
+test("a second candidate is compared with the one before", () => {
+  assert.equal(addressOf("p@rpi4@3.0", null), "/compare/?a=p@rpi4@3.0");
+  assert.equal(addressOf("p@rpi4@3.0", "p@rpi4@3.0"), "/compare/?a=p@rpi4@3.0");
+  assert.equal(addressOf("p@rpi4@1.0", "p@rpi4@3.0"), "/compare/?a=p@rpi4@3.0&b=p@rpi4@1.0");
 });

@@ -152,6 +152,11 @@ export function nameOf({ project, device, recipe, build }) {
   return [project, device, recipe].filter(Boolean).join("@");
 }
 
+/** Where a candidate is compared: with the one that was sent there `before`, so that any two can stand side by side. */
+export function addressOf(name, before) {
+  return before && before !== name ? `/compare/?a=${before}&b=${name}` : `/compare/?a=${name}`;
+}
+
 /** The parts of a name: {build} or {project, device, recipe}. */
 export function partsOfName(name) {
   const [project, device, recipe = ""] = name.split("@");

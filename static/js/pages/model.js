@@ -17,6 +17,9 @@ import { LiveSocket } from "../lib/socket.js";
 import { hasMoved, isStudying } from "../lib/study.js";
 import { legend, setTechniques, titleOf } from "../lib/techniques.js";
 
+// The map of a deeper network is made when somebody opens it.
+const MOST_OPEN = 200;
+
 const { project, model, techniques = {}, layers, devices, target, targets, target_notes: notes, layers_band: band, ...page } = pageData();
 let { study } = page;
 
@@ -50,6 +53,7 @@ function showModel() {
   $("#device").value = target.name;
   $("#device").addEventListener("device-change", ({ detail }) => location.assign(`?target=${encodeURIComponent(detail)}#layers-card`));
   $("#layers-csv").addEventListener("click", () => table.save(project.name));
+  $("#fit-card details").open = rows.length <= MOST_OPEN;
   new FitMap($("#fit-card")).show(rows, techniques);
   $("#tech-legend").innerHTML = legend(columnsOf(techniques));
   const graph = new NetworkGraph($("#network-card"));

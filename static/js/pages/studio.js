@@ -15,7 +15,7 @@ import { ApiError, get, post, quietly } from "../lib/api.js";
 import { throttle } from "../lib/backoff.js";
 import { predictionOf } from "../lib/bands.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
-import { configText, nameOf } from "../lib/compare.js";
+import { addressOf, configText, nameOf } from "../lib/compare.js";
 import { showConnection } from "../lib/connection.js";
 import { $, $$, escape, pageData, segmented, setText } from "../lib/dom.js";
 import { percent } from "../lib/format.js";
@@ -293,7 +293,11 @@ form.node.addEventListener("preprocessing-change", async ({ detail }) => {
 const shownConfig = ({ picked, answer, candidate }) => picked?.config ?? answer?.config ?? candidate.config;
 
 $("#compare-with").addEventListener("click", () => {
-  if (state.shown) location.assign(`/compare/?a=${nameOf({ project: project.id, device: state.target, recipe: configText(shownConfig(state.shown)) })}`);
+  if (!state.shown) return;
+  const name = nameOf({ project: project.id, device: state.target, recipe: configText(shownConfig(state.shown)) });
+  const before = sessionStorage.getItem(`compared ${project.id}`);
+  sessionStorage.setItem(`compared ${project.id}`, name);
+  location.assign(addressOf(name, before));
 });
 
 /* Answers that come in meanwhile turn the button on again; a second click still starts nothing. */
