@@ -6,6 +6,7 @@ import pytest
 
 from tests.webapp.running import wait_for
 from webapp.supervision import children
+from webapp.supervision import crew as crew_module
 from webapp.supervision.children import Child
 from webapp.supervision.crew import Crew
 
@@ -52,6 +53,22 @@ def test_child_that_dies_is_started_and_noted_where_the_disk_takes_nothing_for_a
     wait_for(lambda: child.pid != first and child.is_running(), 20)
     (home / "away").rename(home / "run")
     wait_for(lambda: noted(home) == [child.pid], 20)
+
+
+def test_chore_with_a_fault_is_logged_with_its_trace_and_done_again(home, monkeypatch, caplog):
+    class FaultyCrew(IdleCrew):
+        def reap(self):
+            tries.append(len(tries))
+            if len(tries) > 1:
+                self.stopping = True
+            raise ValueError("badly formed")
+
+    tries = []
+    monkeypatch.setattr(crew_module, "REAP_S", 0.0)
+    FaultyCrew(sweep_s=3600).run()
+    assert len(tries) == 2
+    assert "Traceback" in caplog.text
+    assert "badly formed" in caplog.text
 
 
 def test_long_log_is_put_aside_while_its_process_writes_on(home, monkeypatch):

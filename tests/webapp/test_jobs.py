@@ -240,6 +240,19 @@ def test_deleting_a_running_job_ends_its_engine(user, engine, home):
     assert not job.folder.exists()
 
 
+def test_sweep_lets_be_what_is_no_folder_of_a_job(user, settings):
+    job = making.study(user)
+    gone = settings.JOB_ROOT / "6f1c2f6e-5a0b-4b0e-9d65-0f8f5d3c1a11"
+    strays = [settings.JOB_ROOT / name for name in ("lost+found", job.id.hex)]
+    for folder in (gone, *strays):
+        folder.mkdir()
+    (settings.JOB_ROOT / ".DS_Store").touch()
+    services.folders_sweep(older_than_s=-1)
+    assert not gone.exists()
+    assert job.folder.exists()
+    assert all(folder.exists() for folder in strays)
+
+
 def test_engine_gone_wild_does_not_fill_the_database(user, engine):
     engine(INSPECT={"code": "[say(stage, 'log', data={'text': str(n)}) for n in range(20000)]"})
     job = making.study(user)

@@ -177,11 +177,15 @@ def jobs_send_waiting(for_s: float = 0.0) -> None:
 
 
 def folders_sweep(older_than_s: float) -> None:
-    """Delete folders of jobs that are no more (a worker may have written after the deletion)."""
-    known = {str(pk) for pk in Job.objects.values_list("pk", flat=True)}
+    """Delete folders of jobs that are no more (a worker may have written after the deletion).
+
+    What is named otherwise is not ours: file systems and file managers leave things of their own.
+    """
+    known = set(Job.objects.values_list("pk", flat=True))
     for folder in settings.JOB_ROOT.iterdir():
-        if folder.name not in known and _age_s(folder) > older_than_s:
-            folders.remove(Job(pk=UUID(folder.name)))
+        job_id = _job_id(folder.name)
+        if job_id and job_id not in known and _age_s(folder) > older_than_s:
+            folders.remove(Job(pk=job_id))
 
 
 def is_delivered(job: Job) -> bool:
@@ -206,6 +210,15 @@ def _say_that_part_is_lost(part: JobPart) -> None:
     logger.warning("Job %s, %s: %s", part.job_id, part.stage, text)
     data = {"level": "warning", "text": text}
     append_unleased(part.job_id, Line(stage=part.stage, kind="log", data=data))
+
+
+def _job_id(name: str) -> UUID | None:
+    """The job whose folder has that name, as it is written and no other way."""
+    try:
+        job_id = UUID(name)
+    except ValueError:
+        return None
+    return job_id if str(job_id) == name else None
 
 
 def _age_s(folder: Path) -> float:

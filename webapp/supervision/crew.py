@@ -55,6 +55,10 @@ class Crew:
                 # The next round tries again; a supervisor that dies of this would take all down.
                 logger.warning("Looking after parts and jobs failed: %s", error)
                 close_old_connections()
+            except Exception:
+                # A fault of ours in one chore; jobs and pages must not end with it.
+                logger.exception("Looking after parts and jobs failed")
+                close_old_connections()
             time.sleep(0.5)
 
     def stop(self) -> None:
