@@ -8,7 +8,7 @@ from django.db import connections
 
 from tests.webapp import making
 from tests.webapp.fake_engine import noted
-from webapp.jobs import lease, services, tasks
+from webapp.jobs import lease, runner, services, tasks
 from webapp.jobs.models import Job, JobState
 from webapp.jobs.queries import job_json
 
@@ -198,6 +198,21 @@ def test_engine_that_had_no_memory_for_a_thread_is_explained(user, engine, work_
     job.refresh_from_db()
     assert "Not enough memory for Probe" in job.message
     assert not job.reference
+
+
+def test_engine_that_closes_its_output_and_lives_on_is_stopped(
+    user, engine, work_off, monkeypatch
+):
+    monkeypatch.setattr(runner, "ENDING_S", 0.5)
+    engine(PROBE={"deaf": True, "code": "os.close(1); threading.Event().wait(600)"})
+    job = making.study(user)
+    work_off()
+    job.refresh_from_db()
+    assert job.state == JobState.FAILED
+    assert "fell silent at Probe without an end, and was stopped" in job.message
+    assert not job.reference
+    (pid,) = (int(pid) for stage, pid in noted(job.folder, "run") if stage == "PROBE")
+    assert not psutil.pid_exists(pid)
 
 
 def test_retry_goes_on_from_the_last_finished_stage(user, engine, work_off):

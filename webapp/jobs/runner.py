@@ -8,6 +8,7 @@ import os
 import secrets
 import select
 import signal
+import subprocess
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from webapp.jobs.lease import Stop
 from webapp.jobs.publishing import PUBLISH_S, publish
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 POLL_S = 0.2
 FLUSH_S = 0.5
 GRACE_S = 0.4
+ENDING_S = 5
+"""How long an engine may take to end after its output has: a graphics card's driver is slow to let go."""
+
 READ_BYTES = 64 * 1024
 LOG_TAIL_BYTES = 4000
 REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -190,7 +193,7 @@ def _follow(process: subprocess.Popen[bytes], work: Work, inbox: Inbox) -> int:
         readable, _, _ = select.select([output], [], [], POLL_S)
         chunk = os.read(output, READ_BYTES) if readable else b""
         if readable and not chunk:
-            return process.wait()
+            return _exit_code(process, inbox.stage)
         inbox.feed(chunk)
         if order := work.next_order(inbox):
             _tell(process, order)
@@ -205,6 +208,22 @@ def _follow(process: subprocess.Popen[bytes], work: Work, inbox: Inbox) -> int:
         if limit.is_due():
             hours = settings.ENGINE_STAGE_HOURS
             raise StageFailedError(f"{inbox.stage.capitalize()} took more than {hours} hours.")
+
+
+def _exit_code(process: subprocess.Popen[bytes], stage: Stage) -> int:
+    """That of an engine whose output has ended.
+
+    Raises:
+        StageFailedError: when it lives on; its worker would wait for it, deaf to everything else.
+    """
+    try:
+        return process.wait(ENDING_S)
+    except subprocess.TimeoutExpired as error:
+        text = (
+            f"The engine fell silent at {stage.capitalize()} without an end, and was stopped. "
+            "What was finished is kept; retry the job to go on from there."
+        )
+        raise StageFailedError(text) from error
 
 
 def _heed(wish: Stop, process: subprocess.Popen[bytes], *, is_finishing: bool) -> bool:
