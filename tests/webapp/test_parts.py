@@ -4,6 +4,7 @@ import time
 import psutil
 import pytest
 from django.db import connections
+from kombu.exceptions import OperationalError
 
 from tests.webapp import making
 from tests.webapp.fake_engine import PLAN, noted
@@ -67,6 +68,22 @@ def test_alone_a_worker_does_all_parts_in_one_process(job, sent):
     stages = [stage for _, stage, _ in sent]
     assert stages == ["PROBE"] * 2 + ["VALIDATE"]
     assert set(job.parts.values_list("state", flat=True)) == {PartState.DONE}
+
+
+def test_without_a_broker_a_worker_does_all_parts_alone(job, monkeypatch, caplog):
+    def refuse(*_args, **_options):
+        tries.append(1)
+        raise OperationalError("Connection refused")
+
+    tries = []
+    monkeypatch.setattr(tasks.help_out, "apply_async", refuse)
+    tasks.run(str(job.id))
+    job.refresh_from_db()
+    assert job.state == JobState.DONE
+    assert [label for label, _ in done_parts(job)] == PARTS
+    # Each try takes the broker's time limit: one a stage, not one a helper.
+    assert len(tries) == 2
+    assert "calls no helpers for PROBE: Connection refused" in caplog.text
 
 
 def test_a_helper_shares_the_parts_and_each_is_done_once(job, engine):

@@ -221,9 +221,17 @@ def _run_shared(job: Job, lease: Lease, stage: Stage) -> int:
     except BadRequestError as error:
         raise StageFailedError(str(error)) from error
     part_lease.plan_parts(job, stage, rounds)
-    for _ in range(max(rounds.sizes) - 1):
-        help_out.apply_async((str(job.id), stage.value), queue=ENGINE)
+    _call_for_help(job, stage, helpers=max(rounds.sizes) - 1)
     return run_parts(job, stage, shift.Shift(job=job, stage=stage, lead=lease))
+
+
+def _call_for_help(job: Job, stage: Stage, *, helpers: int) -> None:
+    try:
+        for _ in range(helpers):
+            help_out.apply_async((str(job.id), stage.value), queue=ENGINE)
+    except OperationalError as error:
+        # It takes longer alone, and that is all.
+        logger.warning("The broker calls no helpers for %s: %s", stage, error)
 
 
 def _note_stage(job: Job, lease: Lease, stage: Stage, fields: dict[str, object]) -> None:
