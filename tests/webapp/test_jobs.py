@@ -5,10 +5,11 @@ import time
 import psutil
 import pytest
 from django.db import connections
+from django.db.models import F
 
 from tests.webapp import making
 from tests.webapp.fake_engine import noted
-from webapp.jobs import lease, runner, services, tasks
+from webapp.jobs import artifacts, lease, runner, services, tasks
 from webapp.jobs.models import Job, JobState
 from webapp.jobs.queries import job_json
 
@@ -313,6 +314,21 @@ def test_attempt_that_lost_its_lease_writes_nothing(user):
     new.beat()
     job.refresh_from_db()
     assert job.state == JobState.RUNNING
+
+
+def test_attempt_that_loses_its_lease_at_the_end_records_no_files(user, work_off, monkeypatch):
+    def taken_back(job):
+        Job.objects.filter(pk=job.pk).update(attempt=F("attempt") + 1)
+        return offered(job)
+
+    offered = artifacts.offered
+    monkeypatch.setattr(artifacts, "offered", taken_back)
+    job = making.build(user)
+    work_off()
+    job.refresh_from_db()
+    assert job.state == JobState.RUNNING
+    assert (job.folder / "PACKAGE" / "bundle.zip").exists()
+    assert not job.artifacts.exists()
 
 
 def test_silent_worker_loses_its_job_which_goes_on_elsewhere(user, work_off, settings):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction
+
 from compression.cost import device_names
 from compression.types import Stage
 from webapp.jobs import folders
@@ -12,6 +14,8 @@ from webapp.jobs.models import Artifact, Job, JobKind
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from webapp.jobs.lease import Lease
 
 FORMATS = {
     ".onnx": "onnx",
@@ -25,22 +29,20 @@ WHOLE = ("bundle.zip", "report.html", "report.json", "SHA256SUMS")
 """What every package has besides the files that its report lists."""
 
 
-def register(job: Job) -> None:
-    """Record the packaged files with size and hash; done twice it changes nothing."""
+def register(job: Job, lease: Lease) -> None:
+    """Record the packaged files with size and hash; done twice it changes nothing.
+
+    Raises:
+        LeaseLostError: when the job belongs to another attempt; nothing is recorded then.
+    """
     if job.kind != JobKind.BUILD:
         return
-    for path in offered(job):
-        Artifact.objects.update_or_create(
-            job=job,
-            name=path.name,
-            defaults={
-                "path": str(path.relative_to(job.folder)),
-                "format": FORMATS.get(path.suffix, "text"),
-                "size_bytes": path.stat().st_size,
-                "sha256": folders.sha256_of(path),
-                "primary": path.name == measured_file(job),
-            },
-        )
+    # Read before the transaction: large files would hold up whoever writes meanwhile.
+    found = {path.name: _facts(job, path) for path in offered(job)}
+    with transaction.atomic():
+        lease.beat()
+        for name, facts in found.items():
+            Artifact.objects.update_or_create(job=job, name=name, defaults=facts)
 
 
 def offered(job: Job) -> list[Path]:
@@ -83,6 +85,16 @@ def download_name(job: Job, artifact: Artifact) -> str:
     accuracy = 100 * facts["result"]["accuracy"]
     target = job.target if job.target in device_names() else _plain(facts["target_title"])
     return f"{_plain(name)}@{target}@{latency_ms:.2g}ms@{accuracy:.1f}.{suffix}"
+
+
+def _facts(job: Job, path: Path) -> dict[str, Any]:
+    return {
+        "path": str(path.relative_to(job.folder)),
+        "format": FORMATS.get(path.suffix, "text"),
+        "size_bytes": path.stat().st_size,
+        "sha256": folders.sha256_of(path),
+        "primary": path.name == measured_file(job),
+    }
 
 
 def _plain(name: str) -> str:

@@ -159,7 +159,7 @@ def _advance(lease: Lease) -> None:
             lease.hand_over()
             send(job.id)
         else:
-            artifacts.register(job)
+            artifacts.register(job, lease)
             _finish(job, lease, end)
 
 
