@@ -48,6 +48,13 @@ def test_events_are_replayed_from_any_number(client, built):
     }
 
 
+@pytest.mark.parametrize("said", ["²", "-1", "1e3", "", "9" * 30, "9" * 5000])
+def test_number_that_no_event_has_means_all_events(client, built, said):
+    answer = client.get(f"/api/jobs/{built.id}/events", {"after": said})
+    assert answer.status_code == 200
+    assert answer.json()["events"][0]["seq"] == 1
+
+
 def test_result_page_is_there_when_there_is_a_result(client, built, user):
     assert client.get(f"/jobs/{built.id}/result/").status_code == 200
     study = built.study

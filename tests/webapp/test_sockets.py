@@ -45,6 +45,15 @@ async def test_watcher_that_comes_back_gets_what_it_missed(job, held):
     await watcher.leave()
 
 
+async def test_watcher_with_a_number_that_no_event_has_gets_all_events(job, held):
+    watcher = Watcher(f"/ws/jobs/{job.id}/?after=%C2%B2")
+    assert await watcher.connect()
+    assert await watcher.numbers(3) == [1, 2, 3]
+    await watcher.send({"kind": "sync", "after": "²"})
+    assert await watcher.numbers(3) == [1, 2, 3]
+    await watcher.leave()
+
+
 async def test_new_events_arrive_live_and_in_order(job, held):
     watcher = Watcher(f"/ws/jobs/{job.id}/?after=3")
     await watcher.connect()

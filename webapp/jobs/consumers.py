@@ -25,7 +25,7 @@ class JobConsumer(PageSocket):
     async def connect(self) -> None:
         self.job_id: UUID = self.scope["url_route"]["kwargs"]["job_id"]
         query = parse_qs(self.scope["query_string"].decode("latin1"))
-        self.last = _number(query.get("after", ["0"])[0])
+        self.last = queries.event_number(query.get("after", ["0"])[0])
         self.version = -1
         await self.accept()
         # First the feed, then the database: what happens in between is told twice, not never.
@@ -37,7 +37,7 @@ class JobConsumer(PageSocket):
         self.start(self.follow())
 
     async def sync(self, content: dict[str, Any]) -> None:
-        self.last = min(self.last, _number(content.get("after", self.last)))
+        self.last = min(self.last, queries.event_number(content.get("after", self.last)))
         await self.feed.listen()
         await self.look(patience_s=PATIENCE_S)
 
@@ -96,7 +96,3 @@ def _standing(job: Job) -> Standing:
     asked = job.cancel_requested, job.pause_requested, job.finish_requested
     shown = job.state, job.stage, job.stages, job.message, asked
     return Standing(last_seq=job.last_seq, shown=shown)
-
-
-def _number(value: object) -> int:
-    return int(value) if isinstance(value, int | str) and str(value).isdigit() else 0

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 MOST_EVENTS = 5000
+MOST_DIGITS = 9
+"""Of an event's number: no job tells so much, and databases take no number of any length."""
 
 
 def job_get(*, owner: User, job_id: UUID) -> Job:
@@ -100,6 +102,12 @@ def artifact_json(artifact: Artifact) -> dict[str, Any]:
         "format": artifact.format,
         "primary": artifact.primary,
     }
+
+
+def event_number(said: object) -> int:
+    """The number of an event as a page says it; 0, which is before the first, for what is none."""
+    text = str(said)
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else 0
 
 
 def events_after(job: Job, seq: int) -> list[dict[str, Any]]:

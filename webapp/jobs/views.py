@@ -63,8 +63,8 @@ def job_detail(request: UserRequest, job_id: UUID) -> JsonResponse:
 @require_GET
 def job_events(request: UserRequest, job_id: UUID) -> JsonResponse:
     job = queries.job_get(owner=request.user, job_id=job_id)
-    after = request.GET.get("after", "0")
-    events = queries.events_after(job, int(after) if after.isdigit() else 0)
+    after = queries.event_number(request.GET.get("after"))
+    events = queries.events_after(job, after)
     return JsonResponse({"events": events, "job": queries.job_json(job)})
 
 
