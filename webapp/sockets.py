@@ -8,7 +8,9 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.contrib.auth.models import User
 
 from webapp.accounts.leaving import sockets_of
 
@@ -67,6 +69,9 @@ class PageSocket(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels 
 
     async def receive_json(self, content: dict[str, Any], **_: Any) -> None:
         if content.get("kind") == "sync":
+            if not await self._is_account_open():
+                await self.close(code=4401)
+                return
             # A broker that was emptied has forgotten who listens, and after a day it forgets by itself.
             for group in self.groups:
                 await self.channel_layer.group_add(group, self.channel_name)
@@ -77,6 +82,11 @@ class PageSocket(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels 
 
     async def account_left(self, _message: dict[str, Any]) -> None:
         await self.close(code=4401)
+
+    @database_sync_to_async  # type: ignore[untyped-decorator]  # Channels ships no types
+    def _is_account_open(self) -> bool:
+        """Asked anew: a broker that was away told nobody that the account was closed."""
+        return User.objects.filter(pk=self.scope["user"].pk, is_active=True).exists()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A fault closes the socket: the page comes back, instead of waiting in vain."""

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
+from django.contrib.auth.models import User
 
 from tests.webapp import making
 from tests.webapp.sockets import OURS, Watcher
@@ -105,6 +106,17 @@ async def test_sync_heals_an_emptied_broker(job, held):
     await sync_to_async(emit)(held, "five")
     assert await watcher.numbers(1) == [5]
     await watcher.leave()
+
+
+@pytest.mark.parametrize("page", ["jobs", "projects"])
+async def test_sync_closes_the_socket_of_an_account_whose_closing_nobody_told(job, user, page):
+    watched = {"jobs": job.id, "projects": job.project_id}[page]
+    watcher = Watcher(f"/ws/{page}/{watched}/")
+    assert await watcher.connect()
+    await watcher.next()
+    await sync_to_async(User.objects.filter(pk=user.pk).update)(is_active=False)
+    await watcher.send({"kind": "sync"})
+    assert await watcher.receive_output(5) == {"type": "websocket.close", "code": 4401}
 
 
 async def test_many_pages_of_a_job_ask_for_its_state_once(job, held, monkeypatch):
