@@ -1,12 +1,18 @@
 """Of jobs that wait, whose is next: nobody waits for all jobs of another."""
 
 import pytest
+import redis
 from kombu.exceptions import OperationalError
 
 from tests.webapp import making
+from tests.webapp.running import wait_for
+from webapp.addresses import celery_broker
+from webapp.celery import app
 from webapp.jobs import lease, queries, services, tasks
 from webapp.jobs.models import Job, JobState
 from webapp.jobs.turns import waiting_in_turn
+from webapp.jobs.workers import broker_answers
+from webapp.supervision import broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -19,6 +25,19 @@ def sent(monkeypatch):
         tasks.run, "apply_async", lambda args, queue: sent.append((queue, *args))
     )
     return sent
+
+
+@pytest.fixture
+def real_broker(home, settings):
+    """The embedded broker's address."""
+    settings.REDIS_URL = broker.address(home)
+    child = broker.embedded_broker(home, home / "broker.log")
+    child.start()
+    try:
+        wait_for(broker_answers, 20)
+        yield settings.REDIS_URL
+    finally:
+        child.stop()
 
 
 def queued(owner, count, first_seed):
@@ -107,3 +126,18 @@ def test_job_that_no_broker_takes_waits_until_one_does(user, sent, monkeypatch):
     assert (job.state, sent) == (JobState.QUEUED, [])
     services.jobs_send_waiting()
     assert sent == [("quick", str(job.pk))]
+
+
+def test_job_is_sent_again_only_where_no_message_waits(user, sent, real_broker):
+    waiting = queued(user, 2, 0)
+    first = list(sent)
+    Job.objects.update(sent="2020-01-01T00:00:00Z")
+    with app.connection_for_write(celery_broker(real_broker)) as connection:
+        app.send_task("jobs.run", (str(waiting[0].pk),), queue="quick", connection=connection)
+    services.jobs_reap()
+    assert sent == first
+    redis.Redis.from_url(real_broker).flushall()
+    services.jobs_reap()
+    assert sent == first * 2
+    services.jobs_reap()
+    assert sent == first * 2

@@ -15,6 +15,8 @@ from selector.request import PROFILE_SUFFIX
 from webapp.jobs import folders, lease, part_lease, publishing, tasks
 from webapp.jobs.events import Line, append_unleased, nudge
 from webapp.jobs.models import ACTIVE, CAN_FINISH, DELIVERED, UNFINISHED, Job, JobKind, JobState
+from webapp.jobs.turns import waiting_in_turn
+from webapp.jobs.workers import holds_messages
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -165,15 +167,30 @@ def jobs_reap() -> None:
     for job_id in lease.unsettled():
         lease.settle(job_id)
         nudge(job_id)
-    jobs_send_waiting(settings.REQUEUE_S)
+    jobs_send_again()
 
 
-def jobs_send_waiting(for_s: float = 0.0) -> None:
-    """Send queued jobs again: a second message does no harm, its claim fails."""
-    since = timezone.now() - timedelta(seconds=for_s)
-    waiting = Job.objects.filter(state=JobState.QUEUED, sent__lte=since)
+def jobs_send_waiting() -> None:
+    """Send all queued jobs again: a second message does no harm, its claim fails."""
+    waiting = Job.objects.filter(state=JobState.QUEUED)
     for job_id in waiting.order_by("queued").values_list("pk", flat=True):
         tasks.send(job_id)
+
+
+def jobs_send_again() -> None:
+    """Send again what waits for long, where its queue is empty: the broker lost the message, or took none.
+
+    A queue that holds any has no idle worker. Each message brings on the job whose turn it is, and the last
+    one leaves the queue empty: more of them would only pile up.
+    """
+    since = timezone.now() - timedelta(seconds=settings.REQUEUE_S)
+    late = [
+        (job, tasks.queue_of(stage)) for job, stage in waiting_in_turn() if job.sent <= since
+    ]
+    empty = {queue for queue in {queue for _, queue in late} if not holds_messages(queue)}
+    for job, queue in late:
+        if queue in empty:
+            tasks.send(job.pk)
 
 
 def folders_sweep(older_than_s: float) -> None:

@@ -52,6 +52,14 @@ def forget_workers_here() -> None:
             broker.zrem(key, this_host(settings.ADADEEP_HOME))
 
 
+def holds_messages(queue: str) -> bool:
+    """Whether any waits for a worker of this queue; one that is being worked on does not."""
+    found: list[bytes] = []
+    with _broker() as broker:
+        found = broker.lrange(queue, 0, 0)
+    return bool(found)
+
+
 def broker_answers() -> bool:
     """Whether there is a broker to carry messages to workers."""
     try:
