@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compression import durable
 from compression.errors import VerificationError
 from compression.packed import MOST_BYTES, packed, unpacked
 from compression.report_html import report_html
@@ -202,6 +203,6 @@ def _write(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"tmp{secrets.token_hex(4)}")
     try:
         temporary.write_bytes(content)
-        temporary.replace(path)
+        durable.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

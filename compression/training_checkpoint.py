@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from compression import durable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -34,7 +36,7 @@ class Checkpoint:
         temporary = path.with_suffix(".tmp")
         try:
             temporary.write_bytes(save(tensors, {_FACTS: json.dumps(self.facts)}))
-            temporary.replace(path)
+            durable.replace(temporary, path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             _LOG.warning("No checkpoint of the training was kept: %s.", error.strerror)

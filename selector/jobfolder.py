@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from compression import durable
 from compression.types import Stage
 from selector.errors import BadRequestError
 
@@ -129,6 +130,6 @@ def _replace(target: Path, save: Callable[[Path], object]) -> None:
     temporary = target.with_name(f"tmp{secrets.token_hex(4)}{target.suffix}")
     try:
         save(temporary)
-        temporary.replace(target)
+        durable.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 
+from compression import durable
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def get(key: str, path: Path) -> None:
                 raise GoneError(f"{key} in the store of files is damaged.")
             file.flush()
             part.chmod(0o644)
-            part.replace(path)
+            durable.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
 

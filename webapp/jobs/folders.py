@@ -8,6 +8,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from compression import durable
 from compression.types import STUDY_STAGES, Stage
 from selector.jobfolder import JobFolder
 from selector.study import PAST_RECOVERIES
@@ -70,7 +71,7 @@ def write_json(path: Path, value: object) -> None:
     """Write in one step: readers see the old file or the whole new one."""
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    temporary.replace(path)
+    durable.replace(temporary, path)
 
 
 def sha256_of(path: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from django.conf import settings
 
+from compression import durable
 from webapp import filestore
 from webapp.bodylimit import CHUNKS, UPLOADS, refusal_of, too_large
 from webapp.jobs.folders import link
@@ -47,7 +48,8 @@ class StoredPart:
         self.path.chmod(0o400)
         ready = self.path.with_suffix(".ready")
         link(self.path, ready)
-        ready.replace(place)
+        durable.replace(ready, place)
+        durable.sync_folder(settings.UPLOAD_ROOT)
         ready.unlink(missing_ok=True)  # a file that is renamed to itself stays
 
 
@@ -73,9 +75,7 @@ def received(stream: Readable, length: int | None) -> Iterator[StoredPart]:
 def part_create(path: Path) -> None:
     """An empty part, there also after a power cut."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    durable.sync_folder(path.parent)
 
 
 def part_write(path: Path, offset: int, stream: Readable, length: int | None) -> None:
