@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from channels.layers import get_channel_layer
 from django.contrib.auth.models import User
 
 from webapp.accounts.leaving import sockets_of
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 logger = logging.getLogger(__name__)
+
+
+def forget(channel: str) -> None:
+    """Free what the channel layer keeps for a channel that nobody receives from any more.
+
+    channels_redis keeps a queue for each channel whose receiver was cancelled, for as long as the process lives.
+    """
+    getattr(get_channel_layer(), "receive_buffer", {}).pop(channel, None)
 
 
 class PageSocket(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels ships no types
@@ -29,6 +38,7 @@ class PageSocket(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels 
     async def __call__(self, *asgi: Any) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         async with contextlib.AsyncExitStack() as self.until_left:
+            self.until_left.callback(self._forget)
             self.until_left.push_async_callback(self.stop)
             await super().__call__(*asgi)
 
@@ -95,6 +105,10 @@ class PageSocket(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels 
             return
         logger.error("Socket %s failed", self.scope["path"], exc_info=task.exception())
         self.closing = asyncio.create_task(self.close(code=4500))
+
+    def _forget(self) -> None:
+        if hasattr(self, "channel_name"):  # there is none when the broker does not answer
+            forget(self.channel_name)
 
     @classmethod
     async def decode_json(cls, text_data: str) -> dict[str, Any]:

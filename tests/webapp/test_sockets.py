@@ -1,15 +1,20 @@
 import asyncio
+import subprocess
 
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from django.contrib.auth.models import User
+from redis.exceptions import RedisError
 
 from tests.webapp import making
+from tests.webapp.running import wait_for
 from tests.webapp.sockets import OURS, Watcher
 from webapp.jobs import lease, queries
 from webapp.jobs.events import Line, append, group, nudge
+from webapp.jobs.feed import watching
 from webapp.jobs.models import Job
+from webapp.supervision import broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -238,3 +243,51 @@ async def test_goals_before_the_search_are_answered_with_a_sentence(user, job):
     assert refusal["n"] == 7
     assert "Still studying this model" in refusal["message"]
     await studio.leave()
+
+
+@pytest.fixture
+def real_broker(home, settings):
+    path = home / "broker.sock"
+    words = ["--port", "0", "--unixsocket", str(path), "--save", ""]
+    with subprocess.Popen(
+        [broker.program(), *words], cwd=home, stdout=subprocess.DEVNULL
+    ) as server:
+        wait_for(path.exists, 10)
+        settings.CHANNEL_LAYERS = {
+            "default": {
+                "BACKEND": "channels_redis.core.RedisChannelLayer",
+                "CONFIG": {"hosts": [{"address": f"unix://{path}", "socket_timeout": 30}]},
+            }
+        }
+        yield server
+        server.terminate()
+
+
+async def test_pages_that_are_gone_leave_nothing_behind(job, held, real_broker):
+    layer = get_channel_layer()
+    watchers = [Watcher(f"/ws/jobs/{job.id}/?after=3") for _ in range(5)]
+    for _ in range(2):
+        for watcher in watchers:
+            assert await watcher.connect()
+            await watcher.received("state")
+        assert layer.receive_buffer
+        for watcher in watchers:
+            await watcher.leave()
+        watchers = [Watcher(f"/ws/jobs/{job.id}/?after=3") for _ in range(5)]
+    assert dict(layer.receive_buffer) == {}
+    await layer.close_pools()
+
+
+async def test_feed_leaves_nothing_behind_when_the_broker_is_gone(job, held, real_broker):
+    layer = get_channel_layer()
+
+    async def watch():
+        async with watching(job.id):
+            await asyncio.sleep(0.1)
+            assert layer.receive_buffer
+            real_broker.kill()
+            real_broker.wait()
+
+    with pytest.raises(RedisError):
+        await watch()
+    assert dict(layer.receive_buffer) == {}

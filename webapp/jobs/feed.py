@@ -15,6 +15,7 @@ from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from webapp.jobs.events import MOST_EVENTS_IN_A_NUDGE, group
+from webapp.sockets import forget
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -73,7 +74,10 @@ class Feed:
         if self._hearing:
             self._hearing.cancel()
             await asyncio.wait([self._hearing])
-            await get_channel_layer().group_discard(group(self.job_id), self._channel)
+            try:
+                await get_channel_layer().group_discard(group(self.job_id), self._channel)
+            finally:
+                forget(self._channel)
 
     def check(self, found: Standing, *, patience_s: float) -> None:
         """Compare with the database, as every page asks for now and then: a notice may have been lost.
