@@ -34,15 +34,16 @@ PAST_RECOVERIES = "past.json"
 """In a job folder, before RECOVER: what earlier builds of the same study tried and got."""
 
 
-def load_policy(folder: JobFolder) -> Policy:
+def load_policy(folder: JobFolder, surrogate: Surrogate | None = None) -> Policy:
     """The policy of a study folder, refitted as soon as candidates were built.
 
+    ``surrogate`` is what ``load_surrogate`` gave, for whoever has it already: it is large.
     Of a study whose search is not through it is the agent as far as it has come, at first the shipped one.
 
     Raises:
         BadRequestError: when PROBE is not done.
     """
-    surrogate = load_surrogate(folder)
+    surrogate = surrogate or load_surrogate(folder)
     policy = Policy.of(surrogate, _learnt(folder) or shipped(surrogate))
     rows = validated_candidates(folder)
     if not rows:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections import OrderedDict
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -25,7 +27,7 @@ from selector.study import (
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from compression.cost import DeviceProfile
@@ -37,6 +39,8 @@ OUTDATED = (
     "This study was made by another version of AdaDeep and cannot be read. "
     "Study the model again; finished builds stay as they are."
 )
+
+V = TypeVar("V")
 
 CACHED_STUDIES, KEPT_PROFILES = 8, 64
 
@@ -70,7 +74,7 @@ def surrogate(job: Job) -> Surrogate | None:
     if not is_done(job, Stage.PROBE):
         return None
     with _readable():
-        return _surrogate(job.folder, _version(job))
+        return _surrogate(job)
 
 
 def policy(job: Job) -> Policy:
@@ -80,7 +84,7 @@ def policy(job: Job) -> Policy:
         RequestRefusedError: when another version of the engine wrote it.
     """
     with _readable():
-        return _policy(job.folder, _version(job))
+        return _policy(job)
 
 
 def target_of(job: Job) -> DeviceProfile:
@@ -167,9 +171,43 @@ def _inspection(folder: Path) -> dict[str, Any]:
     return {**read("inspect.json"), **extra}
 
 
-@lru_cache(maxsize=CACHED_STUDIES)
-def _surrogate(folder: Path, _version: tuple[bool, bool, int]) -> Surrogate:
-    return load_surrogate(JobFolder(folder))
+class _Newest(Generic[V]):
+    """One value a folder, the newest; those least recently asked for go first.
+
+    A study that runs changes every few seconds: a cache of versions would hold little else than its old ones.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Path, tuple[object, V]] = OrderedDict()
+        self._turn = Lock()
+
+    def of(self, folder: Path, version: object, load: Callable[[], V]) -> V:
+        """The value of that version, loaded unless it is kept."""
+        with self._turn:
+            if folder in self._kept:
+                self._kept.move_to_end(folder)
+                kept_version, value = self._kept[folder]
+                if kept_version == version:
+                    return value
+        value = load()
+        with self._turn:
+            self._kept[folder] = version, value
+            self._kept.move_to_end(folder)
+            if len(self._kept) > CACHED_STUDIES:
+                self._kept.popitem(last=False)
+        return value
+
+
+_surrogates: _Newest[Surrogate] = _Newest()
+_policies: _Newest[Policy] = _Newest()
+
+
+def _surrogate(job: Job) -> Surrogate:
+    """Only the validated candidates change the predictions."""
+    folder = job.folder
+    return _surrogates.of(
+        folder, is_done(job, Stage.VALIDATE), lambda: load_surrogate(JobFolder(folder))
+    )
 
 
 @lru_cache(maxsize=KEPT_PROFILES)
@@ -177,13 +215,15 @@ def _kept_profile(path: Path) -> DeviceProfile:
     return read_profile(path)
 
 
-@lru_cache(maxsize=CACHED_STUDIES)
-def _policy(folder: Path, _version: tuple[bool, bool, int]) -> Policy:
-    return load_policy(JobFolder(folder))
+def _policy(job: Job) -> Policy:
+    folder = job.folder
+    return _policies.of(
+        folder, _version(job), lambda: load_policy(JobFolder(folder), _surrogate(job))
+    )
 
 
 def _version(job: Job) -> tuple[bool, bool, int]:
-    """What the predictions rest on: with the validated candidates they are others than before."""
+    """What the policy rests on: with the validated candidates it is another than before."""
     return is_done(job, Stage.VALIDATE), is_done(job, Stage.SEARCH), _so_far_at(job)
 
 
