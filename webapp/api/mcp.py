@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -27,6 +28,7 @@ from webapp.api.mcp_versions import (
     is_stateless,
     status_of,
 )
+from webapp.api.pace import count_request
 from webapp.responses import RequestRefusedError, error_json
 
 INSTRUCTIONS = """AdaDeep makes a trained ONNX network smaller for a device. Usual order: devices and samples;
@@ -45,14 +47,12 @@ KEPT_FOR = {"ttlMs": 300_000, "cacheScope": "public"}
 @require_POST
 def mcp(request: HttpRequest) -> HttpResponse:
     try:
-        _check_sender(request)
+        said = _said(request, _sender(request))
     except RequestRefusedError as error:
         answer = error_json(str(error), code=error.code, status=error.status, **error.facts)
         if error.status == 401:
             answer["WWW-Authenticate"] = "Bearer"
         return answer
-    try:
-        said = json.loads(request.body)
     except ValueError:
         return JsonResponse(_failed(None, UNPARSABLE, "This is not JSON."), status=400)
     if isinstance(said, list) and said:
@@ -63,10 +63,20 @@ def mcp(request: HttpRequest) -> HttpResponse:
     return JsonResponse(answer_to_one, status=status, encoder=DjangoJSONEncoder)
 
 
-def _check_sender(request: HttpRequest) -> None:
+def _sender(request: HttpRequest) -> User:
     check_origin(request)
-    if Token()(request) is None:
+    sender: User | None = Token()(request)
+    if sender is None:
         raise RequestRefusedError(SIGN_IN, code="signed_out", status=401)
+    return sender
+
+
+def _said(request: HttpRequest, sender: User) -> Any:
+    """What the body says; a batch counts as many requests as it holds messages."""
+    said = json.loads(request.body)
+    if isinstance(said, list) and said:
+        count_request(request, sender, len(said) - 1)  # one is counted already
+    return said
 
 
 def _batch(request: HttpRequest, messages: list[Any]) -> HttpResponse:

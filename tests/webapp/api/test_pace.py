@@ -59,6 +59,19 @@ def test_assistants_count_with_the_persons_other_programs(user):
     assert refused.json()["error"]["code"] == "too_many"
 
 
+def test_batch_counts_as_many_requests_as_it_holds_messages(user):
+    assistant = program(user)
+
+    def send(count):
+        batch = [{"jsonrpc": "2.0", "id": n, "method": "ping"} for n in range(count)]
+        return assistant.post("/mcp", json.dumps(batch), "application/json")
+
+    assert len(send(MOST - 1).json()) == MOST - 1
+    refused = send(2)
+    assert (refused.status_code, refused["Retry-After"]) == (429, "48")
+    assert refused.json()["error"]["code"] == "too_many"
+
+
 def test_others_are_not_held_up(user, stranger):
     noisy, other = program(user), program(stranger)
     for _ in range(MOST + 1):
