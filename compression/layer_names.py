@@ -30,6 +30,9 @@ _PATH_NOISE = {
 _WRAPPER = re.compile(r"((Stateful)?PartitionedCall|functional|sequential|model)(_\d+)*")
 """What TensorFlow puts around the whole network."""
 
+MOST_CHARACTERS = 120
+"""Of a name, before its number: exporters that spell out every block reach 80, and every event repeats it."""
+
 
 class LayerNames:
     """Hands out identifiers, each once, none that Python or a module already uses."""
@@ -99,4 +102,5 @@ def _unwrapped(path: list[str]) -> list[str]:
 
 def _identifier(text: str) -> str:
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
+    name = name[:MOST_CHARACTERS].rstrip("_")
     return f"layer_{name}" if name[:1].isdigit() else name

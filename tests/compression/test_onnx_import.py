@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from compression.channel_rules import ELEMENTWISE, PER_CHANNEL, PER_POSITION
 from compression.errors import ModelRefusedError
 from compression.graph import each_output
+from compression.onnx_export import export_onnx
 from compression.onnx_import import import_onnx
 from compression.onnx_operators import CONVERTERS
 from tests.networks import ZOO, OnnxBuilder, lenet, mlp, resnet, small_lenet
@@ -91,6 +92,18 @@ def test_names_of_python_and_of_modules_are_avoided():
     assert [layer.name for layer in network.profile.layers] == [
         *("forward_1", "lambda_1", "training_1")
     ]
+
+
+def test_layers_of_endless_names_are_told_apart_by_short_ones():
+    b, word = OnnxBuilder(4), "block." * 200_000
+    x = b.dense("x", f"{word}first", 4, 4)
+    x = b.dense(x, f"{word}second", 4, 2)
+    network = import_onnx(b.build(x, 2, input_name="input", output_name=f"{word}out"))
+    names = [layer.name for layer in network.profile.layers]
+    assert len(set(names)) == 2
+    assert max(map(len, names)) < 130
+    exported = export_onnx(network)
+    assert [o.name for o in onnx.load_from_string(exported).graph.output] == [f"{word}out"]
 
 
 def test_batch_norms_are_folded():
