@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FINISH = "finish"
 """Said on standard input: end soon, with the best so far, as when time is up."""
 
+MOST_CHARACTERS = 4000
+"""Of a sentence: it may quote names of the user's file, and whoever reads the lines drops longer ones than 64 KiB."""
+
 _WHY_EARLY = {"time": "Time is up", "request": "Finished early, as asked"}
 
 
@@ -92,7 +95,7 @@ class Reporter:
 
     def log(self, text: str, level: str = "info") -> None:
         """A sentence for the log."""
-        self._write("log", data={"text": text, "level": level})
+        self._write("log", data={"text": _short(text), "level": level})
 
     def done(self, seconds: float | None = None) -> float:
         """The stage or part is finished; returns its seconds, since ``begin`` unless told."""
@@ -102,7 +105,7 @@ class Reporter:
 
     def error(self, message: str, code: str) -> None:
         """The one line that explains a failure to the user."""
-        self._write("error", data={"message": message, "code": code})
+        self._write("error", data={"message": _short(message), "code": code})
 
     def check(self) -> None:
         """Raise ``CancelledError`` when the job was asked to stop."""
@@ -178,3 +181,7 @@ class Reporter:
         }
         self.stream.write(json.dumps(line) + "\n")
         self.stream.flush()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"

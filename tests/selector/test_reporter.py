@@ -60,3 +60,13 @@ def test_what_is_expected_counts_for_the_time_and_the_most_for_the_share(clock):
     clock[0] = 31.0
     told.progress(260, 300, expected=250)
     assert json.loads(told.stream.getvalue().splitlines()[-1])["eta_s"] == 0.0
+
+
+def test_sentence_that_quotes_an_endless_name_is_cut():
+    told = Reporter(stream=io.StringIO())
+    told.error("é" * 10**6, "some")
+    told.log("A sentence.")
+    error, log = told.stream.getvalue().splitlines()
+    assert len(error) < 64 * 1024
+    assert json.loads(error)["data"]["message"].endswith("é…")
+    assert json.loads(log)["data"]["text"] == "A sentence."

@@ -11,7 +11,9 @@ from webapp.jobs.events import Line
 if TYPE_CHECKING:
     from compression.types import Stage
 
-LONGEST_LINE = 1024**2
+LONGEST_LINE = 64 * 1024
+"""The longest that the engine writes is a candidate: 6 kB for a network of a thousand layers."""
+
 KINDS = frozenset({"progress", "metric", "candidate", "log", "done", "error"})
 
 MOST_WAITING = 1000
@@ -38,7 +40,7 @@ class Inbox:
         if len(self.rest) > LONGEST_LINE:
             self.rest = b""
         for text in lines:
-            line = parse(text, self.stage)
+            line = parse(text, self.stage) if len(text) <= LONGEST_LINE else None
             if line:
                 self._take(line)
 
