@@ -125,7 +125,7 @@ def compare(name: str, module: nn.Module) -> None:
     x = np.random.default_rng(0).standard_normal((16, *INPUT)).astype(np.float32)
     files, macs = {"base": original}, {"base": network.profile.macs}
     for title, recipe in recipes(network).items():
-        built = build(network, recipe, x, seed=0)
+        built = build(network, recipe, x)
         files[title] = export_onnx(built.network, x)
         macs[title] = built.network.profile.macs
     timed = latency.paired_latency(files, x[:1], rounds=30)

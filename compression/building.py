@@ -10,6 +10,7 @@ from compression.errors import TechniqueRefusedError
 from compression.reconstruction import fitted, reference_of
 from compression.surgery import parts_of
 from compression.technique import Scope, get, names
+from compression.types import LayerKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +50,8 @@ class Workbench:
         for its layer by then. Weights are fitted after each scope that
         changed anything, so that a structure is made from weights that suit the narrowed layer;
         without ``fit`` only the shapes are right, which is all that timing needs.
-        A step that a technique refuses is skipped with its reason.
+        A step that a technique refuses is skipped with its reason; one that some of the layers which stand for
+        its layer refuse is both applied and, with their reasons, skipped.
         """
         network = self.original
         applied: list[RecipeStep] = []
@@ -60,8 +62,9 @@ class Workbench:
             before = network
             for step in steps:
                 try:
-                    network = _applied(network, step)
+                    network, left_out = _applied(network, step)
                     applied.append(step)
+                    skipped += [(step, left_out)] if left_out else []
                 except TechniqueRefusedError as refusal:
                     skipped.append((step, str(refusal)))
             if fit and network is not before and scope in _FITTED_SCOPES:
@@ -71,21 +74,19 @@ class Workbench:
         return BuildResult(network=network, applied=tuple(applied), skipped=tuple(skipped))
 
 
-def build(original: Network, recipe: Recipe, x: np.ndarray, *, seed: int = 0) -> BuildResult:
+def build(original: Network, recipe: Recipe, x: np.ndarray) -> BuildResult:
     """The network that a recipe describes, fitted to the original but not fine-tuned.
 
     Args:
         original: The imported network; it stays as it was.
         recipe: Any steps; unknown techniques and layers are skipped with a reason like refusals.
         x: Calibration samples, float32, ``[samples, *input_shape]``.
-        seed: Kept for methods that draw; all of today's are deterministic.
     """
-    del seed
     return Workbench.of(original, x).build(recipe)
 
 
-def _applied(network: Network, step: RecipeStep) -> Network:
-    """The network with one step done.
+def _applied(network: Network, step: RecipeStep) -> tuple[Network, str]:
+    """The network with one step done, and which of the layers that now stand for its layer refused it, with their reasons.
 
     Raises:
         TechniqueRefusedError: when nothing could be done; the first reason of several.
@@ -93,16 +94,18 @@ def _applied(network: Network, step: RecipeStep) -> Network:
     technique = get(step.technique)
     technique.check_settings(step.params)
     if technique.scope is not Scope.WEIGHTS:
-        return technique.apply(network, step.layer, step.params)
-    changed, refusals = network, []
+        return technique.apply(network, step.layer, step.params), ""
+    changed, refusals, notes = network, [], []
+    with_weights = {r.name for r in network.profile.layers if r.kind is not LayerKind.OTHER}
     for part in parts_of(network, step.layer) or (step.layer,):
         try:
             changed = technique.apply(changed, part, step.params)
         except TechniqueRefusedError as refusal:
             refusals.append(refusal)
+            notes += [f"{part}: {refusal}"] if part in with_weights else []
     if changed is network and refusals:
         raise refusals[0]
-    return changed
+    return changed, f"only in part. {' '.join(notes)}" if notes else ""
 
 
 def _unknown(step: RecipeStep) -> str:

@@ -111,7 +111,7 @@ def _disk_sentence(error: OSError, stage: Stage, folder: Path, model: Path) -> s
     free = shutil.disk_usage(folder).free
     return (
         f"The disk is full: {stage.value} could not write its results, {_size(free)} are free, and a whole "
-        f"job with this model writes up to {_size(room)}. Make room, then start the job again: what was "
+        f"job with this model writes up to {_size(room)} besides a copy of the data. Make room, then start the job again: what was "
         "finished is kept."
     )
 

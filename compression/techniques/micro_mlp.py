@@ -55,7 +55,7 @@ class MicroMlp(Technique):
         if layer.groups > 1:
             return "its convolution is grouped, so no perceptron would read all channels."
         if max(layer.kernel) == 1:
-            return "its kernel is a single value, for which plain low rank does the same."
+            return "its kernel is a single value, so a perceptron would see nothing around it."
         if not self.saves(layer, params):
             return "two layers would not be smaller than the one there is."
         return ""

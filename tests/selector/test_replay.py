@@ -9,6 +9,7 @@ import torch
 
 from compression.types import RecipeStep
 from selector import engine
+from selector.__main__ import main
 from selector.choosing import read_recipe
 from selector.jobfolder import JobFolder
 from selector.reporter import Reporter
@@ -61,7 +62,9 @@ def test_the_recipe_of_a_finished_run_rebuilds_the_same_bits(tmp_path, data):
         "int8",
     }
     assert (delivered["seed"], delivered["threads"], delivered["time_limit_s"]) == (11, 1, 61)
-    engine.apply(model, first / "recipe.json", examples, again, quiet())
+    command = ["apply", str(model), str(first / "recipe.json")]
+    found = ["--data", str(examples)] if data else []
+    assert main([*command, *found, "--out", str(again)]) == 0
     reports = [json.loads((folder / "report.json").read_text()) for folder in (first, again)]
     for key in ("recipe", "preprocessing", "seed", "threads"):
         assert reports[0][key] == reports[1][key]

@@ -132,3 +132,17 @@ def test_layer_of_few_weights_is_refused():
         assert "only" in PRUNING.applies_to(row, network.profile).reason
     relu = next(row for row in network.profile.layers if not row.params)
     assert "hold weights" in PRUNING.applies_to(relu, network.profile).reason
+
+
+def test_parts_of_a_layer_that_refuse_are_told():
+    network = import_onnx(lenet())
+    steps = (
+        RecipeStep(layer="conv1", technique="svd", params={"rank_ratio": 0.5}),
+        RecipeStep(layer="conv1", technique="magnitude_pruning", params={"sparsity": 0.75}),
+    )
+    found = build(network, steps, np.zeros((8, 1, 28, 28), np.float32))
+    assert found.applied == steps
+    ((step, reason),) = found.skipped
+    assert step == steps[1]
+    assert reason.startswith("only in part. conv1_")
+
