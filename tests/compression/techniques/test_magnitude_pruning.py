@@ -145,4 +145,3 @@ def test_parts_of_a_layer_that_refuse_are_told():
     ((step, reason),) = found.skipped
     assert step == steps[1]
     assert reason.startswith("only in part. conv1_")
-

@@ -265,13 +265,21 @@ def test_before_the_study_can_answer_it_says_so(assistant, user):
 
 
 def test_strangers_get_nothing(stranger, project, work_off, user):
+    """Every tool that takes the name of something of a person's, so that a new one is tried by itself."""
     other = Assistant(token_create(owner=stranger, name="assistant"))
-    for tool in ("project_figures", "recommend", "build_start"):
-        assert other.refusal(tool, project=str(project.id)) == "There is no such project."
-    for tool in ("job_state", "result", "downloads"):
-        assert other.refusal(tool, job=str(project.study.job_id)) == "There is no such job."
-    said = other.refusal("project_create", model=str(project.model_id))
-    assert said == "There is no such upload. Send the file again."
+    theirs = {
+        "project": (project.id, "There is no such project."),
+        "job": (project.study.job_id, "There is no such job."),
+        "model": (project.model_id, "There is no such upload. Send the file again."),
+    }
+    tried = set()
+    for name, tool in TOOLS.items():
+        for argument in theirs.keys() & tool.arguments.model_fields:
+            named, refusal = theirs[argument]
+            assert other.refusal(name, **{argument: str(named)}) == refusal, name
+            tried.add(name)
+    assert tried >= {"project_create", "project_figures", "build_start", "result", "downloads"}
+    assert set(TOOLS) - tried == {"devices", "samples", "projects"}
     assert other.value("projects") == {"projects": []}
 
 
