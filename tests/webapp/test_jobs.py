@@ -9,7 +9,7 @@ from django.db.models import F
 
 from tests.webapp import making
 from tests.webapp.fake_engine import noted
-from webapp.jobs import artifacts, lease, runner, services, tasks
+from webapp.jobs import artifacts, lease, runner, sandbox, services, tasks
 from webapp.jobs.models import Job, JobState
 from webapp.jobs.queries import job_json
 
@@ -428,20 +428,35 @@ def test_engine_knows_no_secrets_and_has_limits(user, engine, settings, monkeypa
     monkeypatch.setenv("SECRET_KEY", "hidden")
     engine(
         INSPECT={
-            "code": "import resource; r = resource.getrlimit; (folder / stage / 'seen.json').write_text("
-            "json.dumps([dict(os.environ), r(resource.RLIMIT_CORE)[0], r(resource.RLIMIT_FSIZE)[0],"
-            " os.getcwd(), os.getsid(0) == os.getpid()]))"
+            "code": "import resource as r; names = 'AS', 'CPU', 'FSIZE', 'NOFILE', 'CORE'; numbers = r.RLIMIT_AS, r.RLIMIT_CPU,"
+            " r.RLIMIT_FSIZE, r.RLIMIT_NOFILE, r.RLIMIT_CORE; limits = dict(zip(names, map(max, map(r.getrlimit, numbers)))); (folder / stage / 'seen.json').write_text("
+            "json.dumps([dict(os.environ), limits, os.getcwd(), os.getsid(0) == os.getpid()]))"
         }
     )
     job = making.study(user)
     tasks.run(str(job.id))
 
-    environment, core, size, folder, leads = json.loads(
+    environment, limits, folder, leads = json.loads(
         (job.folder / "INSPECT" / "seen.json").read_text()
     )
     assert not {"SECRET_KEY", "REDIS_URL", "DATABASE_URL", "ADADEEP_HOME"} & set(environment)
-    assert (core, size, leads) == (0, settings.ENGINE_FILE_GIB * 1024**3, True)
-    assert folder == str(job.folder)
+    assert limits == sandbox.limits()
+    assert limits["FSIZE"] == settings.ENGINE_FILE_GIB * 1024**3
+    assert limits["AS"] == settings.ENGINE_MEMORY_GIB * 1024**3
+    assert (leads, folder) == (True, str(job.folder))
+
+
+def test_stage_that_takes_too_long_is_stopped(user, engine, settings, monkeypatch, work_off):
+    usual = sandbox.limits()
+    monkeypatch.setattr(sandbox, "limits", lambda: usual)  # processor time is limited, too
+    settings.ENGINE_STAGE_HOURS = 0
+    engine(INSPECT={"sleep_s": 60, "deaf": True})
+    job = making.study(user)
+    started = time.monotonic()
+    work_off()
+    job.refresh_from_db()
+    assert (job.state, job.message) == (JobState.FAILED, "Inspect took more than 0 hours.")
+    assert time.monotonic() - started < 15
 
 
 def test_what_the_engine_said_of_a_failure_is_in_the_log_once(engine, user, work_off):
