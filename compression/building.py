@@ -66,7 +66,7 @@ class Workbench:
                     applied.append(step)
                     skipped += [(step, left_out)] if left_out else []
                 except TechniqueRefusedError as refusal:
-                    skipped.append((step, str(refusal)))
+                    skipped.append((step, _reason(refusal, step, network, tuple(applied))))
             if fit and network is not before and scope in _FITTED_SCOPES:
                 ours = network.module is not before.module  # made by a technique just now
                 network = fitted(network, self.reference, owned=ours)
@@ -106,6 +106,17 @@ def _applied(network: Network, step: RecipeStep) -> tuple[Network, str]:
     if changed is network and refusals:
         raise refusals[0]
     return changed, f"only in part. {' '.join(notes)}" if notes else ""
+
+
+def _reason(
+    refusal: TechniqueRefusedError, step: RecipeStep, network: Network, applied: Recipe
+) -> str:
+    """In the technique's words, with what took the layer's place where that is why: scopes have an order of their own."""
+    is_gone = all(row.name != step.layer for row in network.profile.layers)
+    before = [get(other.technique).title for other in applied if other.layer == step.layer]
+    return (
+        f"{refusal} {before[-1]} has taken its place." if is_gone and before else str(refusal)
+    )
 
 
 def _unknown(step: RecipeStep) -> str:

@@ -65,8 +65,10 @@ def test_head_that_makes_a_map_again_is_refused():
     x = b.op("Flatten", b.conv("x", "conv1", 1, 6, 3, pads=[1, 1, 1, 1]))
     x = b.relu(b.dense(x, "fc1", 384, 64))
     x = b.op("Reshape", x, b.const(np.array([-1, 8, 8])))
-    network = import_onnx(b.build(b.dense(x, "fc2", 8, 4), 4))
-    assert "a map again" in POOL.applies_to(network.profile.layers[1], network.profile).reason
+    x = b.op("MatMul", x, b.const(np.ones((8, 4), np.float32)))
+    network = import_onnx(b.build(x, (8, 4)))
+    layer = network.profile.layer("fc1")
+    assert "a map again" in POOL.applies_to(layer, network.profile).reason
 
 
 def test_what_follows_on_the_layer_finds_the_new_head():
@@ -83,3 +85,15 @@ def test_what_follows_on_the_layer_finds_the_new_head():
     assert found.applied == steps
     zeros = found.network.module.get_submodule("fc1_classes").weight == 0
     assert 0.4 < zeros.float().mean() < 0.6
+
+
+def test_what_took_the_place_of_the_layer_is_named():
+    steps = (
+        RecipeStep(layer="fc1", technique="global_average_pooling", params={}),
+        RecipeStep(layer="fc1", technique="svd", params={"rank_ratio": 0.25}),
+    )
+    found = build(import_onnx(lenet()), steps, np.zeros((8, 1, 28, 28), np.float32))
+    assert found.applied == steps[1:]
+    ((step, reason),) = found.skipped
+    assert step == steps[0]
+    assert reason.endswith("called “fc1” (any more). Low-rank (SVD) has taken its place.")
