@@ -11,6 +11,7 @@ from compression.errors import VerificationError
 from compression.int8_fallback import export_int8
 from compression.latency import MIN_ROUNDS, paired_latency
 from compression.onnx_export import export_onnx, opset_note, verify_export
+from compression.saturation import exactness_note
 from compression.technique_names import title_of
 from compression.types import Precision, Stage
 from selector.choosing import read_recipe
@@ -74,7 +75,7 @@ def _exported(job: Job, network: Network, trials: TrialRun) -> tuple[bytes, dict
     found = export_int8(network, job.calibration, trials.x)
     if found.sentence:
         job.reporter.log(found.sentence, "info" if found.holds else "warning")
-    said = _said(found.sentence, opset_note(found.data, network))
+    said = _said(found.sentence, exactness_note(), opset_note(found.data, network))
     return found.data, {"in_float": list(found.in_float), "notes": said}
 
 
