@@ -51,13 +51,16 @@ def test_broken_connection_heals_by_itself(staged_page: Page, large):
 
 def test_restarted_server_goes_on_where_it_was(staged_page: Page, staged, large):
     page = staged_page
-    slow_down(page, FAST)
+    slow_down(page, SLOW)  # a busy machine takes its time to stop a server, which serves until then
     offsets = offsets_of(page)
     steps.upload(page, large)
     wait_until_sent(page, 30)
     staged.stop()
-    expect(data(page)).to_contain_text("it goes on by itself", timeout=20_000)
-    staged.start()
+    try:
+        expect(data(page)).to_contain_text("it goes on by itself", timeout=20_000)
+    finally:
+        staged.start()
+    slow_down(page, FAST)
     wait_until_ready(page)
     assert offsets.count(0) == 1
     page.faults = []
