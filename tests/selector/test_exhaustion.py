@@ -110,6 +110,7 @@ def limited(kind, amount, *arguments):
         command, cwd=ROOT, env=alone, capture_output=True, text=True, check=False
     )
     assert ended.stdout, ended.stderr
+    assert ended.returncode >= 0, f"ended by signal {-ended.returncode}: {ended.stderr}"
     return ended.returncode, json.loads(ended.stdout.splitlines()[-1])
 
 
