@@ -51,9 +51,8 @@ def test_broken_connection_heals_by_itself(staged_page: Page, large):
 
 def test_restarted_server_goes_on_where_it_was(staged_page: Page, staged, large):
     page = staged_page
-    slow_down(
-        page, SLOW
-    )  # a busy machine takes its time to stop a server, which serves until then
+    # A busy machine takes its time to stop a server, which serves until then.
+    slow_down(page, SLOW)
     offsets = offsets_of(page)
     steps.upload(page, large)
     wait_until_sent(page, 30)
