@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -233,15 +233,19 @@ def replay_settings(path: Path) -> dict[str, object]:
     Seed, threads and preprocessing decide which examples the weights are fitted to and in which order sums are
     taken; the time limit decides how many inputs are made up where there was no data.
     """
-    found = json.loads(path.read_text(encoding="utf-8"))
-    known = found if isinstance(found, dict) else {}
+    known = _facts(path)
     return {key: known[key] for key in REPLAYED if key in known}
 
 
 def named_model(path: Path) -> str:
     """SHA-256 of the model file that a finished run's recipe was made for; empty in one made by hand."""
+    return str(_facts(path).get("model_sha256", ""))
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What a recipe file says besides its steps; a bare list of steps says nothing."""
     found = json.loads(path.read_text(encoding="utf-8"))
-    return str(found.get("model_sha256", "")) if isinstance(found, dict) else ""
+    return found if isinstance(found, dict) else {}
 
 
 def recipe_json(recipe: Recipe) -> list[dict[str, object]]:

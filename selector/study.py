@@ -63,11 +63,8 @@ def _learnt(folder: JobFolder) -> PolicyWeights | None:
     refreshed = folder.path / Stage.VALIDATE.value / "policy.npz"
     if folder.is_done(Stage.VALIDATE) and refreshed.is_file():
         return PolicyWeights.load(refreshed)
-    for name in (
-        RESULT_OF[Stage.SEARCH],
-        SO_FAR,
-        RESULT_OF[Stage.SEARCH],
-    ):  # it may end at this moment
+    trained = RESULT_OF[Stage.SEARCH]
+    for name in (trained, SO_FAR, trained):  # twice, as the search may end in between
         with suppress(FileNotFoundError):
             return PolicyWeights.load(folder.path / Stage.SEARCH.value / name)
     return None

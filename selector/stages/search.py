@@ -1,4 +1,4 @@
-"""SEARCH: train the selector on the study's tables; sliders, which the shipped agent answers until then, are answered better and better."""
+"""SEARCH: train the selector on the study's tables; until it has left anything, the shipped agent answers the sliders."""
 
 from __future__ import annotations
 

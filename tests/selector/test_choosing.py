@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -5,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from compression.cost import load_device
-from selector.choosing import BUILT, choose
+from selector.choosing import BUILT, choose, named_model, replay_settings
 from selector.proposals import even_recipes
 from selector.request import Request
 from selector.surrogate import Surrogate, Validated
@@ -48,3 +49,11 @@ def test_a_trial_that_misses_as_it_is_proves_nothing():
     assert answer(brief).answered_by == BUILT
     assert answer(brief, cautious=True).answered_by != BUILT
     assert answer(replace(brief, recovered=True)).answered_by != BUILT
+
+
+def test_recipe_file_names_the_model_it_was_made_for_where_it_does(tmp_path):
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps({"model_sha256": "ab12", "seed": 3, "recipe": []}))
+    assert (named_model(path), replay_settings(path)) == ("ab12", {"seed": 3})
+    path.write_text("[]")
+    assert (named_model(path), replay_settings(path)) == ("", {})
