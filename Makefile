@@ -38,7 +38,7 @@ test: setup-dev browser hosts
 	$(QUIET_HOME) $(BIN)/pytest -m "not slow and alone" tests/e2e --durations 10 $(PYTEST_ARGS)
 
 test-slow: setup-dev browser hosts
-	$(QUIET_HOME) $(BIN)/pytest -m "slow" $(PYTEST_ARGS)
+	$(QUIET_HOME) $(BIN)/pytest -m "slow" --timeout 1500 $(PYTEST_ARGS)
 
 # The web tier's tests on PostgreSQL, and two machines with a broker and a store of files between them.
 test-hosts: setup-dev hosts
