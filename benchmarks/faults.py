@@ -136,7 +136,7 @@ def _start(run: Run, running: Installation, ready: str) -> str:
     """A study of its own, or a build of the project that is studied."""
     if run.stage in STUDY_STAGES:
         return str(staging.study_of(running, staging.project(running, seed=run.number)))
-    wanted = {"target": "redmi-3s"}
+    wanted = {"target": "redmi-3s", "again": True}
     job: str = running.call("POST", f"/api/projects/{ready}/builds", wanted)["job"]
     return job
 

@@ -137,6 +137,25 @@ def test_impatient_clicks_start_one_build(staged_page: Page, staged, studied):
     assert after == before + 1
 
 
+def test_equal_build_is_opened_or_made_again(staged_page: Page, staged):
+    page, project = staged_page, staging.studied(staged, seed=7)
+    open_studio(page, project)
+    steps.build_button(page).click()
+    page.wait_for_url(re.compile("/jobs/"))
+    first = page.url.split("/jobs/")[1].strip("/")
+    staged.wait_for_state(first, "done")
+    open_studio(page, project)
+    steps.build_button(page).click()
+    expect(page.get_by_text("Just this was built before")).to_be_visible()
+    page.get_by_role("link", name="Open the build").click()
+    page.wait_for_url(f"**/jobs/{first}/result/")
+    open_studio(page, project)
+    steps.build_button(page).click()
+    page.get_by_role("button", name="Build again").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    assert first not in page.url
+
+
 def test_impatient_clicks_open_one_sample(staged_page: Page, staged):
     page = staged_page
     before = len(staged.call("GET", "/api/projects")["projects"])

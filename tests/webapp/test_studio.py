@@ -1,10 +1,12 @@
 import json
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connections
 
 from selector.recipe_rows import level_text
 from selector.tables import Treatment
@@ -186,7 +188,7 @@ def test_recommended_recipe_is_left_to_the_engine_and_a_picked_one_is_written(cl
     recommended = found["selection"]["config"]
     picked = next(c["config"] for c in found["candidates"] if c["config"] != recommended)
     for config in (None, recommended, picked):
-        answer = post(client, project, "builds", config=config)
+        answer = post(client, project, "builds", config=config, again=True)
         assert answer.status_code == 201
         job = Job.objects.get(pk=answer.json()["job"])
         assert (job.folder / "recipe.json").exists() == (config is picked)
@@ -229,6 +231,89 @@ def test_build_keeps_what_was_asked_for(client, project):
     project.refresh_from_db()
     assert project.settings["target"] == "redmi-3s"
     assert Job.objects.get(kind=JobKind.BUILD).target == "redmi-3s"
+
+
+def test_equal_build_is_not_made_twice(client, project):
+    first = post(client, project, "builds", target="rpi4")
+    again = post(client, project, "builds", target="rpi4")
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json()["job"] == first.json()["job"]
+    assert again.json()["note"].startswith("Just this is being built already: ")
+    Job.objects.filter(kind=JobKind.BUILD).update(state=JobState.MISSED)
+    found = post(client, project, "builds", target="rpi4").json()
+    assert found["note"].startswith("Just this was built before: ")
+    assert found["url"] == f"/jobs/{found['job']}/result/"
+    assert Job.objects.filter(kind=JobKind.BUILD).count() == 1
+
+
+def test_equal_build_of_another_project_with_the_same_files_is_found(client, project, user):
+    first = post(client, project, "builds").json()
+    other = making.project(user)
+    found = post(client, other, "builds").json()
+    assert found["job"] == first["job"]
+    assert "in the project “tiny”: " in found["note"]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"target": "redmi-3s"},
+        {"goals": SMALLEST},
+        {"budgets": {"max_accuracy_drop": 2.0}},
+        {"locks": {"fc1": "keep"}},
+        {"again": True},
+    ],
+    ids=str,
+)
+def test_other_build_is_made(client, project, wish):
+    first = post(client, project, "builds", target="rpi4")
+    other = post(client, project, "builds", **{"target": "rpi4", **wish})
+    assert (other.status_code, other.json()["note"]) == (201, "")
+    assert other.json()["job"] != first.json()["job"]
+
+
+def test_picked_recipe_is_another_build(client, project):
+    found = get(client, project)
+    recommended = found["selection"]["config"]
+    picked = next(c["config"] for c in found["candidates"] if c["config"] != recommended)
+    jobs = [
+        post(client, project, "builds", config=config).json()["job"]
+        for config in (None, recommended, picked, picked)
+    ]
+    assert jobs[0] == jobs[1] != jobs[2] == jobs[3]
+
+
+def test_time_limit_of_the_installation_makes_another_build(client, project, settings):
+    post(client, project, "builds")
+    settings.BUILD_TIME_LIMIT_S += 60
+    assert post(client, project, "builds").status_code == 201
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"state": JobState.FAILED},
+        {"state": JobState.CANCELLED},
+        {"state": JobState.DONE, "finish_requested": True},
+    ],
+    ids=["failed", "cancelled", "cut short"],
+)
+def test_build_without_its_whole_result_does_not_count(client, project, end):
+    post(client, project, "builds")
+    Job.objects.update(state=JobState.DONE)
+    Job.objects.filter(kind=JobKind.BUILD).update(**end)
+    assert post(client, project, "builds").status_code == 201
+
+
+def test_two_equal_wishes_at_once_make_one_build(client, project):
+    def wish(_):
+        try:
+            return post(client, project, "builds").json()["job"]
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(wish, range(4)))) == 1
 
 
 def test_charts_of_the_study_page(client, project):

@@ -201,12 +201,13 @@ def recommend(request: UserRequest, said: Choice) -> Json:
     "Build a recipe",
     NewBuild,
     "Build the recommended recipe, or the one that config names: fine-tuned, exported, measured. Takes minutes; id in "
-    "the answer is the job to ask for.",
+    "the answer is the job to ask for. An equal build that is there already is not made twice: the note says so.",
     changes=True,
 )
 def build_start(request: UserRequest, said: NewBuild) -> Json:
     found = queries.project_get(owner=request.user, project_id=said.project)
-    return job_json(builds.build_start(project=found, values=_wanted(said)))
+    asked = builds.build_start(project=found, values=_wanted(said))
+    return {**job_json(asked.job), "note": asked.note}
 
 
 @tool(

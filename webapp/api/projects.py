@@ -3,7 +3,7 @@
 from typing import Any, Literal
 from uuid import UUID
 
-from ninja import Router
+from ninja import Router, Status
 from ninja.params.functions import Query
 
 from webapp.accounts.audit import note
@@ -175,12 +175,15 @@ def build_list(request: UserRequest, project_id: UUID) -> Any:
 
 @router.post(
     "/projects/{uuid:project_id}/builds",
-    response={201: schemas.Job},
+    response={200: schemas.AskedBuild, 201: schemas.AskedBuild},
     summary="Build the recommended recipe, or the one named by its config",
+    description="201 where a build is made; 200 where an equal one is under way or has a result already: then "
+    "that one, with a note that says so.",
 )
 def build(request: UserRequest, project_id: UUID, values: schemas.NewBuild) -> Any:
     found = _found(request, project_id)
-    return job_json(builds.build_start(project=found, values=values.said()))
+    asked = builds.build_start(project=found, values=values.said())
+    return Status(200 if asked.note else 201, {**job_json(asked.job), "note": asked.note})
 
 
 def _found(request: UserRequest, project_id: UUID) -> Any:

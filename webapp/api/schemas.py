@@ -161,6 +161,10 @@ class NewBuild(Choice):
         default=False,
         description="whether the device, if it is one of yours and connected, measures the result",
     )
+    again: bool = Field(
+        default=False,
+        description="whether to build it once more where an equal build is there already",
+    )
 
 
 class Settings(Answer):
@@ -228,6 +232,10 @@ class Job(Answer):
     finished: str | None
     best: dict[str, Any] | None
     artifacts: list[File]
+
+
+class AskedBuild(Job):
+    note: str = Field(description="a sentence, where an equal build was there; else empty")
 
 
 class NewShare(Question):

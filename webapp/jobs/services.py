@@ -37,6 +37,7 @@ def job_create(
     extra: dict[str, Any] | None = None,
     profile: str = "",
 ) -> Job:
+    key: str = "",
     """Make the job and its folder, and queue it once the transaction is through.
 
     ``files`` are linked into the folder by the names given, ``extra`` is written there as JSON, and so is
@@ -49,6 +50,7 @@ def job_create(
         kind=kind,
         target=request["target"].removesuffix(PROFILE_SUFFIX),
         study=project.study.job if kind == JobKind.BUILD else None,
+        key=key,
     )
     folders.write_inputs(job, files, {"request.json": request, **(extra or {})})
     if profile:

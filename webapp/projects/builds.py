@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
+from selector.jobfolder import CHOSEN_RECIPE
 from selector.request import PROFILE_SUFFIX
 from webapp.agents.services import validation_start
 from webapp.devices.targets import is_own, own_device_find, profile_text, target_profile
-from webapp.jobs.models import Job, JobKind
+from webapp.jobs.models import DELIVERED, UNFINISHED, Job, JobKind
 from webapp.jobs.services import job_create
 from webapp.projects import answers
+from webapp.projects.keys import build_key
 from webapp.projects.quotas import job_quota_check
-from webapp.projects.services import checked_settings, job_files, job_request
+from webapp.projects.services import checked_settings, job_files, job_request, study_hold
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -23,31 +26,64 @@ if TYPE_CHECKING:
 NOT_YOURS = "Only a device of your own, connected by its agent, can measure a build."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The build that was asked for; the note says so where it was there already."""
+
+    job: Job
+    note: str = ""
+
+
 @transaction.atomic
-def build_start(*, project: Project, values: dict[str, Any]) -> Job:
+def build_start(*, project: Project, values: dict[str, Any]) -> Asked:
     """Build the recommended recipe, or the one that a person picked (``config``).
 
-    With ``measure_on_device`` the device that it is built for measures it once it is there.
+    An equal build that is under way or has a result is not made twice, but with ``again``. With
+    ``measure_on_device`` the device that it is built for measures it once it is there.
     """
     config = values.pop("config", None)
     measures = values.pop("measure_on_device", False) is True
-    job_quota_check(owner=project.owner)
+    again = values.pop("again", False) is True
     wanted = checked_settings({**project.settings, **values}, owner=project.owner)
     extra = answers.build_inputs(project, wanted, config)
+    target = target_profile(owner=project.owner, name=wanted["target"])
+    profile = profile_text(target) if is_own(target.name) else ""
+    request = job_request(project, {**wanted, "target": _engine_target(target.name)})
+    key = build_key(request, extra.get(CHOSEN_RECIPE), profile)
+    study_hold(project.study)  # of two clicks at once the second finds the build of the first
+    asked = None if again else _equal_build(project, key)
+    if asked is None:
+        job_quota_check(owner=project.owner)
+        job = job_create(
+            project=project,
+            kind=JobKind.BUILD,
+            request=request,
+            files=job_files(project),
+            extra=extra,
+            profile=profile,
+            key=key,
+        )
+        asked = Asked(job=job)
     project.settings = wanted
     project.save(update_fields=["settings", "updated"])
-    target = target_profile(owner=project.owner, name=wanted["target"])
-    job = job_create(
-        project=project,
-        kind=JobKind.BUILD,
-        request=job_request(project, {**wanted, "target": _engine_target(wanted["target"])}),
-        files=job_files(project),
-        extra=extra,
-        profile=profile_text(target) if is_own(target.name) else "",
-    )
     if measures:
-        validation_start(device=_connected(project, target.name), job=job)
-    return job
+        validation_start(device=_connected(project, target.name), job=asked.job)
+    return asked
+
+
+def _equal_build(project: Project, key: str) -> Asked | None:
+    """The newest one of the project's study; one that was cut short may be less than what is asked for."""
+    equal = Job.objects.filter(study=project.study.job, kind=JobKind.BUILD, key=key)
+    whole = equal.filter(state__in=(*UNFINISHED, *DELIVERED), finish_requested=False)
+    job = whole.select_related("project").order_by("-created").first()
+    return Asked(job=job, note=_note(job, project)) if job else None
+
+
+def _note(job: Job, project: Project) -> str:
+    when = "is being built already" if job.state in UNFINISHED else "was built before"
+    elsewhere = job.project is not None and job.project != project
+    where = f" in the project “{job.project.name}”" if elsewhere else ""
+    return f"Just this {when}{where}: same model, data, device, goals, limits and locks."
 
 
 def _connected(project: Project, name: str) -> OwnDevice:

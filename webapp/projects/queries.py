@@ -101,7 +101,7 @@ def build_rows(project: Project) -> list[dict[str, Any]]:
     return [
         {
             "id": str(job.id),
-            "url": reverse("job-result" if job.state in DELIVERED else "job", args=[job.id]),
+            "url": job_url(job),
             "state": job.state,
             "stage": job.stage,
             "target": target_title(job),
@@ -110,6 +110,11 @@ def build_rows(project: Project) -> list[dict[str, Any]]:
         }
         for job in builds
     ]
+
+
+def job_url(job: Job) -> str:
+    """The page to look at: the report, once there is one."""
+    return reverse("job-result" if job.state in DELIVERED else "job", args=[job.id])
 
 
 def study_json(project: Project) -> dict[str, Any]:

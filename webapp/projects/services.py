@@ -14,6 +14,7 @@ from webapp.devices.targets import target_profile
 from webapp.jobs.models import Job, JobKind, JobState
 from webapp.jobs.services import job_create, job_delete
 from webapp.projects import formats, storage
+from webapp.projects.keys import study_key
 from webapp.projects.models import (
     DEFAULT_TARGET,
     Dataset,
@@ -24,7 +25,6 @@ from webapp.projects.models import (
     default_settings,
 )
 from webapp.projects.quotas import job_quota_check, upload_quota_check
-from webapp.projects.study_key import study_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,10 +153,10 @@ def study_again(*, project: Project) -> None:
 def _study_held(owner: User, key: str) -> Study:
     """The study, found or made, and held."""
     study, _ = Study.objects.get_or_create(owner=owner, key=key)
-    return _hold(study) or study
+    return study_hold(study) or study
 
 
-def _hold(study: Study) -> Study | None:
+def study_hold(study: Study) -> Study | None:
     """The study as it is now; until the transaction ends nobody else starts or deletes it."""
     return Study.objects.select_for_update().filter(pk=study.pk).first()
 
@@ -225,7 +225,8 @@ def project_delete(*, project: Project) -> None:
     for build in Job.objects.filter(project=project, kind=JobKind.BUILD):
         job_delete(job=build)
     with transaction.atomic():
-        _hold(study)  # before the project: two that delete at once would wait for each other
+        # Before the project: two that delete at once would wait for each other.
+        study_hold(study)
         project.delete()
         _delete_unused_study(study)
         for upload in filter(None, (model, data)):
@@ -245,7 +246,7 @@ def uploads_sweep(older_than_s: float) -> None:
 
 
 def _delete_unused_study(study: Study) -> None:
-    held = _hold(study)
+    held = study_hold(study)
     if held is None:
         return
     other = Project.objects.filter(study=held).first()

@@ -21,6 +21,7 @@ from webapp.projects.model import model_page_json
 from webapp.projects.models import Dataset, Project, UploadedModel
 from webapp.projects.queries import (
     chosen_target,
+    job_url,
     project_get,
     project_row,
     project_rows,
@@ -135,8 +136,9 @@ def study(request: UserRequest, project_id: UUID) -> JsonResponse:
 @require_POST
 def builds(request: UserRequest, project_id: UUID) -> JsonResponse:
     found = project_get(owner=request.user, project_id=project_id)
-    job = building.build_start(project=found, values=json_body(request))
-    return JsonResponse({"job": str(job.id), "url": reverse("job", args=[job.id])}, status=201)
+    asked = building.build_start(project=found, values=json_body(request))
+    facts = {"job": str(asked.job.id), "url": job_url(asked.job), "note": asked.note}
+    return JsonResponse(facts, status=200 if asked.note else 201)
 
 
 @require_GET

@@ -184,6 +184,7 @@ const keepFields = throttle(() => keep("typed", { fields: panel.typed, target: s
 let saveTimer = 0;
 /* Settled: save, and say it once to screen readers. */
 function settled() {
+  found.hidden = true;
   if (!socket.open) ask();
   keepFields();
   clearTimeout(saveTimer);
@@ -306,22 +307,40 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) starting = false;
 });
 
-async function build() {
+const found = $("#build-found");
+
+async function build(again) {
   const { shown } = state;
   if (!shown || starting) return;
   starting = true;
   $("#build-error").hidden = true;
+  found.hidden = true;
   allowBuild(false, "Starting the build");
   try {
-    const { url } = await post(api("/builds"), { ...question(), config: shownConfig(shown), measure_on_device: $("measure-option").checked });
-    location.assign(url);
+    const { url, note } = await post(api("/builds"), { ...question(), config: shownConfig(shown), measure_on_device: $("measure-option").checked, again });
+    if (!note) return location.assign(url);
+    mayBuild();
+    showFound(note, url);
   } catch (error) {
-    starting = false;
-    allowBuild(true);
+    mayBuild();
     showError(error);
   }
 }
-for (const button of $$("[data-build]")) button.addEventListener("click", build);
+
+function mayBuild() {
+  starting = false;
+  allowBuild(true);
+}
+
+/* An equal build is there: it is opened, or made once more on purpose. */
+function showFound(note, url) {
+  setText($("span", found), note);
+  $("a", found).href = url;
+  found.hidden = false;
+}
+
+for (const button of $$("[data-build]")) button.addEventListener("click", () => build(false));
+$("button", found).addEventListener("click", () => build(true));
 
 /* ----- the study moves ----- */
 const reload = throttle(() => {

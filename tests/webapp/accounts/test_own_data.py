@@ -151,7 +151,7 @@ def test_two_uploads_at_once_do_not_pass_the_quota_together(member, settings):
     assert used_bytes(member) == len(data)
 
 
-def test_no_job_starts_beyond_the_quota(member, browser_of, settings):
+def test_no_job_starts_beyond_the_quota(member, browser_of, study_folder, settings):
     settings.USER_QUOTA_BYTES = 10**9
     project = making.project(member)
     settings.USER_QUOTA_BYTES = used_bytes(member) - 1
@@ -196,7 +196,7 @@ def test_projects_end_with_their_time_but_not_while_they_are_worked_on(
 
 
 def test_bytes_that_no_record_names_are_swept(member, home):
-    project = making.project(member)
+    project = making.studied(member, study_folder)
     left = home / "uploads" / "x.part"
     left.write_bytes(b"left behind by a killed process")
     files_sweep(older_than_s=60)

@@ -74,6 +74,17 @@ def test_build_goes_from_request_to_file(program, project, work_off):
     assert row["best"]["size_ratio"] == 20.0
 
 
+def test_equal_build_is_named_and_made_again_on_purpose(program, project):
+    path = f"projects/{project.id}/builds"
+    first, found = program.post(path), program.post(path)
+    assert (first.status_code, first.json()["note"]) == (201, "")
+    assert (found.status_code, found.json()["id"]) == (200, first.json()["id"])
+    assert "is being built already" in found.json()["note"]
+    again = program.post(path, {"again": True})
+    assert again.status_code == 201
+    assert again.json()["id"] != first.json()["id"]
+
+
 def test_job_is_stopped_and_goes_on(program, user):
     job = making.study(user)
     assert program.post(f"jobs/{job.id}/cancel").json()["state"] == JobState.CANCELLED

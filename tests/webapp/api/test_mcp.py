@@ -226,7 +226,9 @@ def test_recommendation_keeps_to_goals_and_limits(assistant, client, project):
 
 
 def test_build_goes_to_its_result_and_files(assistant, project, work_off):
-    job = assistant.value("build_start", project=str(project.id), target="redmi-3s")["id"]
+    wanted = {"project": str(project.id), "target": "redmi-3s"}
+    job = assistant.value("build_start", **wanted)["id"]
+    assert assistant.value("build_start", **wanted)["id"] == job
     assert "no result yet" in assistant.refusal("result", job=job)
     work_off()
     assert assistant.value("job_state", job=job)["state"] == "done"

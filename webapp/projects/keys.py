@@ -1,4 +1,4 @@
-"""The hash of everything a study's result depends on."""
+"""The hash of everything that the result of a study, or of a build, depends on."""
 
 from __future__ import annotations
 
@@ -26,6 +26,22 @@ def study_key(
         "techniques": names(),
         "engine": engine_version(),
     }
+    return _hash(parts)
+
+
+def build_key(request: dict[str, Any], recipe: object, profile: str) -> str:
+    """Of one study's builds. What earlier builds taught does not count: each would make the next one another."""
+    return _hash(
+        {
+            "request": request,
+            "recipe": recipe,
+            "profile": profile,
+            "engine": engine_version(),
+        }
+    )
+
+
+def _hash(parts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
