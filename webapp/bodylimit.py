@@ -2,34 +2,51 @@
 
 import json
 import shutil
+from collections.abc import Callable
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from webapp.asgi_types import Application, Message, Receive, Scope, Send
+from webapp.reservations import room_reserved
 
 UPLOADS, CHUNKS = "/api/v1/uploads/", "/api/v1/transfers/"
 MOST_CHUNK_BYTES = 8 * 1024**2
 
+Refusal = tuple[int, str, str]
+
 
 class BodyLimit:
-    """Refuses a body by its declared length; more bytes than declared end the request."""
+    """Refuses a body by its declared length; more bytes than declared end the request.
 
-    def __init__(self, application: Application) -> None:
+    ``announced_bytes`` tells what uploads in chunks have not sent yet: their room is not given away.
+    """
+
+    def __init__(self, application: Application, announced_bytes: Callable[[], int]) -> None:
         self.application = application
-        self.coming_bytes = 0
+        self.announced_bytes = announced_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = _declared_length(scope)
-        refusal = refusal_of(scope["path"], scope["method"], length, self.coming_bytes)
+        path, method = scope["path"], scope["method"]
+        if not is_upload(path, method):
+            await self._answer(scope, receive, send, refusal_of(path, method, length))
+            return
+        # What comes in chunks was announced itself.
+        announced = 0 if is_chunk(path, method) else await sync_to_async(self.announced_bytes)()
+        with room_reserved(
+            length or 0, lambda coming: refusal_of(path, method, length, coming, announced)
+        ) as refusal:
+            await self._answer(scope, receive, send, refusal)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, refusal: Refusal | None
+    ) -> None:
         if refusal:
             await answer(send, *refusal)
-            return
-        declared = length or 0
-        self.coming_bytes += declared
-        try:
-            await self.application(scope, _counted(receive, declared), send)
-        finally:
-            self.coming_bytes -= declared
+        else:
+            length = _declared_length(scope) or 0
+            await self.application(scope, _counted(receive, length), send)
 
 
 def is_upload(path: str, method: str) -> bool:
@@ -43,8 +60,12 @@ def is_chunk(path: str, method: str) -> bool:
 
 
 def refusal_of(
-    path: str, method: str, length: int | None, coming_bytes: int = 0
-) -> tuple[int, str, str] | None:
+    path: str,
+    method: str,
+    length: int | None,
+    coming_bytes: int = 0,
+    announced_bytes: int = 0,
+) -> Refusal | None:
     """Status, code and sentence when a body of that length is not welcome beside what comes already."""
     if not is_upload(path, method):
         if length and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
@@ -58,8 +79,8 @@ def refusal_of(
         return 413, "too_large", too_large(length)
     # Twice: once as the request's body, once as the stored file.
     free = shutil.disk_usage(settings.UPLOAD_ROOT).free
-    if free < 2 * (length + coming_bytes) + settings.UPLOAD_SPARE_BYTES:
-        return 507, "disk_full", no_room(free, coming_bytes)
+    if free < 2 * (length + coming_bytes) + announced_bytes + settings.UPLOAD_SPARE_BYTES:
+        return 507, "disk_full", no_room(free, coming_bytes + announced_bytes)
     return None
 
 

@@ -52,7 +52,9 @@ UPLOAD_LIMIT_BYTES = env.int("UPLOAD_LIMIT_BYTES", default=2 * 1024**3)
 UPLOAD_SPARE_BYTES = env.int("UPLOAD_SPARE_BYTES", default=256 * 1024**2)
 
 # The most that one person's files, and everybody's together, may take; 0: as much as fits.
-USER_QUOTA_BYTES = env.int("USER_QUOTA_BYTES", default=0)
+USER_QUOTA_BYTES = env.int(
+    "USER_QUOTA_BYTES", default=20 * 1024**3 if AUTH_MODE == "accounts" else 0
+)
 TOTAL_QUOTA_BYTES = env.int("TOTAL_QUOTA_BYTES", default=0)
 # After how many days untouched projects are deleted (0: never), and events of the audit log.
 RETENTION_DAYS = env.int("RETENTION_DAYS", default=0)

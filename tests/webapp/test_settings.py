@@ -38,6 +38,15 @@ def test_all_faults_are_reported_at_once(tmp_path):
     assert "LEASE_LOST_S" in run.stderr
 
 
+@pytest.mark.parametrize(("mode", "gib"), [("local", 0), ("accounts", 20)])
+def test_with_accounts_one_person_has_a_quota_by_default(tmp_path, mode, gib):
+    environment = {**os.environ, "ADADEEP_HOME": str(tmp_path), "AUTH_MODE": mode}
+    environment.pop("USER_QUOTA_BYTES", None)
+    command = "import webapp.settings as it; print(it.USER_QUOTA_BYTES)"
+    said = subprocess.check_output([sys.executable, "-c", command], cwd=ROOT, env=environment)
+    assert int(said) == gib * 1024**3
+
+
 def test_secret_key_is_made_once_and_ours_alone(tmp_path):
     key = datafolder.secret_key(tmp_path)
     assert len(key) > 50

@@ -1,6 +1,7 @@
 import asyncio
 import io
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -12,8 +13,9 @@ import pytest
 
 from tests.webapp import making
 from webapp.asgi import application
-from webapp.bodylimit import BodyLimit
+from webapp.bodylimit import CHUNKS, UPLOADS, BodyLimit
 from webapp.projects.models import Dataset, UploadedModel
+from webapp.reservations import reserved_bytes, room_reserved
 from webapp.supervision import parts
 from webapp.supervision.addresses import listening
 
@@ -223,7 +225,7 @@ async def test_room_is_kept_for_files_on_their_way(settings, monkeypatch):
         await is_here.wait()
         await send({"type": "http.response.start", "status": 201, "headers": []})
 
-    server = BodyLimit(slow)
+    server = BodyLimit(slow, announced_bytes=lambda: 0)
     upload = ("POST", "/api/v1/uploads/model", {"content-length": "2000000"})
     first = asyncio.create_task(ask(*upload, application=server))
     await asyncio.sleep(0)
@@ -233,6 +235,49 @@ async def test_room_is_kept_for_files_on_their_way(settings, monkeypatch):
     is_here.set()
     assert (await first)[0] == 201
     assert (await ask(*upload, application=server))[0] == 201
+
+
+async def test_room_of_uploads_in_chunks_is_not_given_away(settings, monkeypatch):
+    settings.UPLOAD_SPARE_BYTES = 0
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5_000_000))
+
+    async def kept(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+
+    length = {"content-length": "1000000"}
+    for announced, whole, chunk in ((3_000_000, 201, 201), (3_000_001, 507, 201)):
+        server = BodyLimit(kept, announced_bytes=lambda announced=announced: announced)
+        statuses = [
+            (await ask(method, path, length, application=server))[0]
+            for method, path in (("POST", UPLOADS + "data"), ("PATCH", CHUNKS + "1"))
+        ]
+        assert statuses == [whole, chunk]
+
+
+RESERVE = """
+import time, django
+django.setup()
+from webapp.reservations import room_reserved
+with room_reserved(1234, lambda _: None):
+    print("reserved", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_room_that_another_process_keeps_counts_until_it_dies(home):
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "webapp.settings",
+        "ADADEEP_HOME": str(home),
+    }
+    command = [sys.executable, "-c", RESERVE]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        assert reserved_bytes() == 1234
+        with room_reserved(10, lambda coming: f"{coming} are kept") as refusal:
+            assert refusal == "1234 are kept"
+        other.kill()
+    assert reserved_bytes() == 0
 
 
 def test_bodies_are_spooled_into_the_data_folder(home, settings):

@@ -12,6 +12,7 @@ from webapp import filestore
 from webapp.bodylimit import amount, no_room
 from webapp.jobs.models import Job, JobFile
 from webapp.projects.models import UPLOAD_KINDS, Transfer
+from webapp.reservations import reserved_bytes
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def room_check(*, length: int) -> None:
     Raises:
         RequestRefusedError: saying how much is left.
     """
-    free, coming = shutil.disk_usage(settings.UPLOAD_ROOT).free, coming_bytes()
+    free = shutil.disk_usage(settings.UPLOAD_ROOT).free
+    # A body that comes at once takes its room twice, as in ``webapp.bodylimit``.
+    coming = coming_bytes() + 2 * reserved_bytes()
     if free < length + coming + settings.UPLOAD_SPARE_BYTES:
         raise RequestRefusedError(no_room(free, coming), code="disk_full", status=507)
 

@@ -1,10 +1,12 @@
 import io
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.contrib.auth.models import User
+from django.db import connections
 from django.utils import timezone
 
 from tests.webapp import making
@@ -17,7 +19,7 @@ from webapp.devices.models import OwnDevice
 from webapp.devices.pairing import pairing_create
 from webapp.jobs.models import Job, JobState
 from webapp.projects.models import Dataset, Project, UploadedModel
-from webapp.projects.quotas import used_bytes
+from webapp.projects.quotas import coming_bytes, used_bytes
 from webapp.projects.services import upload_store
 from webapp.projects.upkeep import files_sweep, projects_expire
 from webapp.responses import RequestRefusedError
@@ -141,6 +143,28 @@ class Meanwhile(io.BytesIO):
         return super().read(size)
 
 
+def test_ten_uploads_at_once_do_not_pass_the_quota_together(member, settings):
+    files = [making.npz_bytes(seed) for seed in range(10)]
+    settings.USER_QUOTA_BYTES = 3 * max(map(len, files)) + 10
+
+    def send(number):
+        try:
+            if number % 2:
+                making.begun(member, files[number])
+            else:
+                making.stored(Dataset, member, files[number])
+        except RequestRefusedError as error:
+            return error.code
+        finally:
+            connections.close_all()
+        return "kept"
+
+    with ThreadPoolExecutor(10) as pool:
+        outcomes = sorted(pool.map(send, range(10)))
+    assert outcomes == ["kept"] * 3 + ["quota"] * 7
+    assert used_bytes(member) + coming_bytes(member) <= settings.USER_QUOTA_BYTES
+
+
 def test_two_uploads_at_once_do_not_pass_the_quota_together(member, settings):
     model, data = making.onnx_bytes(), making.npz_bytes()
     settings.USER_QUOTA_BYTES = len(model) + len(data) - 1
@@ -153,7 +177,7 @@ def test_two_uploads_at_once_do_not_pass_the_quota_together(member, settings):
 
 def test_no_job_starts_beyond_the_quota(member, browser_of, study_folder, settings):
     settings.USER_QUOTA_BYTES = 10**9
-    project = making.project(member)
+    project = making.studied(member, study_folder)
     settings.USER_QUOTA_BYTES = used_bytes(member) - 1
     for path in ("builds", "study"):
         answer = browser_of(member).post(
@@ -196,7 +220,7 @@ def test_projects_end_with_their_time_but_not_while_they_are_worked_on(
 
 
 def test_bytes_that_no_record_names_are_swept(member, home):
-    project = making.studied(member, study_folder)
+    project = making.project(member)
     left = home / "uploads" / "x.part"
     left.write_bytes(b"left behind by a killed process")
     files_sweep(older_than_s=60)
