@@ -60,12 +60,16 @@ class EventKind(models.TextChoices):
 
 
 class AuditEvent(models.Model):
-    """Who did what to accounts and data, and from where. The name stays when the account goes."""
+    """Who did what to accounts and data, and from where. The name stays when the account goes.
+
+    ``network`` is what counts as one sender where attempts are limited.
+    """
 
     t = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=24)
     account = models.CharField(max_length=150)
     address = models.CharField(max_length=45, default="", blank=True)
+    network = models.CharField(max_length=45, default="", blank=True)
     detail = models.CharField(max_length=300, default="", blank=True)
 
     class Meta:

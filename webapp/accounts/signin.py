@@ -1,4 +1,4 @@
-"""A limit on guessing passwords: failures are counted by account and by address in the audit log."""
+"""A limit on guessing passwords: failures are counted by account and by sender in the audit log."""
 
 from datetime import timedelta
 
@@ -50,7 +50,7 @@ def signed_in(request: HttpRequest, username: str, password: str) -> User:
 def _are_too_many(attempt: AuditEvent) -> bool:
     since = timezone.now() - WINDOW
     failures = AuditEvent.objects.filter(kind=EventKind.LOGIN_FAILED, t__gt=since)
-    here, this = Q(address=attempt.address), Q(account=attempt.account)
+    here, this = Q(network=attempt.network), Q(account=attempt.account)
     return (
         failures.filter(here & this).count() > MOST_FROM_ADDRESS_TO_ACCOUNT
         or failures.filter(here).count() > MOST_FROM_ADDRESS

@@ -12,6 +12,7 @@ from tests.webapp.accounts.conftest import PASSWORD
 from tests.webapp.fetching import fetched
 from tests.webapp.sockets import OURS, Watcher
 from tests.webapp.test_uploads import ask
+from webapp.accounts.audit import network_of
 from webapp.accounts.models import AuditEvent, EventKind
 from webapp.accounts.tokens import token_create
 
@@ -74,6 +75,34 @@ def test_guessing_many_names_from_one_address_is_stopped(visitor, member):
     for number in range(30):
         sign_in(visitor, f"name{number}", "wrong")
     assert "Too many attempts." in text(sign_in(visitor, "ada"))
+
+
+def test_addresses_of_one_ipv6_network_count_as_one(member):
+    def guess(address, password="wrong"):
+        browser = Client(headers={"host": "localhost"})
+        return sign_in(browser, "ada", password, REMOTE_ADDR=address)
+
+    for number in range(5):
+        guess(f"2001:db8:1:2:{number:x}::1")
+    assert "Too many attempts." in text(guess("2001:db8:1:2:ffff::9", PASSWORD))
+    assert guess("2001:db8:1:3::1", PASSWORD).status_code == 302
+    event = AuditEvent.objects.filter(kind=EventKind.LOGIN_FAILED).earliest("t")
+    assert event.address == "2001:db8:1:2:0::1"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("testclient", "testclient"),
+    ],
+)
+def test_sender_of_an_address(address, network):
+    assert network_of(address) == network
 
 
 def test_guessing_ends_after_a_quarter_of_an_hour(visitor, member):
