@@ -14,14 +14,17 @@ from compression.types import Stage
 from selector.jobfolder import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 FINISH = "finish"
 """Said on standard input: end soon, with the best so far, as when time is up."""
 
 MOST_CHARACTERS = 4000
-"""Of a sentence: it may quote names of the user's file, and whoever reads the lines drops longer ones than 64 KiB."""
+"""Of a sentence: it may quote names of the user's file."""
+
+LONGEST_LINE = 64 * 1024
+"""Whoever reads the lines drops longer ones."""
 
 _WHY_EARLY = {"time": "Time is up", "request": "Finished early, as asked"}
 
@@ -89,9 +92,10 @@ class Reporter:
         """A point of a curve (reward, accuracy, ...)."""
         self._write("metric", data=data)
 
-    def candidate(self, **data: object) -> None:
-        """A candidate that was scored or built."""
-        self._write("candidate", data=data)
+    def candidate(self, *, config: Sequence[int], **data: object) -> None:
+        """A candidate that was built; one of more decisions than a line holds goes without its ``config``."""
+        line = self._line("candidate", data={"config": config, **data})
+        self._say(line if len(line) <= LONGEST_LINE else self._line("candidate", data=data))
 
     def log(self, text: str, level: str = "info") -> None:
         """A sentence for the log."""
@@ -171,6 +175,9 @@ class Reporter:
             yield line
 
     def _write(self, kind: str, **values: Any) -> None:
+        self._say(self._line(kind, **values))
+
+    def _line(self, kind: str, **values: Any) -> str:
         line = {
             "v": 1,
             "t": round(time.monotonic() - self._started, 3),
@@ -179,7 +186,10 @@ class Reporter:
             "kind": kind,
             **values,
         }
-        self.stream.write(json.dumps(line) + "\n")
+        return json.dumps(line)
+
+    def _say(self, line: str) -> None:
+        self.stream.write(f"{line}\n")
         self.stream.flush()
 
 

@@ -6,13 +6,11 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from selector.reporter import LONGEST_LINE
 from webapp.jobs.events import Line
 
 if TYPE_CHECKING:
     from compression.types import Stage
-
-LONGEST_LINE = 64 * 1024
-"""The longest that the engine writes is a candidate: 6 kB for a network of a thousand layers."""
 
 KINDS = frozenset({"progress", "metric", "candidate", "log", "done", "error"})
 
