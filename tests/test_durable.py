@@ -13,6 +13,7 @@ from selector.jobfolder import JobFolder
 from webapp import filestore
 from webapp.jobs.folders import write_json
 from webapp.projects.storage import StoredPart
+from webapp.supervision.backup import backup_write
 
 CONTENT = b"content"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -59,8 +60,22 @@ def fetched_from_store(folder):
     return folder / "fetched"
 
 
+def written_as_backup(folder):
+    home = folder / "home"
+    (home / "tmp").mkdir(parents=True)
+    backup_write(home, folder / "adadeep.tar")
+    return folder / "adadeep.tar"
+
+
 @pytest.mark.parametrize(
-    "write", [written_by_engine, written_by_training, written_by_web, fetched_from_store]
+    "write",
+    [
+        written_by_engine,
+        written_by_training,
+        written_by_web,
+        written_as_backup,
+        fetched_from_store,
+    ],
 )
 def test_bytes_are_on_the_disk_before_the_name_and_then_the_name(
     write, steps, settings, tmp_path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import tarfile
 import tempfile
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
+from compression import durable
 from webapp.datafolder import discard
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def backup_write(home: Path, target: Path) -> int:
                 fileobj=file, mode="w:gz" if target.suffix == ".gz" else "w"
             ) as archive:
                 _add_everything(home, archive)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(target)
+        durable.replace(half, target)
     except OSError as error:
         half.unlink(missing_ok=True)
         raise BackupError(f"The backup was not written: {error}") from error
@@ -75,6 +73,7 @@ def backup_restore(source: Path, home: Path) -> None:
         _check(scratch)
         for name in (*KEPT, DATABASE):
             _move(scratch / name, home / name)
+        durable.sync_folder(home)
     except (OSError, EOFError, tarfile.TarError) as error:
         raise BackupError(f"{source} is no backup that can be read: {error}") from error
     finally:
