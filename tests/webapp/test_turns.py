@@ -128,6 +128,27 @@ def test_job_that_no_broker_takes_waits_until_one_does(user, sent, monkeypatch):
     assert sent == [("quick", str(job.pk))]
 
 
+def test_round_ends_with_the_first_message_that_no_broker_takes(
+    user, sent, monkeypatch, caplog
+):
+    lost, *_ = queued(user, 4, 0)
+    lease.claim(lost.pk)
+    Job.objects.update(sent="2020-01-01T00:00:00Z", heartbeat="2020-01-01T00:00:00Z")
+    tried = []
+
+    def refuse(args, **_options):
+        tried.append(args)
+        raise OperationalError("Connection refused.")
+
+    monkeypatch.setattr(tasks.run, "apply_async", refuse)
+    services.jobs_reap()
+    services.jobs_send_waiting()
+    assert len(tried) == 2
+    assert caplog.text.count("The broker does not take a message") == 2
+    lost.refresh_from_db()
+    assert lost.state == JobState.QUEUED
+
+
 def test_job_is_sent_again_only_where_no_message_waits(user, sent, real_broker):
     waiting = queued(user, 2, 0)
     first = list(sent)

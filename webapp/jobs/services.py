@@ -20,6 +20,7 @@ from webapp.jobs.workers import holds_messages
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from webapp.jobs.models import JobPart
@@ -36,8 +37,8 @@ def job_create(
     files: dict[str, Path],
     extra: dict[str, Any] | None = None,
     profile: str = "",
-) -> Job:
     key: str = "",
+) -> Job:
     """Make the job and its folder, and queue it once the transaction is through.
 
     ``files`` are linked into the folder by the names given, ``extra`` is written there as JSON, and so is
@@ -49,8 +50,8 @@ def job_create(
         project=project,
         kind=kind,
         target=request["target"].removesuffix(PROFILE_SUFFIX),
-        study=project.study.job if kind == JobKind.BUILD else None,
         key=key,
+        study=project.study.job if kind == JobKind.BUILD else None,
     )
     folders.write_inputs(job, files, {"request.json": request, **(extra or {})})
     if profile:
@@ -159,28 +160,35 @@ def job_delete(*, job: Job) -> None:
 
 def jobs_reap() -> None:
     """Give lost jobs to another worker, do what was asked of waiting ones, send again what may be lost."""
+    taken_back = []
     for job in lease.lost_leases():
         state = lease.take_back(job)
         if state is not None:
             _say_what_happened(job, state)
+            taken_back.append(job.pk)
     for part in part_lease.lost_parts():
         if part_lease.take_back_part(part):
             _say_that_part_is_lost(part)
     for job_id in lease.unsettled():
         lease.settle(job_id)
         nudge(job_id)
-    jobs_send_again()
+    if _send(taken_back):
+        _send(_late_jobs())
 
 
 def jobs_send_waiting() -> None:
     """Send all queued jobs again: a second message does no harm, its claim fails."""
     waiting = Job.objects.filter(state=JobState.QUEUED)
-    for job_id in waiting.order_by("queued").values_list("pk", flat=True):
-        tasks.send(job_id)
+    _send(waiting.order_by("queued").values_list("pk", flat=True))
 
 
-def jobs_send_again() -> None:
-    """Send again what waits for long, where its queue is empty: the broker lost the message, or took none.
+def _send(job_ids: Iterable[UUID]) -> bool:
+    """Whether the broker takes them; where it does not, the rest are sent in the next round."""
+    return all(tasks.send_now(job_id) for job_id in job_ids)
+
+
+def _late_jobs() -> list[UUID]:
+    """What waits for long, where its queue is empty: the broker lost the message, or took none.
 
     A queue that holds any has no idle worker. Each message brings on the job whose turn it is, and the last
     one leaves the queue empty: more of them would only pile up.
@@ -190,9 +198,7 @@ def jobs_send_again() -> None:
         (job, tasks.queue_of(stage)) for job, stage in waiting_in_turn() if job.sent <= since
     ]
     empty = {queue for queue in {queue for _, queue in late} if not holds_messages(queue)}
-    for job, queue in late:
-        if queue in empty:
-            tasks.send(job.pk)
+    return [job.pk for job, queue in late if queue in empty]
 
 
 def folders_sweep(older_than_s: float) -> None:
@@ -214,7 +220,6 @@ def is_delivered(job: Job) -> bool:
 def _say_what_happened(job: Job, state: JobState) -> None:
     if state == JobState.QUEUED:
         text = f"The worker restarted; the job went on from {job.stage.capitalize()}."
-        tasks.send(job.pk)
     elif state == JobState.FAILED:
         text = "The worker stopped too often; the job is given up."
     else:

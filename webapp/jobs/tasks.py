@@ -116,13 +116,14 @@ def help_out(job_id: str, stage: str) -> None:
 
 def send(job_id: UUID | str) -> None:
     """Put the job on the queue of its next stage, after the transaction; waiting builds wait on."""
-    transaction.on_commit(lambda: _send_now(job_id))
+    transaction.on_commit(lambda: send_now(job_id))
 
 
-def _send_now(job_id: UUID | str) -> None:
+def send_now(job_id: UUID | str) -> bool:
+    """The same at once; false where no broker takes it."""
     job = Job.objects.select_related("study").filter(pk=job_id, state=JobState.QUEUED).first()
     if job is None or (job.study and job.study.state in UNFINISHED):
-        return
+        return True
     todo = pending_stages(job)
     queue = queue_of(todo[0]) if todo else ENGINE
     Job.objects.filter(pk=job.pk).update(sent=timezone.now())
@@ -131,6 +132,8 @@ def _send_now(job_id: UUID | str) -> None:
     except OperationalError as error:
         # Who asked need not know: what waits is sent again after ``REQUEUE_S``.
         logger.warning("The broker does not take a message: %s", error)
+        return False
+    return True
 
 
 def pending_stages(job: Job) -> list[Stage]:
