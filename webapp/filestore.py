@@ -24,18 +24,20 @@ if TYPE_CHECKING:
 
 CHUNK = 1024**2
 SILENT = "The store of files does not answer. What you see is kept; try again in a minute."
-GONE = "A file of this job is no longer in the store of files."
 
 
 class StoreError(RequestRefusedError):
     """The store does not answer, or does not have what it should."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="store", status=503)
+    def __init__(self, message: str, *, code: str = "store", status: int = 503) -> None:
+        super().__init__(message, code=code, status=status)
 
 
 class GoneError(StoreError):
     """There is no such object, or it is not what its name says."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="gone", status=404)
 
 
 def is_shared() -> bool:
@@ -118,7 +120,7 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise GoneError(GONE) from error
+        raise GoneError("A file is no longer in the store of files.") from error
     except _faults() as error:
         raise StoreError(SILENT) from error
 

@@ -15,6 +15,10 @@ NOT_STORABLE = (
 )
 
 
+GONE = "is no longer where the server keeps it. Whoever runs AdaDeep can put it back from a backup; else make it anew."
+"""What is said of a file that a record names and nobody finds."""
+
+
 class RequestRefusedError(Exception):
     """What is wrong with a request, in a sentence for the user, with a short code and facts for programs."""
 

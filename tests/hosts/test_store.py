@@ -16,11 +16,13 @@ from webapp.addresses import file_store
 from webapp.jobs import lease, part_lease, publishing, services, tasks
 from webapp.jobs.lease import LeaseLostError
 from webapp.jobs.models import Job, JobFile, JobPart, JobState
+from webapp.jobs.publishing import upload_key
 from webapp.projects import stored
 from webapp.projects.models import UploadedModel
 from webapp.projects.quotas import used_bytes
 from webapp.projects.services import project_delete
 from webapp.projects.upkeep import everything_delete
+from webapp.supervision.check_files import files
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -247,6 +249,25 @@ def test_silent_store_is_told_in_a_sentence(store, user, client, move_to, sent, 
     answer = client.get(f"/api/projects/{project.id}/studio")
     assert answer.status_code == 503
     assert "store of files does not answer" in answer.json()["error"]["message"]
+
+
+def test_object_that_is_gone_is_told_and_found_by_the_doctor(
+    store, user, client, move_to, sent
+):
+    move_to("web")
+    build = making.build(user)
+    finish(build.study)
+    finish(build)
+    (row,) = JobFile.objects.filter(job=build, path="PACKAGE/model.onnx")
+    filestore.delete(row.key)
+    filestore.delete(upload_key(build.project.model.sha256))
+    move_to("other")
+    answer = client.get(f"/api/v1/jobs/{build.pk}/files/model.onnx")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "gone")
+    assert "is no longer where the server keeps it. " in answer.json()["error"]["message"]
+    (finding,) = files()
+    assert f"{row.key} (PACKAGE/model.onnx)" in finding.what
+    assert f"{upload_key(build.project.model.sha256)} (tiny.onnx)" in finding.what
 
 
 def test_worker_waits_for_a_store_that_comes_back(store, user, move_to, sent, monkeypatch):

@@ -7,7 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.db.migrations.recorder import MigrationRecorder
 
-from webapp.supervision import check_machine, check_parts
+from tests.webapp import making
+from webapp.supervision import check_files, check_machine, check_parts
 from webapp.supervision.checkup import Grade, checkup
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +78,19 @@ def test_broker_that_comes_along_need_not_run(settings, home):
 def test_missing_migration_is_said():
     MigrationRecorder.Migration.objects.filter(app="accounts").latest("pk").delete()
     assert "1 migrations are not applied" in only(check_parts.database, Grade.NOTE)
+
+
+def test_files_that_are_gone_are_named_with_how_to_mend_it(user, work_off):
+    build = making.build(user)
+    work_off()
+    assert "all that the database names" in only(check_files.files, Grade.OK)
+    (build.folder / "PACKAGE" / "model.onnx").unlink()
+    build.project.data.path.unlink()
+    text = only(check_files.files, Grade.WRONG)
+    assert f"jobs/{build.pk}/PACKAGE/model.onnx (model.onnx of tiny)" in text
+    sha256 = build.project.data.sha256
+    assert f"uploads/{sha256[:2]}/{sha256} (points.npz)" in text
+    assert "from a backup" in text
 
 
 def test_engine_that_does_not_start_is_quoted(settings, tmp_path):

@@ -74,6 +74,19 @@ def test_artifact_is_downloaded_whole_under_a_telling_name(client, built):
     assert answer["ETag"] == f'"{artifact["sha256"]}"'
 
 
+def test_file_that_is_gone_is_told_in_a_sentence(client, built):
+    url = client.get(f"/api/jobs/{built.id}").json()["artifacts"][0]["url"]
+    (built.folder / "PACKAGE" / "model.onnx").unlink()
+    sentence = "model.onnx is no longer where the server keeps it. "
+    page = client.get(url)
+    assert (page.status_code, sentence in page.content.decode()) == (404, True)
+    (built.folder / "PACKAGE" / "report.json").unlink()
+    page = client.get(f"/jobs/{built.id}/result/")
+    assert page.status_code == 404
+    assert "report is no longer where the server keeps it. " in page.content.decode()
+    assert client.get(f"/jobs/{built.id}/").status_code == 200
+
+
 def test_measured_build_tells_what_it_gave(client, built):
     write_json(built.folder / "expected.json", {"wanted": {"goals": {}, "budgets": {}}})
     outcome = client.get(f"/api/jobs/{built.id}/figures").json()["outcome"]

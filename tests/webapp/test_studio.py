@@ -283,6 +283,14 @@ def test_picked_recipe_is_another_build(client, project):
     assert jobs[0] == jobs[1] != jobs[2] == jobs[3]
 
 
+def test_build_from_an_upload_that_is_gone_is_refused_with_a_sentence(client, project):
+    project.data.path.unlink()
+    answer = post(client, project, "builds")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (410, "gone")
+    assert answer.json()["error"]["message"].startswith("points.npz is no longer ")
+    assert not Job.objects.filter(kind=JobKind.BUILD).exists()
+
+
 def test_time_limit_of_the_installation_makes_another_build(client, project, settings):
     post(client, project, "builds")
     settings.BUILD_TIME_LIMIT_S += 60

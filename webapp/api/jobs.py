@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from ninja import Router
 from ninja.params.functions import Header, Query
 
@@ -11,7 +11,7 @@ from webapp.accounts.audit import note
 from webapp.accounts.models import EventKind
 from webapp.api import schemas
 from webapp.api.streams import event_stream
-from webapp.jobs import artifacts, figures, queries, services, sharing, views
+from webapp.jobs import figures, queries, services, sharing, views
 from webapp.requests import UserRequest
 
 router = Router(tags=["jobs"])
@@ -59,11 +59,7 @@ def job_figures(request: UserRequest, job_id: UUID) -> Any:
     "/jobs/{uuid:job_id}/report", response=dict[str, Any], summary="A build's report.json"
 )
 def job_report(request: UserRequest, job_id: UUID) -> Any:
-    found = queries.job_get(owner=request.user, job_id=job_id)
-    report = artifacts.report(found)
-    if report is None or not services.is_delivered(found):
-        raise Http404("This job has no result yet.")
-    return report
+    return queries.report_get(queries.job_get(owner=request.user, job_id=job_id))
 
 
 @router.get(

@@ -15,10 +15,8 @@ from webapp.api import schemas
 from webapp.api.errors import NOTHING
 from webapp.api.projects import made_project
 from webapp.devices.queries import devices_json
-from webapp.jobs import artifacts
 from webapp.jobs.outcome import measured_outcome
-from webapp.jobs.queries import job_get, job_json
-from webapp.jobs.services import is_delivered
+from webapp.jobs.queries import job_get, job_json, report_get
 from webapp.projects import answers, builds, queries, services
 from webapp.projects.studio import head_json
 from webapp.requests import UserRequest
@@ -228,10 +226,7 @@ def job_state(request: UserRequest, said: OfJob) -> Json:
     "for the device, with its band and how it is known.",
 )
 def result(request: UserRequest, said: OfJob) -> Json:
-    job = job_get(owner=request.user, job_id=said.job)
-    report = artifacts.report(job)
-    if report is None or not is_delivered(job):
-        raise Http404("This job has no result yet. Ask for its state.")
+    report = report_get(job_get(owner=request.user, job_id=said.job))
     facts = {name: report[name] for name in FACTS if name in report}
     return {**facts, "on_target": measured_outcome(report)}
 

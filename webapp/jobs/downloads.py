@@ -8,7 +8,7 @@ from urllib.parse import quote
 from django.http import Http404
 
 from webapp.jobs import artifacts
-from webapp.responses import file_stream
+from webapp.responses import GONE, file_stream
 
 if TYPE_CHECKING:
     from django.http import StreamingHttpResponse
@@ -24,7 +24,7 @@ def artifact_stream(job: Job, artifact: Artifact) -> StreamingHttpResponse:
     """
     path = job.folder / artifact.path
     if not path.is_file():
-        raise Http404("This file is gone.")
+        raise Http404(f"{artifact.name} {GONE}")
     name = quote(artifacts.download_name(job, artifact))
     return file_stream(
         path,

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from selector.jobfolder import RESULT_OF
 from webapp import filestore
+from webapp.responses import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -99,7 +100,10 @@ def _fetch(folder: Path, rows: Iterable[Any]) -> None:
         target = folder / row.path
         if not target.parent.resolve().is_relative_to(folder.resolve()):
             raise filestore.StoreError(f"{row.path} leads out of the job's folder.")
-        _take(row.key, target)
+        try:
+            _take(row.key, target)
+        except filestore.GoneError as error:
+            raise filestore.GoneError(f"{row.path} of this job {GONE}") from error
         status = target.stat()
         notes[row.path] = Known(row.sha256, status.st_size, status.st_mtime_ns)
     _write(folder, notes)

@@ -9,11 +9,21 @@ from django.http import Http404
 from django.urls import reverse
 
 from compression.errors import CompressionError
+from webapp.jobs.artifacts import report
 from webapp.jobs.eta import remaining_seconds, stages_left, starts_in_seconds
 from webapp.jobs.events import event_json
 from webapp.jobs.knowledge import target_of
-from webapp.jobs.models import CAN_FINISH, UNFINISHED, Artifact, Job, JobEvent
+from webapp.jobs.models import (
+    CAN_FINISH,
+    DELIVERED,
+    UNFINISHED,
+    Artifact,
+    Job,
+    JobEvent,
+    JobKind,
+)
 from webapp.jobs.turns import served_before
+from webapp.responses import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +72,20 @@ def job_json(job: Job) -> dict[str, Any]:
         "best": best_so_far(job),
         "artifacts": [artifact_json(artifact) for artifact in job.artifacts.all()],
     }
+
+
+def report_get(job: Job) -> dict[str, Any]:
+    """The report of a build that has ended with one.
+
+    Raises:
+        Http404: before that, and where the file is gone.
+    """
+    if job.kind != JobKind.BUILD or job.state not in DELIVERED:
+        raise Http404("This job has no result yet. Ask for its state.")
+    found = report(job)
+    if found is None:
+        raise Http404(f"This build's report {GONE}")
+    return found
 
 
 def can_finish(job: Job) -> bool:

@@ -2,19 +2,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from webapp.accounts.audit import note
 from webapp.accounts.models import EventKind
-from webapp.jobs import artifacts, figures, queries, sharing
+from webapp.jobs import figures, queries, sharing
 from webapp.jobs.downloads import artifact_stream
-from webapp.jobs.models import JobKind
 from webapp.jobs.outcome import outcome_json
 from webapp.jobs.services import (
-    is_delivered,
     job_cancel,
     job_finish,
     job_pause,
@@ -44,9 +42,7 @@ def job_page(request: UserRequest, job_id: UUID) -> HttpResponse:
 @ensure_csrf_cookie
 def result_page(request: UserRequest, job_id: UUID) -> HttpResponse:
     job = queries.job_get(owner=request.user, job_id=job_id)
-    report = artifacts.report(job)
-    if job.kind != JobKind.BUILD or not is_delivered(job) or report is None:
-        raise Http404("This job has no result yet.")
+    report = queries.report_get(job)
     page = {
         "job": queries.job_json(job),
         "report": report,

@@ -25,6 +25,7 @@ from webapp.projects.models import (
     default_settings,
 )
 from webapp.projects.quotas import job_quota_check, upload_quota_check
+from webapp.responses import GONE, RequestRefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,11 +198,18 @@ def checked_settings(values: dict[str, Any], *, owner: User) -> dict[str, Any]:
 
 
 def job_files(project: Project) -> dict[str, Path]:
-    """The files that a job of this project works on, by their names in its folder."""
-    files = {"model.onnx": project.model.path}
+    """The files that a job of this project works on, by their names in its folder.
+
+    Raises:
+        RequestRefusedError: when one is gone.
+    """
+    uploads: dict[str, Upload] = {"model.onnx": project.model}
     if project.data:
-        files[f"data.{project.data.format}"] = project.data.path
-    return files
+        uploads[f"data.{project.data.format}"] = project.data
+    for upload in uploads.values():
+        if not upload.path.is_file():
+            raise RequestRefusedError(f"{upload.name} {GONE}", code="gone", status=410)
+    return {name: upload.path for name, upload in uploads.items()}
 
 
 def job_request(project: Project, wanted: dict[str, Any]) -> dict[str, Any]:

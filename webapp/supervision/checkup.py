@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from webapp.supervision.check_files import files
 from webapp.supervision.check_hosts import machines, store
 from webapp.supervision.check_machine import clock, data_folder, free_space, packages, python
 from webapp.supervision.check_parts import (
@@ -33,6 +34,7 @@ CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
     database,
     broker,
     store,
+    files,
     machines,
     sandbox,
     engine,
