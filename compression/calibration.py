@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from compression.cost import MAC_TYPES, latency_coefficients, latency_ms
+from compression.cost import MAC_TYPES, latency_coefficients, latency_ms, precision_of
 from compression.errors import CompressionError
 from compression.types import Precision
 
@@ -132,7 +132,7 @@ class Measurement(NamedTuple):
 
     Attributes:
         name: what was timed.
-        features: ``[9]`` of it.
+        features: ``[9]`` of it; on a device whose arithmetic is 8-bit it ran in 8 bits, else in float.
         runs_ms: every timed run after the warm-up, in milliseconds; they are kept as they came.
         is_piece: a graph that exercises few kinds of layers, not a network that somebody wants.
     """
@@ -185,10 +185,13 @@ class Calibration(NamedTuple):
 def calibrated(device: DeviceProfile, measurements: Sequence[Measurement]) -> Calibration:
     """Fit a profile to what was measured on the very device, starting from what it said.
 
+    The fit is in the device's own arithmetic. Where that is 8-bit, float follows by the ratio that the
+    profile knew before: rates of a profile are those of float.
+
     Raises:
         CompressionError: when no measurement is usable, with the reason for each.
     """
-    prior = Belief(np.log(latency_coefficients(device, Precision.FP32)), _covariance())
+    prior = Belief(np.log(latency_coefficients(device, precision_of(device))), _covariance())
     refused = {m.name: reason for m in measurements if (reason := absurd(device, m))}
     used = tuple(m for m in measurements if m.name not in refused)
     if not used:
@@ -243,7 +246,7 @@ def absurd(device: DeviceProfile, measured: Measurement) -> str:
             return f"{measured.name}: {run:g} ms is no time; it must be above zero."
     if not measured.features.any():
         return f"{measured.name}: a network without operations says nothing."
-    expected = float(latency_ms(measured.features, device, Precision.FP32))
+    expected = float(latency_ms(measured.features, device, precision_of(device)))
     ratio = measured.milliseconds / expected
     if max(ratio, 1 / ratio) > MOST_OFF:
         return (
@@ -271,6 +274,10 @@ def _seen_log_sd(errors: Array, shares: Array) -> float:
 def _profile(
     device: DeviceProfile, mean: Array, features: Array, latency_log_sd: float
 ) -> DeviceProfile:
+    own, full = (
+        latency_coefficients(device, each) for each in (precision_of(device), Precision.FP32)
+    )
+    mean = mean + np.log(full / own)
     macs = features[:, : len(MAC_TYPES)].sum(axis=1)
     low, high = device.calibrated_macs
     rates = {kind: 1e-6 / math.exp(value) for kind, value in zip(MAC_TYPES, mean, strict=False)}

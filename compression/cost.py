@@ -35,6 +35,7 @@ __all__ = [
     "load_device",
     "mac_type",
     "op_features",
+    "precision_of",
 ]
 
 Array = NDArray[np.float64]
@@ -98,6 +99,11 @@ def mac_type(op: OpSpec) -> str:
     wide = min(op.in_shape[0], op.out_shape[0]) >= _WINOGRAD_CHANNELS
     unit_stride = all(step == 1 for step in op.stride)
     return "conv3x3_s1" if op.kernel == (3, 3) and unit_stride and wide else "conv_kxk"
+
+
+def precision_of(device: DeviceProfile) -> Precision:
+    """What a network that is timed on the device computes in: 8 bits where these are its arithmetic, else float."""
+    return Precision.INT8 if device.arithmetic == "int8" else Precision.FP32
 
 
 @cache

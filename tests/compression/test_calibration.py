@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from compression.calibration import (
     RESIDUAL_SD,
     Belief,
     Measurement,
+    absurd,
     calibrated,
     fitted,
 )
@@ -212,3 +214,44 @@ def test_fit_covers_the_sizes_that_were_measured():
     low, high = calibrated(BOARD, [small]).profile.calibrated_macs
     assert low < BOARD.calibrated_macs[0]
     assert high == BOARD.calibrated_macs[1]
+
+
+EIGHT_BIT = [load_device("stm32-h7a3"), replace(BOARD, arithmetic="int8")]
+"""One of the catalogue, and a user's that started from a device in float."""
+
+
+def timed_in_8_bits(device, factor=1.0):
+    features = [measured(str(seed), seed=seed).features for seed in range(8)]
+    times = [float(latency_ms(row, device, Precision.INT8)) * factor for row in features]
+    return [Measurement(f"{ms}", row, (ms,)) for row, ms in zip(features, times, strict=True)]
+
+
+@pytest.mark.parametrize("device", EIGHT_BIT, ids=lambda device: device.name)
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+def test_device_timed_in_8_bits_predicts_its_8_bit_times(device, factor):
+    found = calibrated(device, timed_in_8_bits(device, factor))
+    assert found.before == pytest.approx(-np.log(factor), abs=1e-9)
+    for row in timed_in_8_bits(device, factor):
+        predicted = float(latency_ms(row.features, found.profile, Precision.INT8))
+        assert predicted == pytest.approx(row.milliseconds, rel=0.02 if factor == 1 else 0.1)
+
+
+@pytest.mark.parametrize("device", EIGHT_BIT, ids=lambda device: device.name)
+def test_float_times_of_an_8_bit_device_follow_by_the_ratio_that_was_known(device):
+    profile = calibrated(device, timed_in_8_bits(device, 3.0)).profile
+    other = measured("other", seed=99).features
+
+    def ratio(of):
+        return latency_ms(other, of, Precision.FP32) / latency_ms(other, of, Precision.INT8)
+
+    assert ratio(profile) == pytest.approx(float(ratio(device)), rel=0.1)
+
+
+@pytest.mark.parametrize("device", EIGHT_BIT, ids=lambda device: device.name)
+def test_what_is_absurd_in_8_bits_is_told_by_8_bit_times(device):
+    (slow, *_) = timed_in_8_bits(device, 999.0)
+    assert absurd(device, slow) == ""
+    (fast, *_) = timed_in_8_bits(device, 1 / 999)
+    assert absurd(device, fast) == ""
+    (too_fast, *_) = timed_in_8_bits(device, 1 / 1001)
+    assert "times less than" in absurd(device, too_fast)

@@ -160,3 +160,12 @@ def test_downloads_are_for_the_owner_alone(client, user, stranger):
     assert "Runs as they came" not in page
     for path in ("runs.json", "runs.csv", "kit.zip"):
         assert client.get(f"/devices/{theirs.key}/{path}").status_code == 404
+
+
+def test_kit_of_an_8_bit_device_says_to_convert_first(client, user):
+    def how(arithmetic):
+        archive = kit_of(client, create(user, arithmetic=arithmetic))
+        return archive.read("kit/README.txt").decode()
+
+    assert "to 8-bit integers first" in how("int8")
+    assert "8-bit" not in how("fp32")

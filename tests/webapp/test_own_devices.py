@@ -1,8 +1,10 @@
 import json
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
+from django.apps import apps
 from django.http import Http404
 
 from compression.cost import band, device_names, latency_ms, load_device
@@ -11,6 +13,7 @@ from compression.types import Precision
 from selector.request import read_request
 from tests.webapp import making
 from webapp.devices import services
+from webapp.devices.fitting import known_profile
 from webapp.devices.kit import kit_graphs
 from webapp.devices.models import Measurement, OwnDevice
 from webapp.devices.services import (
@@ -45,11 +48,11 @@ def create(owner, **values):
     return own_device_create(owner=owner, **{**usual, **values})
 
 
-def kit_runs(factor=2.0, names=None):
-    """What a device would time that is so many times slower than a Raspberry Pi 4."""
-    board = load_device("rpi4")
+def kit_runs(factor=2.0, names=None, prior="rpi4", precision=Precision.FP32):
+    """What a device would time that is so many times slower than one of the catalogue."""
+    board = load_device(prior)
     times = {
-        graph.name: factor * float(latency_ms(np.array(graph.features), board, Precision.FP32))
+        graph.name: factor * float(latency_ms(np.array(graph.features), board, precision))
         for graph in kit_graphs().values()
     }
     return [
@@ -220,6 +223,7 @@ def test_what_is_no_delivery_leaves_nothing(user, runs, environment, sentence):
         ({"threads": 0}, "Threads must be 1 to 256"),
         ({"arithmetic": "fp8"}, "no arithmetic 'fp8'"),
         ({"means": "guess"}, "no means 'guess'"),
+        ({"arithmetic": "int8", "means": "agent"}, "Measure 8-bit arithmetic by a kit"),
     ],
 )
 def test_device_that_cannot_be_is_refused(user, values, sentence):
@@ -359,6 +363,50 @@ def test_project_whose_device_is_gone_falls_back_and_says_so(client, user, proje
     assert client.get("/").status_code == 200
 
 
+@pytest.fixture(params=["stm32-h7a3", "rpi4"])
+def in_8_bits(request, user):
+    """A device whose kit took exactly what its prior says of 8 bits."""
+    device = create(user, prior=request.param, arithmetic="int8")
+    runs = kit_runs(1.0, prior=device.prior, precision=Precision.INT8)
+    runs_record(device=device, runs=runs, environment={})
+    device.refresh_from_db()
+    return device
+
+
+def eight_bit_ratios(device):
+    """Predicted 8-bit times of the kit over those of the prior."""
+    profile, prior = known_profile(device), load_device(device.prior)
+    features = np.array([graph.features for graph in kit_graphs().values()])
+    return latency_ms(features, profile, Precision.INT8) / latency_ms(
+        features, prior, Precision.INT8
+    )
+
+
+def test_device_measured_in_8_bits_predicts_its_own_8_bit_times(in_8_bits):
+    assert not in_8_bits.measurements.exclude(refused="").exists()
+    assert eight_bit_ratios(in_8_bits) == pytest.approx(1.0, abs=0.02)
+    assert known_profile(in_8_bits).arithmetic == "int8"
+    assert "float times are taken over" in known_profile(in_8_bits).note
+
+
+def test_device_in_8_bits_is_known_by_its_prior_before_it_is_measured(user):
+    device = create(user, prior="rpi4", arithmetic="int8")
+    assert known_profile(device).arithmetic == "int8"
+    assert eight_bit_ratios(device) == pytest.approx(1.0)
+
+
+def test_device_that_was_fitted_as_if_in_float_is_fitted_again(in_8_bits, file):
+    right = in_8_bits.profile
+    name = f"artifact:{file.pk}"
+    runs_record(device=in_8_bits, runs=[Run(name, [2.0])], environment={})
+    OwnDevice.objects.update(profile="label = 1")
+    migration = import_module("webapp.devices.migrations.0003_refit_8_bit_devices")
+    migration.refit(apps, None)
+    in_8_bits.refresh_from_db()
+    assert in_8_bits.profile == right
+    assert "Send it again" in in_8_bits.measurements.get(name=name).refused
+
+
 def test_originals_are_timed_by_what_the_study_recorded(user, project):
     device = create(user)
     name = f"model:{project.study.job.id}"
@@ -378,8 +426,8 @@ def file(client, project, work_off):
     return build.artifacts.get(name="model.onnx")
 
 
-def timed_features(user, name):
-    device = create(user)
+def timed_features(user, name, **values):
+    device = create(user, **values)
     runs_record(device=device, runs=[Run(name, [2.0])], environment={})
     return Measurement.objects.get(device=device)
 
@@ -401,6 +449,15 @@ def test_network_in_8_bits_counts_as_the_float_network_that_takes_as_long(user, 
     expected = latency_ms(np.array(as_float.features), board, Precision.INT8)
     found = latency_ms(np.array(in_8_bits.features), board, Precision.FP32)
     assert found == pytest.approx(float(expected))
+
+
+def test_all_that_is_timed_in_8_bits_counts_as_it_is(user, file):
+    as_float = timed_features(user, f"artifact:{file.pk}")
+    report = json.loads((file.job.folder / "PACKAGE" / "report.json").read_text())
+    report["artifacts"] = [{"path": "model.onnx", "precision": "int8", "primary": True}]
+    write_json(file.job.folder / "PACKAGE" / "report.json", report)
+    eight = timed_features(user, f"artifact:{file.pk}", arithmetic="int8")
+    assert eight.features == pytest.approx(as_float.features)
 
 
 def test_build_that_does_not_say_its_recipe_is_set_aside(user, file):

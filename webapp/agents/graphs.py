@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from compression.cost import latency_ms, load_device
-from compression.types import Precision
+from compression.cost import latency_ms, precision_of
 from webapp.agents.models import TaskKind
-from webapp.devices.fitting import known_profile
+from webapp.devices.fitting import known_profile, prior_profile
 from webapp.devices.kit import kit_graphs
 from webapp.devices.networks import Timed, finalists, timed
 from webapp.jobs.folders import sha256_of
@@ -76,19 +75,17 @@ def thread_numbers(cores: int) -> list[int]:
 
 
 def _row(device: OwnDevice, name: str, threads: list[int]) -> dict[str, Any]:
-    network = _network(device, name)
+    network, known = _network(device, name), known_profile(device)
     return {
         "name": name,
         "title": network.title,
         "threads": threads,
         "sha256": sha256_of(network.path),
         "size_bytes": network.path.stat().st_size,
-        "predicted_ms": float(
-            latency_ms(network.features, known_profile(device), Precision.FP32)
-        ),
+        "predicted_ms": float(latency_ms(network.features, known, precision_of(known))),
     }
 
 
 def _network(device: OwnDevice, name: str) -> Timed:
     """What a name stands for, among what the device's owner may time."""
-    return timed(owner=device.owner, name=name, prior=load_device(device.prior))
+    return timed(owner=device.owner, name=name, prior=prior_profile(device))

@@ -11,8 +11,9 @@ import numpy as np
 from django.db.models import Max
 
 from compression.calibration import Measurement, calibrated, calibrated_log_sd
-from compression.cost import load_device
+from compression.cost import load_device, precision_of
 from compression.measured_power import Reading, absurd_power, with_power
+from compression.types import Precision
 from webapp.devices.kit import kit_graphs
 from webapp.devices.targets import own_profile
 
@@ -93,7 +94,8 @@ def described(found: Calibration, device: OwnDevice) -> DeviceProfile:
         else "The band is that of devices calibrated by one network, which held for hidden ones."
     )
     power = _power_words(profile, readings, day) if readings else ""
-    taken = "Memory and 8-bit times are" if power else "Energy, memory and 8-bit times are"
+    other = "8-bit" if precision_of(profile) is Precision.FP32 else "float"
+    taken = f"{'Memory' if power else 'Energy, memory'} and {other} times are"
     if power:
         fitted |= dict.fromkeys(("power_w", "power_relative_sd", "dram_pj_per_byte"), power)
     told = f"{power}." if power else ""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST_NETWORKS = 20
 MOST_BYTES = 256 * 1024**2
 TABLE, HOW = "times.csv", "README.txt"
+CONVERSION = """   This device computes in 8 bits: convert each .onnx file that is in float to 8-bit integers first, with
+   the tools of its runtime. Times of float files would make it look slow.
+"""
 THE_SAME_DAY = (1980, 1, 1, 0, 0, 0)
 """The same kit is the same file, byte for byte."""
 
@@ -27,7 +30,7 @@ TEXT = """Kit for {title}
 
 What to do
 1. Copy this folder to the device.
-2. Run each .onnx file: some times to warm up, then ten times or more, on a quiet device that is not hot,
+{conversion}2. Run each .onnx file: some times to warm up, then ten times or more, on a quiet device that is not hot,
    with {threads} and batch size 1. Fill the input with numbers between 0 and 1.
 3. Write the milliseconds of each run into times.csv, one line a file. The first cell is the name that
    stands there already; leave a line empty if the file does not run. More than ten runs are welcome.
@@ -70,6 +73,7 @@ def kit_zip(device: OwnDevice, names: Sequence[str]) -> bytes:
     titles = "".join(f"   {file_name(name)}: {network.title}\n" for name, network in networks)
     files[HOW] = TEXT.format(
         title=device.title,
+        conversion=CONVERSION if device.arithmetic == "int8" else "",
         threads="one thread" if device.threads == 1 else f"{device.threads} threads",
         n_threads=device.threads,
         networks=f"\nNetworks\n{titles}" if titles else "",

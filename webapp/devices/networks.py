@@ -11,7 +11,7 @@ from uuid import UUID
 
 import numpy as np
 
-from compression.cost import latency_coefficients
+from compression.cost import latency_coefficients, precision_of
 from compression.types import Precision, Stage
 from selector.jobfolder import CANDIDATE_FILE, JobFolder
 from webapp.devices.kit import kit_graphs
@@ -54,7 +54,8 @@ def timed(*, owner: User, name: str, prior: DeviceProfile) -> Timed:
 
     An original is ``model:JOB``, a candidate ``candidate:JOB:NUMBER``, a build's file ``artifact:ID``.
 
-    Features of a network in 8-bit arithmetic are those of a float network that takes as long on ``prior``.
+    Where the device computes in 8 bits all that is timed there does, also what came as float. Elsewhere
+    features of a file in 8-bit arithmetic are those of a float network that takes as long on ``prior``.
 
     Raises:
         RequestRefusedError: when the owner has nothing of that name, or its study cannot tell what it computes.
@@ -125,7 +126,7 @@ def _candidate(owner: User, key: str, number: int, prior: DeviceProfile) -> Time
         raise _unknown(name)
     features = surrogate.network_features(np.array(rows[0]["config"], dtype=np.int64))
     title = f"{_project(job)}, candidate {number}"
-    return Timed(title, path, _as_float(features, rows[0]["precision"], prior))
+    return Timed(title, path, _as_timed(features, rows[0]["precision"], prior))
 
 
 def _study(owner: User, key: str, name: str) -> tuple[Job, Surrogate]:
@@ -155,13 +156,13 @@ def _artifact(owner: User, number: int, prior: DeviceProfile) -> Timed:
     if file is None or surrogate is None or config is None:
         raise _unknown(f"artifact:{number}")
     features = surrogate.network_features(np.array(config, dtype=np.int64))
-    features = _as_float(features, _precision(file), prior)
+    features = _as_timed(features, _precision(file), prior)
     return Timed(_title(file), file.job.folder / file.path, features)
 
 
-def _as_float(features: Array, precision: str, prior: DeviceProfile) -> Array:
-    """Features of a float network that takes as long on ``prior`` as the one of that precision."""
-    if precision != Precision.INT8:
+def _as_timed(features: Array, precision: str, prior: DeviceProfile) -> Array:
+    """Features of a network in the device's own arithmetic that takes as long as the file of that precision."""
+    if precision != Precision.INT8 or precision_of(prior) is Precision.INT8:
         return features
     eight, full = (latency_coefficients(prior, p) for p in (Precision.INT8, Precision.FP32))
     return np.asarray(features * eight / full)

@@ -112,6 +112,10 @@ def own_device_checked(
         )
     if means not in Means.values:
         raise RequestRefusedError(f"There is no means {means!r}. Take {', '.join(Means)}.")
+    if arithmetic == "int8" and means != Means.KIT:
+        raise RequestRefusedError(
+            f"The {means} times float files as they are. Measure 8-bit arithmetic by a kit."
+        )
     if not _is_count(threads, MOST_THREADS):
         raise RequestRefusedError(f"Threads must be 1 to {MOST_THREADS}; got {threads}.")
     return OwnDevice(
