@@ -46,7 +46,7 @@ _PIECE, _NETWORK = 0.25, 6.0
 pieces follow the model less closely. Chosen on networks timed beside the kit (``benchmarks/devices/own.py``)."""
 
 _STEPS, _LONGEST_STEP = 8, 1.0
-_LEAST_HIDDEN = 5
+_HANDFUL = 5
 _MEDIAN_OF_NORMAL = 0.6745  # half of all errors are smaller than so many standard deviations
 _HUBER = 2.0  # standard deviations beyond which an error counts linearly
 
@@ -110,15 +110,17 @@ def fitted(prior: Belief, features: Array, log_ms: Array, known: Array) -> Belie
     return Belief(mean, np.linalg.inv(curvature))
 
 
-def surprise(prior: Belief, features: Array, log_ms: Array) -> float:
-    """How many times the variance that the prior expects networks ``[N, 9]`` are off, at least 1.
+def reconciled(prior: Belief, features: Array, log_ms: Array) -> Belief:
+    """The prior, its covariance so many times as wide as networks ``[N, 9]`` contradict it; never narrower.
 
     Another runtime or another family of cores is further from the profile it starts from than chips of the
-    public tables are from each other; a prior widened by this no longer contradicts what was measured. The
-    median, so that one odd time among many widens nothing.
+    public tables are from each other. The median, so that one odd time among many widens nothing; less than
+    a handful cannot tell a prior that is far off from noise, and leave it as it is.
     """
+    if len(log_ms) < _HANDFUL:
+        return prior
     errors = (log_ms - prior.log_ms(features)) / prior.log_sd(features)
-    return max(1.0, float(np.median(errors**2)))
+    return prior.widened(max(1.0, float(np.median(errors**2))))
 
 
 def _shares(mean: Array, features: Array) -> Array:
@@ -199,7 +201,7 @@ def calibrated(device: DeviceProfile, measurements: Sequence[Measurement]) -> Ca
         raise CompressionError(f"No measurement of {device.title} can be used. {reasons}")
     features = np.array([m.features for m in used])
     log_ms = np.log([m.milliseconds for m in used])
-    prior = prior.widened(surprise(prior, features, log_ms))
+    prior = reconciled(prior, features, log_ms)
     is_piece = np.array([m.is_piece for m in used])
     weights = _weights(is_piece)
     found = fitted(prior, features, log_ms, weights)
@@ -207,7 +209,7 @@ def calibrated(device: DeviceProfile, measurements: Sequence[Measurement]) -> Ca
     start = Belief(np.tile(prior.mean, (len(used), 1)), prior.covariance)
     hidden = fitted(start, features, np.tile(log_ms, (len(used), 1)), others)
     after = np.diag(hidden.log_ms(features)) - log_ms
-    alike = ~is_piece if np.sum(~is_piece) >= _LEAST_HIDDEN else np.ones(len(used), dtype=bool)
+    alike = ~is_piece if np.sum(~is_piece) >= _HANDFUL else np.ones(len(used), dtype=bool)
     seen = _seen_log_sd(after[alike], _shares(found.mean, features[alike]))
     log_sd = max(calibrated_log_sd(), found.lopsided_log_sd, seen)
     return Calibration(
@@ -264,7 +266,7 @@ def _seen_log_sd(errors: Array, shares: Array) -> float:
     networks do there. Errors of pieces partly cancel in a network, the more the evener its shares: what was
     measured is compared with ``LOPSIDED`` by that. Half of the errors decide, so that a few may be odd.
     """
-    if len(errors) < _LEAST_HIDDEN:
+    if len(errors) < _HANDFUL:
         return 0.0
     concentration = np.median(np.linalg.norm(shares, axis=-1))
     typical = float(np.median(np.abs(errors))) / _MEDIAN_OF_NORMAL

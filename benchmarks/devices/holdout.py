@@ -25,7 +25,7 @@ from benchmarks.devices.tables import (
     layer_tables,
     require_tables,
 )
-from compression.calibration import Belief, fitted
+from compression.calibration import Belief, fitted, reconciled
 
 if TYPE_CHECKING:
     from compression.cost import Array
@@ -108,17 +108,32 @@ def hidden_chips(table: Measured) -> HiddenChip:
         rest = [core for core, hidden in zip(cores, at, strict=True) if not hidden]
         found = table.fit(table.known * ~at[:, None])
         prior = found.unmeasured(table.sheets[at])
-        seen = np.zeros_like(table.known[at])
-        seen[:, one] = table.known[at, one]
-        after = fitted(prior, table.features, table.log_ms[at], seen)
-        better = fitted(prior, table.features, table.log_ms[at] - found.networks, seen)
+        effects = found.networks
         errors.sheet[at] = prior.log_ms(table.features)
-        errors.network[at] = after.log_ms(table.features)
-        errors.network_known[at] = better.log_ms(table.features) + found.networks
+        errors.network[at] = _by_network(prior, table, at, one)
+        known = table._replace(log_ms=table.log_ms - effects)
+        errors.network_known[at] = _by_network(prior, known, at, one) + effects
         errors.core[at] = _by_core(found, table, at, cores, rest)
     for column in (errors.network, errors.network_known):
         column[:, one] = np.nan
     return HiddenChip(*(_only_known(column - table.log_ms, table) for column in errors))
+
+
+def after_measuring(prior: Belief, features: Array, log_ms: Array) -> Belief:
+    """What is believed of one device after measuring networks ``[N, 9]``, as ``calibrated`` finds it."""
+    prior = reconciled(prior, features, log_ms)
+    return fitted(prior, features, log_ms, np.ones(len(log_ms)))
+
+
+def _by_network(prior: Belief, table: Measured, at: BoolArray, network: int) -> Array:
+    """``[d, N]`` log milliseconds of hidden configurations of which one network was measured, if it was."""
+    rows = []
+    for mean, index in zip(prior.mean, np.flatnonzero(at), strict=True):
+        seen = slice(network, network + int(table.known[index, network]))
+        args = table.features[seen], table.log_ms[index, seen]
+        after = after_measuring(Belief(mean, prior.covariance), *args)
+        rows.append(after.log_ms(table.features))
+    return np.array(rows)
 
 
 def _by_core(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmarks.devices.holdout import Measured, summary
+from benchmarks.devices.holdout import Measured, after_measuring, summary
 from benchmarks.devices.networks import mobilenet
 from benchmarks.devices.tables import (
     DATA,
@@ -44,9 +44,6 @@ _LIKELY, _DOUBT = (
     0.1,
     0.02,
 )  # variance of a change that boards share, and least variance between them
-_RELIABLE = (
-    2.5  # a measured network of full size counts as so many: its noise is that of repeats
-)
 
 
 class Variants(NamedTuple):
@@ -94,7 +91,8 @@ class Runtimes:
     def errors(self, board: str, system: tuple[str, str], others: list[str]) -> Array:
         """``[N]`` log errors of the variants that were not measured; no others, no change of the prior."""
         seen, prior = variants(board, *system), self._prior(board, system, others)
-        found = fitted(prior, seen.features, seen.log_ms, _RELIABLE**2 * seen.full)
+        measured = seen.full > 0
+        found = after_measuring(prior, seen.features[measured], seen.log_ms[measured])
         return np.asarray((found.log_ms(seen.features) - seen.log_ms)[seen.full == 0])
 
     def _prior(self, board: str, system: tuple[str, str], others: list[str]) -> Belief:

@@ -11,6 +11,7 @@ from compression.calibration import (
     absurd,
     calibrated,
     fitted,
+    reconciled,
 )
 from compression.cost import FEATURES, band, latency_ms, load_device
 from compression.errors import CompressionError
@@ -58,6 +59,19 @@ def test_one_absurd_time_among_many_counts_little():
     log_ms[0] += np.log(100.0)
     after = fitted(PRIOR, features, log_ms, np.ones(20))
     assert np.abs(after.log_ms(features) - log_ms)[1:].max() < 0.15
+
+
+@pytest.mark.parametrize(("count", "wider"), [(1, False), (4, False), (5, True)])
+def test_prior_gives_way_to_a_handful_of_networks_that_contradict_it(count, wider):
+    features = networks(count)
+    after = reconciled(PRIOR, features, times_of(features, PRIOR.mean) + 5.0)
+    assert (after.covariance > PRIOR.covariance).all() == wider
+
+
+def test_prior_that_nothing_contradicts_stays():
+    features = networks(5)
+    after = reconciled(PRIOR, features, times_of(features, PRIOR.mean))
+    assert after.covariance == pytest.approx(PRIOR.covariance)
 
 
 def test_bands_shrink_with_what_is_measured_but_not_below_one_network():
