@@ -2,13 +2,15 @@
 
 ``python -m benchmarks.devices.runtimes``. MobileNet v1 and v2 in 38 widths and resolutions on a Firefly-RK3399;
 the two of full size are measured, 36 are predicted. The prior comes from ncnn on the same board, moved by
-what the same runtime changed on two other boards, term by term as far as those agree.
+what the same runtime changed on two other boards, term by term as far as those agree. ``--limit`` prints instead how far those who have measured all variants but
+one get, and those who have measured all.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,6 +39,7 @@ SYSTEMS = (
     ("tflite-v1.15", "fp32"),
     ("tflite-v1.15", "int8"),
 )
+WIDER = (1, 16, 256)
 _FULL_SIZE = re.compile(r"mobilenet-v\d-1\.0-224")
 _VARIANT = re.compile(r"mobilenet-v\d-[\d.]+-\d+")
 _FREE = 1.0  # variance of what a runtime may change, in logarithms, where all variants are seen
@@ -95,6 +98,18 @@ class Runtimes:
         found = after_measuring(prior, seen.features[measured], seen.log_ms[measured])
         return np.asarray((found.log_ms(seen.features) - seen.log_ms)[seen.full == 0])
 
+    def limit(
+        self, board: str, system: tuple[str, str], *, wider: float
+    ) -> tuple[Array, Array]:
+        """``[N]`` log errors of each variant fitted to the others, and of all fitted to all."""
+        seen, prior = variants(board, *system), self._prior(board, system, []).widened(wider)
+        others = 1.0 - np.eye(len(seen.log_ms))
+        start = Belief(np.tile(prior.mean, (len(others), 1)), prior.covariance)
+        hidden = fitted(start, seen.features, np.tile(seen.log_ms, (len(others), 1)), others)
+        known = fitted(prior, seen.features, seen.log_ms, np.ones(len(others)))
+        left_out = np.diag(hidden.log_ms(seen.features)) - seen.log_ms
+        return left_out, known.log_ms(seen.features) - seen.log_ms
+
     def _prior(self, board: str, system: tuple[str, str], others: list[str]) -> Belief:
         return Belief(self.ncnn[board] + self._change(system, others), self.covariance)
 
@@ -128,10 +143,23 @@ def energy_errors() -> Array:
     return np.array(errors)
 
 
+def print_limits(runtimes: Runtimes) -> None:
+    """What this form of model can do for each system, with the prior as it is, wider, and as good as none."""
+    for system in SYSTEMS:
+        for wider in WIDER:
+            left_out, fitted_to = runtimes.limit("firefly", system, wider=wider)
+            what = f"Firefly {' '.join(system):26} prior {wider:6.0f} times as wide"
+            print(f"{what}, one left out  {summary(left_out)}")
+            print(f"{what}, fitted to all {summary(fitted_to)}")
+
+
 def main() -> None:
     """Print the tables."""
     require_tables()
     runtimes = Runtimes()
+    if "--limit" in sys.argv:
+        print_limits(runtimes)
+        return
     for system in SYSTEMS:
         others = ["rpi4", "hikey960"]
         for name, from_others in (("ncnn alone", []), ("other boards too", others)):

@@ -148,3 +148,15 @@ def test_two_networks_in_another_runtime_predict_the_rest_as_well_as_recorded(
     """On a Firefly-RK3399, from its ncnn profile; 8 and 25 % were wanted (RESULTS says what was tried)."""
     off = 100 * np.abs(np.expm1(Runtimes().errors("firefly", (runtime, precision), [])))
     assert np.percentile(off, 90) <= p90
+
+
+@needs_tables
+def test_limit_of_a_runtime_is_as_recorded():
+    left_out, fitted_to_all = Runtimes().limit(
+        "firefly", ("armnn-v19.08-neon", "fp32"), wider=1
+    )
+    p90 = [
+        100 * np.percentile(np.abs(np.expm1(errors)), 90)
+        for errors in (left_out, fitted_to_all)
+    ]
+    assert p90 == pytest.approx([8.4, 7.6], abs=0.1)
