@@ -23,6 +23,7 @@ from benchmarks.devices.microcontrollers import (
 )
 from benchmarks.devices.microcontrollers import SOURCE as TINY_SOURCE
 from benchmarks.devices.population import data_sheet, of_same_core
+from benchmarks.devices.runtimes import shipped_changes
 from benchmarks.devices.tables import (
     Configuration,
     configurations,
@@ -33,6 +34,7 @@ from benchmarks.devices.tables import (
 from compression.calibration import PRIOR
 from compression.device_evidence import EVIDENCE
 from compression.device_profiles import DEVICES, MAC_TYPES
+from compression.runtime_changes import CHANGES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -225,6 +227,7 @@ def main() -> None:
     require_tables()
     fitter = Fitter()
     write_prior(fitter)
+    CHANGES.write_text(shipped_changes(fitter.population), encoding="utf-8")
     found: dict[str, list[tuple[str, float, float]]] = {}
     for path in sorted(DEVICES.glob("*.toml")):
         if "measured_here = true" not in path.read_text(encoding="utf-8"):

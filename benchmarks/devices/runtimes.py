@@ -29,6 +29,7 @@ from compression.calibration import Belief, fitted
 from compression.cost import SURE, load_device
 
 if TYPE_CHECKING:
+    from benchmarks.devices.population import Population
     from compression.cost import Array
 
 NCNN = {"firefly": "rk3399-big-2t", "rpi4": "rpi4-4t", "hikey960": "kirin970-big-4t"}
@@ -83,8 +84,8 @@ def _firefly() -> list[dict[str, str]]:
 class Runtimes:
     """The ncnn profiles of the three boards, and what another runtime changes."""
 
-    def __init__(self) -> None:
-        population = Measured.read().fit()
+    def __init__(self, population: Population | None = None) -> None:
+        population = population or Measured.read().fit()
         order = [c.configuration for c in configurations()]
         self.covariance = population.covariance
         self.ncnn = {
@@ -111,9 +112,9 @@ class Runtimes:
         return left_out, known.log_ms(seen.features) - seen.log_ms
 
     def _prior(self, board: str, system: tuple[str, str], others: list[str]) -> Belief:
-        return Belief(self.ncnn[board] + self._change(system, others), self.covariance)
+        return Belief(self.ncnn[board] + self.change(system, others), self.covariance)
 
-    def _change(self, system: tuple[str, str], boards: list[str]) -> Array:
+    def change(self, system: tuple[str, str], boards: list[str]) -> Array:
         """``[9]`` what a runtime changes in the log coefficients, shrunk where boards disagree."""
         if not boards:
             return np.zeros(len(self.covariance))
@@ -126,6 +127,23 @@ class Runtimes:
             found.append(after.mean - prior.mean)
         doubt = np.var(found, axis=0, ddof=1) + _DOUBT
         return np.asarray(np.mean(found, axis=0) * _LIKELY / (_LIKELY + doubt))
+
+
+def shipped_changes(population: Population) -> str:
+    """The contents of ``compression/runtime_changes.toml``.
+
+    Only a change that predicts each of the three boards better by the other two: that of TFLite in float.
+    """
+    system = ("tflite-v1.15", "fp32")
+    change = Runtimes(population).change(system, list(NCNN))
+    return (
+        "# Output of `python -m benchmarks.devices.fit`. Do not edit.\n"
+        "[[runtimes]]\n"
+        "name = '\\b(tflite|tensorflow[ -]?lite)[ -]?v?1\\.'\n"
+        f"log_ms = [{', '.join(f'{value:.4f}' for value in change)}]\n"
+        'source = "times what TFLite 1.15 changed against ncnn on a Firefly-RK3399, a Raspberry Pi 4 and a HiKey960 '
+        '(MobileNet v1 and v2 in 38 sizes, MLPerf inference v0.5)"\n'
+    )
 
 
 def energy_errors() -> Array:

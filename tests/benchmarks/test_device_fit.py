@@ -7,10 +7,11 @@ from benchmarks.devices import holdout, tables
 from benchmarks.devices.fit import MARK, Fitter, section
 from benchmarks.devices.microcontrollers import tiny_networks
 from benchmarks.devices.networks import mobilenet_v1, mobilenet_v2
-from benchmarks.devices.runtimes import Runtimes, energy_errors
+from benchmarks.devices.runtimes import NCNN, Runtimes, energy_errors, shipped_changes
 from compression.calibration import PRIOR, Belief, Measurement, calibrated, calibrated_log_sd
 from compression.cost import SURE, latency_coefficients
 from compression.device_profiles import DEVICES, device_names, load_device
+from compression.runtime_changes import CHANGES
 from compression.types import Precision
 
 needs_tables = pytest.mark.skipif(
@@ -160,3 +161,21 @@ def test_limit_of_a_runtime_is_as_recorded():
         for errors in (left_out, fitted_to_all)
     ]
     assert p90 == pytest.approx([8.4, 7.6], abs=0.1)
+
+
+@needs_tables
+def test_change_of_runtime_that_is_shipped_is_what_the_fit_writes():
+    assert shipped_changes(holdout.Measured.read().fit()) == CHANGES.read_text()
+
+
+@needs_tables
+def test_change_of_runtime_that_is_shipped_helps_each_board_that_it_was_not_learned_on():
+    runtimes, system = Runtimes(), ("tflite-v1.15", "fp32")
+
+    def p90(board, others):
+        return 100 * np.percentile(np.abs(np.expm1(runtimes.errors(board, system, others))), 90)
+
+    for board in NCNN:
+        others = [name for name in NCNN if name != board]
+        assert p90(board, others) < p90(board, [])
+    assert p90("firefly", ["rpi4", "hikey960"]) <= 25

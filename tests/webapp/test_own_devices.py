@@ -13,7 +13,7 @@ from compression.types import Precision
 from selector.request import read_request
 from tests.webapp import making
 from webapp.devices import services
-from webapp.devices.fitting import known_profile
+from webapp.devices.fitting import known_profile, prior_profile
 from webapp.devices.kit import kit_graphs
 from webapp.devices.models import Measurement, OwnDevice
 from webapp.devices.services import (
@@ -87,6 +87,18 @@ def test_measured_device_is_calibrated(user):
     )
     assert "Measured by its owner on" in profile.sources["rate_gmacs"]
     assert profile.sources["power_w"].startswith("Taken over from Raspberry Pi 4B")
+
+
+def test_device_in_a_runtime_that_was_compared_starts_from_that_runtime(user):
+    usual, other = create(user), create(user, title="Mine", runtime="TFLite 1.15")
+    fast, slow = prior_profile(usual), prior_profile(other)
+    assert slow.rates["conv3x3_s1"] < fast.rates["conv3x3_s1"]
+    assert "TFLite 1.15 changed" in slow.sources["rate_gmacs"]
+    runs_record(device=other, runs=kit_runs(), environment={})
+    other.refresh_from_db()
+    assert own_profile(other).rates["conv3x3_s1"] == pytest.approx(
+        load_device("rpi4").rates["conv3x3_s1"] / 2, rel=0.25
+    )
 
 
 def test_profile_of_a_device_is_a_file_of_the_catalogue(user):

@@ -13,6 +13,7 @@ from django.db.models import Max
 from compression.calibration import Measurement, calibrated, calibrated_log_sd
 from compression.cost import load_device, precision_of
 from compression.measured_power import Reading, absurd_power, with_power
+from compression.runtime_changes import in_runtime
 from compression.types import Precision
 from webapp.devices.kit import kit_graphs
 from webapp.devices.targets import own_profile
@@ -35,8 +36,10 @@ LONGEST_SOURCE = 60
 
 
 def prior_profile(device: OwnDevice) -> DeviceProfile:
-    """What is believed of a device before anything was measured: the profile it starts from."""
-    prior = load_device(device.prior)
+    """What is believed of a device before anything was measured: the profile it starts from, in its runtime."""
+    prior = in_runtime(
+        load_device(device.prior), runtime=device.runtime, arithmetic=device.arithmetic
+    )
     taken = {
         key: f"Taken over from {prior.title}: {text}" for key, text in prior.sources.items()
     }
