@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from django.conf import settings
 from compression.cost import device_names, latency_ms, load_device
 from compression.types import Precision
 from tests.webapp import making
+from tests.webapp.agents.test_finalists import KEPT, keep_candidates
 from tests.webapp.fetching import fetched
 from tests.webapp.test_job_pages import drain
 from webapp import browserruntime
@@ -154,6 +156,40 @@ def test_networks_of_a_project_are_offered_and_predicted(client, project):
     (row,) = [row for row in found["rows"] if row["name"] == f"{project.name}, original"]
     assert row["measured_ms"] == 0.2
     assert row["after_ms"] > 0
+
+
+def test_candidates_of_the_study_are_offered_and_predicted(client, project):
+    job = project.study.job
+    keep_candidates(job)
+    page = client.get(f"/devices/measure/{project.id}/").context["page"]
+    original, *candidates = page["networks"]
+    assert original["title"] == "Original"
+    assert [row["name"] for row in candidates] == [
+        f"candidate:{job.id}:{i}" for i in range(KEPT)
+    ]
+    assert re.fullmatch(
+        r"Candidate 0: 1\.2 times as fast as the original where it was built, [−+]\d\.\d points",
+        candidates[0]["title"],
+    )
+    assert b"".join(drain(client.get(candidates[0]["url"]))) == making.onnx_bytes("small")
+    runs = [*delivery()["runs"], {"name": candidates[0]["name"], "runs_ms": [0.2, 0.21, 0.2]}]
+    found = send(client, delivery(runs=runs), page["runs_url"]).json()
+    (row,) = [row for row in found["rows"] if row["name"] == f"{project.name}, candidate 0"]
+    assert row["measured_ms"] == 0.2
+
+
+def test_candidate_without_its_own_file_is_not_offered(client, project, tmp_path):
+    keep_candidates(project.study.job)
+    folder, secret = project.study.job.folder / "VALIDATE", tmp_path / "secret"
+    secret.write_bytes(b"of somebody else")
+    (folder / "candidate-0.onnx").unlink()
+    (folder / "candidate-1.onnx").unlink()
+    (folder / "candidate-1.onnx").symlink_to(secret)
+    url = f"/devices/measure/{project.id}/"
+    names = [row["name"] for row in client.get(url).context["page"]["networks"]]
+    assert [name.rpartition(":")[2] for name in names[1:]] == ["2"]
+    name = f"candidate:{project.study.job.id}:1"
+    assert client.get(f"{url}networks/{name}").status_code == 404
 
 
 def test_answer_tells_of_this_delivery_alone(client, project):

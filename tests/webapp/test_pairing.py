@@ -8,6 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.webapp import making
+from tests.webapp.agents.test_finalists import KEPT, keep_candidates
 from tests.webapp.test_measure_browser import delivery
 from webapp.accounts.hashing import new_secret
 from webapp.devices.models import OwnDevice, Pairing
@@ -93,10 +94,13 @@ def test_phone_paired_from_a_project_sees_its_networks_and_no_others(
     desk, phone, owner, study_folder
 ):
     mine = making.studied(owner, study_folder)
+    keep_candidates(mine.study.job)
     other = making.project(owner, seed=1)
     phone.post(link(desk, f"/api/devices/measure/{mine.id}/pair"))
     page = phone.get(f"/devices/measure/{mine.id}/").context["page"]
-    assert phone.get(page["networks"][0]["url"]).status_code == 200
+    assert len(page["networks"]) == 1 + KEPT
+    for network in page["networks"]:
+        assert phone.get(network["url"]).status_code == 200
     assert send(phone, page["runs_url"]).status_code == 201
     assert phone.get(f"/devices/measure/{other.id}/").status_code == 302
     assert phone.get(PAGE).status_code == 302

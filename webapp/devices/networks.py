@@ -77,7 +77,12 @@ def is_network(name: str) -> bool:
 
 
 def finalists(job: Job, most: int) -> list[str]:
-    """Names of the candidates that a study built and kept, those that fewest others beat first.
+    """Names of the best candidates that a study built and kept, the best first."""
+    return [candidate_name(job, row) for row in finalist_rows(job, most)]
+
+
+def finalist_rows(job: Job, most: int) -> list[dict[str, Any]]:
+    """What VALIDATE found of the candidates that a study built and kept, those that fewest others beat first.
 
     Beaten is who loses more points and is slower on the machine that built them.
     """
@@ -90,8 +95,19 @@ def finalists(job: Job, most: int) -> list[str]:
             for other in rows
         )
 
-    best = sorted(rows, key=lambda row: (beaten_by(row), row["id"]))[:most]
-    return [f"candidate:{job.id}:{row['id']}" for row in best]
+    return sorted(rows, key=lambda row: (beaten_by(row), row["id"]))[:most]
+
+
+def candidate_name(job: Job, row: dict[str, Any]) -> str:
+    """As ``timed`` knows it."""
+    return f"candidate:{job.id}:{row['id']}"
+
+
+def candidate_path(job: Job, number: int) -> Path | None:
+    """The file of a candidate that a study built; nothing where it kept none."""
+    path = job.folder / Stage.VALIDATE.value / CANDIDATE_FILE.format(number)
+    # A link that the engine left may lead to files of others.
+    return None if path.is_symlink() or not path.is_file() else path
 
 
 def network_choices(owner: User) -> list[dict[str, str]]:
@@ -120,9 +136,8 @@ def _candidate(owner: User, key: str, number: int, prior: DeviceProfile) -> Time
     name = f"candidate:{key}:{number}"
     job, surrogate = _study(owner, key, name)
     rows = [row for row in knowledge.validated(job) if row["id"] == number and row.get("kept")]
-    path = job.folder / Stage.VALIDATE.value / CANDIDATE_FILE.format(number)
-    # A link that the engine left may lead to files of others.
-    if not rows or path.is_symlink() or not path.is_file():
+    path = candidate_path(job, number)
+    if not rows or path is None:
         raise _unknown(name)
     features = surrogate.network_features(np.array(rows[0]["config"], dtype=np.int64))
     title = f"{_project(job)}, candidate {number}"
