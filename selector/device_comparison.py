@@ -39,7 +39,7 @@ class Priced(NamedTuple):
 class OnDevice(NamedTuple):
     """A device with the original, the recipe asked about, and the best of the known recipes there.
 
-    ``tie`` says that the two cannot be told apart by the model; ``latency`` and ``energy`` are the bands of
+    ``tie`` says that the recipe and the best cannot be told apart by the model; ``latency`` and ``energy`` are the bands of
     the recipe's prediction there.
     """
 
@@ -88,8 +88,26 @@ def on_devices(
             surrogate.band(device, quantity, float(totals[1, MACS]))
             for quantity in ("latency", "energy")
         ]
-        tie = _indistinct(surrogate, asked, found)
+        tie = indistinct(surrogate, asked, found)
         yield OnDevice(device, original, asked, found, tie, *bands)
+
+
+def indistinct(surrogate: Surrogate, one: Priced, other: Priced) -> bool:
+    """Whether two recipes on one device differ by less than what is left unexplained of one network.
+
+    What is not known of the device is the same for both and cancels, its power too. Bytes are counted, not predicted:
+    a smaller file is no tie.
+    """
+    if one.config == other.config:
+        return True
+    low, high = surrogate.model.ends(np.array([one.drop_points]))
+    as_accurate = float(low[0]) <= other.drop_points <= float(high[0])
+    as_fast, as_frugal = (
+        abs(math.log(a / b)) < SURE * RESIDUAL_SD
+        for a, b in ((one.latency_ms, other.latency_ms), (one.energy_mj, other.energy_mj))
+    )
+    as_small = abs(math.log(one.size_bytes / other.size_bytes)) < _SAME_SIZE
+    return as_accurate and as_fast and as_frugal and as_small
 
 
 def _wants(totals: Array, wish: Wish) -> reward.Preferences:
@@ -110,18 +128,3 @@ def _wants(totals: Array, wish: Wish) -> reward.Preferences:
 def _priced(config: IntArray, values: Array, score: float) -> Priced:
     points, latency, energy, size = values.tolist()
     return Priced(tuple(config.tolist()), points, latency, energy, size, score)
-
-
-def _indistinct(surrogate: Surrogate, one: Priced, other: Priced) -> bool:
-    """Whether two recipes on one device differ by less than what is left unexplained of one network.
-
-    What is not known of the device is the same for both and cancels. Bytes are counted, not predicted:
-    a smaller file is no tie.
-    """
-    if one.config == other.config:
-        return True
-    low, high = surrogate.model.ends(np.array([one.drop_points]))
-    as_accurate = float(low[0]) <= other.drop_points <= float(high[0])
-    as_fast = abs(math.log(one.latency_ms / other.latency_ms)) < SURE * RESIDUAL_SD
-    as_small = abs(math.log(one.size_bytes / other.size_bytes)) < _SAME_SIZE
-    return as_accurate and as_fast and as_small

@@ -3,7 +3,7 @@ import pytest
 
 from compression.cost import band, device_names, load_device
 from selector import reward
-from selector.device_comparison import Wish, on_devices
+from selector.device_comparison import Priced, Wish, indistinct, on_devices
 from selector.surrogate import Surrogate
 from selector.types import Budgets, Goals
 from tests.selector.synthetic_tables import lenet_tables
@@ -62,6 +62,25 @@ def test_much_faster_recipe_is_no_tie(surrogate, pool):
     (row,) = compared(surrogate, pool, surrogate.space.untouched()[0], wish, ["rpi4"])
     assert row.best.latency_ms < row.recipe.latency_ms / 1.3
     assert not row.tie
+
+
+@pytest.mark.parametrize(
+    ("factors", "alike"),
+    [
+        ({"latency_ms": 1.1, "energy_mj": 1.1, "size_bytes": 1.01}, True),
+        ({"latency_ms": 1.3}, False),
+        ({"energy_mj": 1.3}, False),
+        ({"energy_mj": 1 / 1.3}, False),
+        ({"size_bytes": 1.05}, False),
+    ],
+)
+def test_recipes_tie_only_where_time_energy_and_bytes_are_about_the_same(
+    surrogate, factors, alike
+):
+    one = Priced((0,), 0.5, 10.0, 20.0, 30.0, 0.4)
+    changed = {name: getattr(one, name) * factor for name, factor in factors.items()}
+    other = one._replace(config=(1,), **changed)
+    assert indistinct(surrogate, one, other) == alike
 
 
 def test_band_is_that_of_the_recipe_on_the_device(surrogate, pool):

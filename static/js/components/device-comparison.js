@@ -6,7 +6,7 @@ import { cellsOf } from "../lib/heat.js";
 import { badge } from "../lib/markup.js";
 
 const cell = (which) => ({ label, text, warm }) => `<td class="n" data-label="${which}${label}"${warm ? ` style="--warm:${Math.round(warm * 100)}%"` : ""}>${text}</td>`;
-const TIE = '<td colspan="5" class="full muted small">tie: no known recipe differs from this one by more than the model can tell</td>';
+const TIE = '<td colspan="5" class="full muted small">tie: the best known recipe here cannot be told apart from this one</td>';
 
 export class DeviceComparison {
   /** request() resolves to {devices: [...]}, see webapp/projects/devices.py. */
