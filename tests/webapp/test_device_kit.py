@@ -24,11 +24,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
         "\ufeffsums\t1,5\t2\npools\t3\n",
         'sums, "1.5" ,2\npools,3\n',
         "sums,1.5\npools,3\nsums,2\n",
+        "# my phone\nname;run 1 ms;run 2 ms\nsums;1,5;2\n\nName;run 1 ms\npools;3\n",
     ],
 )
 def test_tables_of_any_spreadsheet_say_the_same(text):
     runs = {run.name: run.runs_ms for run in parse_times(text)}
     assert runs == {"sums": [1.5, 2.0], "pools": [3.0]}
+
+
+def test_commas_part_cells_where_nothing_else_does():
+    (two,), (one,) = parse_times("mobile,3,5"), parse_times("mobile;3,5")
+    assert (two.runs_ms, one.runs_ms) == ([3, 5], [3.5])
 
 
 @pytest.mark.parametrize(
@@ -41,6 +47,7 @@ def test_tables_of_any_spreadsheet_say_the_same(text):
         ("sums,1e999", "line 1: 1e999 ms is no time"),
         ("sums;1.234,5", "line 1: '1.234,5' is no number."),
         ("sums,fast", "line 1: 'fast' is no number."),
+        ("sums,1_000", "line 1: '1_000' is no number."),
         ("name,run\n\nconv9,1", "line 3: there is no graph 'conv9' in the kit."),
         (",1.5", "line 1: there is no graph '(no name)'"),
         ("=cmd(),1.5", "there is no graph '=cmd()'"),

@@ -27,8 +27,9 @@ class CellError(Exception):
 def parse_times(text: str) -> list[Run]:
     """The runs of each row that was filled in; the first cell of a row is a name.
 
-    Columns are parted by semicolons or tabs if there are any, and commas are decimal commas then; else by
-    commas. Rows without times, a header and lines that begin with ``#`` are passed over.
+    Columns are parted by semicolons or tabs if any line has them, and commas are decimal commas then; else by
+    commas, so that ``mobile,3,5`` is two runs. Rows without times, headers (``name``, on any line) and lines
+    that begin with ``#`` are passed over.
 
     Raises:
         RequestRefusedError: with line and cell of everything that is wrong; then nothing is taken.
@@ -76,11 +77,9 @@ def _rows(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             fault = f"line {number} is no line of a table: {error}."
             raise _refused([fault]) from error
-        is_header = number == 1 and cells and cells[0].lower() == HEADER[0]
-        if cells and cells[0] and not is_header and not cells[0].startswith("#"):
-            yield number, cells
-        elif any(cells) and not is_header and not cells[0]:
-            yield number, ["(no name)", *cells[1:]]
+        if not any(cells) or cells[0].lower() == HEADER[0] or cells[0].startswith("#"):
+            continue
+        yield number, [cells[0] or "(no name)", *cells[1:]]
 
 
 def _known(name: str) -> str:
@@ -90,10 +89,13 @@ def _known(name: str) -> str:
 
 
 def _milliseconds(cell: str) -> float:
+    no_number = CellError(f"{cell[:40]!r} is no number.")
+    if "_" in cell:  # Python would read 1_000 as a thousand
+        raise no_number
     try:
         value = float(cell.replace(",", "."))
     except ValueError:
-        raise CellError(f"{cell[:40]!r} is no number.") from None
+        raise no_number from None
     if not math.isfinite(value) or value <= 0:
         raise CellError(f"{cell[:40]} ms is no time; it must be above zero.")
     return value
