@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.selector_gap [NAME...]`` with networks of ``benchmarks.study_tables``. For each network and
 seed an agent is trained, then asked 100 random goals over all devices, at once and in a second look; so is the agent that comes
-with the package, as it answers until then. They are judged by the best of: every seed's answers, and for each goal ``--seconds`` each of coordinate ascent, genetic search and a memetic search that
-starts from known answers. ``--unseen`` asks about the devices that no agent is trained on. ``--pretrained FILE``
+with the package, as it answers until then. They are judged by the best of: every seed's answers, and for each goal ``--seconds`` each of every
+other method (random, greedy, coordinate ascent, genetic, NSGA-II), of a memetic search that starts from known answers and of branch and bound that
+starts from the best of all; where there are few enough recipes, by all of them instead. ``--processes`` shares the goals out. ``--unseen`` asks about the devices that no agent is trained on. ``--pretrained FILE``
 starts from that agent with half the rounds. ``--kept`` takes the agents of an earlier call.
 """
 
@@ -12,9 +13,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import multiprocessing
 import os
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +29,18 @@ import torch
 from benchmarks.study_tables import CACHE, NAMES, tables_of
 from compression.cost import device_names, load_device
 from selector import reward
-from selector.baselines import BASELINES
+from selector.baselines import (
+    MOST_EXHAUSTIVE,
+    CoordinateAscent,
+    Exhaustive,
+    Genetic,
+    Greedy,
+    Random,
+)
+from selector.bound import BOXES, upper_bound
 from selector.dqn import Training, train
 from selector.job import TRAINING_TARGETS
+from selector.nsga2 import NSGA2
 from selector.policy import Policy
 from selector.policy_network import PolicyWeights
 from selector.reward import BUDGET_NAMES, Preferences
@@ -40,7 +51,7 @@ from selector.types import Budgets, Goals
 from selector.wishes import draw_wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from compression.cost import DeviceProfile
     from selector.tables import Array, IntArray
@@ -50,6 +61,8 @@ UNSEEN = tuple(load_device(name) for name in device_names() if name not in TRAIN
 GOALS = 100
 ROUNDS = Training().rounds
 OUT_OF_REACH = -1e9
+RESTARTED = (Random, CoordinateAscent, Genetic, NSGA2)
+"""Methods that find other recipes with other seeds."""
 HEADER = (
     "| network | decisions | recipes | training, CPU-s | goals that can be met | mean gap | p95 | worst "
     "| score missing, mean | limits missed | answer, p50 / p95 | CPU, p50 / p95 |"
@@ -72,7 +85,10 @@ def main() -> None:
         untrained = (Policy.of(surrogate, shipped(surrogate)), 0.0)
         before = _run(untrained, wants, asked, thorough=False)
         runs = [*first, *second, before]
-        best = _reference(name, surrogate, wants, asked, options.seconds, runs)
+        referees = Referees(
+            surrogate=surrogate, wants=wants, asked=asked, seconds=options.seconds
+        )
+        best = _reference(name, referees, runs, options.processes)
         best = np.max([best, *(run["scores"] for run in runs)], axis=0)
         print(_line(name, surrogate, first, best), flush=True)
         print(_line(f"{name}, second look", surrogate, second, best), flush=True)
@@ -137,51 +153,104 @@ def question(wants: Preferences, row: int) -> tuple[Goals, Budgets]:
     return goals, Budgets(**{k: None if np.isinf(limit) else limit for k, limit in limits})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Referees:
+    """Every other method, put to the goals of ``wants``; each may take ``seconds`` of CPU time for one."""
+
+    surrogate: Surrogate
+    wants: Preferences
+    asked: Sequence[DeviceProfile]
+    seconds: float
+
+    def best_score(self, row: int, known: IntArray) -> float:
+        """What the best recipe scores for that goal, beginning with known ones ``[N, D]``."""
+        goals, budgets = question(self.wants, row)
+        device = self.asked[int(self.wants.target[row])]
+        put = Question(
+            surrogate=self.surrogate, target=device, goals=goals, budgets=budgets
+        ).prepared()
+        best = self._best(put, known)
+        utility = float(put.utility(best[None])[0])
+        return utility if utility > reward.INFEASIBLE + 1 else OUT_OF_REACH
+
+    def _best(self, put: Prepared, known: IntArray) -> IntArray:
+        if put.costs.space.count(put.mask) <= MOST_EXHAUSTIVE:
+            return Exhaustive(self.surrogate).search(put)
+        found = [*known, Greedy(self.surrogate).search(put)]
+        for method in RESTARTED:
+            begun, seed = time.process_time(), 0
+            while not seed or time.process_time() - begun < self.seconds:
+                found.append(method(self.surrogate, seed).search(put))
+                seed += 1
+        found.append(_memetic(put, known, self.seconds))
+        return _bounded(put, put.best(np.array(found)), self.seconds)
+
+
 def _reference(
-    name: str,
-    surrogate: Surrogate,
-    wants: Preferences,
-    asked: Sequence[DeviceProfile],
-    seconds: float,
-    runs: list[dict[str, Any]],
+    name: str, referees: Referees, runs: list[dict[str, Any]], processes: int
 ) -> Array:
     """``[B]`` the best score that the referees find for each goal; kept beside the tables."""
-    facts = json.dumps([[t.name for t in asked], wants.limits.tolist(), seconds])
-    digest = hashlib.sha256(facts.encode() + surrogate.tables.kl_structure.tobytes())
+    facts = json.dumps(
+        [
+            [target.name for target in referees.asked],
+            referees.wants.limits.tolist(),
+            referees.seconds,
+            [method.name for method in RESTARTED],
+        ]
+    )
+    tables = referees.surrogate.tables
+    digest = hashlib.sha256(facts.encode() + tables.kl_structure.tobytes())
     kept = CACHE / name / f"reference-{digest.hexdigest()[:12]}.npy"
     if kept.is_file():
         return np.asarray(np.load(kept))
-    best = np.full(len(wants), OUT_OF_REACH)
-    for row in range(len(wants)):
-        goals, budgets = question(wants, row)
-        device = asked[int(wants.target[row])]
-        put = Question(
-            surrogate=surrogate, target=device, goals=goals, budgets=budgets
-        ).prepared()
-        known = np.array([run["configs"][row] for run in runs])
-        for config in _refereed(put, known, seconds):
-            utility = float(put.utility(config[None])[0])
-            if utility > reward.INFEASIBLE + 1:
-                best[row] = max(best[row], utility)
+    best = best_scores(referees, [run["configs"] for run in runs], processes)
     np.save(kept, best)
     return best
 
 
-def _refereed(asked: Prepared, known: IntArray, seconds: float) -> Iterator[IntArray]:
-    """What each referee finds, restarted with other seeds until its CPU time is spent."""
-    for name in ("coordinate_ascent", "genetic"):
-        begun, seed = time.process_time(), 0
-        while time.process_time() - begun < seconds:
-            plain = asked.question
-            answer = BASELINES[name](plain.surrogate, seed).select(
-                plain.goals, plain.budgets, plain.target
-            )
-            yield np.array(answer.config)
-            seed += 1
-    yield from _memetic(asked, known, seconds)
+def best_scores(referees: Referees, known: Sequence[IntArray], processes: int) -> Array:
+    """``[B]`` of every goal; ``known`` are answers ``[B, D]`` each. The goals are shared out among processes."""
+    goals = [
+        (row, np.array([answers[row] for answers in known]))
+        for row in range(len(referees.wants))
+    ]
+    if processes == 1:
+        return np.array([referees.best_score(*goal) for goal in goals])
+    # Forked, so that they share the tables.
+    context = multiprocessing.get_context("fork")
+    with context.Pool(processes, _AtWork.begin, (referees,)) as pool:
+        return np.array(pool.map(_AtWork.best_score, goals, chunksize=1))
 
 
-def _memetic(asked: Prepared, known: IntArray, seconds: float) -> Iterator[IntArray]:
+class _AtWork:
+    """What a process was started with."""
+
+    referees: Referees
+
+    @classmethod
+    def begin(cls, referees: Referees) -> None:
+        cls.referees = referees
+
+    @classmethod
+    def best_score(cls, goal: tuple[int, IntArray]) -> float:
+        return cls.referees.best_score(*goal)
+
+
+def _bounded(asked: Prepared, best: IntArray, seconds: float) -> IntArray:
+    """The best that branch and bound meets, in twice as many boxes each time until nothing can be better."""
+    begun, boxes = time.process_time(), BOXES
+    while time.process_time() - begun < seconds:
+        bound = upper_bound(asked, best, boxes)
+        if bound is None:
+            break
+        best = asked.best(np.array([best, bound.config]))
+        if bound.boxes < boxes:
+            break
+        boxes *= 2
+    return best
+
+
+def _memetic(asked: Prepared, known: IntArray, seconds: float) -> IntArray:
     """Children of the best recipes so far, mutated, and climbed first with soft limits, then hard ones."""
     space, rng = asked.costs.space, np.random.default_rng(5)
     begun = time.process_time()
@@ -199,7 +268,7 @@ def _memetic(asked: Prepared, known: IntArray, seconds: float) -> Iterator[IntAr
         soft = asked.softened(child, len(child), 0, sweeps=3)
         best = np.concatenate([best, asked.polished(soft, sweeps=4)])
         turn += 1
-    yield asked.best(best)
+    return asked.best(best)
 
 
 def _line(name: str, surrogate: Surrogate, runs: list[dict[str, Any]], best: Array) -> str:
@@ -240,7 +309,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--seconds", type=float, default=10.0, help="a method and goal")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--unseen", action="store_true")
     parser.add_argument("--pretrained", type=Path)
     parser.add_argument("--kept", action="store_true")
