@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.pretrain OUT.npz [--without NAME...]`` uses synthetic tables (LeNets and residual networks
 drawn by seed) and the real ones of ``benchmarks.study_tables``, but for those named: leave a network out to
-see what the agent of others is worth to it. Writes a card, OUT.json, beside the agent. About ten CPU-minutes.
+see what the agent of others is worth to it. Writes a card, OUT.json, beside the agent: it says how it was made. Each round takes
+about a quarter of a CPU-second a network, once the tables are there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    options = _options()
+    options = options_of(sys.argv[1:])
     torch.set_num_threads(1)
     settings = Training(rounds=options.rounds, seed=options.seed, pool_rounds=8)
     learner = Learner(options.seed)
@@ -54,7 +57,7 @@ def main() -> None:
             gaps = {name: f"{trainer.gap():.3f}" for name, trainer in trainers.items()}
             print(done, f"{time.process_time() - begun:.0f} CPU-s", gaps, flush=True)
     card = {
-        "made_by": "python -m benchmarks.pretrain",
+        "made_by": command(sys.argv[1:]),
         "networks": list(trainers),
         "left_out": options.without,
         "devices": [target.name for target in targets],
@@ -76,6 +79,11 @@ def main() -> None:
     options.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
 
 
+def command(arguments: list[str]) -> str:
+    """What makes the same agent again."""
+    return shlex.join(["python", "-m", "benchmarks.pretrain", *arguments])
+
+
 def _studies(without: list[str], count: int) -> dict[str, StudyTables]:
     found: dict[str, StudyTables] = {}
     for seed in range(1, count + 1):
@@ -85,14 +93,15 @@ def _studies(without: list[str], count: int) -> dict[str, StudyTables]:
     return found | {name: tables_of(name) for name in NAMES if name not in without}
 
 
-def _options() -> argparse.Namespace:
+def options_of(arguments: list[str]) -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--without", nargs="*", default=[], choices=NAMES)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--synthetic", type=int, default=2, help="tables of each kind")
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
