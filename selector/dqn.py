@@ -42,8 +42,8 @@ Report = Callable[[int, int, dict[str, float]], bool]
 class Training:
     """How long and how to train. Counted in rounds, so that a seed repeats.
 
-    A round is ``episodes_per_round`` recipes side by side, each ``most_steps`` decisions long at most,
-    then ``updates_per_round`` gradient steps on ``batch_size`` decisions each.
+    A round is ``episodes_per_round`` recipes side by side, then ``updates_per_round`` gradient steps on
+    ``batch_size`` decisions each. Walks are ``most_steps`` decisions long at most. Every ``judged_every`` rounds the agent is judged.
     """
 
     seed: int = 0
@@ -65,7 +65,7 @@ class Training:
     untouched_one_in: int = 2
     pool_size: int = 800
     pool_rounds: int = 40
-    report_every: int = 10
+    judged_every: int = 3
 
 
 def train(
@@ -77,14 +77,17 @@ def train(
 ) -> PolicyWeights:
     """Train the agent for those targets and return it as plain arrays.
 
-    ``report(round, rounds, figures)`` is called now and then with ``episode``, ``reward``,
-    ``average``, ``loss``, ``epsilon`` and ``gap`` (relative, of greedy roll-outs from the untouched network
-    to the best known answers); when it returns false, training stops with what there is. ``start`` goes on
-    from an agent of any study. Repeats bit for bit with the same seed and number of threads.
+    ``report(round, rounds, figures)`` is called after every round, those in which the pool grows among them.
+    Figures are ``episode``, ``reward``, ``average``, ``loss`` and ``epsilon`` of a round of training, and
+    where the agent was judged, before the first round too, ``gap`` (relative, of greedy roll-outs from the
+    untouched network to the best known answers). When it returns false, training stops with what there
+    is. ``start`` goes on from an agent of any study. Repeats bit for bit with the same seed and
+    number of threads.
     """
     settings = settings or Training()
-    trainer = Trainer(surrogate, targets, settings, Learner(settings.seed, start))
-    trainer.run(report or _silent)
+    learner = Learner(settings.seed, start)
+    trainer = Trainer(surrogate, targets, settings, learner, report=report)
+    trainer.run()
     return trainer.weights()
 
 
@@ -104,13 +107,18 @@ class Trainer:
         settings: Training,
         learner: Learner,
         checkpoint: Path | None = None,
+        report: Report | None = None,
     ) -> None:
-        """With a ``checkpoint`` file, ``run`` keeps its state there and goes on from what it finds."""
+        """With a ``checkpoint`` file, ``run`` keeps its state there and goes on from what it finds.
+
+        ``report`` is told of every round, see ``train``; here already, for the pool grows first.
+        """
         self.surrogate, self.targets, self.settings = surrogate, tuple(targets), settings
         self.rng = np.random.default_rng(settings.seed)
         self.env = CompressionEnv(Observer(surrogate, self.targets))
         self.observer = self.env.observer
-        self.learner, self._came = learner, learner.arrays()
+        self.learner, self._best = learner, learner.arrays()
+        self._report, self._goes_on = report, True
         self.replay_buffer = ReplayBuffer(settings.capacity, self.observer.space.n_decisions)
         self._kept = self._place(checkpoint) if checkpoint else None
         known = self._kept.read() if self._kept else None
@@ -122,44 +130,65 @@ class Trainer:
         self.rounds_done, self.loss = 0, 0.0
         self.progress = self._resumed(known) if known else Progress()
 
-    def run(self, report: Report) -> None:
-        """All rounds, or those until ``report`` says that it is enough; never leaves a worse agent.
+    def run(self) -> None:
+        """All rounds, or those until ``report`` says that it is enough; leaves the agent that was judged best.
 
         One that comes from other networks may be better than what few rounds on this one make of it.
         What an interrupted training had reported is reported again.
         """
-        settings, progress = self.settings, self.progress
-        if not progress.rounds:
+        progress = self.progress
+        if progress.history:
+            for done, figures in progress.history:
+                self._tell(self._pool_rounds + done, figures)
+        else:
             progress.gap = progress.first_gap = self.gap()
-            self._keep()
-        goes_on = all(
-            report(done, settings.rounds, figures) for done, figures in progress.history
-        )
-        while goes_on and progress.rounds < settings.rounds:
-            goes_on = self._advanced(progress.rounds + 1, report)
-        if progress.gap > progress.first_gap:
-            self.learner.load(self._came)
+            self._record(0, {"episode": 0.0, "gap": progress.gap})
+        while self._goes_on and progress.rounds < self.settings.rounds:
+            self._advance(progress.rounds + 1)
+        self.learner.load(self._best)
 
-    def _advanced(self, done: int, report: Report) -> bool:
-        """One round; whether to go on."""
+    def _advance(self, done: int) -> None:
+        """One round, judged now and then and at the end."""
         settings, progress = self.settings, self.progress
         reward = self.round(done)
         progress.average = reward if done == 1 else 0.9 * progress.average + 0.1 * reward
         progress.rounds = done
-        if done % settings.report_every and done != settings.rounds:
-            return True
-        progress.gap = self.gap()
         figures = {
             "episode": float(done * settings.episodes_per_round),
             "reward": reward,
             "average": progress.average,
             "loss": self.loss,
             "epsilon": self._epsilon(done),
-            "gap": progress.gap,
         }
-        progress.history.append((done, figures))
-        self._keep()
-        return report(done, settings.rounds, figures)
+        if done % settings.judged_every == 0 or done == settings.rounds:
+            figures["gap"] = self._judged(done)
+        self._record(done, figures)
+
+    def _judged(self, done: int) -> float:
+        """The gap after that round; remembers the best agent."""
+        gap, progress = self.gap(), self.progress
+        if gap < progress.gap:
+            progress.gap, progress.best_round = gap, done
+            self._best = self.learner.arrays()
+        return gap
+
+    def _record(self, done: int, figures: dict[str, float]) -> None:
+        self.progress.history.append((done, figures))
+        if "gap" in figures:
+            self._keep()
+        self._tell(self._pool_rounds + done, figures)
+
+    def _tell(self, done: int, figures: dict[str, float]) -> bool:
+        """Whether to go on."""
+        total = 2 * self._pool_rounds + self.settings.rounds
+        if self._report and not self._report(done, total, figures):
+            self._goes_on = False
+        return self._goes_on
+
+    @property
+    def _pool_rounds(self) -> int:
+        """Of the pool's growth before the training, and as many after it."""
+        return self.settings.pool_rounds // 2
 
     def round(self, done: int) -> float:
         """The episodes and the updates of one round, counted from 1; returns the mean reward."""
@@ -172,22 +201,22 @@ class Trainer:
 
     def weights(self) -> PolicyWeights:
         """The agent as it is now, with the pool that it leads to."""
-        return self._with(self._final_pool())
+        return self._with(self.learner.arrays(), self._final_pool())
 
     def so_far(self) -> PolicyWeights:
-        """The agent as it is now, with the recipes known already: at once, where ``weights`` takes a while."""
-        return self._with(self.pool.configs)
+        """The best agent yet, with the recipes known already: at once, where ``weights`` takes a while."""
+        return self._with(self._best, self.pool.configs)
 
-    def _with(self, pool: IntArray) -> PolicyWeights:
+    def _with(self, arrays: Arrays, pool: IntArray) -> PolicyWeights:
         return PolicyWeights(
-            arrays=self.learner.arrays(),
+            arrays=arrays,
             targets=tuple(target.name for target in self.targets),
             pool=pool,
             facts={"rounds": self.rounds_done, "training": asdict(self.settings)},
         )
 
     def _place(self, path: Path) -> Kept:
-        start = identity(self._came, self.surrogate, self.targets, self.settings)
+        start = identity(self._best, self.surrogate, self.targets, self.settings)
         return Kept(path=path, identity=start)
 
     def _keep(self) -> None:
@@ -195,11 +224,12 @@ class Trainer:
             return
         replay, rng = self.replay_buffer.state(), self.rng.bit_generator.state
         pool, learner = self.pool.configs, self.learner.state()
-        self._kept.write(State(learner, replay, pool, rng, self.progress))
+        self._kept.write(State(learner, self._best, replay, pool, rng, self.progress))
 
     def _resumed(self, known: State) -> Progress:
         """Takes everything to where that state was kept."""
         self.learner.take_up(known.learner)
+        self._best = known.best
         self.replay_buffer.take_up(known.replay)
         self.rng.bit_generator.state = known.rng
         self.rounds_done = known.progress.rounds
@@ -227,9 +257,16 @@ class Trainer:
 
     def _grown(self, pool: IntArray, time: int) -> IntArray:
         settings = self.settings
-        rounds, most = settings.pool_rounds // 2, settings.pool_size
+        before = time * (self._pool_rounds + settings.rounds)
+        rounds = self._pool_rounds if self._goes_on else 0
         seed = 2 * settings.seed + time
-        return grow_pool(self.surrogate, self.targets, pool, rounds, most, seed)
+
+        def grew(done: int) -> bool:
+            return self._tell(before + done, {})
+
+        return grow_pool(
+            self.surrogate, self.targets, pool, rounds, settings.pool_size, seed, grew
+        )
 
     def _final_pool(self) -> IntArray:
         """The pool, the agent's polished answers to many wishes, and what they lead to."""
@@ -314,7 +351,3 @@ class Trainer:
     def _potential(self, configs: IntArray, wants: Preferences) -> Array:
         totals = self.observer.costs.totals(configs, wants.target)
         return self.observer.potential(totals, wants)
-
-
-def _silent(_done: int, _rounds: int, _figures: dict[str, float]) -> bool:
-    return True

@@ -71,17 +71,19 @@ def grow_pool(
     rounds: int = 16,
     most: int = 600,
     seed: int = 0,
+    report: Callable[[int], bool] | None = None,
 ) -> IntArray:
     """``[<= most, D]`` the pool and what serves new random wishes better than all of it.
 
     For each wish a climb starts from the best of the pool and from a random recipe; what one wish
     finds, another may start from. Those that serve most wishes are kept, the first one always.
+    ``report`` is told the rounds done after each; when it returns false, there are no more.
     """
     rng = np.random.default_rng(seed)
     space, costs = surrogate.space, surrogate.costs(tuple(targets))
     known = Pool(surrogate, targets, pool)
     count = min(300, max(30, _WORK // space.n_decisions))
-    for _ in range(rounds):
+    for done in range(1, rounds + 1):
         wants = draw_wishes(surrogate, targets, count, rng)
         worth = known.worth(wants)
         both = wants.take(np.tile(np.arange(count), 2))
@@ -94,6 +96,8 @@ def grow_pool(
         ends = climb(costs, starts, space.mask, value, both.target)
         reached = value(costs.totals(ends, both.target)[:, None])[:, 0]
         known.add(ends[reached > np.tile(worth.max(axis=1), 2) + 1e-9])
+        if report and not report(done):
+            break
     if len(known.configs) > most:
         _keep_most_useful(known, draw_wishes(surrogate, targets, _JUDGES, rng), most)
     return known.configs

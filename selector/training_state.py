@@ -30,7 +30,7 @@ class Progress:
     Attributes:
         rounds: done so far.
         average: of the rewards, moving.
-        gap: of greedy roll-outs now; ``first_gap`` before the first round.
+        gap: of greedy roll-outs of the best agent yet, that of ``best_round``; ``first_gap`` before the first round.
         history: everything that was reported.
     """
 
@@ -38,13 +38,15 @@ class Progress:
     average: float = 0.0
     gap: float = 0.0
     first_gap: float = 0.0
+    best_round: int = 0
     history: list[Point] = field(default_factory=list)
 
 
 class State(NamedTuple):
-    """All that changes from round to round, and the recipes that the first pool cost most of the time."""
+    """All that changes from round to round, the best agent yet, and the recipes that the first pool cost most of the time."""
 
     learner: Mapping[str, Tensor]
+    best: Mapping[str, Array]
     replay: Mapping[str, Array | IntArray]
     pool: IntArray
     rng: Mapping[str, Any]
@@ -61,6 +63,7 @@ class Kept:
     def write(self, state: State) -> None:
         """Keep this state instead of an earlier one."""
         arrays = {f"replay.{name}": array for name, array in state.replay.items()}
+        arrays |= {f"best.{name}": array for name, array in state.best.items()}
         tensors = {n: torch.from_numpy(a) for n, a in {**arrays, "pool": state.pool}.items()}
         tensors |= {f"learner.{name}": tensor for name, tensor in state.learner.items()}
         facts = {
@@ -79,6 +82,7 @@ class Kept:
         progress.history = [(done, figures) for done, figures in progress.history]
         return State(
             learner=found.part("learner"),
+            best={name: t.numpy() for name, t in found.part("best").items()},
             replay={name: t.numpy() for name, t in found.part("replay").items()},
             pool=found.tensors["pool"].numpy(),
             rng=found.facts["rng"],

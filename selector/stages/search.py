@@ -15,6 +15,7 @@ from selector.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from selector.job import Job
+    from selector.training_state import Progress
 
 CHECKPOINT = "training.safetensors"
 
@@ -24,9 +25,11 @@ def search(job: Job) -> None:
     curve: list[dict[str, float]] = []
 
     def report(done: int, total: int, point: dict[str, float]) -> bool:
-        curve.append(point)
-        folder.write_with(Stage.SEARCH, SO_FAR, trainer.so_far().save)
-        job.reporter.metric(**point)
+        if point:
+            curve.append(point)
+            job.reporter.metric(**point)
+        if "gap" in point:
+            folder.write_with(Stage.SEARCH, SO_FAR, trainer.so_far().save)
         job.reporter.progress(done, total)
         return not job.reporter.ends_early()
 
@@ -39,9 +42,29 @@ def search(job: Job) -> None:
         Training(seed=seed, rounds=job.effort.search_rounds),
         Learner(seed, pretrained()),
         folder.stage_path(Stage.SEARCH, CHECKPOINT),
+        report,
     )
-    trainer.run(report)
-    folder.write_json(Stage.SEARCH, "search.json", {"curve": curve})
+    trainer.run()
+    progress = trainer.progress
+    job.reporter.log(_outcome(progress))
+    facts = {"best_round": progress.best_round, "gap": progress.gap}
+    folder.write_json(
+        Stage.SEARCH, "search.json", {"curve": curve, "first_gap": progress.first_gap, **facts}
+    )
     folder.write_with(Stage.SEARCH, "policy.npz", trainer.weights().save)
     for name in (SO_FAR, CHECKPOINT):
         folder.stage_path(Stage.SEARCH, name).unlink(missing_ok=True)
+
+
+def _outcome(progress: Progress) -> str:
+    """Which agent is taken, for the log."""
+    first = f"{progress.first_gap:.1%}"
+    if not progress.best_round:
+        return (
+            f"{progress.rounds} rounds of training did not bring the selector's agent closer to the best known "
+            f"answers than it was before ({first} missing): the agent that comes with AdaDeep is kept."
+        )
+    return (
+        f"The selector's agent is the one of round {progress.best_round} of {progress.rounds}: without known recipes "
+        f"and without a polish it misses {progress.gap:.1%} of what the best known answers gain, {first} before training."
+    )

@@ -102,44 +102,67 @@ def test_same_seed_gives_the_same_agent(surrogate):
     assert all(np.array_equal(one.arrays[name], two.arrays[name]) for name in one.arrays)
 
 
-def test_training_reports_and_stops_when_told(surrogate):
+def test_every_round_is_reported_and_the_gap_of_some():
+    settings = replace(BRIEF, rounds=4, judged_every=3, pool_rounds=4)
     seen = []
 
     def report(done, total, figures):
         seen.append((done, total, set(figures)))
-        return False
+        return True
 
-    settings = Training(
-        rounds=30,
-        report_every=2,
-        episodes_per_round=8,
-        batch_size=20,
-        pool_size=4,
-        pool_rounds=2,
-    )
-    weights = train(surrogate, [TARGET], settings, report)
-    assert seen == [(2, 30, {"episode", "reward", "average", "loss", "epsilon", "gap"})]
-    assert weights.facts["rounds"] == 2
+    train(Surrogate(toy_tables()), [TARGET], settings, report)
+    training = {"episode", "reward", "average", "loss", "epsilon"}
+    judged, pool = training | {"gap"}, set()
+    figures = [pool, pool, {"episode", "gap"}, training, training, judged, judged, pool, pool]
+    done = [1, 2, 2, 3, 4, 5, 6, 7, 8]
+    assert seen == [(at, 8, each) for at, each in zip(done, figures, strict=True)]
+
+
+@pytest.mark.parametrize(("calls", "rounds"), [(1, 0), (2, 0), (4, 2)])
+def test_work_stops_when_told(surrogate, calls, rounds):
+    told = []
+
+    def report(*point):
+        told.append(point)
+        return len(told) < calls
+
+    weights = train(surrogate, [TARGET], replace(BRIEF, rounds=30), report)
+    assert len(told) == max(2, calls)  # the gap before training is always told
+    assert weights.facts["rounds"] == rounds
 
 
 def test_training_never_leaves_an_agent_worse_than_it_came(surrogate):
     start = train(surrogate, [TARGET], Training(rounds=30, **LEARNING)).arrays
-    reckless = Training(rounds=4, report_every=2, learning_rate=1.0, **LEARNING)
-    after = train(surrogate, [TARGET], reckless, start=start).arrays
-    before_gap, after_gap = (
-        Trainer(surrogate, [TARGET], reckless, Learner(0, each)).gap()
-        for each in (start, after)
-    )
-    assert after_gap <= before_gap
+    reckless = Training(rounds=4, judged_every=2, learning_rate=1.0, **LEARNING)
+    trainer = Trainer(surrogate, [TARGET], reckless, Learner(0, start))
+    before = trainer.gap()
+    trainer.run()
+    assert trainer.gap() <= before
+
+
+def test_the_agent_of_the_best_round_is_left(surrogate):
+    settings = Training(rounds=6, judged_every=1, learning_rate=0.03, **LEARNING)
+    gaps = []
+
+    def report(_done, _total, figures):
+        gaps.extend([figures["gap"]] if "gap" in figures else [])
+        return True
+
+    trainer = Trainer(surrogate, [TARGET], settings, Learner(0), report=report)
+    trainer.run()
+    assert trainer.gap() == trainer.progress.gap == min(gaps)
+    assert trainer.progress.best_round == gaps.index(min(gaps))
 
 
 def interrupted_after(count):
-    """A report that stops the process, as a lost worker would, at its ``count``-th call."""
+    """A report that stops the process, as a lost worker would, when it was told of that many rounds of training."""
     seen = []
 
     def report(done, _total, figures):
+        if not figures:
+            return True
         seen.append((done, figures))
-        if len(seen) == count:
+        if len(seen) == 1 + count:
             raise KeyboardInterrupt
         return True
 
@@ -148,23 +171,25 @@ def interrupted_after(count):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_interrupted_training_ends_as_if_it_never_had_been(surrogate, tmp_path, count):
-    settings = replace(BRIEF, report_every=1)
+    settings = replace(BRIEF, judged_every=1)
     start = train(surrogate, [TARGET], BRIEF).arrays
 
-    def trainer(path=None):
-        return Trainer(surrogate, [TARGET], settings, Learner(0, start), path)
+    def trainer(report, path=None):
+        return Trainer(surrogate, [TARGET], settings, Learner(0, start), path, report)
 
-    whole, told = trainer(), []
-    whole.run(lambda done, _total, figures: not told.append((done, figures)))
+    never, told = interrupted_after(99)
+    whole = trainer(never)
+    whole.run()
     path = tmp_path / "training.safetensors"
-    report, before = interrupted_after(count)
+    stops, before = interrupted_after(count)
     with pytest.raises(KeyboardInterrupt):
-        trainer(path).run(report)
-    resumed, again = trainer(path), []
+        trainer(stops, path).run()
+    never, again = interrupted_after(99)
+    resumed = trainer(never, path)
     assert resumed.progress.rounds == count
-    resumed.run(lambda done, _total, figures: not again.append((done, figures)))
+    resumed.run()
     assert again == told
-    assert again[:count] == before
+    assert again[: 1 + count] == before
     one, other = whole.weights(), resumed.weights()
     assert np.array_equal(one.pool, other.pool)
     assert all(np.array_equal(one.arrays[name], other.arrays[name]) for name in one.arrays)
@@ -172,7 +197,7 @@ def test_interrupted_training_ends_as_if_it_never_had_been(surrogate, tmp_path, 
 
 def test_training_leaves_the_state_of_another_alone(surrogate, tmp_path):
     path = tmp_path / "training.safetensors"
-    Trainer(surrogate, [TARGET], BRIEF, Learner(0), path).run(lambda *_: True)
+    Trainer(surrogate, [TARGET], BRIEF, Learner(0), path).run()
     other = Trainer(surrogate, [TARGET], replace(BRIEF, seed=1), Learner(1), path)
     assert other.progress.rounds == 0
 

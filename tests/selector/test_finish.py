@@ -63,12 +63,29 @@ def test_a_search_ends_with_the_agent_so_far(finished, tmp_path):
     path = job.path / "request.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"time_limit_s": 600}))
     planned = engine.job_of(job, Reporter(io.StringIO())).effort.search_rounds
-    engine.run_stage(Stage.SEARCH, job, ToldToFinish("metric"), None)
+    engine.run_stage(Stage.SEARCH, job, ToldToFinish("metric", 2), None)
     trained = PolicyWeights.load(job.path / "SEARCH" / "policy.npz").facts["rounds"]
     assert 0 < trained < planned
     shutil.rmtree(job.path / "VALIDATE")
     answer = load_policy(job).select(Goals(), Budgets(), load_device("this-host"))
     assert answer.score > 0
+
+
+def test_a_search_ends_while_known_recipes_are_gathered(finished, tmp_path):
+    job = again(finished, Stage.SEARCH, tmp_path / "job")
+    reporter = ToldToFinish("progress", 2)
+    engine.run_stage(Stage.SEARCH, job, reporter, None)
+    lines = [json.loads(line) for line in reporter.stream.getvalue().splitlines()]
+    told = [line["done"] for line in lines if line["kind"] == "progress"]
+    assert told == [0, 1, 20]  # begun, one of twenty rounds, judged without training
+    assert PolicyWeights.load(job.path / "SEARCH" / "policy.npz").facts["rounds"] == 0
+    assert any("the agent that comes with AdaDeep is kept" in line for line in logged(lines))
+    found = job.read_json(Stage.SEARCH, "search.json")
+    assert (found["best_round"], found["gap"]) == (0, found["first_gap"])
+
+
+def logged(lines):
+    return [line["data"]["text"] for line in lines if line["kind"] == "log"]
 
 
 def test_a_short_limit_leaves_time_to_probe_after_the_timings(finished, tmp_path):
