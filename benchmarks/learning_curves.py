@@ -118,7 +118,7 @@ def _axes(most: Array, title: str) -> str:
     for share in (0.25, 0.5, 0.75, 1.0):
         x, y = _place(np.array([share, share]) * most, most)
         found.append(
-            f'<text x="{x}" y="{bottom + 15}" text-anchor="middle">{share * most[0]:.0f}</text>'
+            f'<text x="{x}" y="{bottom + 15}" text-anchor="middle">{share * most[0]:.3g}</text>'
         )
         found.append(
             f'<text x="{LEFT - 4}" y="{y + 4}" text-anchor="end">{share * most[1]:.0%}</text>'
