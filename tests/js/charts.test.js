@@ -158,3 +158,18 @@ test("intervals that are drawn are in the table and the files, too", () => {
 test("a chart without numbers is an empty list for programs", () => {
   assert.deepEqual(JSON.parse(toJson({})).rows, []);
 });
+
+test("a second axis stands on the right with its unit above it, and the table leaves units to the names", () => {
+  const trace = (name, y, more) => ({ name, x: [64], y: [y], meta: {}, ...more });
+  const figure = {
+    data: [trace("Reward", 0.2), trace("Gap to the best known, %", 40, { meta: { role: "gap" }, yaxis: "y2" })],
+    layout: { xaxis: { title: { text: "Episode" } }, yaxis: { title: { text: "Reward" } }, yaxis2: { title: { text: "Gap, %" }, side: "right" } },
+  };
+  const { data, layout } = themed(figure, tokens);
+  const unit = layout.annotations.find((note) => note.text.includes("Gap, %"));
+  assert.deepEqual([unit.x, unit.xanchor, unit.text, data[1].line.dash], [1, "right", "┄ Gap, %", "dot"]);
+  assert.deepEqual(layout.yaxis2, { title: { text: "" }, side: "right" });
+  assert.ok(!("yaxis2" in themed({ data: [], layout: {} }, tokens).layout));
+  const { columns, rows } = figureTable(figure);
+  assert.deepEqual([columns, rows[1]], [["Series", "Episode", "Value"], ["Gap to the best known, %", 64, 40]]);
+});

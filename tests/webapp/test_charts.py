@@ -109,12 +109,35 @@ def test_learning_curve_goes_on_where_a_restarted_search_tells_it_again():
     assert reward_data(events)["episode"] == [1, 2, 3, 4]
 
 
+def learning_figure(*points):
+    events = [{"stage": "SEARCH", "kind": "metric", "data": point} for point in points]
+    return reward_figure(reward_data(events))
+
+
+ROUND = {"episode": 64, "reward": 0.2, "epsilon": 0.2, "loss": 0.012}
+
+
 def test_learning_curve_says_gap_exploration_and_loss():
-    point = {"episode": 64, "reward": 0.2, "gap": 0.034, "epsilon": 0.2, "loss": 0.012}
-    figure = reward_figure(reward_data([{"stage": "SEARCH", "kind": "metric", "data": point}]))
+    figure = learning_figure(ROUND | {"gap": 0.034})
+    assert figure["data"][0]["customdata"] == ["exploring 20 %<br>loss 0.012"]
     for said in ("gap to the best known 3.4 %", "exploring 20 %", "loss 0.012"):
-        assert said in figure["data"][0]["customdata"][0]
         assert said in figure["layout"]["meta"]["summary"]
+
+
+def test_learning_curve_draws_the_gap_where_it_was_judged_on_an_axis_of_its_own():
+    before = {"episode": 0, "gap": 0.4}
+    last = ROUND | {"episode": 128, "gap": 0.2}
+    figure = learning_figure(before, ROUND, last)
+    gap = role(figure, "gap")
+    assert (gap["x"], gap["y"]) == ([0, 128], [40.0, 20.0])
+    assert gap["name"] == "Gap to the best known, %"
+    assert gap["yaxis"] == "y2"
+    assert figure["layout"]["yaxis2"]["title"]["text"] == "Gap, %"
+    assert role(figure, "raw")["x"] == [64, 128]
+
+
+def test_learning_curve_without_a_gap_has_one_axis():
+    assert "yaxis2" not in learning_figure(ROUND)["layout"]
 
 
 def test_recovery_shows_the_original_and_the_limit():

@@ -11,25 +11,30 @@ Row = Mapping[str, Any]
 def reward_data(events: Iterable[Row]) -> Json:
     """How the selector learnt, from the metric events of SEARCH: reward, its moving average, and how it explored.
 
-    ``gap`` is what its greedy answers miss to the best known ones, as a share; ``None`` where an event has none.
+    ``gap`` is what its greedy answers miss to the best known ones, as a share, after the episodes where it was judged.
     """
-    rows = [e["data"] for e in _metrics(events, "SEARCH") if "reward" in e["data"]]
-    rows = _once(rows, "episode")
+    found = _once(
+        [e["data"] for e in _metrics(events, "SEARCH") if {"reward", "gap"} & set(e["data"])],
+        "episode",
+    )
+    rows = [row for row in found if "reward" in row]
+    judged = [row for row in found if row.get("gap") is not None and "episode" in row]
     return {
         "episode": [row.get("episode", i + 1) for i, row in enumerate(rows)],
         "reward": [row["reward"] for row in rows],
         "average": [row.get("average", row["reward"]) for row in rows],
-        **{name: [row.get(name) for row in rows] for name in ("gap", "epsilon", "loss")},
+        **{name: [row.get(name) for row in rows] for name in ("epsilon", "loss")},
+        "gap": {name: [row[name] for row in judged] for name in ("episode", "gap")},
     }
 
 
 def reward_figure(data: Json) -> Json:
-    """Raw reward thin, moving average thick, a dot at its end; gap, exploration and loss with each point."""
-    episodes, averages = data["episode"], data["average"]
+    """Raw reward thin, moving average thick, a dot at its end; the gap on an axis of its own; exploration and loss with each point."""
+    episodes, averages, gap = data["episode"], data["average"], data["gap"]
     hover = "Episode %{x}<br>%{fullData.name} %{y:.2f}<br>%{customdata}<extra></extra>"
     told = [
-        _learning_text(*each, "<br>")
-        for each in zip(data["gap"], data["epsilon"], data["loss"], strict=True)
+        _learning_text(None, *each, "<br>")
+        for each in zip(data["epsilon"], data["loss"], strict=True)
     ]
     traces: list[Json] = [
         line_trace("raw", "Reward", episodes, data["reward"], hover),
@@ -40,17 +45,42 @@ def reward_figure(data: Json) -> Json:
     traces.append(end_dot(episodes, averages))
     last = f"{averages[-1]:.2f}" if averages else "nothing yet"
     summary = f"Reward by episode; the average is now {last}."
-    if told and told[-1]:
-        now = _learning_text(data["gap"][-1], data["epsilon"][-1], data["loss"][-1], ", ")
+    latest = [
+        values[-1] if values else None for values in (gap["gap"], data["epsilon"], data["loss"])
+    ]
+    now = _learning_text(*latest, ", ")
+    if now:
         summary += f" Now {now}."
     layout = base_layout("Episode", "Reward", summary)
-    if told and told[-1]:
+    if now:
         # A phone has no room for what the gap is to; the help text beside the title says it.
         short = now.replace(" to the best known", "")
         layout["annotations"] = [note(short, 0.0, "rule") | {"yref": "y domain"}]
+    if gap["gap"]:
+        traces.append(_gap_trace(gap))
+        layout["yaxis2"] = _gap_axis(gap["gap"])
     layout["yaxis"] |= {"range": _reward_range([*data["reward"], *averages]), "nticks": 5}
     layout["xaxis"] |= {"rangemode": "tozero"}
     return {"data": traces, "layout": layout}
+
+
+def _gap_trace(gap: Json) -> Json:
+    percent = [100 * share for share in gap["gap"]]
+    hover = "Episode %{x}<br>Gap to the best known %{y:.1f} %<extra></extra>"
+    trace = line_trace("gap", "Gap to the best known, %", gap["episode"], percent, hover)
+    return trace | {"mode": "lines+markers", "yaxis": "y2"}
+
+
+def _gap_axis(shares: Sequence[float]) -> Json:
+    """On the right, from nothing: what is left there is what the agent has still to learn."""
+    return {
+        "title": {"text": "Gap, %"},
+        "overlaying": "y",
+        "side": "right",
+        "showgrid": False,
+        "range": [0.0, max(1.0, 108 * max(shares))],
+        "nticks": 5,
+    }
 
 
 def quality_of(baseline: Row) -> str:

@@ -19,7 +19,9 @@ export function figureTable(figure) {
   const layout = figure.layout ?? {};
   const traces = (figure.data ?? []).filter((trace) => !trace.meta?.decoration);
   const hasBand = traces.some(bandOf);
-  const columns = ["Series", title(layout.xaxis, "x"), title(layout.yaxis, layout.yaxis?.type === "category" ? "Name" : "y"), ...(hasBand ? ["Low", "High"] : [])];
+  const y = title(layout.yaxis, layout.yaxis?.type === "category" ? "Name" : "y");
+  // Where there are two axes each series says its unit by its name.
+  const columns = ["Series", title(layout.xaxis, "x"), layout.yaxis2 ? "Value" : y, ...(hasBand ? ["Low", "High"] : [])];
   const rows = traces
     .flatMap((trace) => (trace.x ?? []).map((x, i) => [trace.name ?? "", x, trace.y?.[i], ...(hasBand ? ends(trace, i) : [])]))
     .filter((row) => row[1] !== null && row[2] !== null);

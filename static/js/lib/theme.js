@@ -25,6 +25,7 @@ const ROLES = {
   raw: (t) => ({ line: { color: t["dot-out"], width: 1 } }),
   average: (t) => ({ line: { color: t.accent, width: 2 }, fillcolor: alpha(t.accent, 0.08) }),
   main: (t) => ({ line: { color: t.accent, width: 2 }, marker: { color: t.accent, size: 5 } }),
+  gap: (t) => ({ line: { color: t["ink-2"], width: 1.5, dash: "dot" }, marker: { color: t["ink-2"], size: 4 } }),
   end: (t) => ({ marker: { color: t.accent, size: 8 } }),
   rule: (t) => ({ line: { color: t["ink-3"], width: 1.5, dash: "dash" }, textfont: { color: t["ink-3"] } }),
   limit: (t) => ({ line: { color: t.bad, width: 1.2, dash: "dash" }, textfont: { color: t.bad } }),
@@ -84,17 +85,20 @@ export function themed(figure, tokens) {
   const notes = annotations.map(paintNote(tokens)).concat(axisTitles(layout, tokens));
   const xaxis = { ...layout.xaxis, title: { text: "" } };
   const yaxis = { ...named(layout.yaxis), title: { text: "" } };
-  return { data, layout: { ...layout, xaxis, yaxis, template: chartTemplate(tokens), shapes: shapes.map(paintShape(tokens)), annotations: notes } };
+  const yaxis2 = layout.yaxis2 && { ...layout.yaxis2, title: { text: "" } };
+  return { data, layout: { ...layout, xaxis, yaxis, ...(yaxis2 && { yaxis2 }), template: chartTemplate(tokens), shapes: shapes.map(paintShape(tokens)), annotations: notes } };
 }
 
-/* Axis titles lie flat: the unit of y above its axis, x at the right end, as people read them. */
+/* Axis titles lie flat: the unit of y above its axis (of a second one, dotted as its line is, above the right end), x at the right end, as people read them. */
 function axisTitles(layout, t) {
   const font = { size: 11.5, color: t["ink-2"], weight: 540 };
   const common = { showarrow: false, font, xref: "paper", yref: "paper" };
   const notes = [];
   const y = layout.yaxis?.title?.text;
+  const y2 = layout.yaxis2?.title?.text;
   const x = layout.xaxis?.title?.text;
   if (y) notes.push({ ...common, text: y, x: 0, xanchor: "left", xshift: -44, y: 1, yanchor: "bottom", yshift: 8 });
+  if (y2) notes.push({ ...common, text: `┄ ${y2}`, x: 1, xanchor: "right", y: 1, yanchor: "bottom", yshift: 8 });
   if (x) notes.push({ ...common, text: x, x: 1, xanchor: "right", y: 0, yanchor: "top", yshift: -22 });
   return notes;
 }
