@@ -56,22 +56,26 @@ def question_of(job: Job, surrogate: Surrogate) -> Question:
 
 
 def choose(
-    job: Job, surrogate: Surrogate, built: Sequence[Validated] = (), *, cautious: bool = False
+    job: Job,
+    surrogate: Surrogate,
+    built: Sequence[Validated] = (),
+    own: Sequence[Validated] = (),
+    *,
+    cautious: bool = False,
 ) -> Selection:
     """The answer of the selector that the request names, under that surrogate, with its reasons.
 
     A recipe that was ``built`` and turned out, or when it is recovered in full will turn out, better than what is
     predicted of the answer takes its place; when ``cautious``, any built recipe that keeps all limits as it
-    is does. Of predictions, one that keeps the limits with room to spare is taken if there is any.
+    is does. A method that was asked for by name gives way only to its ``own`` earlier answers, those that
+    this build recovered. Of predictions, one that keeps the limits with room to spare is taken if there is any.
     """
     question, selector = question_of(job, surrogate), _selector(job, surrogate)
-    if isinstance(selector, Classic):
-        # What others proposed is not what the published form would answer.
-        built = [recipe for recipe in built if recipe.recovered]
     found = _answer_with_room(question, selector, built, job.request.seed)
-    answer = _better_built(question.prepared(), found, built, cautious=cautious)
+    rivals = built if isinstance(selector, Policy) else own
+    answer = _better_built(question.prepared(), found, rivals, cautious=cautious)
     if answer is found and not cautious:
-        answer = _promising_built(question, found, built)
+        answer = _promising_built(question, found, rivals)
     return with_reasons(question, answer)
 
 
@@ -87,7 +91,8 @@ def _answer_with_room(
     wider = [with_room(question, built, more) for more in MORE_ROOM]
     for budgets in (*wider, question.budgets):
         drawn_in = replace(question, budgets=budgets)
-        found = judged(drawn_in, _selected(selector, drawn_in), selector, seed)
+        own = _selected(selector, drawn_in)
+        found = refereed(drawn_in, own, seed, may_replace=isinstance(selector, Policy))
         if not found.violated and found.config not in failed:
             break
     return found
@@ -101,25 +106,9 @@ def _selected(selector: Baseline | Policy, asked: Question) -> Selection:
     return selector.select(*wanted)
 
 
-def judged(
-    question: Question, found: Selection, selector: Baseline | Policy, seed: int
-) -> Selection:
-    """A selector's answer after the referees: the published form keeps its own, whatever they found."""
-    answer = refereed(question, found, seed, may_replace=isinstance(selector, Policy))
-    if not isinstance(selector, Classic):
-        return answer
-    return replace(
-        found,
-        gap_to_best_found=answer.gap_to_best_found,
-        gap_bound=answer.gap_bound,
-        conflict=answer.conflict,
-    )
-
-
 def is_infeasible(selection: Selection) -> bool:
-    """Whether nobody found a recipe within all limits; the published form may miss what others keep."""
-    alone = selection.answered_by == Classic.name and selection.conflict is None
-    return bool(selection.violated) and not alone
+    """Whether nobody found a recipe within all limits; a method asked for by name may miss what others keep."""
+    return bool(selection.violated) and selection.conflict is not None
 
 
 def is_hopeless(selection: Selection) -> bool:

@@ -42,7 +42,8 @@ def refereed(
         question: what was asked.
         found: the answer to judge.
         seed: of the referees' chance.
-        may_replace: whether a better answer takes its place, or only shows in its gap.
+        may_replace: whether a better answer takes its place, or only shows in its gap. An answer that stays
+            has a conflict only where nobody keeps all limits.
     """
     prepared = question.prepared()
     answers = {found.answered_by: np.array(found.config, dtype=np.int64)}
@@ -54,16 +55,28 @@ def refereed(
         answers[BRANCH_AND_BOUND] = bound.config
         utilities[BRANCH_AND_BOUND] = _utility(prepared, bound.config)
     winner = _first_best(utilities)
-    answered_by = winner if may_replace else found.answered_by
-    answer = prepared.answer(answers[answered_by], answered_by, utilities[winner])
-    if answer.violated:
-        drawn = prepared.costs.space.sample(
-            prepared.mask, _STRANGERS, np.random.default_rng(seed)
-        )
-        known = np.concatenate([np.stack(list(answers.values())), drawn])
-        nearest = resolved(prepared, answer, known)
-        return replace(nearest, conflict=_proven(question, nearest))
-    return replace(answer, gap_bound=gap_to(bound, answer))
+    best = found
+    if winner != found.answered_by:
+        best = prepared.answer(answers[winner], winner, utilities[winner])
+    if best.violated:
+        best, bound = _nearest(question, best, np.stack(list(answers.values())), seed), None
+    answer = best if may_replace else replace(found, conflict=best.conflict)
+    judged = prepared.answer(
+        np.array(answer.config), answer.answered_by, _utility(prepared, np.array(best.config))
+    )
+    return replace(
+        answer,
+        gap_to_best_found=judged.gap_to_best_found,
+        gap_bound=gap_to(bound, answer),
+    )
+
+
+def _nearest(question: Question, best: Selection, known: IntArray, seed: int) -> Selection:
+    """The recipe nearest to limits that nobody has kept so far, with the conflict between them."""
+    prepared = question.prepared()
+    drawn = prepared.costs.space.sample(prepared.mask, _STRANGERS, np.random.default_rng(seed))
+    nearest = resolved(prepared, best, np.concatenate([known, drawn]))
+    return replace(nearest, conflict=_proven(question, nearest))
 
 
 def _proven(question: Question, nearest: Selection) -> Conflict | None:

@@ -20,6 +20,7 @@ from selector.choosing import (
     question_of,
     recipe_json,
 )
+from selector.classic import Classic
 from selector.conflicts import sentences
 from selector.errors import BadRequestError
 from selector.learning import learnt, utilities
@@ -81,7 +82,9 @@ def _choose_and_learn(job: Job, attempts: _Attempts) -> None:
         if number and job.reporter.ends_early():
             return
         cautious = number == last and max(attempts.utilities()) <= reward.INFEASIBLE
-        selection = choose(job, attempts.surrogate, attempts.built, cautious=cautious)
+        selection = choose(
+            job, attempts.surrogate, attempts.built, attempts.own, cautious=cautious
+        )
         if selection.config in attempts.tried:
             return
         if selection.violated:
@@ -90,7 +93,7 @@ def _choose_and_learn(job: Job, attempts: _Attempts) -> None:
             )
             why = " ".join(sentences(selection.conflict)) if selection.conflict else ""
             job.reporter.log(
-                f"{_nobody(selection)} meet every limit; the nearest {wanted}. {why}".rstrip()
+                f"{_nobody(selection, job.request.selector)} meet every limit; the nearest {wanted}. {why}".rstrip()
             )
         if number:
             job.reporter.log("The predictions have learnt from this; a better recipe is tried.")
@@ -105,10 +108,11 @@ def _conflict_json(selection: Selection) -> dict[str, Any] | None:
     return asdict(selection.conflict) | words
 
 
-def _nobody(selection: Selection) -> str:
+def _nobody(selection: Selection, selector: str) -> str:
     if is_infeasible(selection):
         return "No recipe is expected to"
-    return "The published form found no recipe, where other selectors did, to"
+    who = "The published form" if selector == Classic.name else f"The selector “{selector}”"
+    return f"{who} found no recipe, where other selectors did, to"
 
 
 def _priced(space: ActionSpace, recipe: Recipe) -> tuple[IntArray, list[str]]:
@@ -138,12 +142,17 @@ class _Attempts:
     def built(self) -> list[Validated]:
         """What is known of recipes that were built; a full recovery replaces a short trial."""
         short = [each for each in self._known if each.config not in self.tried]
-        return short + [outcome for outcome, _, _ in self._found]
+        return short + self.own
+
+    @property
+    def own(self) -> list[Validated]:
+        """What came out of the recipes that this build recovered in full."""
+        return [outcome for outcome, _, _ in self._found]
 
     @property
     def tried(self) -> set[tuple[int, ...]]:
         """The configurations that were recovered in full."""
-        return {outcome.config for outcome, _, _ in self._found}
+        return {outcome.config for outcome in self.own}
 
     def run(self, recipe: Recipe, selection: Selection | None = None) -> None:
         """Build and fine-tune one recipe, score it, refit the predictions."""
@@ -187,8 +196,7 @@ class _Attempts:
     def utilities(self) -> list[float]:
         """How well each attempt answers the request."""
         question = question_of(self._job, self._study).prepared()
-        built = [outcome for outcome, _, _ in self._found]
-        return utilities(question, built).tolist() if built else [reward.INFEASIBLE]
+        return utilities(question, self.own).tolist() if self._found else [reward.INFEASIBLE]
 
     def best(self) -> tuple[Trial, dict[str, Any]]:
         """The most useful of all, with what is known of it and of the others."""

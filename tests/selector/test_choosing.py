@@ -4,9 +4,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from compression.cost import load_device
-from selector.choosing import BUILT, choose, named_model, replay_settings
+from compression.types import Stage
+from selector.choosing import BUILT, choose, is_infeasible, named_model, replay_settings
+from selector.jobfolder import JobFolder
 from selector.proposals import even_recipes
 from selector.request import Request
 from selector.surrogate import Surrogate, Validated
@@ -20,11 +23,22 @@ EVEN = even_recipes(SURROGATE.space)[1]
 PREDICTED = float(SURROGATE.evaluate(EVEN[None], HERE).drop_points[0])
 
 
-def answer(*built, cautious=False):
-    goals = Goals(accuracy=0.2, latency=0.0, energy=0.0, storage=0.8)
-    request = Request(model=Path("m.onnx"), goals=goals, budgets=LIMITS, selector="greedy")
-    job = SimpleNamespace(request=request, target=HERE)
-    return choose(job, SURROGATE, built, cautious=cautious)
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    folder = JobFolder(tmp_path_factory.mktemp("studied"))
+    folder.write_with(Stage.PROBE, "tables.npz", SURROGATE.tables.save)
+    return folder
+
+
+@pytest.fixture
+def answer(studied):
+    def answered(*built, selector="dqn", budgets=LIMITS, own=(), cautious=False):
+        goals = Goals(accuracy=0.2, latency=0.0, energy=0.0, storage=0.8)
+        request = Request(model=Path("m.onnx"), goals=goals, budgets=budgets, selector=selector)
+        job = SimpleNamespace(request=request, target=HERE, folder=studied, targets=(HERE,))
+        return choose(job, SURROGATE, built, own, cautious=cautious)
+
+    return answered
 
 
 def candidate(**facts):
@@ -32,7 +46,7 @@ def candidate(**facts):
     return Validated(config=tuple(EVEN.tolist()), **(small | facts))
 
 
-def test_a_built_recipe_that_promises_more_than_any_prediction_is_recovered():
+def test_a_built_recipe_that_promises_more_than_any_prediction_is_recovered(answer):
     assert 2 * LIMITS.max_accuracy_drop < PREDICTED  # nobody would pick it by predictions
     found = answer(candidate(drop_points=0.3))
     assert found.answered_by == BUILT
@@ -40,15 +54,32 @@ def test_a_built_recipe_that_promises_more_than_any_prediction_is_recovered():
     assert not found.violated
 
 
-def test_a_built_recipe_that_promises_to_miss_is_not():
+def test_a_built_recipe_that_promises_to_miss_is_not(answer):
     assert answer(candidate(drop_points=30.0)).answered_by != BUILT
 
 
-def test_a_trial_that_misses_as_it_is_proves_nothing():
+def test_a_trial_that_misses_as_it_is_proves_nothing(answer):
     brief = candidate(drop_points=1.6, trained=0.3)
     assert answer(brief).answered_by == BUILT
     assert answer(brief, cautious=True).answered_by != BUILT
     assert answer(replace(brief, recovered=True)).answered_by != BUILT
+
+
+def test_a_method_asked_for_by_name_gives_way_only_to_what_it_found_itself(answer):
+    found = candidate(drop_points=0.3, recovered=True)
+    alone = answer(found, selector="greedy")
+    assert alone.answered_by == "greedy"
+    assert not np.array_equal(alone.config, EVEN)
+    assert answer(found, selector="greedy", own=[found]).answered_by == BUILT
+
+
+def test_a_method_that_misses_what_others_keep_says_so_under_its_own_name(answer):
+    tight = Budgets(max_accuracy_drop=0.3, max_size_bytes=30_000.0)
+    found = answer(selector="random", budgets=tight)
+    assert found.answered_by == "random"
+    assert found.violated
+    assert not is_infeasible(found)
+    assert not answer(budgets=tight).violated
 
 
 def test_recipe_file_names_the_model_it_was_made_for_where_it_does(tmp_path):

@@ -9,12 +9,13 @@ import torch
 from compression import technique
 from compression.cost import load_device
 from compression.types import LayerKind
-from selector.choosing import is_infeasible, judged
+from selector.choosing import is_infeasible
 from selector.classic import Classic, Search, published_facts
 from selector.classic_actions import THE_TEN, paper_layers
 from selector.classic_settings import Answer, ClassicSettings, View
 from selector.errors import BadRequestError
 from selector.locks import locked_mask
+from selector.referees import refereed
 from selector.selection import Question
 from selector.surrogate import Surrogate
 from selector.types import Budgets, Goals, Lock
@@ -375,7 +376,7 @@ def test_limits_that_only_others_keep_are_missed_and_not_infeasible(lenet):
         question = Question(surrogate=lenet, target=TARGET, goals=BALANCED, budgets=budgets)
         selector = Classic(lenet, 0, ClassicSettings(**SHORT))
         own = selector.select(BALANCED, budgets, TARGET)
-        found = judged(question, own, selector, 0)
+        found = refereed(question, own, 0, may_replace=False)
         assert found.violated == ("max_size_bytes",)
         assert (found.config, found.answered_by) == (own.config, "classic")
         assert is_infeasible(found) == (not others_can)
@@ -385,7 +386,7 @@ def test_referees_say_how_far_the_published_form_stays_behind(lenet):
     question = Question(surrogate=lenet, target=TARGET, goals=CAREFUL)
     selector = Classic(lenet, 0, ClassicSettings(**SHORT))
     own = selector.select(CAREFUL, Budgets(), TARGET)
-    found = judged(question, own, selector, 0)
+    found = refereed(question, own, 0, may_replace=False)
     assert found.config == own.config
     assert found.scored == own.scored
     assert found.gap_to_best_found > 0.1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compression.cost import load_device
-from selector.baselines import Greedy
+from selector.baselines import Greedy, Random
 from selector.locks import locked_mask
 from selector.nsga2 import NSGA2
 from selector.referees import BRANCH_AND_BOUND, LOOSEST, REFEREES, refereed
@@ -46,6 +46,21 @@ def test_method_that_was_asked_for_keeps_its_answer_and_its_gap(question):
     assert found.answered_by == "dqn"
     assert found.config == poor(question).config
     assert found.gap_to_best_found == pytest.approx(1.0)
+
+
+def test_method_that_was_asked_for_keeps_even_an_answer_that_misses_what_others_keep():
+    surrogate = Surrogate(lenet_tables())
+    limits = Budgets(max_accuracy_drop=0.3, max_size_bytes=30_000.0)
+    asked = Question(surrogate=surrogate, target=TARGET, budgets=limits)
+    own = Random(surrogate).select(asked.goals, limits, TARGET)
+    found = refereed(asked, own, 0, may_replace=False)
+    assert own.violated
+    assert (found.config, found.violated, found.answered_by) == (
+        own.config,
+        own.violated,
+        "random",
+    )
+    assert found.conflict is None
 
 
 def test_best_answer_is_left_as_it_is_with_a_bound_above_it(question):
