@@ -2,13 +2,17 @@
 
 import re
 from pathlib import Path
+from statistics import median
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e import staging, steps
+from tests.e2e.steps import recommendation
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+MOST_SCRIPT_MS = 5
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +87,24 @@ def test_point_outside_says_which_limit_it_breaks(studio: Page):
     expect(hover).to_contain_text(
         re.compile(r"outside: [a-z]+ [\d.]+ (points|ms|mJ|MB), limit [\d.]+")
     )
+
+
+def test_point_under_the_pointer_has_its_recipe_in_the_strip(studio: Page):
+    page = studio
+    page.locator("#tradeoff").scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    whose = page.get_by_text("Same scale, after")
+    held = recommendation(page)
+    points = page.locator("#tradeoff .scatterlayer .trace").first.locator(".points path")
+    page.mouse.move(*_middle(points.nth(_in_sight(page, points))))
+    expect(whose).to_have_text(re.compile(r"^Same scale, after, candidate \d+$"))
+    (numbers, blocks), (numbers_held, blocks_held) = recommendation(page), held
+    assert blocks != blocks_held
+    assert numbers == numbers_held  # the choice itself has not moved
+    page.mouse.move(5, 5)
+    expect(whose).to_have_text("Same scale, after")
+    assert recommendation(page) == held
+    assert median(page.evaluate("adadeepTimings.preview")) <= MOST_SCRIPT_MS
 
 
 def _middle(mark) -> tuple[float, float]:

@@ -21,7 +21,7 @@ class RecipeStrip extends HTMLElement {
     if (this.strip) return;
     this.innerHTML = `<p class="strip-label"><span class="strip-what">One block per layer, width = time before</span><span class="before-total"></span></p>
       <div class="recipe" role="toolbar" aria-label="Layers of the recipe"></div>
-      <p class="strip-label"><span>Same scale, after</span><span class="after-total"></span></p>
+      <p class="strip-label"><span class="after-what">Same scale, after</span><span class="after-total"></span></p>
       <div class="after-well"><div class="after-strip" style="--width:100%"></div></div>`;
     this.strip = this.querySelector(".recipe");
     this.after = this.querySelector(".after-strip");
@@ -68,11 +68,13 @@ class RecipeStrip extends HTMLElement {
   }
 
   /**
-   * tiles: [{layer, technique, level, stored, ms}]; totalMs: after, on this target; locks: layers held.
+   * tiles: [{layer, technique, level, stored, ms}]; totalMs: after, on this target; locks: layers held; whose: recipe
+   * this is, where it is not the one that is held.
    * Only blocks that changed are written.
    */
-  paint(tiles, totalMs, locks = {}) {
-    this.painted = [tiles, totalMs, locks];
+  paint(tiles, totalMs, locks = {}, whose = "") {
+    this.painted = [tiles, totalMs, locks, whose];
+    setText(this.querySelector(".after-what"), `Same scale, after${whose && `, ${whose}`}`);
     const timed = tiles.reduce((sum, tile) => sum + (tile.ms ?? 0), 0);
     const tileOf = new Map(tiles.map((tile) => [tile.layer, tile]));
     for (const block of this.runs) {

@@ -38,6 +38,7 @@ export class StudioView {
   /** The model's layers, before there is any recipe. */
   setModel(studio) {
     this.studio = studio;
+    this.pointed = null;
     setTechniques(studio.techniques ?? {});
     const rows = studio.layers.filter(worthShowing);
     const totalMs = studio.baseline?.latency_ms ?? null;
@@ -77,7 +78,8 @@ export class StudioView {
     const { prediction } = choice;
     for (const [name] of METRICS) this.cards[name].view = metricView(name, baseline, prediction, baseline.accuracy_kind);
     setText($("#bar-line"), this.headline(prediction));
-    this.paintStrip(choice, locks);
+    this.held = { layers: rowsOf(choice), totalMs: prediction.latency_ms.value, locks };
+    this.paintStrip();
     this.later(choice, locks);
   }
 
@@ -123,17 +125,24 @@ export class StudioView {
     return expectedText(this.studio.baseline, prediction);
   }
 
+  /** The recipe of a candidate that is pointed at, in place of the one that is held; null brings that one back. */
+  preview(candidate, layers) {
+    this.pointed = candidate && { layers, totalMs: candidate.latency_ms, locks: {}, whose: `candidate ${candidate.id}` };
+    if (this.held) this.paintStrip();
+  }
+
   /* Times after come with the policy's answers; a candidate's tile borrows them when it can. */
-  paintStrip(choice, locks) {
+  paintStrip() {
     const { msAfter, unsupported, studio } = this;
-    const tiles = rowsOf(choice).map((row) => {
+    const { layers, totalMs, locks, whose } = this.pointed ?? this.held;
+    const tiles = layers.map((row) => {
       const key = `${studio.target.name}|${row.layer}|${row.technique}|${row.level}|${row.stored}`;
       if (row.ms_after !== undefined) msAfter.set(key, row.ms_after);
       const ms = row.ms_after ?? row.ms ?? msAfter.get(key) ?? null;
       return { layer: row.layer, technique: row.technique, level: row.level, stored: row.stored, ms, unsupported: unsupported.has(row.layer) };
     });
     const known = tiles.every((tile) => tile.ms !== null);
-    this.strip.paint(known ? tiles : tiles.map((tile) => ({ ...tile, ms: null })), choice.prediction.latency_ms.value, locks);
+    this.strip.paint(known ? tiles : tiles.map((tile) => ({ ...tile, ms: null })), totalMs, locks, whose);
   }
 
   light(layer) {

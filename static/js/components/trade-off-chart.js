@@ -1,6 +1,7 @@
 // The trade-off with the star: Plotly draws the points, an overlay carries the star, its band and the
 // guide. While a slider is dragged only the overlay moves, by transform; Plotly is not called.
-// Left and right walk the best trade-offs. Emits "candidate-pick" with the candidate's id, and "limit-drag"
+// Left and right walk the best trade-offs. Emits "candidate-pick" with the candidate's id, "candidate-point" with that of
+// the one that the pointer is on, or null, and "limit-drag"
 // {budget, value, done} where limits may be moved by hand (the attribute "limits").
 import { predicted } from "../lib/format.js";
 import { readTokens, themed } from "../lib/theme.js";
@@ -8,6 +9,7 @@ import { OTHER, arrange, limitAt, limitPlaces } from "../lib/tradeoff.js";
 import { PlotFigure } from "./plot-figure.js";
 
 const STAR = "M0-13 3.500-4.900 12.400-4 5.700 1.800 7.600 10.500 0 6 -7.600 10.500 -5.700 1.800 -12.400-4 -3.500-4.900Z";
+const HOVERS = matchMedia("(hover: hover)");
 const OVERLAY = `<line class="guide" x1="0" x2="0" y1="0" y2="0"/><g class="star"><circle class="halo" r="21"/><line class="band"/><line class="band upright"/><path d="${STAR}"/></g>
   <g class="pin"><rect x="-33" y="-10" width="66" height="20" rx="4"/><text text-anchor="middle" y="4"></text></g>
   <g class="grip" data-side="x"><line class="shown"/><line class="hand"/><text text-anchor="middle" y="-6"></text></g>
@@ -53,6 +55,8 @@ class TradeOffChart extends PlotFigure {
     if (!this.listening) {
       this.listening = true;
       this.plot.on("plotly_click", ({ points }) => points[0].id && this.pick(points[0].id));
+      this.plot.on("plotly_hover", ({ points }) => this.point(points[0].id ?? null));
+      this.plot.on("plotly_unhover", () => this.point(null));
       this.plot.on("plotly_relayout", () => this.settled());
     }
     if (this.at) this.place(this.at, true);
@@ -183,6 +187,11 @@ class TradeOffChart extends PlotFigure {
   nearest() {
     const i = this.front.findIndex((candidate) => candidate[this.spec.field] >= (this.at?.value ?? 0) * 0.999);
     return i < 0 ? this.front.length : i;
+  }
+
+  /* A finger that taps picks at once, and never leaves. */
+  point(id) {
+    if (HOVERS.matches) this.dispatchEvent(new CustomEvent("candidate-point", { bubbles: true, detail: id }));
   }
 
   pick(id) {

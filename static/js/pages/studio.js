@@ -1,6 +1,7 @@
 // Studio: choose by feel, with honest numbers. While a slider is dragged only memory and transforms
 // work: the best candidate is picked here, the policy's answer replaces it when it is the newest.
 import { buildRows } from "../components/builds-list.js";
+import { CandidatePreview } from "../components/candidate-preview.js";
 import { DeviceComparison } from "../components/device-comparison.js";
 import "../components/device-finalists.js";
 import { GoalPanel } from "../components/goal-panel.js";
@@ -157,6 +158,10 @@ function redrawLater() {
 
 /* ----- asking the policy ----- */
 const question = () => ({ goals: panel.shares, budgets: panel.budgets, target: state.target, locks: state.locks, config: pickedCandidate()?.config ?? null });
+const preview = new CandidatePreview(
+  (candidate, layers) => view.preview(candidate, layers),
+  async ({ config }) => (await quietly(post(api("/select"), { ...question(), config })))?.selection.layers,
+);
 const answers = new PolicyAnswers({
   question,
   socket: () => socket,
@@ -245,7 +250,13 @@ function pick(id) {
   redrawChart();
   settled();
 }
-view.chart.addEventListener("candidate-pick", ({ detail }) => pick(state.studio.candidates.find((candidate) => String(candidate.id) === detail)?.id ?? null));
+const candidateOf = (id) => state.studio.candidates.find((candidate) => String(candidate.id) === id) ?? null;
+view.chart.addEventListener("candidate-pick", ({ detail }) => pick(candidateOf(detail)?.id ?? null));
+view.chart.addEventListener("candidate-point", ({ detail }) => {
+  const start = performance.now();
+  preview.point(candidateOf(detail));
+  record("preview", performance.now() - start);
+});
 $("#unpick").addEventListener("click", () => {
   pick(null);
   view.chart.focus();
