@@ -227,10 +227,7 @@ class ActionSpace:
 
     def _index(self, decision: int, wanted: Mapping[str, Params]) -> int:
         for index in range(len(self.decisions[decision].actions)):
-            offered = self.techniques(decision, index)
-            if offered.keys() == wanted.keys() and all(
-                same_level(offered[name], level) for name, level in wanted.items()
-            ):
+            if same_treatments(self.techniques(decision, index), wanted):
                 return index
         raise _cannot_be_built(self.decisions[decision].layer, wanted)
 
@@ -239,6 +236,13 @@ def same_level(offered: Params, wanted: Params) -> bool:
     """Whether an offered level is the wanted one; what is not asked for may be anything."""
     return all(
         name in offered and _same(offered[name], value) for name, value in wanted.items()
+    )
+
+
+def same_treatments(offered: Mapping[str, Params], wanted: Mapping[str, Params]) -> bool:
+    """Whether an action's techniques are the wanted ones and no others, each at its level."""
+    return offered.keys() == wanted.keys() and all(
+        same_level(offered[name], level) for name, level in wanted.items()
     )
 
 

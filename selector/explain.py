@@ -10,12 +10,14 @@ import numpy as np
 from compression.technique_names import title_of
 from compression.types import NETWORK
 from selector.layer_ways import priced_ways
+from selector.recipe_rows import level_text
 from selector.reward import BUDGET_NAMES
+from selector.tables import Treatment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from compression.types import Recipe
+    from compression.types import Params, Recipe
     from selector.layer_ways import PricedWays
     from selector.selection import Question
     from selector.tables import Array, IntArray
@@ -47,10 +49,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternative:
-    """Techniques (joined by ``+``) and levels that a layer might have got instead, and what that changes."""
+    """Techniques (joined by ``+``) and levels that a layer might have got instead, and what that changes.
+
+    ``params`` are the levels by technique: as ``treatments`` of a lock they take this alternative.
+    """
 
     technique: str
     level: str
+    params: Mapping[str, Params]
     change: Change
 
 
@@ -94,12 +100,15 @@ def _reason(ways: PricedWays, layer: int) -> Reason:
 
 def _alternatives(ways: PricedWays, layer: int) -> Iterator[Alternative]:
     """The best other ways to treat a layer that is there, each technique once."""
-    seen = {"", ways.named(None, layer)[0]}
+    seen = {"", "+".join(ways.treatments(None, layer))}
     enough = len(seen) + _MOST_ALTERNATIVES
     for way in ways.best(layer):
-        technique, level = ways.named(way, layer)
+        found = ways.treatments(way, layer)
+        technique = "+".join(found)
         if technique not in seen:
-            yield Alternative(technique=technique, level=level, change=_change(ways, way))
+            level = level_text(tuple(Treatment(*item) for item in found.items()))
+            change = _change(ways, way)
+            yield Alternative(technique=technique, level=level, params=found, change=change)
             seen.add(technique)
         if len(seen) == enough:
             return

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from selector import reward
-from selector.recipe_rows import level_text
-from selector.tables import Treatment
 from selector.variants import Changes, Variants, spread
 
 if TYPE_CHECKING:
@@ -89,8 +87,8 @@ class PricedWays:
         nothing = ~gain[mine].any(axis=1)
         yield from mine[np.lexsort((-self.utility[mine], nothing))].tolist()
 
-    def named(self, way: int | None, layer: int) -> tuple[str, str]:
-        """The techniques of a layer, joined, and their levels; of the recipe as it is without a way."""
+    def treatments(self, way: int | None, layer: int) -> dict[str, Params]:
+        """What a layer itself gets, as locks say it; of the recipe as it is without a way."""
         chosen = {d: int(self.config[d]) for d in self.decisions[layer].tolist()}
         if way is not None:
             decision, action = int(self.ways.decisions[way]), int(self.ways.actions[way])
@@ -102,7 +100,7 @@ class PricedWays:
         found: dict[str, Params] = {}
         for d, action in chosen.items():
             found |= self.space.techniques(d, action)
-        return "+".join(found), level_text(tuple(Treatment(*item) for item in found.items()))
+        return found
 
     @cached_property
     def _of_layer(self) -> list[IntArray]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compression.types import NETWORK
-from selector.action_space import PRUNING, ActionSpace, same_level
+from selector.action_space import PRUNING, ActionSpace, same_level, same_treatments
 from selector.errors import BadRequestError
 from selector.tables import KEPT, BoolArray
 
@@ -40,17 +40,19 @@ def locked_mask(space: ActionSpace, locks: Mapping[str, Lock]) -> BoolArray:
 
 def _apply(space: ActionSpace, mask: BoolArray, layer: str, lock: Lock) -> None:
     own = {d for d, decision in enumerate(space.decisions) if decision.layer == layer}
-    concerned = own | _width_decision(space, layer)
-    wanted = None if lock.technique in (None, KEPT) else lock.technique
-    fits = False
+    width = _width_decision(space, layer)
+    concerned = own if lock.treatments else own | width
+    wanted = set(lock.treatments) | ({lock.technique} - {None, KEPT})
+    found: set[str] = set()
     for d in concerned:
         allowed = np.array([_allows(space, d, i, lock, d in own) for i in _indices(space, d)])
-        fits = fits or bool(allowed[1:].any())
         mask[d, : len(allowed)] &= allowed
+        found.update(*(space.techniques(d, int(i)) for i in np.flatnonzero(allowed)))
+    names = " and ".join(sorted(wanted))
     if wanted and not concerned:
-        raise BadRequestError(f"Layer {layer} cannot be treated with {wanted}.")
-    if wanted and not fits:
-        raise BadRequestError(f"Layer {layer} cannot be treated with {wanted} at that level.")
+        raise BadRequestError(f"Layer {layer} cannot be treated with {names}.")
+    if wanted - found:
+        raise BadRequestError(f"Layer {layer} cannot be treated with {names} at that level.")
 
 
 def _width_decision(space: ActionSpace, layer: str) -> set[int]:
@@ -74,6 +76,9 @@ def _allows(space: ActionSpace, decision: int, index: int, lock: Lock, own: bool
     found = dict(space.techniques(decision, index))
     if not own:
         found = {name: level for name, level in found.items() if name == PRUNING}
+    if lock.treatments:
+        here = lock.treatments.keys() & space.offered(decision)
+        return same_treatments(found, {name: lock.treatments[name] for name in here})
     if lock.technique is None:
         return not any(name in lock.exclude for name in found)
     if lock.technique == KEPT:

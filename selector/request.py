@@ -22,10 +22,12 @@ from selector.types import Budgets, Goals, Lock
 
 if TYPE_CHECKING:
     from compression.cost import DeviceProfile
+    from compression.types import ParamValue
 
 SELECTORS = ("dqn", "classic", "greedy", "random", "genetic", "exhaustive")
 KEEP = "keep"
 PROFILE_SUFFIX = ".toml"
+_LOCK_FORMS = ({"technique"}, {"technique", "params"}, {"treatments"}, {"exclude"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,8 @@ def lock_to_json(lock: Lock) -> object:
     """A lock in the form that ``parse_locks`` reads."""
     if lock.exclude:
         return {"exclude": list(lock.exclude)}
+    if lock.treatments:
+        return {"treatments": {name: dict(level) for name, level in lock.treatments.items()}}
     if lock.technique in (None, KEEP):
         return KEEP
     return {"technique": lock.technique, "params": dict(lock.params)}
@@ -199,18 +203,29 @@ def lock_to_json(lock: Lock) -> object:
 def _lock(layer: str, value: object) -> Lock:
     if value == KEEP:
         return Lock(technique=KEEP)
-    form = f'locks.{layer} must be "keep", {{"technique": ..., "params": {{}}}} or {{"exclude": [...]}}.'
-    if not isinstance(value, Mapping) or ("technique" in value) == ("exclude" in value):
+    form = (
+        f'locks.{layer} must be "keep", {{"technique": ..., "params": {{}}}}, '
+        '{"treatments": {technique: params}} or {"exclude": [...]}.'
+    )
+    if not isinstance(value, Mapping) or set(value) not in _LOCK_FORMS:
         raise BadRequestError(form)
-    known = as_object(value, f"locks.{layer}", ["technique", "params", "exclude"])
-    if "exclude" in known:
-        if not isinstance(known["exclude"], list) or "params" in known:
-            raise BadRequestError(form)
-        return Lock(exclude=tuple(_technique(name, layer) for name in known["exclude"]))
-    params = known.get("params") or {}
-    if not isinstance(params, Mapping) or not all(map(_is_setting, params.values())):
+    match value:
+        case {"exclude": [*names]}:
+            return Lock(exclude=tuple(_technique(name, layer) for name in names))
+        case {"treatments": {**levels}} if levels:
+            found = {_technique(name, layer): _params(levels[name], form) for name in levels}
+            return Lock(treatments=found)
+        case {"technique": name}:
+            params = _params(value.get("params"), form)
+            return Lock(technique=_technique(name, layer), params=params)
+    raise BadRequestError(form)
+
+
+def _params(value: object, form: str) -> dict[str, ParamValue]:
+    level = value or {}
+    if not isinstance(level, Mapping) or not all(map(_is_setting, level.values())):
         raise BadRequestError(form)
-    return Lock(technique=_technique(known["technique"], layer), params=dict(params))
+    return dict(level)
 
 
 def _is_setting(value: object) -> bool:

@@ -42,13 +42,16 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """What the user fixed about a layer: exactly one technique (with its level), or some excluded.
+    """What the user fixed about a layer: one technique (with its level), all that is done to it, or some excluded.
 
-    ``technique`` ``"keep"`` leaves the layer as it is. An empty ``params`` allows any level.
+    ``technique`` ``"keep"`` leaves the layer as it is. An empty ``params`` allows any level. ``treatments`` are the
+    techniques, with their levels, that the layer itself gets, and no others; that its channels are pruned with
+    those of an earlier layer is not their business.
     """
 
     technique: str | None = None
     params: Params = field(default_factory=dict)
+    treatments: Mapping[str, Params] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
 
 

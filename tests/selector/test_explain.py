@@ -112,6 +112,19 @@ def test_alternatives_are_the_best_other_techniques_that_gain_something(surrogat
             assert not reason.alternatives[0].change.breaks
 
 
+def test_alternative_taken_by_a_lock_is_what_the_layer_gets(surrogate, answer):
+    for reason in explain(question(surrogate), np.array(answer.config)):
+        for other in reason.alternatives:
+            locks = {reason.layer: Lock(treatments=other.params)}
+            asked = question(surrogate, locks=locks)
+            taken = CoordinateAscent(surrogate).select(
+                asked.goals, asked.budgets, TARGET, locks
+            )
+            found = {s.technique: s.params for s in taken.recipe if s.layer == reason.layer}
+            assert found == other.params
+            assert "+".join(found) == other.technique
+
+
 def test_locked_layer_has_no_alternatives(surrogate):
     config = surrogate.space.untouched()[0]
     locked = question(surrogate, locks={"fc1": Lock(technique="keep")})

@@ -41,6 +41,25 @@ def test_technique_at_one_level(space):
     assert allowed(space, {"fc1": lock}, "fc1", "thins") == [{}]
 
 
+def test_all_that_is_done_to_a_layer_at_its_levels(space):
+    treatments = {
+        "filter_pruning": {"pruning_ratio": 0.5},
+        "svd": {"rank_ratio": 0.25},
+    }
+    locks = {"fc1": Lock(treatments=treatments)}
+    narrowed = allowed(space, locks, "fc1", "narrows")
+    built = allowed(space, locks, "fc1", "builds")
+    assert [one | other for one in narrowed for other in built] == [treatments]
+    assert allowed(space, locks, "fc1", "thins") == [{}]
+
+
+def test_what_is_done_to_a_layer_leaves_the_width_of_its_group_free():
+    space = ActionSpace(residual_tables())
+    locks = {"stage1_1_b": Lock(treatments={"svd": {"rank_ratio": 0.5}})}
+    assert allowed(space, locks, "stage1_1_b") == [{"svd": {"rank_ratio": 0.5}}]
+    assert allowed(space, locks, "stem") == allowed(space, {}, "stem")
+
+
 def test_excluded_technique_is_gone_also_where_it_is_stacked(space):
     found = allowed(space, {"fc1": Lock(exclude=("svd",))}, "fc1")
     assert found
@@ -75,6 +94,14 @@ def test_excluding_pruning_elsewhere_leaves_other_techniques_alone():
     [
         ({"conv7": Lock(technique="keep")}, "There is no layer called 'conv7' to lock."),
         ({"pool1": Lock(technique="svd")}, "Layer pool1 cannot be treated with svd"),
+        (
+            {"fc1": Lock(treatments={"svd": {"rank_ratio": 0.5}, "fire": {}})},
+            "Layer fc1 cannot be treated with fire and svd at that level",
+        ),
+        (
+            {"fc1": Lock(treatments={"svd": {"rank_ratio": 0.51}})},
+            "Layer fc1 cannot be treated with svd at that level",
+        ),
         (
             {"fc3": Lock(technique="fire")},
             "Layer fc3 cannot be treated with fire at that level.",

@@ -55,6 +55,7 @@ def test_request_survives_being_written_and_read(tmp_path):
         "conv1": "keep",
         "conv2": {"exclude": [name]},
         "fc": {"technique": name, "params": {}},
+        "fc2": {"treatments": {name: {"share": 0.5}}},
     }
     switches = {"view": "analytic (paper)", "gamma": 1.0}
     request = parse(locks=locks, techniques=[name], selector="classic", classic=switches)
@@ -71,8 +72,13 @@ def test_weights_are_shares():
 
 def test_locks_are_read_by_layer():
     name = technique.names()[0]
-    request = parse(locks={"a": "keep", "b": {"exclude": [name]}})
-    assert request.locks == {"a": Lock(technique="keep"), "b": Lock(exclude=(name,))}
+    treatments = {name: {"share": 0.5}}
+    locks = {"a": "keep", "b": {"exclude": [name]}, "c": {"treatments": treatments}}
+    assert parse(locks=locks).locks == {
+        "a": Lock(technique="keep"),
+        "b": Lock(exclude=(name,)),
+        "c": Lock(treatments=treatments),
+    }
 
 
 @pytest.mark.parametrize(
@@ -98,6 +104,10 @@ def test_locks_are_read_by_layer():
         ({"locks": {"a": "drop"}}, 'locks.a must be "keep"'),
         ({"locks": {"a": {"technique": "magic"}}}, "a: there is no technique 'magic'"),
         ({"locks": {"a": {"exclude": [], "technique": "svd"}}}, 'locks.a must be "keep"'),
+        ({"locks": {"a": {"exclude": "svd"}}}, 'locks.a must be "keep"'),
+        ({"locks": {"a": {"treatments": {}}}}, 'locks.a must be "keep"'),
+        ({"locks": {"a": {"treatments": {"svd": 0.5}}}}, 'locks.a must be "keep"'),
+        ({"locks": {"a": {"treatments": {"magic": {}}}}}, "a: there is no technique 'magic'"),
         (
             {"locks": {"a": {"technique": "svd", "params": {"rank_ratio": float("inf")}}}},
             'locks.a must be "keep"',

@@ -150,6 +150,10 @@ def test_every_layer_with_a_choice_says_why_and_what_undoing_costs(client, proje
     other = treated["alternatives"][0]
     assert other["technique"] != treated["technique"]
     assert set(other["change"]) >= {"drop_points", "latency_ms", "energy_mj", "size_bytes"}
+    locks = {treated["layer"]: {"treatments": other["params"]}}
+    taken = post(client, project, "select", goals=SMALLEST, locks=locks).json()["selection"]
+    row = next(row for row in taken["layers"] if row["layer"] == treated["layer"])
+    assert (row["technique"], row["params"]) == (other["technique"], other["params"])
     assert next(row for row in rows if row["layer"] == "pool1")["why"] == ""
 
 

@@ -141,7 +141,8 @@ class Wanted(Question):
     target: str = Field(default="this-host", description="name of a device")
     locks: dict[str, Any] = Field(
         default_factory=dict,
-        description='by layer: "keep", {"technique": …, "params": {}} or {"exclude": [ … ]}',
+        description='by layer: "keep", {"technique": …, "params": {}}, {"exclude": [ … ]} or, for all that is done '
+        'to the layer itself, {"treatments": {technique: params}}',
     )
 
     def said(self) -> dict[str, Any]:
@@ -177,7 +178,10 @@ class Settings(Answer):
 class Selection(Answer):
     config: list[int]
     prediction: dict[str, Any]
-    layers: list[dict[str, Any]]
+    layers: list[dict[str, Any]] = Field(
+        description="in order: technique, params and level, numbers before and after, and why; what undoing it would "
+        "change, and the best alternatives, whose params, as treatments of a lock, take them"
+    )
 
 
 class Build(Answer):
