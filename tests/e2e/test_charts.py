@@ -120,6 +120,19 @@ def _in_sight(page: Page, points) -> int:
     return next(i for i, y in enumerate(places) if low < y < high)
 
 
+def test_alternative_of_a_layer_is_taken_by_a_click(studio: Page):
+    page = studio
+    row = page.locator('#layers tr[data-layer="fc1"]').first
+    page.get_by_role("button", name="Techniques for fc1").click()
+    take = page.get_by_role("button", name=re.compile("^Take .+ on fc1$")).first
+    named = re.fullmatch("Take (.+) on fc1", take.get_attribute("aria-label"))[1]
+    take.click()
+    expect(page.locator("#lock-note")).to_contain_text(re.compile("^Taking this on fc1 "))
+    expect(row.locator(".col-technique")).to_contain_text(named)
+    page.get_by_role("button", name="Let the selector choose").click()
+    expect(take).to_be_visible()
+
+
 def test_double_click_brings_a_slider_back(studio: Page):
     page = studio
     steps.drag(page, "Storage", 0.9)

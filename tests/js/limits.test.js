@@ -84,6 +84,7 @@ test("a lock says its price in the numbers that changed", () => {
   assert.equal(lockPrice("conv4_2", "lock", at(3, 1e6, 0.5), at(3.3, 1e6, 0.5)), "Locking conv4_2 costs 0.30 ms.");
   assert.equal(lockPrice("fc1", "exclude", at(3, 1e6, 0.5), at(3, 2e6, 0.3)), "Leaving fc1 untouched costs 1.00 MB and saves 0.2 points.");
   assert.equal(lockPrice("fc1", "lock", at(3, 1e6, 0.5), at(3, 1e6, 0.5)), "Locking fc1 costs nothing.");
+  assert.equal(lockPrice("fc1", "take", at(3, 1e6, 0.5), at(2.5, 1e6, 0.5)), "Taking this on fc1 saves 0.50 ms.");
 });
 
 test("limits that exclude each other are named, with what the nearest needs", () => {

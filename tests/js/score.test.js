@@ -64,6 +64,8 @@ test("locks hold, keep and exclude", () => {
   assert.equal(respects(candidate, { b: "keep" }), true);
   assert.equal(respects(candidate, { a: { exclude: ["svd"] } }), false);
   assert.equal(respects(candidate, { b: { technique: "svd" } }), false);
+  assert.equal(respects(candidate, { a: { treatments: { svd: {}, filter_pruning: {} } } }), true);
+  assert.equal(respects(candidate, { a: { treatments: { svd: {} } } }), false);
 });
 
 test("three hundred candidates are scored in well under a frame", () => {

@@ -9,15 +9,13 @@ import { ApiError } from "../../static/js/lib/api.js";
 import { expectedText, reachedText } from "../../static/js/lib/reached.js";
 import { hasMoved, isReady, isStudying } from "../../static/js/lib/study.js";
 
-const OFFERED = ["filter_pruning", "svd", "fire"];
-
-test("locking a choice keeps its technique and level", () => {
-  assert.deepEqual(lockOf({ technique: "svd", params: { svd: { rank_ratio: 0.5 } } }, OFFERED), { technique: "svd", params: { rank_ratio: 0.5 } });
-  assert.equal(lockOf({ technique: "keep", params: {} }, OFFERED), "keep");
-});
-
-test("locking stacked techniques rules out the others, as one lock holds one technique", () => {
-  assert.deepEqual(lockOf({ technique: "filter_pruning+svd", params: {} }, OFFERED), { exclude: ["fire"] });
+test("locking a choice keeps its techniques and levels", () => {
+  const params = { filter_pruning: { pruning_ratio: 0.5 }, svd: { rank_ratio: 0.5 } };
+  const lock = lockOf({ technique: "filter_pruning+svd", level: "−50 % · 1/2", params });
+  assert.deepEqual(lock, { treatments: params });
+  assert.ok(requires(lock, "svd") && requires(lock, "filter_pruning") && !requires(lock, "fire"));
+  assert.equal(toggleRequired(lock, "svd"), null);
+  assert.equal(lockOf({ technique: "keep", params: {} }), "keep");
 });
 
 test("several techniques can be forbidden on a layer, one by one", () => {

@@ -85,9 +85,15 @@ export class LayerTable {
     const lock = this.locks[row.layer];
     const options = this.offered.map((name) => this.option(row, name, fact.applicable?.[name], lock));
     const free = lock ? `<button type="button" class="btn" style="justify-self:start" data-action="free" data-key="free:${escape(row.layer)}">Let the selector choose</button>` : "";
-    const prices = [row.undo && undoText(row.undo, this.times.isMicro), ...(row.alternatives ?? []).map((other) => alternativeText(other, this.times.isMicro))].filter(Boolean);
-    const undo = prices.map((text) => `<p class="small muted">${escape(text)}</p>`).join("");
-    return `<tr class="detail-row" data-layer="${escape(row.layer)}"><td colspan="7" class="full"><div class="stack close">${undo}<ul class="options">${options.join("")}</ul>${free}</div></td></tr>`;
+    const undo = row.undo && undoText(row.undo, this.times.isMicro);
+    const prices = `${undo ? `<p class="small muted">${escape(undo)}</p>` : ""}${(row.alternatives ?? []).map((other, i) => this.alternative(row, other, i)).join("")}`;
+    return `<tr class="detail-row" data-layer="${escape(row.layer)}"><td colspan="7" class="full"><div class="stack close">${prices}<ul class="options">${options.join("")}</ul>${free}</div></td></tr>`;
+  }
+
+  alternative(row, other, i) {
+    const layer = escape(row.layer);
+    const name = escape(titleOf(other.technique));
+    return `<div class="row tight small"><span class="muted">${escape(alternativeText(other, this.times.isMicro))}</span><button type="button" class="btn mini" data-action="take" data-alternative="${i}" data-key="take:${layer}:${i}" aria-label="Take ${name} on ${layer}">Take this</button></div>`;
   }
 
   /* Techniques that a layer may be asked to take or to leave, not those of the whole network. */
@@ -117,12 +123,13 @@ export class LayerTable {
     const button = event.target.closest("[data-action]");
     const layer = event.target.closest("[data-layer]")?.dataset.layer;
     if (!button || !layer) return;
-    const { action, technique } = button.dataset;
+    const { action, technique, alternative } = button.dataset;
     if (action === "open") return this.toggle(layer);
     const current = this.locks[layer];
     const row = this.rows.find((candidate) => candidate.layer === layer);
     const wanted = {
-      lock: () => (current && current !== "keep" ? null : lockOf(row, this.offered)),
+      lock: () => (current && current !== "keep" ? null : lockOf(row)),
+      take: () => lockOf(row.alternatives[alternative]),
       exclude: () => (current === "keep" ? null : "keep"),
       free: () => null,
       use: () => toggleRequired(current, technique),

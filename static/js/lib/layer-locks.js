@@ -1,20 +1,12 @@
-// What a person may fix about a layer, in the request's own form: "keep", one technique with its level,
-// or techniques that are ruled out.
+// What a person may fix about a layer, in the request's own form: "keep", one technique at any level, all that is
+// done to it, or techniques that are ruled out.
 
 const KEEP = "keep";
 
-/**
- * The lock that holds a row's choice. The request can fix one technique with its level; of stacked ones
- * it can only rule out all others.
- */
-export function lockOf(row, techniques) {
-  const used = String(row.technique ?? KEEP).split("+");
-  if (used[0] === KEEP) return KEEP;
-  if (used.length > 1) return { exclude: techniques.filter((name) => !used.includes(name)) };
-  return { technique: used[0], params: row.params?.[used[0]] ?? {} };
-}
+/** The lock that holds what is done to a layer: a row's choice, or an alternative to it. */
+export const lockOf = ({ technique = KEEP, params }) => (technique === KEEP ? KEEP : { treatments: params });
 
-export const requires = (lock, technique) => lock?.technique === technique;
+export const requires = (lock, technique) => lock?.technique === technique || technique in (lock?.treatments ?? {});
 
 export const forbids = (lock, technique) => Boolean(lock?.exclude?.includes(technique));
 

@@ -14,7 +14,7 @@ export function lockPrice(layer, action, before, after) {
   if (noticeable(size, before.size_bytes.value)) add(size, bytes(Math.abs(size)));
   const points = after.accuracy_drop_points.value - before.accuracy_drop_points.value;
   if (Math.abs(points) >= 0.05) add(points, `${Math.abs(points).toFixed(1)} points`);
-  const what = { exclude: `Leaving ${layer} untouched`, use: `Requiring this on ${layer}`, forbid: `Forbidding this on ${layer}` }[action] ?? `Locking ${layer}`;
+  const what = { exclude: `Leaving ${layer} untouched`, use: `Requiring this on ${layer}`, forbid: `Forbidding this on ${layer}`, take: `Taking this on ${layer}` }[action] ?? `Locking ${layer}`;
   if (!costs.length && !gains.length) return `${what} costs nothing.`;
   if (!costs.length) return `${what} saves ${listed(gains)}.`;
   return `${what} costs ${listed(costs)}${gains.length ? ` and saves ${listed(gains)}` : ""}.`;

@@ -63,7 +63,8 @@ function tileRespects(tile, lock) {
   const used = String(tile.technique ?? "keep").split("+");
   if (lock === "keep") return used.length === 1 && used[0] === "keep";
   if (lock.exclude) return !used.some((technique) => lock.exclude.includes(technique));
-  // A lock's params are not on the tile; its level is compared by the server's answer only.
+  // Levels are compared by the server's answer only.
+  if (lock.treatments) return used.length === Object.keys(lock.treatments).length && used.every((technique) => technique in lock.treatments);
   return used.includes(lock.technique);
 }
 
