@@ -13,6 +13,7 @@ from tests.e2e.steps import recommendation
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 MOST_SCRIPT_MS = 5
+LEAST_TARGET_PX = 24
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +132,20 @@ def test_alternative_of_a_layer_is_taken_by_a_click(studio: Page):
     expect(row.locator(".col-technique")).to_contain_text(named)
     page.get_by_role("button", name="Let the selector choose").click()
     expect(take).to_be_visible()
+
+
+def test_layers_are_sorted_on_a_phone(studio: Page):
+    page = studio
+    page.set_viewport_size({"width": 390, "height": 900})
+    names = page.locator("#layers .col-layer .mono")
+    in_order = names.all_inner_texts()
+    time = page.locator("#layers").get_by_role("button", name=re.compile("^[mµ]s$"))
+    assert time.bounding_box()["height"] >= LEAST_TARGET_PX
+    time.click()
+    expect(page.locator("#layers th[aria-sort]")).to_contain_text(re.compile("^[mµ]s$"))
+    assert sorted(names.all_inner_texts()) == sorted(in_order) != names.all_inner_texts()
+    page.locator("#layers").get_by_role("button", name="Layer", exact=True).click()
+    assert names.all_inner_texts() == in_order
 
 
 def test_double_click_brings_a_slider_back(studio: Page):
