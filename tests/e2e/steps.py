@@ -82,7 +82,7 @@ def tab_to(page: Page, name: str) -> None:
     for _ in range(150):
         page.keyboard.press("Tab")
         focused = page.evaluate(
-            "(e => e.matches('a, button, input, summary') && "
+            "(e => e.matches('a, button, input, summary, [role=group]') && "
             "(e.getAttribute('aria-label') || e.labels?.[0]?.innerText || e.innerText))"
             "(document.activeElement) || ''"
         )

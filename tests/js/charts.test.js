@@ -52,6 +52,14 @@ test("every candidate is drawn once, inside or outside", () => {
   assert.ok(role(figure, "outside").x.every((ms) => ms > 6));
 });
 
+test("what is drawn can be walked by accuracy, whatever its cost", () => {
+  const limited = { ...view, budgets: { ...none, max_latency_ms: 6 } };
+  const { shown } = arrange(studio.figure, limited);
+  assert.equal(shown.length, studio.candidates.length);
+  assert.ok(shown.every((candidate, i) => i === 0 || candidate.drop_points <= shown[i - 1].drop_points));
+  assert.ok(arrange(studio.figure, { ...limited, onlyWithin: true }).shown.every((candidate) => candidate.latency_ms <= 6));
+});
+
 test("only those within limits remain when asked", () => {
   const { figure } = arrange(studio.figure, { ...view, budgets: { ...none, max_latency_ms: 6 }, onlyWithin: true });
   assert.equal(role(figure, "outside").x.length, 0);

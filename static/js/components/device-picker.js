@@ -1,5 +1,5 @@
 // The target device: a button that shows the choice, a menu with search, families and radios.
-// Escape or a click outside closes; arrows move; Enter picks. Emits "device-change" with the name.
+// Escape or a click outside closes; arrows move; Enter or the space bar picks. Emits "device-change" with the name.
 import { escape } from "../lib/dom.js";
 import { FAMILIES, bandText, chipName } from "../lib/evidence.js";
 import { badge } from "../lib/markup.js";
@@ -10,6 +10,7 @@ const bandWords = (target) => {
   const [low, high] = Array.isArray(band) ? band : [band?.low ?? 1, band?.high ?? 1];
   return target.label === "measured" ? "" : bandText(low, high);
 };
+const isRadio = (node) => node.matches("input[type=radio]");
 const targetBadge = (target) => badge(target.label, [target.label, bandWords(target)].filter(Boolean).join(" "));
 
 
@@ -25,6 +26,7 @@ class DevicePicker extends HTMLElement {
     this.search.addEventListener("input", () => this.render());
     this.list.addEventListener("click", (event) => event.target.matches("input") && event.detail > 0 && this.pick(event.target.value));
     this.addEventListener("keydown", (event) => this.key(event));
+    this.addEventListener("keyup", (event) => event.key === " " && isRadio(event.target) && this.pick(event.target.value));
     this.addEventListener("focusout", (event) => !this.contains(event.relatedTarget) && event.relatedTarget && this.toggle(false));
     document.addEventListener("pointerdown", (event) => !this.contains(event.target) && this.toggle(false));
   }
@@ -81,7 +83,7 @@ class DevicePicker extends HTMLElement {
     }
     if (event.key === "Enter" && !this.menu.hidden && event.target !== this.button) {
       event.preventDefault();
-      const radio = event.target.matches("input[type=radio]") ? event.target : this.list.querySelector(":checked, input");
+      const radio = isRadio(event.target) ? event.target : this.list.querySelector("input");
       if (radio) this.pick(radio.value);
     }
     if (event.key === "ArrowDown" && event.target === this.search) {

@@ -1,8 +1,8 @@
 // The trade-off with the star: Plotly draws the points, an overlay carries the star, its band and the
 // guide. While a slider is dragged only the overlay moves, by transform; Plotly is not called.
-// Left and right walk the best trade-offs. Emits "candidate-pick" with the candidate's id, "candidate-point" with that of
-// the one that the pointer is on, or null, and "limit-drag"
-// {budget, value, done} where limits may be moved by hand (the attribute "limits").
+// Where somebody chooses (the attribute "choosing") arrow keys walk the points, and limits may be moved by hand.
+// Emits "candidate-pick" with the candidate's id, or null to let go, "candidate-point" with that of the one that the
+// pointer is on, or null, and "limit-drag" {budget, value, done}.
 import { predicted } from "../lib/format.js";
 import { readTokens, themed } from "../lib/theme.js";
 import { OTHER, arrange, limitAt, limitPlaces } from "../lib/tradeoff.js";
@@ -27,10 +27,7 @@ class TradeOffChart extends PlotFigure {
     this.append(this.overlay);
     const part = (name) => this.overlay.querySelector(name);
     this.parts = { guide: part(".guide"), star: part(".star"), band: part(".band"), upright: part(".upright"), pin: part(".pin"), pinText: part(".pin text") };
-    this.tabIndex = 0;
-    this.setAttribute("aria-label", "Trade-off chart. Left and right arrow keys walk the best trade-offs.");
-    this.setAttribute("role", "group");
-    this.addEventListener("keydown", (event) => this.walk(event));
+    if (this.hasAttribute("choosing")) this.takeKeys();
     this.grips = Object.fromEntries([...this.overlay.querySelectorAll(".grip")].map((grip) => [grip.dataset.side, grip]));
     for (const [side, grip] of Object.entries(this.grips)) this.holdBy(side, grip);
   }
@@ -42,8 +39,8 @@ class TradeOffChart extends PlotFigure {
   /** base: figure from Python; view: {axis, turned, candidates, budgets, onlyWithin, picked}. */
   show(base, view) {
     this.view = view;
-    const { figure, front } = arrange(base, view);
-    this.front = front;
+    const { figure, front, shown } = arrange(base, view);
+    this.lists = { front, shown };
     this.base = base;
     this.spec = base.layout.meta.axes[view.axis];
     this.figure = figure;
@@ -102,7 +99,7 @@ class TradeOffChart extends PlotFigure {
 
   /** Where the limits stand that are drawn; none while nothing may be moved. */
   placeGrips() {
-    const places = this.hasAttribute("limits") && this.axes && !this.asTable ? limitPlaces(this.base.layout, this.spec, this.view.budgets) : {};
+    const places = this.hasAttribute("choosing") && this.axes && !this.asTable ? limitPlaces(this.base.layout, this.spec, this.view.budgets) : {};
     for (const side of Object.keys(this.grips)) {
       const { axes, grips } = this;
       const place = places[this.sideOf(side)];
@@ -173,20 +170,39 @@ class TradeOffChart extends PlotFigure {
     this.placeGrips();
   }
 
-  walk(event) {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!step || !this.front?.length || event.target !== this) return;
-    event.preventDefault();
-    const here = this.front.findIndex((candidate) => candidate.id === this.view.picked);
-    const start = here >= 0 ? here : this.nearest() - (step > 0 ? 1 : 0);
-    const next = this.front[clamp(start + step, 0, this.front.length - 1)];
-    this.pick(String(next.id));
+  /* ----- by keys ----- */
+  takeKeys() {
+    this.tabIndex = 0;
+    this.setAttribute("role", "group");
+    this.setAttribute("aria-label", "Trade-off chart. Left and right arrow keys hold one of the best trade-offs after the other, up and down any candidate by its accuracy; Escape lets go.");
+    this.addEventListener("keydown", (event) => event.target === this && this.key(event));
   }
 
-  /* The first best trade-off at or beyond the star. */
-  nearest() {
-    const i = this.front.findIndex((candidate) => candidate[this.spec.field] >= (this.at?.value ?? 0) * 0.999);
-    return i < 0 ? this.front.length : i;
+  key(event) {
+    const { front, shown } = this.lists ?? {};
+    const [list, step] = { ArrowLeft: [front, -1], ArrowRight: [front, 1], ArrowDown: [shown, -1], ArrowUp: [shown, 1] }[event.key] ?? [];
+    if (list?.length) {
+      event.preventDefault();
+      this.pick(String(this.next(list, step).id));
+    }
+    if (event.key === "Escape" && (this.view?.picked ?? null) !== null) this.pick(null);
+  }
+
+  /* From the point that is held or, where it is none of these, from the star. */
+  next(list, step) {
+    const here = list.findIndex((candidate) => candidate.id === this.view.picked);
+    const start = here >= 0 ? here : this.firstBeyond(list) - (step > 0 ? 1 : 0);
+    return list[clamp(start + step, 0, list.length - 1)];
+  }
+
+  /* Where in a list the star stands. */
+  firstBeyond(list) {
+    const { value = 0, accuracy = 0 } = this.at ?? {};
+    const isBeyond = list === this.lists.front
+      ? (candidate) => candidate[this.spec.field] >= value * 0.999
+      : (candidate) => this.base.layout.meta.original - candidate.drop_points >= accuracy;
+    const i = list.findIndex(isBeyond);
+    return i < 0 ? list.length : i;
   }
 
   /* A finger that taps picks at once, and never leaves. */

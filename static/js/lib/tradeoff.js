@@ -8,7 +8,8 @@ const traceOf = (figure, role) => figure.data.find((trace) => trace.meta?.role =
 
 /**
  * A figure with the same look and other points. view: {axis, turned, candidates, budgets, onlyWithin, picked};
- * turned puts accuracy across and the cost upwards. Returns {figure, front}; front lists candidates, cheapest first.
+ * turned puts accuracy across and the cost upwards. Returns {figure, front, shown}: the best trade-offs, cheapest first,
+ * and all candidates that are drawn, least accurate first.
  */
 export function arrange(base, { axis, turned = false, candidates, budgets, onlyWithin = false, picked = null }) {
   const { meta } = base.layout;
@@ -28,7 +29,8 @@ export function arrange(base, { axis, turned = false, candidates, budgets, onlyW
   if (picked !== null) data.push(fill({ ...traceOf(base, "candidate"), name: "Your pick", meta: { role: "picked", decoration: true } }, candidates.filter((c) => c.id === picked)));
   const figure = { data, layout: layoutFor(base.layout, spec, budgets) };
   figure.layout.meta = { ...meta, summary: summaryText(turned ? [axis, meta.quality.toLowerCase()] : [meta.quality, axis], meta, within.length) };
-  return { figure: turned ? turn(figure) : figure, front };
+  const shown = [...within, ...outside].sort((a, b) => b.drop_points - a.drop_points);
+  return { figure: turned ? turn(figure) : figure, front, shown };
 }
 
 const summaryText = ([up, across], { ids, original, quality }, within) =>
