@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shlex
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
+
+from webapp.devices.agent.protocol import ARCHIVE
 
 PACKAGE = Path("webapp/devices/agent")
 START = """import sys
@@ -44,6 +47,15 @@ def agent_version() -> str:
 def agent_url(request: HttpRequest) -> str:
     """Where the agent is to be had, by the name under which this server was asked."""
     return request.build_absolute_uri(reverse("agent-archive"))
+
+
+def agent_commands(request: HttpRequest, token: str) -> list[str]:
+    """What to run on the device: fetch the agent, then start it."""
+    server = request.build_absolute_uri("/").rstrip("/")
+    return [
+        f"curl -fO {shlex.quote(agent_url(request))}",
+        f"python3 {ARCHIVE} --server {shlex.quote(server)} --token {token}",
+    ]
 
 
 def _files() -> dict[str, str]:

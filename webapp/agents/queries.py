@@ -90,6 +90,11 @@ def build_tasks(job: Job) -> list[Json]:
     ]
 
 
+def measured_build(owner: User, job: Job) -> Json:
+    """What devices measured of a build, and which are there to ask."""
+    return {"tasks": build_tasks(job), "devices": connected_devices(owner)}
+
+
 def finalists_json(device: OwnDevice, job: Job) -> Json:
     """Whether a device can be asked to time a study's candidates, and what it timed of them last."""
     tasks = job.device_tasks.filter(device=device, kind=TaskKind.FINALISTS)

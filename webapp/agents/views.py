@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.decorators import login_not_required
@@ -10,7 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from webapp.accounts.audit import note
 from webapp.accounts.models import EventKind
 from webapp.agents import connections, queries, services
-from webapp.agents.archive import agent_archive, agent_url
+from webapp.agents.archive import agent_archive, agent_commands
 from webapp.devices.agent.protocol import ARCHIVE
 from webapp.devices.queries import own_device_get
 from webapp.jobs.queries import job_get
@@ -18,7 +17,6 @@ from webapp.jobs.queries import job_get
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from webapp.jobs.models import Job
     from webapp.requests import UserRequest
 
 
@@ -39,7 +37,7 @@ def agent(request: UserRequest, device_id: UUID) -> JsonResponse:
     device = own_device_get(owner=request.user, device_id=device_id)
     commands = []
     if request.method == "POST":
-        commands = _commands(request, connections.agent_connect(device=device))
+        commands = agent_commands(request, connections.agent_connect(device=device))
         note(request, EventKind.DEVICE_CONNECTED, device.title)
     elif request.method == "DELETE":
         connections.agent_disconnect(device=device)
@@ -69,7 +67,8 @@ def cancel(request: UserRequest, task_id: UUID) -> JsonResponse:
 @require_GET
 def build_tasks(request: UserRequest, job_id: UUID) -> JsonResponse:
     """What devices measured of a build, and which are there to ask."""
-    return _build_json(request, job_get(owner=request.user, job_id=job_id))
+    job = job_get(owner=request.user, job_id=job_id)
+    return JsonResponse(queries.measured_build(request.user, job))
 
 
 @require_POST
@@ -77,7 +76,7 @@ def validate(request: UserRequest, job_id: UUID, device_id: UUID) -> JsonRespons
     job = job_get(owner=request.user, job_id=job_id)
     device = own_device_get(owner=request.user, device_id=device_id)
     services.validation_start(device=device, job=job)
-    return _build_json(request, job)
+    return JsonResponse(queries.measured_build(request.user, job))
 
 
 @require_http_methods(["GET", "POST"])
@@ -88,16 +87,3 @@ def finalists(request: UserRequest, job_id: UUID, device_id: UUID) -> JsonRespon
     if request.method == "POST":
         services.finalists_start(device=device, job=job)
     return JsonResponse(queries.finalists_json(device, job))
-
-
-def _build_json(request: UserRequest, job: Job) -> JsonResponse:
-    devices = queries.connected_devices(request.user)
-    return JsonResponse({"tasks": queries.build_tasks(job), "devices": devices})
-
-
-def _commands(request: UserRequest, token: str) -> list[str]:
-    server = request.build_absolute_uri("/").rstrip("/")
-    return [
-        f"curl -fO {shlex.quote(agent_url(request))}",
-        f"python3 {ARCHIVE} --server {shlex.quote(server)} --token {token}",
-    ]

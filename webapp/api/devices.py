@@ -7,7 +7,7 @@ from ninja import Router
 
 from webapp.accounts.audit import note
 from webapp.accounts.models import EventKind
-from webapp.api import schemas
+from webapp.api import device_schemas as schemas
 from webapp.devices import queries, services
 from webapp.devices.models import OwnDevice
 from webapp.requests import UserRequest

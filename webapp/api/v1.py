@@ -5,7 +5,7 @@ from typing import Any
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from webapp.api import catalogue, comparison, devices, jobs, projects, transfers
+from webapp.api import catalogue, comparison, connected, devices, jobs, projects, transfers
 from webapp.api.auth import Page, Token
 from webapp.api.errors import add_handlers
 from webapp.api.schemas import Error
@@ -50,6 +50,7 @@ ROUTERS = (
     jobs.router,
     comparison.router,
     devices.router,
+    connected.router,
     catalogue.router,
 )
 for router in ROUTERS:

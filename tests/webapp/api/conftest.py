@@ -3,7 +3,11 @@ import json
 import pytest
 from django.test import Client
 
+from tests.webapp.agents.conftest import address, build
+from tests.webapp.agents.test_finalists import study
 from webapp.accounts.tokens import token_create
+
+__all__ = ["address", "build", "study"]
 
 
 class Program:

@@ -10,6 +10,8 @@ from schemathesis.specs.openapi.checks import response_schema_conformance
 from tests.webapp import making
 from tests.webapp.test_own_devices import create
 from webapp.accounts.tokens import token_create
+from webapp.agents.connections import agent_connect
+from webapp.agents.services import calibration_start
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,10 +23,13 @@ CHECKS = [not_a_server_error, response_schema_conformance]
 def known(user, study_folder):
     """Names of what exists, and a token: most made-up requests would end at an unknown name."""
     project = making.studied(user, study_folder)
+    device = create(user, means="agent")
+    agent_connect(device=device)
     return {
         "project_id": str(project.id),
         "job_id": str(project.study.job.id),
-        "device_id": str(create(user).id),
+        "device_id": str(device.id),
+        "task_id": str(calibration_start(device=device).pk),
         "transfer_id": str(making.begun(user).id),
         "token": token_create(owner=user, name="schema"),
     }
@@ -56,7 +61,7 @@ def test_no_request_of_a_longer_series_breaks_the_server(case, known):
 
 
 def ask(case, known):
-    for name in ("project_id", "job_id", "device_id", "transfer_id"):
+    for name in ("project_id", "job_id", "device_id", "task_id", "transfer_id"):
         if name in case.path_parameters:
             case.path_parameters[name] = known[name]
     headers = {"Authorization": f"Bearer {known['token']}"}
