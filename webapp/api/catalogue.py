@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from ninja import Router
 
 from webapp.api import schemas
+from webapp.devices.evidence import evidence_json
 from webapp.devices.queries import device_json, devices_json
 from webapp.devices.targets import target_profile
 from webapp.jobs.workers import worker_status
@@ -30,6 +31,15 @@ def devices(request: UserRequest) -> Any:
 @router.get("/devices/{name}", response=schemas.Device, summary="A device and its sources")
 def device(request: UserRequest, name: str) -> Any:
     return device_json(target_profile(owner=request.user, name=name))
+
+
+@router.get(
+    "/devices/{name}/evidence",
+    response=schemas.DeviceEvidence,
+    summary="Predicted against measured on a device, and where its figures come from",
+)
+def device_evidence(request: UserRequest, name: str) -> Any:
+    return evidence_json(user=request.user, name=name)
 
 
 @router.get("/samples", response=schemas.Samples, summary="Models with data, ready to open")

@@ -68,6 +68,15 @@ class Measurements(Answer):
     measurements: list[dict[str, Any]]
 
 
+class Network(Answer):
+    name: str
+    title: str
+
+
+class Networks(Answer):
+    networks: list[Network]
+
+
 class Reachable(Answer):
     state: Literal["none", "offline", "idle", "busy"]
     text: str = Field(description="the same in words")

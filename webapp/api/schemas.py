@@ -304,3 +304,23 @@ class Device(Answer):
 
 class Devices(Answer):
     targets: list[Device]
+
+
+class Evidence(Answer):
+    """A network timed on a device; ``before_ms`` is what was predicted before one's own was calibrated."""
+
+    name: str
+    measured_ms: float
+    predicted_ms: float = Field(description="while the network was hidden from the fit")
+
+
+class DeviceFigure(Answer):
+    name: str
+    value: str
+    source: str
+
+
+class DeviceEvidence(Answer):
+    band: Band = Field(description="of the predictions: between which factors the truth lies")
+    rows: list[Evidence]
+    figures: list[DeviceFigure] = Field(description="all that are known, and from where")

@@ -8,12 +8,16 @@ import math
 from typing import TYPE_CHECKING
 
 from webapp.devices.kit import kit_graphs
+from webapp.devices.models import Means
 from webapp.devices.networks import is_network
-from webapp.devices.services import MOST_MEASUREMENTS, Run
+from webapp.devices.services import MOST_MEASUREMENTS, Run, runs_record
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from webapp.devices.models import OwnDevice
+    from webapp.devices.services import Outcome
 
 HEADER = ("name", *(f"run {number} ms" for number in range(1, 11)))
 MOST_FAULTS = 10
@@ -22,6 +26,21 @@ MOST_FAULTS = 10
 
 class CellError(Exception):
     """What is wrong with a cell."""
+
+
+def table_record(*, device: OwnDevice, text: str) -> Outcome:
+    """Calibrate a device by the filled table.
+
+    Raises:
+        RequestRefusedError: for a device that is measured by other means, or naming the lines that cannot be read.
+    """
+    if device.means != Means.KIT:
+        raise RequestRefusedError(
+            f"{device.title} is measured by {device.means}, which is another runtime than the kit's. "
+            "Add a device of its own for the kit.",
+            status=409,
+        )
+    return runs_record(device=device, runs=parse_times(text), environment={"means": "table"})
 
 
 def parse_times(text: str) -> list[Run]:

@@ -11,12 +11,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from webapp.accounts.audit import note
 from webapp.accounts.models import EventKind
 from webapp.devices import services
-from webapp.devices.charts import calibration_data, calibration_figure
-from webapp.devices.fitting import calibration_of, spoken_to
-from webapp.devices.kit import kit_graphs
-from webapp.devices.kit_csv import parse_times
+from webapp.devices.charts import calibration_figure
+from webapp.devices.evidence import own_evidence
+from webapp.devices.kit_csv import table_record
 from webapp.devices.kit_zip import kit_zip
-from webapp.devices.models import Means
 from webapp.devices.networks import network_choices
 from webapp.devices.queries import (
     device_figures,
@@ -28,14 +26,15 @@ from webapp.devices.queries import (
     own_device_get,
     own_device_row,
 )
-from webapp.devices.targets import own_device_find, own_profile
+from webapp.devices.targets import own_device_find
 from webapp.requests import UserRequest, json_body
 from webapp.responses import RequestRefusedError
+from webapp.tables import csv_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
-    from compression.calibration import Row
     from webapp.devices.models import OwnDevice
 
 SHOWN_MEASUREMENTS = 200
@@ -50,11 +49,9 @@ def own_device_page(request: UserRequest, device: OwnDevice) -> HttpResponse:
     if mine:
         context["choices"] = network_choices(request.user)
         context["rows"] = measurement_rows(device, SHOWN_MEASUREMENTS)
-    if found := calibration_of(device):
-        profile = spoken_to(own_profile(device), "you" if mine else device.owner.username)
+    if found := own_evidence(device, request.user):
+        profile, data = found
         page["device"] = device_json(profile)
-        rows = found.rows() if mine else tuple(map(_unnamed, found.rows()))
-        data = calibration_data(rows, page["device"]["band"])
         page["evidence"] = calibration_figure(data)
         context |= {
             "fit": data,
@@ -98,18 +95,10 @@ def own_device_settings(request: UserRequest, device_id: UUID) -> JsonResponse:
 def own_device_times(request: UserRequest, device_id: UUID) -> JsonResponse:
     """The filled table of the kit."""
     device = own_device_get(owner=request.user, device_id=device_id)
-    if device.means != Means.KIT:
-        raise RequestRefusedError(
-            f"{device.title} is measured by {device.means}, which is another runtime than the kit's. "
-            "Add a device of its own for the kit.",
-            status=409,
-        )
     text = json_body(request).get("text")
     if not isinstance(text, str):
         raise RequestRefusedError("The request needs a text: the contents of times.csv.")
-    runs = parse_times(text)
-    outcome = services.runs_record(device=device, runs=runs, environment={"means": "table"})
-    return JsonResponse(outcome_json(outcome))
+    return JsonResponse(outcome_json(table_record(device=device, text=text)))
 
 
 @require_GET
@@ -124,16 +113,16 @@ def runs_json_file(request: UserRequest, name: str) -> JsonResponse:
 @require_GET
 def runs_csv_file(request: UserRequest, name: str) -> HttpResponse:
     device = _mine(request, name)
-    response = HttpResponse(measurements_csv(device), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{device.key}.csv"'
-    return response
+    return csv_file(device.key, measurements_csv(device))
 
 
 @require_GET
 def kit_zip_file(request: UserRequest, name: str) -> HttpResponse:
-    device = _mine(request, name)
-    content = kit_zip(device, request.GET.getlist("with"))
-    response = HttpResponse(content, content_type="application/zip")
+    return kit_download(_mine(request, name), request.GET.getlist("with"))
+
+
+def kit_download(device: OwnDevice, networks: Sequence[str]) -> HttpResponse:
+    response = HttpResponse(kit_zip(device, networks), content_type="application/zip")
     response["Content-Disposition"] = 'attachment; filename="adadeep-kit.zip"'
     return response
 
@@ -148,11 +137,6 @@ def new_device_values(values: dict[str, Any]) -> dict[str, Any]:
         "arithmetic": values.get("arithmetic", "fp32"),
         "means": values.get("means", "kit"),
     }
-
-
-def _unnamed(row: Row) -> Row:
-    """A row for strangers: what its owner's projects are called is the owner's."""
-    return row if row.name in kit_graphs() else row._replace(name="A network of its owner")
 
 
 def _mine(request: UserRequest, name: str) -> OwnDevice:

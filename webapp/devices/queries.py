@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import statistics
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +13,7 @@ from compression.cost import band, load_device
 from compression.device_profiles import FROM_MEMORY
 from webapp.devices.models import OwnDevice
 from webapp.devices.targets import is_own, own_profile, target_profiles, visible
+from webapp.tables import table_csv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -181,20 +180,12 @@ def measurements_json(device: OwnDevice) -> list[dict[str, Any]]:
 
 def measurements_csv(device: OwnDevice) -> str:
     """The same as a table, one line a run."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["measured", "name", "run", "ms", "set aside because"])
-    for row in device.measurements.all():
-        for number, run_ms in enumerate(row.runs_ms, 1):
-            day = row.created.isoformat(timespec="seconds")
-            table.writerow([day, *map(_plain_cell, (row.name, number, run_ms, row.refused))])
-    return text.getvalue()
-
-
-def _plain_cell(value: object) -> object:
-    """A text that a spreadsheet would run as a formula is kept from it."""
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@"))
-    return f"'{value}" if is_formula else value
+    rows = [
+        (row.created.isoformat(timespec="seconds"), row.name, number, run_ms, row.refused)
+        for row in device.measurements.all()
+        for number, run_ms in enumerate(row.runs_ms, 1)
+    ]
+    return table_csv(["measured", "name", "run", "ms", "set aside because"], rows)
 
 
 def _rates(rates: Mapping[str, float], source: str) -> list[Figure]:

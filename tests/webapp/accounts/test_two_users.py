@@ -32,6 +32,7 @@ MEANING = {
     "devices/<slug:name>/runs.csv": {"name": "device"},
     "devices/<slug:name>/kit.zip": {"name": "device"},
     "api/v1/devices/<name>": {"name": "device"},
+    "api/v1/devices/<name>/evidence": {"name": "device"},
 }
 """Where a parameter of a general name means something of one person's: its name in `theirs`."""
 
@@ -43,6 +44,7 @@ AGENTS = "api/agent/v1/"
 
 NOBODYS = {
     "devices/kit/<slug:name>.onnx": "the kit is the same for all",
+    "api/v1/kit/<name>.onnx": "the kit is the same for all",
     "api/samples/<slug:name>/open": "samples are the same for all",
     "api/v1/samples/<name>/open": "samples are the same for all",
     "api/v1/uploads/<kind>": "model or data",
@@ -139,7 +141,9 @@ def test_the_same_ids_are_found_by_their_owner(theirs, admin, browser_of):
             for method in ("GET", "POST")
         ]
         is_known = not set(statuses) & {403, 404}
-        assert is_known or str(route).endswith(("result/", "networks/<str:name>")), (
+        assert is_known or str(route).endswith(
+            ("result/", "networks/<str:name>")
+        ), (
             str(route),
             statuses,
         )
