@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from webapp.agents.models import TaskKind, TaskState
-from webapp.api.schemas import Answer, Band, Question
+from webapp.api.schemas import Answer, Band, Device, Question
 
 
 class NewDevice(Question):
@@ -175,3 +175,37 @@ class Finalists(Answer):
     count: int = Field(description="candidates that can be measured")
     task: FinalistsTask | None = Field(description="the newest one")
     rows: list[Finalist] = Field(description="the original first; none before it has measured")
+
+
+class Link(Answer):
+    address: str = Field(description="by which other devices find this server")
+    url: str
+    qr: str = Field(description="the same as a picture: SVG")
+
+
+class Links(Answer):
+    links: list[Link] = Field(description="one for each address; all are the same link")
+
+
+class NetworkFile(Network):
+    size_bytes: int
+
+
+class NetworkFiles(Answer):
+    networks: list[NetworkFile]
+
+
+class BrowserDelivery(Delivery):
+    title: str = Field(description="what browser and device are called")
+    prior: str = Field(description="name of the device of the catalogue that it starts from")
+    threads: int
+    backend: str = Field(default="wasm", description="wasm or webgpu")
+
+
+class MeasuredBrowser(Answer):
+    device: Device
+    url: str = Field(description="path of its page, without the host")
+    rows: list[dict[str, Any]] = Field(description="predicted before and after calibrating")
+    refused: dict[str, str] = Field(description="names that were set aside, with the reason")
+    error_before: float = Field(description="half were off by at most that share")
+    error_after: float

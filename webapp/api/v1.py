@@ -5,7 +5,16 @@ from typing import Any
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from webapp.api import catalogue, comparison, connected, devices, jobs, projects, transfers
+from webapp.api import (
+    browsers,
+    catalogue,
+    comparison,
+    connected,
+    devices,
+    jobs,
+    projects,
+    transfers,
+)
 from webapp.api.auth import Page, Token
 from webapp.api.errors import add_handlers
 from webapp.api.schemas import Error
@@ -51,6 +60,7 @@ ROUTERS = (
     comparison.router,
     devices.router,
     connected.router,
+    browsers.router,
     catalogue.router,
 )
 for router in ROUTERS:

@@ -62,15 +62,14 @@ def project_measure_json(project: Project) -> dict[str, Any]:
         "runs_url": reverse("api-project-browser-runs", args=[project.id]),
         "project": {"name": project.name, "url": reverse("studio", args=[project.id])},
         "networks": [
-            {
-                "name": network.name,
-                "title": network.title,
-                "size_bytes": network.size_bytes,
-                "url": f"{url}networks/{network.name}",
-            }
+            {**network_json(network), "url": f"{url}networks/{network.name}"}
             for network in networks(project)
         ],
     }
+
+
+def network_json(network: Network) -> dict[str, Any]:
+    return {key: getattr(network, key) for key in ("name", "title", "size_bytes")}
 
 
 def _built(file: Artifact) -> Network:

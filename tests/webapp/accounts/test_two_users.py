@@ -36,7 +36,10 @@ MEANING = {
 }
 """Where a parameter of a general name means something of one person's: its name in `theirs`."""
 
-BODIES = {"api/v1/own-devices/<uuidstr:device_id>/measurements": '{"runs": []}'}
+BODIES = {
+    "api/v1/own-devices/<uuidstr:device_id>/measurements": '{"runs": []}',
+    "api/v1/projects/<uuidstr:project_id>/browser-measurements": '{"runs": [], "title": "", "prior": "", "threads": 1}',
+}
 """Where an empty object is refused before anybody looks whose it is."""
 
 AGENTS = "api/agent/v1/"
@@ -142,7 +145,7 @@ def test_the_same_ids_are_found_by_their_owner(theirs, admin, browser_of):
         ]
         is_known = not set(statuses) & {403, 404}
         assert is_known or str(route).endswith(
-            ("result/", "networks/<str:name>")
+            ("result/", "networks/<str:name>", "networks/<name>")
         ), (
             str(route),
             statuses,
