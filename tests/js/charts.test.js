@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { figureTable, toCsv, toJson } from "../../static/js/lib/csv.js";
+import { figureTable, tableJson, toCsv, toJson } from "../../static/js/lib/csv.js";
 import { paretoFront } from "../../static/js/lib/pareto.js";
 import { chartTemplate, merge, themed } from "../../static/js/lib/theme.js";
 import { arrange, limitAt, limitMarks, limitPlaces } from "../../static/js/lib/tradeoff.js";
@@ -180,4 +180,10 @@ test("a second axis stands on the right with its unit above it, and the table le
   assert.ok(!("yaxis2" in themed({ data: [], layout: {} }, tokens).layout));
   const { columns, rows } = figureTable(figure);
   assert.deepEqual([columns, rows[1]], [["Series", "Episode", "Value"], ["Gap to the best known, %", 64, 40]]);
+});
+
+test("a table is an object a row for programs", () => {
+  assert.deepEqual(JSON.parse(tableJson({ columns: ["Device", "Latency, ms"], rows: [["Board", 3], ["Box"]] })), {
+    rows: [{ Device: "Board", "Latency, ms": 3 }, { Device: "Box", "Latency, ms": null }],
+  });
 });

@@ -1,3 +1,5 @@
+import csv
+import io
 import shutil
 import time
 
@@ -5,8 +7,11 @@ import pytest
 
 from compression.cost import device_names, load_device
 from tests.webapp import making
+from tests.webapp.api.conftest import program
 from webapp.jobs.models import Job, JobState
 from webapp.projects.suitability import peak_of, target_notes
+
+__all__ = ["program"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,3 +81,46 @@ def test_peak_of_activations_follows_the_layers():
     assert peak_of(inspected) == 64 + 256
     assert peak_of(None) == 0
     assert "Does not fit" in target_notes(inspected, load_device("stm32-l4r5"))[0]
+
+
+def csv_rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_comparison_is_a_table_for_files(client, program, project):
+    found = compare(client, project).json()
+    rows, table = found["devices"], found["table"]
+    assert len(set(table["columns"])) == len(table["columns"])
+    assert {len(row) for row in table["rows"]} == {len(table["columns"])}
+    told = dict(zip(table["columns"], table["rows"][1], strict=True))
+    recipe, best = rows[1]["recipe"], rows[1]["best"]
+    low, high = rows[1]["band"]
+    assert told["Device"] == rows[1]["title"]
+    assert told["This recipe: latency, ms"] == recipe["latency_ms"]
+    assert told["This recipe: latency low, ms"] == pytest.approx(recipe["latency_ms"] * low)
+    assert told["This recipe: latency high, ms"] == pytest.approx(recipe["latency_ms"] * high)
+    assert told["Best recipe: times smaller"] == best["times_smaller"]
+    wanted = {"goals": GOALS, "target": "rpi4"}
+    answer = program.post(f"projects/{project.id}/devices.csv", wanted)
+    assert answer["Content-Type"].startswith("text/csv")
+    written = csv_rows(answer.content.decode())
+    assert list(written[1]) == table["columns"]
+    assert float(written[1]["This recipe: latency, ms"]) == recipe["latency_ms"]
+
+
+def test_cost_of_the_model_on_every_device_is_a_table_for_files(client, program, project):
+    page = client.get(f"/projects/{project.id}/model/").context["page"]
+    written = csv_rows(program.get(f"projects/{project.id}/model/devices.csv").content.decode())
+    assert [row["Device"] for row in written] == [row["title"] for row in page["devices"]]
+    assert list(written[0]) == page["devices_table"]["columns"]
+    here, board = (
+        next(row for row in written if row["Device"] == load_device(name).title)
+        for name in ("this-host", "rpi4")
+    )
+    assert (here["Latency low, ms"], here["Latency known as"]) == ("0.05", "measured")
+    assert float(board["Latency low, ms"]) < float(board["Latency, ms"])
+
+
+def test_model_that_was_not_read_yet_is_a_table_without_rows(program, user):
+    path = f"projects/{making.project(user).id}/model/devices.csv"
+    assert csv_rows(program.get(path).content.decode()) == []

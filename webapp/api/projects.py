@@ -3,6 +3,7 @@
 from typing import Any, Literal
 from uuid import UUID
 
+from django.http import HttpResponse
 from ninja import Router, Status
 from ninja.params.functions import Query
 
@@ -11,11 +12,13 @@ from webapp.accounts.models import EventKind
 from webapp.api import schemas
 from webapp.jobs.queries import job_json
 from webapp.projects import answers, builds, queries, services
+from webapp.projects.device_tables import model_table, recipe_table
 from webapp.projects.devices import devices_compared
 from webapp.projects.model import model_page_json
 from webapp.projects.models import UPLOAD_KINDS, Dataset, UploadedModel
 from webapp.projects.studio import studio_json
 from webapp.requests import UserRequest, declared_length
+from webapp.tables import csv_file, table_csv
 
 router = Router(tags=["projects"])
 
@@ -27,6 +30,7 @@ BODY = {
         },
     }
 }
+CSV = {"responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}}
 Json = dict[str, Any]
 
 
@@ -110,6 +114,16 @@ def model(request: UserRequest, project_id: UUID, target: str | None = None) -> 
     return model_page_json(_found(request, project_id), target)
 
 
+@router.get(
+    "/projects/{uuid:project_id}/model/devices.csv",
+    openapi_extra=CSV,
+    summary="The model's cost on every device as a table",
+)
+def model_devices_csv(request: UserRequest, project_id: UUID) -> HttpResponse:
+    table = model_table(model_page_json(_found(request, project_id))["devices"])
+    return csv_file("devices", table_csv(*table))
+
+
 @router.post(
     "/projects/{uuid:project_id}/select",
     response=schemas.Selection,
@@ -127,13 +141,17 @@ def select(request: UserRequest, project_id: UUID, values: schemas.Choice) -> An
     summary="A recipe on every device, beside the best one for each",
 )
 def devices(request: UserRequest, project_id: UUID, values: schemas.Choice) -> Any:
-    found, said = _found(request, project_id), values.said()
-    config = said.pop("config", None)
-    return {
-        "devices": devices_compared(
-            found, services.checked_settings(said, owner=request.user), config
-        )
-    }
+    return {"devices": _compared(request, project_id, values)}
+
+
+@router.post(
+    "/projects/{uuid:project_id}/devices.csv",
+    openapi_extra=CSV,
+    summary="The same as a table",
+)
+def devices_csv(request: UserRequest, project_id: UUID, values: schemas.Choice) -> HttpResponse:
+    table = recipe_table(_compared(request, project_id, values))
+    return csv_file("devices", table_csv(*table))
 
 
 @router.put(
@@ -184,6 +202,13 @@ def build(request: UserRequest, project_id: UUID, values: schemas.NewBuild) -> A
     found = _found(request, project_id)
     asked = builds.build_start(project=found, values=values.said())
     return Status(200 if asked.note else 201, {**job_json(asked.job), "note": asked.note})
+
+
+def _compared(request: UserRequest, project_id: UUID, values: schemas.Choice) -> list[Json]:
+    found, said = _found(request, project_id), values.said()
+    config = said.pop("config", None)
+    wanted = services.checked_settings(said, owner=request.user)
+    return devices_compared(found, wanted, config)
 
 
 def _found(request: UserRequest, project_id: UUID) -> Any:

@@ -15,6 +15,7 @@ from webapp.devices.browsers import browser_measured, measured_json
 from webapp.devices.pairing import pairing_links, phone_json
 from webapp.projects import answers, services
 from webapp.projects import builds as building
+from webapp.projects.device_tables import model_table, recipe_table
 from webapp.projects.devices import devices_compared
 from webapp.projects.measuring import networks, project_measure_json
 from webapp.projects.model import model_page_json
@@ -49,7 +50,8 @@ def model_page(request: UserRequest, project_id: UUID) -> HttpResponse:
     """The model by itself; ``?target=`` names the device for which its layers are timed."""
     found = project_get(owner=request.user, project_id=project_id)
     page = model_page_json(found, request.GET.get("target"))
-    return render(request, "model.html", {"page": page})
+    table = model_table(page["devices"])._asdict()
+    return render(request, "model.html", {"page": {**page, "devices_table": table}})
 
 
 def _head(project: Project) -> dict[str, Any] | None:
@@ -108,7 +110,8 @@ def devices(request: UserRequest, project_id: UUID) -> JsonResponse:
     values = json_body(request)
     config = values.pop("config", None)
     wanted = services.checked_settings(values, owner=request.user)
-    return JsonResponse({"devices": devices_compared(found, wanted, config)})
+    rows = devices_compared(found, wanted, config)
+    return JsonResponse({"devices": rows, "table": recipe_table(rows)._asdict()})
 
 
 @require_POST

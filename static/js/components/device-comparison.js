@@ -1,4 +1,5 @@
 // The heat map of devices: asked for by a button, since it prices every known recipe on each of them.
+import { wireTableButtons } from "../lib/chart-buttons.js";
 import { $, escape, setText } from "../lib/dom.js";
 import { FAMILIES, bandText } from "../lib/evidence.js";
 import { predicted } from "../lib/format.js";
@@ -9,10 +10,11 @@ const cell = (which) => ({ label, text, warm }) => `<td class="n" data-label="${
 const TIE = '<td colspan="5" class="full muted small">tie: the best known recipe here cannot be told apart from this one</td>';
 
 export class DeviceComparison {
-  /** request() resolves to {devices: [...]}, see webapp/projects/devices.py. */
-  constructor(card, request) {
-    Object.assign(this, { card, request, button: $("button", card), table: $("table", card), words: $("[role=status]", card) });
+  /** request() resolves to {devices: [...], table}, see webapp/projects/devices.py; name: of its files. */
+  constructor(card, name, request) {
+    Object.assign(this, { card, request, button: $("#compare-devices", card), table: $("table", card), words: $("[role=status]", card) });
     this.button.addEventListener("click", () => this.ask());
+    wireTableButtons(card, name, () => this.rows);
   }
 
   set ready(ready) {
@@ -23,7 +25,9 @@ export class DeviceComparison {
     this.button.disabled = true;
     setText(this.words, "Pricing…");
     try {
-      this.show((await this.request()).devices);
+      const { devices, table } = await this.request();
+      this.rows = table;
+      this.show(devices);
     } catch (error) {
       setText(this.words, error.message);
     }
@@ -34,6 +38,7 @@ export class DeviceComparison {
     const families = [...new Set(devices.map((device) => device.family))];
     $("tbody", this.table).innerHTML = families.map((family) => this.group(family, devices.filter((device) => device.family === family))).join("");
     this.table.hidden = false;
+    $(".table-files", this.card).hidden = false;
     setText(this.words, `Times are against the original on the same device. Goals, limits and locks as they are set now; press again after a change.`);
   }
 

@@ -1,6 +1,5 @@
 // What a model costs as it came, device by device: value, range, label with band.
-import { escape, saveFile } from "../lib/dom.js";
-import { toCsv } from "../lib/csv.js";
+import { escape } from "../lib/dom.js";
 import { FAMILIES, bandText, chipName, runsText } from "../lib/evidence.js";
 import { measured, predicted, range } from "../lib/format.js";
 import { badge } from "../lib/markup.js";
@@ -35,19 +34,4 @@ const group = (family, rows) => `<tr class="group"><th colspan="${COLUMNS}" scop
 export function deviceRows(devices) {
   const families = [...new Set(devices.map((device) => device.family))];
   return families.map((family) => group(family, devices.filter((device) => device.family === family))).join("");
-}
-
-/** The same as a file, with the ends of the ranges. */
-export function saveDevices(name, devices) {
-  const columns = ["Device", "Latency, ms", "Low", "High", "Known as", "Energy, mJ", "Low", "High", "Known as"];
-  const rows = devices.map((device) => [
-    device.title,
-    device.latency_ms,
-    ...(device.measured ? [device.measured.p10, device.measured.p90] : within(device.latency_ms, device.band)),
-    device.label,
-    device.energy_mj,
-    ...within(device.energy_mj, device.energy_band),
-    device.energy_label,
-  ]);
-  saveFile(`${name}-devices.csv`, toCsv({ columns, rows }), "text/csv");
 }

@@ -1,6 +1,6 @@
-// The buttons beside every chart: its numbers as table, CSV and JSON, itself as SVG and PNG.
-import { $$, saveFile } from "./dom.js";
-import { figureTable, toCsv, toJson } from "./csv.js";
+// The buttons beside every chart: its numbers as table, CSV and JSON, itself as SVG and PNG; and those of a table of devices.
+import { $, $$, saveFile } from "./dom.js";
+import { figureTable, tableJson, toCsv, toJson } from "./csv.js";
 
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
@@ -29,4 +29,10 @@ export function wireChartButtons(name) {
       });
     }
   }
+}
+
+/** Wires [data-table-csv] and [data-table-json] within a card; table() tells what is shown: {columns, rows}. */
+export function wireTableButtons(card, name, table) {
+  $("[data-table-csv]", card).addEventListener("click", () => saveFile(`${name}.csv`, toCsv(table()), "text/csv"));
+  $("[data-table-json]", card).addEventListener("click", () => saveFile(`${name}.json`, tableJson(table()), "application/json"));
 }

@@ -38,9 +38,11 @@ const cell = (value) => {
 /** Comma-separated text with a header line. */
 export const toCsv = ({ columns, rows }) => [columns, ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
 
+const objects = ({ columns, rows }) => rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i] ?? null])));
+const written = (value) => `${JSON.stringify(value, null, 1)}\n`;
+
 /** The same for programs: what the chart shows in a sentence, and an object a row. */
-export function toJson(figure) {
-  const { columns, rows } = figureTable(figure);
-  const objects = rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i] ?? null])));
-  return `${JSON.stringify({ summary: figure.layout?.meta?.summary ?? "", rows: objects }, null, 1)}\n`;
-}
+export const toJson = (figure) => written({ summary: figure.layout?.meta?.summary ?? "", rows: objects(figureTable(figure)) });
+
+/** Of a table: an object a row. */
+export const tableJson = (table) => written({ rows: objects(table) });

@@ -2,11 +2,12 @@
 // is known by now.
 import "../components/device-picker.js";
 import { FitMap } from "../components/fit-map.js";
-import { deviceRows, saveDevices } from "../components/model-devices.js";
+import { deviceRows } from "../components/model-devices.js";
 import { ModelLayers } from "../components/model-layers.js";
 import { NetworkGraph } from "../components/network-graph.js";
 import { factsMarkup, studyNote } from "../components/study-facts.js";
 import { get } from "../lib/api.js";
+import { wireTableButtons } from "../lib/chart-buttons.js";
 import { showConnection } from "../lib/connection.js";
 import { $, escape, pageData, setText } from "../lib/dom.js";
 import { bandText } from "../lib/evidence.js";
@@ -60,7 +61,7 @@ function showModel() {
   graph.setLayers(layers, rows, totalMs(layers));
   graph.show(rows.map((layer) => plainRow(layer, table.times)));
   $("#devices tbody").innerHTML = deviceRows(devices);
-  $("#devices-csv").addEventListener("click", () => saveDevices(project.name, devices));
+  wireTableButtons($("#devices-card"), `${project.name}-devices`, () => page.devices_table);
 }
 
 $("#facts").innerHTML = factsMarkup(model, layers);

@@ -45,7 +45,7 @@ const panel = new GoalPanel({ presets: $("#presets"), goals: $("#goals"), note: 
 const view = new StudioView(panel);
 const form = new PreprocessingForm($("#preprocessing"));
 const lockNote = new LockNote($("#lock-note"));
-const comparison = new DeviceComparison($("#devices-card"), () => post(api("/devices"), question()));
+const comparison = new DeviceComparison($("#devices-card"), `${project.name}-devices`, () => post(api("/devices"), question()));
 const studyCharts = new StudyCharts($("#study-charts"));
 
 /* ----- loading ----- */
