@@ -5,7 +5,8 @@ from typing import Any
 from ninja import Router
 from ninja.params.functions import Query
 
-from webapp.comparison.comparing import comparison_json
+from webapp.api import schemas
+from webapp.comparison.comparing import choices_json, comparison_json
 from webapp.requests import UserRequest
 
 router = Router(tags=["compare"])
@@ -27,3 +28,12 @@ def compare(
     b: str = Query("", max_length=LONGEST_NAME),
 ) -> Any:
     return comparison_json(owner=request.user, a=a, b=b)
+
+
+@router.get(
+    "/compare/choices",
+    response=schemas.ComparisonChoices,
+    summary="What can be compared: recipes of projects on any device, and builds",
+)
+def choices(request: UserRequest) -> Any:
+    return choices_json(owner=request.user)

@@ -63,6 +63,16 @@ def job_report(request: UserRequest, job_id: UUID) -> Any:
 
 
 @router.get(
+    "/jobs/{uuid:job_id}/report/figures",
+    response=dict[str, Any],
+    summary="Plotly figures of a build's result",
+)
+def report_figures(request: UserRequest, job_id: UUID) -> Any:
+    found = queries.job_get(owner=request.user, job_id=job_id)
+    return figures.result_context(found, queries.report_get(found))["figures"]
+
+
+@router.get(
     "/jobs/{uuid:job_id}/log",
     openapi_extra={"responses": {200: {"content": {"text/plain": {"schema": BYTES}}}}},
     summary="A job's log as text",

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 from uuid import UUID
 
+from django.conf import settings as conf
 from django.http import HttpResponse
 from ninja import Router, Status
 from ninja.params.functions import Query
@@ -16,6 +17,7 @@ from webapp.projects.device_tables import model_table, recipe_table
 from webapp.projects.devices import devices_compared
 from webapp.projects.model import model_page_json
 from webapp.projects.models import UPLOAD_KINDS, Dataset, UploadedModel
+from webapp.projects.quotas import coming_bytes, used_bytes
 from webapp.projects.studio import studio_json
 from webapp.requests import UserRequest, declared_length
 from webapp.tables import csv_file, table_csv
@@ -53,6 +55,16 @@ def upload(
         length=declared_length(request),
     )
     return queries.upload_json(stored)
+
+
+@router.get("/usage", response=schemas.Usage, summary="How much room your files take")
+def usage(request: UserRequest) -> Any:
+    return {
+        "used_bytes": used_bytes(request.user),
+        "coming_bytes": coming_bytes(request.user),
+        "quota_bytes": conf.USER_QUOTA_BYTES or None,
+        "retention_days": conf.RETENTION_DAYS or None,
+    }
 
 
 @router.get("/projects", response=schemas.Projects, summary="All projects, newest first")

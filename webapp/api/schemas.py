@@ -324,3 +324,35 @@ class DeviceEvidence(Answer):
     band: Band = Field(description="of the predictions: between which factors the truth lies")
     rows: list[Evidence]
     figures: list[DeviceFigure] = Field(description="all that are known, and from where")
+
+
+class NamedBuild(Answer):
+    name: str = Field(description="its id: a side of a comparison")
+    title: str
+
+
+class ComparableProject(Answer):
+    id: UUID
+    name: str
+    target: str = Field(description="the device that was chosen for it")
+    builds: list[NamedBuild]
+
+
+class ComparableDevice(Answer):
+    name: str
+    title: str
+    family: str
+
+
+class ComparisonChoices(Answer):
+    projects: list[ComparableProject] = Field(description="those that can be asked for recipes")
+    devices: list[ComparableDevice]
+
+
+class Usage(Answer):
+    used_bytes: int = Field(description="of uploads and jobs; what is kept once counts once")
+    coming_bytes: int = Field(description="announced by uploads on their way, not sent yet")
+    quota_bytes: int | None = Field(description="the most that you may use")
+    retention_days: int | None = Field(
+        description="how long a project is kept that nobody touches"
+    )

@@ -2,6 +2,7 @@ import pytest
 
 from tests.webapp import making
 from webapp.jobs.models import JobState
+from webapp.projects.models import UploadedModel
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,8 +71,13 @@ def test_build_goes_from_request_to_file(program, project, work_off):
     file = program.get(f"jobs/{job['id']}/files/model.onnx")
     assert b"".join(file) == b"a small network"
     assert b"PACKAGE begins" in program.get(f"jobs/{job['id']}/log").content
+    assert program.get(f"jobs/{job['id']}/report/figures").status_code == 200
     (row,) = program.get(f"projects/{project.id}/builds").json()["builds"]
     assert row["best"]["size_ratio"] == 20.0
+    (choice,) = program.get("compare/choices").json()["projects"]
+    assert [build["name"] for build in choice["builds"]] == [job["id"]]
+    sides = f"a={job['id']}&b={choice['id']}@{choice['target']}@original"
+    assert program.get(f"compare?{sides}").json()["b"]["title"] == "Original"
 
 
 def test_equal_build_is_named_and_made_again_on_purpose(program, project):
@@ -132,7 +138,10 @@ def test_stranger_gets_404(program, stranger):
         *(("POST", f"{project}/{end}") for end in ("select", "devices", "study", "builds")),
         *(("PUT", f"{project}/{end}") for end in ("settings", "preprocessing")),
         ("DELETE", project),
-        *(("GET", f"{job}{end}") for end in ("", "/events", "/figures", "/report", "/log")),
+        *(
+            ("GET", f"{job}{end}")
+            for end in ("", "/events", "/figures", "/report", "/report/figures", "/log")
+        ),
         ("GET", f"{job}/files/model.onnx"),
         *(("POST", f"{job}/{end}") for end in ("cancel", "retry")),
     ]
@@ -141,6 +150,21 @@ def test_stranger_gets_404(program, stranger):
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), path
     upload = {"model": str(theirs.model.id)}
     assert program.post("projects", upload).status_code == 404
+
+
+def test_room_that_files_take_is_told(program, user, settings):
+    settings.USER_QUOTA_BYTES = 10**9
+    before = program.get("usage").json()
+    assert before == {
+        "used_bytes": 0,
+        "coming_bytes": 0,
+        "quota_bytes": 10**9,
+        "retention_days": None,
+    }
+    making.begun(user, b"12345")
+    making.stored(UploadedModel, user, making.onnx_bytes())
+    after = program.get("usage").json()
+    assert (after["used_bytes"], after["coming_bytes"]) == (len(making.onnx_bytes()), 5)
 
 
 def test_catalogue_names_samples_and_devices(program):
