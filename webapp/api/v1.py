@@ -19,7 +19,7 @@ from webapp.api.auth import Page, Token
 from webapp.api.errors import add_handlers
 from webapp.api.schemas import Error
 
-DESCRIPTION = """Models, studies, builds, reports, comparisons and devices of your own. A token
+DESCRIPTION = """Whatever the pages do, but for accounts, passwords and tokens. A token
 (`python manage.py create_token NAME`) goes into `Authorization: Bearer TOKEN`. Whatever is refused says why: `{"error": {"message": …, "code": …}}`."""
 
 
