@@ -97,11 +97,11 @@ def _judge(tally: Tally, policy: Policy, asked: Question, seconds: float) -> Non
 def _note_bound(
     tally: Tally, prepared: Prepared, bound: Bound | None, config: IntArray
 ) -> None:
-    answer = prepared.answer(config, BRANCH_AND_BOUND, INFEASIBLE)
-    if answer.violated:
+    utility = float(prepared.utility(config[None])[0])
+    if utility <= INFEASIBLE:
         tally.proven += bound is not None
     else:
-        tally.bounds.append(gap_to(bound, answer))
+        tally.bounds.append(gap_to(bound.score, utility) if bound else None)
 
 
 def _print(tally: Tally, study: Path, surrogate: Surrogate) -> None:

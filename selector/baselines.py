@@ -51,8 +51,7 @@ class Baseline(ABC):
             budgets=budgets,
             locks=locks or {},
         ).prepared()
-        config = self.search(question)
-        return question.answer(config, self.name, float(question.utility(config[None])[0]))
+        return question.answer(self.search(question), self.name)
 
     def search(self, question: Prepared) -> IntArray:
         """The best configuration ``[D]`` that this method finds."""

@@ -16,7 +16,7 @@ from selector.explain import with_reasons
 from selector.jobfolder import CHOSEN_RECIPE
 from selector.learning import best_built, failed_recoveries, with_room
 from selector.policy import Policy
-from selector.referees import refereed
+from selector.referees import Yardstick, refereed
 from selector.reward import INFEASIBLE
 from selector.selection import Prepared, Question
 from selector.study import load_policy
@@ -71,17 +71,23 @@ def choose(
     this build recovered. Of predictions, one that keeps the limits with room to spare is taken if there is any.
     """
     question, selector = question_of(job, surrogate), _selector(job, surrogate)
-    found = _answer_with_room(question, selector, built, job.request.seed)
+    answer, known = _answer_with_room(question, selector, built, job.request.seed)
+    asked, utility = question.prepared(), None
     rivals = built if isinstance(selector, Policy) else own
-    answer = _better_built(question.prepared(), found, rivals, cautious=cautious)
-    if answer is found and not cautious:
-        answer = _promising_built(question, found, rivals)
-    return with_reasons(question, answer)
+    better = _better_built(asked, answer, rivals, cautious=cautious)
+    if better is None and not cautious:
+        better = _promising_built(question, answer, rivals)
+    if better is not None:
+        recipe, utility = better
+        answer = _as_built(asked, recipe, utility, answer)
+    best = best_built(asked, built)
+    known = known.with_known([best[1]] if best else [])
+    return with_reasons(question, known.measured(answer, utility))
 
 
 def _answer_with_room(
     question: Question, selector: Baseline | Policy, built: Sequence[Validated], seed: int
-) -> Selection:
+) -> tuple[Selection, Yardstick]:
     """The answer within drawn-in limits, drawn in further while it is one that has failed.
 
     Without any such answer, the one within the limits as they are. A referee that finds a better one takes
@@ -92,10 +98,10 @@ def _answer_with_room(
     for budgets in (*wider, question.budgets):
         drawn_in = replace(question, budgets=budgets)
         own = _selected(selector, drawn_in)
-        found = refereed(drawn_in, own, seed, may_replace=isinstance(selector, Policy))
+        found, known = refereed(drawn_in, own, seed, may_replace=isinstance(selector, Policy))
         if not found.violated and found.config not in failed:
             break
-    return found
+    return found, known
 
 
 def _selected(selector: Baseline | Policy, asked: Question) -> Selection:
@@ -139,36 +145,32 @@ def _hears(job: Job) -> Report:
 
 def _better_built(
     question: Prepared, found: Selection, built: Sequence[Validated], *, cautious: bool
-) -> Selection:
-    """The best built recipe where it beats what is predicted of the selector's."""
-    recipe, utility = best_built(question, built) or (None, -np.inf)
+) -> tuple[Validated, float] | None:
+    """The best built recipe and its utility, where it beats what is predicted of the selector's."""
     enough = INFEASIBLE if cautious else float(question.utility(np.array([found.config]))[0])
-    if recipe is None or utility <= enough:
-        return found
-    return _as_built(question, recipe, utility, found)
+    best = best_built(question, built)
+    return best if best and best[1] > enough else None
 
 
 def _promising_built(
     question: Question, found: Selection, built: Sequence[Validated]
-) -> Selection:
-    """A built recipe that will probably be better than the selector's when it is recovered in full.
+) -> tuple[Validated, float] | None:
+    """A built recipe that will probably be better than the selector's when it is recovered in full, and its utility.
 
     Its limits are drawn in as those of predictions are.
     """
     drawn_in = replace(question, budgets=with_room(question, built)).prepared()
     brief = [recipe for recipe in built if not recipe.recovered]
-    recipe, utility = best_built(drawn_in, question.surrogate.hoped(brief)) or (None, -np.inf)
     expected = float(drawn_in.utility(np.array([found.config]))[0])
-    if recipe is None or utility <= max(INFEASIBLE, expected):
-        return found
-    return _as_built(question.prepared(), recipe, utility, found)
+    best = best_built(drawn_in, question.surrogate.hoped(brief))
+    return best if best and best[1] > max(INFEASIBLE, expected) else None
 
 
 def _as_built(
     question: Prepared, recipe: Validated, utility: float, found: Selection
 ) -> Selection:
     """The answer that a built recipe is; what keeps all limits breaks none, whatever is predicted of it."""
-    answer = question.answer(np.array(recipe.config), BUILT, utility)
+    answer = question.answer(np.array(recipe.config), BUILT)
     if utility > INFEASIBLE:
         return replace(answer, violated=(), nearest={})
     return replace(answer, conflict=found.conflict) if answer.violated else answer

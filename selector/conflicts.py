@@ -49,9 +49,7 @@ def resolved(question: Prepared, found: Selection, known: IntArray) -> Selection
         return found
     starts = np.concatenate([np.array([found.config]), question.allowed(known)])
     configs = np.concatenate([starts, _improved(question, starts, _tasks(active))])
-    best = question.best(configs)
-    utility = float(question.utility(best[None])[0])
-    answer = question.answer(best, found.answered_by, utility)
+    answer = question.answer(question.best(configs), found.answered_by)
     if not answer.violated:
         return answer
     surrogate = question.question.surrogate

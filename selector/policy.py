@@ -147,8 +147,7 @@ class Policy:
         if thorough:
             found = _joined(found, self._reconsidered(question, found))
         best = question.best_of(found)
-        utility = float(question.totals_utility(best.totals)[0])
-        return question.answer(best.configs[0], ANSWERED_BY, utility)
+        return question.answer(best.configs[0], ANSWERED_BY)
 
     def polished(self, question: Prepared) -> Priced:
         """The best known configurations and roll-outs from them, improved by one change and by two at once."""

@@ -6,19 +6,22 @@ starts, branch and bound in boxes. They run where a recipe is about to be built,
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from selector.baselines import Baseline, CoordinateAscent, Genetic
-from selector.bound import Bound, upper_bound
+from selector.bound import upper_bound
 from selector.conflicts import resolved
 from selector.nsga2 import NSGA2
-from selector.reward import relative_gap
+from selector.reward import INFEASIBLE, gap_to_best, relative_gap
 from selector.types import Budgets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from selector.selection import Prepared, Question
     from selector.tables import IntArray
     from selector.types import Conflict, Selection
@@ -33,10 +36,36 @@ _NOTICED = 1e-9
 _STRANGERS = 600  # random recipes that a search for what can be kept together may start from
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Yardstick:
+    """What an answer to a question is measured by.
+
+    Attributes:
+        best: utility of the best answer that anybody found.
+        bound: the score that no recipe exceeds by the predictions; infinite where that was not worked out.
+    """
+
+    best: float
+    bound: float = math.inf
+
+    def with_known(self, utilities: Iterable[float]) -> Yardstick:
+        """The same when such answers are known, too."""
+        return replace(self, best=max([self.best, *utilities]))
+
+    def measured(self, answer: Selection, utility: float | None = None) -> Selection:
+        """The answer with its gaps; ``utility`` where it is known better than by what is predicted of the answer."""
+        found = _worth(answer) if utility is None else utility
+        gap, most = gap_to_best(found, self.best), gap_to(self.bound, found)
+        if gap is None or most is None or most < gap:  # what was built may beat the predictions
+            most = None
+        conflict = answer.conflict if gap is None else None
+        return replace(answer, gap_to_best_found=gap, gap_bound=most, conflict=conflict)
+
+
 def refereed(
     question: Question, found: Selection, seed: int, *, may_replace: bool
-) -> Selection:
-    """The answer judged by the referees, or the better one that a referee found.
+) -> tuple[Selection, Yardstick]:
+    """The answer judged by the referees, or the better one that a referee found, and what it was judged by.
 
     Args:
         question: what was asked.
@@ -55,20 +84,12 @@ def refereed(
         answers[BRANCH_AND_BOUND] = bound.config
         utilities[BRANCH_AND_BOUND] = _utility(prepared, bound.config)
     winner = _first_best(utilities)
-    best = found
-    if winner != found.answered_by:
-        best = prepared.answer(answers[winner], winner, utilities[winner])
+    best = found if winner == found.answered_by else prepared.answer(answers[winner], winner)
     if best.violated:
         best, bound = _nearest(question, best, np.stack(list(answers.values())), seed), None
+    known = Yardstick(best=_worth(best), bound=bound.score if bound else math.inf)
     answer = best if may_replace else replace(found, conflict=best.conflict)
-    judged = prepared.answer(
-        np.array(answer.config), answer.answered_by, _utility(prepared, np.array(best.config))
-    )
-    return replace(
-        answer,
-        gap_to_best_found=judged.gap_to_best_found,
-        gap_bound=gap_to(bound, answer),
-    )
+    return known.measured(answer), known
 
 
 def _nearest(question: Question, best: Selection, known: IntArray, seed: int) -> Selection:
@@ -95,14 +116,19 @@ def _proven(question: Question, nearest: Selection) -> Conflict | None:
     return replace(nearest.conflict, proven=True)
 
 
-def gap_to(bound: Bound | None, answer: Selection) -> float | None:
+def gap_to(bound: float, utility: float) -> float | None:
     """The relative gap that an answer can have at the most; None where the bound is of no use."""
-    if bound is None or answer.violated or not np.isfinite(bound.score):
+    if utility <= INFEASIBLE or not np.isfinite(bound):
         return None
     # Between the answer and the bound the gap is largest at one end, or where its scale begins.
-    best = np.array([bound.score, np.clip(0.01, answer.score, max(answer.score, bound.score))])
-    gap = max(0.0, float(relative_gap(np.array(answer.score), best).max()))
+    best = np.array([bound, np.clip(0.01, utility, max(utility, bound))])
+    gap = max(0.0, float(relative_gap(np.array(utility), best).max()))
     return gap if gap <= LOOSEST else None
+
+
+def _worth(answer: Selection) -> float:
+    """The utility of an answer by what is predicted of it; all that miss limits count alike."""
+    return INFEASIBLE if answer.violated else answer.score
 
 
 def _first_best(utilities: dict[str, float]) -> str:

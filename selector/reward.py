@@ -189,6 +189,15 @@ def relative_gap(found: Array, best: Array) -> Array:
     return np.asarray((best - found) / np.maximum(best, 0.01))
 
 
+def gap_to_best(found: float, best: float) -> float | None:
+    """The relative gap between two utilities: 1 where only the best keeps all limits, None where neither does."""
+    if max(found, best) <= INFEASIBLE:
+        return None
+    if found <= INFEASIBLE:
+        return 1.0
+    return float(relative_gap(np.array(found), np.array(max(found, best))))
+
+
 def _along(per_asker: Array, values: Array) -> Array:
     """Shape ``[B, n]`` made to broadcast against ``[B, ..., m]``."""
     if len(per_asker) == 1:

@@ -113,14 +113,12 @@ class Prepared:
         changes = (found.configs > 0).sum(axis=1)
         return found.take(np.lexsort((changes, -utility))[:1])
 
-    def answer(self, config: IntArray, answered_by: str, best_known: float) -> Selection:
-        """Write a configuration down; ``best_known`` is the best utility that anybody found."""
+    def answer(self, config: IntArray, answered_by: str) -> Selection:
+        """Write a configuration down; its gap is for others to say."""
         surrogate, space = self.question.surrogate, self.costs.space
         found = self.costs.priced(config[None])
         values = reward.quantities(surrogate, found.totals[None])
         excess = reward.violations(values, self.wants)[0, 0]
-        utility = float(reward.utility(values, self.wants)[0, 0])
-        gap = reward.relative_gap(np.array(utility), np.array(max(utility, best_known)))
         return Selection(
             recipe=space.decode(config),
             config=tuple(int(index) for index in config),
@@ -135,7 +133,6 @@ class Prepared:
                 if over > 0
             },
             answered_by=answered_by,
-            gap_to_best_found=float(gap) if not excess.any() else 0.0,
         )
 
 

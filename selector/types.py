@@ -111,7 +111,8 @@ class Selection:
     ``config`` is the row of action indices the surrogate scores. ``violated`` names the budgets that
     the prediction does not meet; empty when it meets all. ``answered_by`` says which method found it.
     ``gap_to_best_found`` is the score missing to the best known answer, as a share of what compression
-    wins at all; ``gap_bound`` is the most that it can be, whatever method one tries, and None where that
+    wins at all: 1 for an answer that misses a limit which others keep, None where nobody keeps all or no other
+    method was asked. ``gap_bound`` is the most that it can be, whatever method one tries, and None where that
     was not worked out. When nothing meets all budgets this is the nearest recipe, and ``nearest`` says what
     the missed budgets would have to become together; ``conflict``, where it was worked out, says which
     budgets exclude each other and what each would have to become alone. ``scored`` counts the recipes
@@ -124,7 +125,7 @@ class Selection:
     score: float
     violated: tuple[str, ...]
     answered_by: str
-    gap_to_best_found: float
+    gap_to_best_found: float | None = None
     gap_bound: float | None = None
     nearest: Mapping[str, float] = field(default_factory=dict)
     conflict: Conflict | None = None

@@ -175,7 +175,7 @@ class _Attempts:
             "predicted": asdict(expected),
             "expected_to_miss": selection is not None and is_hopeless(selection),
             "answered_by": selection.answered_by if selection else CHOSEN,
-            "gap_to_best_found": selection.gap_to_best_found if selection else 0.0,
+            "gap_to_best_found": selection.gap_to_best_found if selection else None,
             "gap_bound": selection.gap_bound if selection else None,
             "conflict": _conflict_json(selection) if selection else None,
             "scored": selection.scored if selection else 0,

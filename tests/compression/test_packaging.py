@@ -255,6 +255,11 @@ def test_page_says_who_answered_and_how_far_from_the_best_that_can_be(tmp_path):
     found = report(search=search | {"gap_bound": None})
     write_bundle(tmp_path, found, {"model.onnx": MODEL}, usage=USAGE)
     assert "best possible" not in (tmp_path / "report.html").read_text()
+    found = report(search={"answered_by": "chosen", "gap_to_best_found": None})
+    write_bundle(tmp_path, found, {"model.onnx": MODEL}, usage=USAGE)
+    html = (tmp_path / "report.html").read_text()
+    assert "chosen by hand" in html
+    assert "gap to the best found" not in html
 
 
 def test_page_says_what_undoing_a_choice_and_the_next_best_would_change(tmp_path):

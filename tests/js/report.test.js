@@ -135,6 +135,7 @@ test("the search says who answered and how far from the best that can be", () =>
   const search = { selector: "dqn", answered_by: "nsga2", candidates_scored: 51230, candidates_built: 12, gap_to_best_found: 0, gap_bound: 0.0123 };
   assert.equal(searchText(search), "answered by NSGA-II, 51,230 candidates scored, 12 built, gap to the best found 0.00 %, proven to be at most 1.2 % from the best possible, by the predictions");
   assert.equal(searchText({ selector: "greedy", answered_by: "greedy", candidates_scored: 0, candidates_built: 3, gap_to_best_found: 0.01, gap_bound: null }), "greedy, 3 built, gap to the best found 1.00 %");
+  assert.equal(searchText({ selector: "dqn", answered_by: "chosen", candidates_scored: 0, candidates_built: 1, gap_to_best_found: null, gap_bound: null }), "chosen by hand, 1 built");
 });
 
 test("undoing a choice and the next best ones say what each goal would lose", () => {

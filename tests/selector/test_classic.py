@@ -376,7 +376,7 @@ def test_limits_that_only_others_keep_are_missed_and_not_infeasible(lenet):
         question = Question(surrogate=lenet, target=TARGET, goals=BALANCED, budgets=budgets)
         selector = Classic(lenet, 0, ClassicSettings(**SHORT))
         own = selector.select(BALANCED, budgets, TARGET)
-        found = refereed(question, own, 0, may_replace=False)
+        found, _ = refereed(question, own, 0, may_replace=False)
         assert found.violated == ("max_size_bytes",)
         assert (found.config, found.answered_by) == (own.config, "classic")
         assert is_infeasible(found) == (not others_can)
@@ -386,7 +386,7 @@ def test_referees_say_how_far_the_published_form_stays_behind(lenet):
     question = Question(surrogate=lenet, target=TARGET, goals=CAREFUL)
     selector = Classic(lenet, 0, ClassicSettings(**SHORT))
     own = selector.select(CAREFUL, Budgets(), TARGET)
-    found = refereed(question, own, 0, may_replace=False)
+    found, _ = refereed(question, own, 0, may_replace=False)
     assert found.config == own.config
     assert found.scored == own.scored
     assert found.gap_to_best_found > 0.1

@@ -87,8 +87,8 @@ def test_referees_keep_all_limits_wherever_a_recipe_does(seed, tighter):
     question = asked(seed, tighter)
     values, limits = quantities(question)
     prepared = question.prepared()
-    start = prepared.answer(prepared.start()[0], "dqn", 0.0)
-    found = refereed(question, start, 0, may_replace=True)
+    start = prepared.answer(prepared.start()[0], "dqn")
+    found, _ = refereed(question, start, 0, may_replace=True)
     assert bool(found.violated) == (not (values <= limits).all(axis=1).any())
     if found.violated and found.conflict.proven:
         assert found.gap_bound is None
@@ -107,7 +107,7 @@ def test_answer_that_overlooked_the_limits_is_mended():
         surrogate=SURROGATE, target=TARGETS[0], budgets=Budgets(max_size_bytes=20_000.0)
     )
     prepared = question.prepared()
-    overlooked = prepared.answer(prepared.start()[0], "dqn", 0.0)
+    overlooked = prepared.answer(prepared.start()[0], "dqn")
     found = resolved(prepared, overlooked, EVERY[:1])
     assert overlooked.violated
     assert not found.violated
@@ -117,8 +117,8 @@ def test_referees_prove_a_conflict():
     budgets = Budgets(max_accuracy_drop=0.05, max_latency_ms=1000.0, max_size_bytes=3000.0)
     question = Question(surrogate=SURROGATE, target=TARGETS[0], budgets=budgets)
     prepared = question.prepared()
-    found = refereed(
-        question, prepared.answer(prepared.start()[0], "dqn", 0.0), 0, may_replace=True
+    found, _ = refereed(
+        question, prepared.answer(prepared.start()[0], "dqn"), 0, may_replace=True
     )
     assert found.conflict.proven
     assert all("max_latency_ms" not in names for names in found.conflict.sets)
@@ -134,8 +134,8 @@ def nearly_kept(band):
     budgets = Budgets(max_accuracy_drop=0.8 * least, max_size_bytes=size)
     question = Question(surrogate=surrogate, target=TARGETS[0], budgets=budgets)
     prepared = question.prepared()
-    start = prepared.answer(prepared.start()[0], "dqn", 0.0)
-    return refereed(question, start, 0, may_replace=True)
+    start = prepared.answer(prepared.start()[0], "dqn")
+    return refereed(question, start, 0, may_replace=True)[0]
 
 
 def test_rough_predictions_of_accuracy_prove_nothing():

@@ -138,6 +138,11 @@ def test_report_holds_what_the_contract_names():
     json.dumps(report)
 
 
+def test_gap_of_a_recipe_that_nobody_judged_is_left_open():
+    search = {**facts().search, "gap_to_best_found": None}
+    assert build_report(facts(search=search))["search"]["gap_to_best_found"] is None
+
+
 def test_classes_and_flips_carry_their_names():
     report = build_report(facts())
     assert [row["name"] for row in report["per_class"]] == ["ant", "bee", "cat", "dog"]

@@ -81,3 +81,11 @@ def test_no_gain_of_score_pays_for_a_violation_in_training(surrogate):
 def test_gap_is_a_share_of_what_compression_wins():
     assert reward.relative_gap(np.array(0.3), np.array(0.4)) == pytest.approx(0.25)
     assert reward.relative_gap(np.array(-0.001), np.array(0.0)) == pytest.approx(0.1)
+
+
+def test_gap_is_unknown_where_nobody_keeps_the_limits_and_whole_where_only_others_do():
+    missed = reward.INFEASIBLE - 0.2
+    assert reward.gap_to_best(missed, missed + 0.1) is None
+    assert reward.gap_to_best(missed, 0.3) == 1.0
+    assert reward.gap_to_best(0.3, missed) == 0.0
+    assert reward.gap_to_best(0.3, 0.4) == pytest.approx(0.25)
