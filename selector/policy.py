@@ -16,7 +16,7 @@ from selector.pareto import front
 from selector.policy_network import PolicyWeights
 from selector.pool import Pool, distinct, grow_pool
 from selector.pricing import Priced
-from selector.reward import potential
+from selector.reward import gap_to_best, potential
 from selector.selection import Prepared, Question
 from selector.surrogate import Surrogate
 from selector.swaps import swap
@@ -144,10 +144,15 @@ class Policy:
             locks=locks or {},
         ).prepared()
         found = self.polished(question)
-        if thorough:
-            found = _joined(found, self._reconsidered(question, found))
-        best = question.best_of(found)
-        return question.answer(best.configs[0], ANSWERED_BY)
+        first = question.best_of(found)
+        if not thorough:
+            return question.answer(first.configs[0], ANSWERED_BY)
+        best = question.best_of(_joined(found, self._reconsidered(question, found)))
+        reached, most = (
+            float(question.totals_utility(each.totals)[0]) for each in (first, best)
+        )
+        answer = question.answer(best.configs[0], ANSWERED_BY)
+        return replace(answer, first_look_gap=gap_to_best(reached, most))
 
     def polished(self, question: Prepared) -> Priced:
         """The best known configurations and roll-outs from them, improved by one change and by two at once."""

@@ -116,7 +116,8 @@ class Selection:
     was not worked out. When nothing meets all budgets this is the nearest recipe, and ``nearest`` says what
     the missed budgets would have to become together; ``conflict``, where it was worked out, says which
     budgets exclude each other and what each would have to become alone. ``scored`` counts the recipes
-    looked at for this answer alone, where the method counts them.
+    looked at for this answer alone, where the method counts them. ``first_look_gap`` is how far what a quick look
+    found stays behind this answer; None of a quick answer.
     """
 
     recipe: Recipe
@@ -127,6 +128,7 @@ class Selection:
     answered_by: str
     gap_to_best_found: float | None = None
     gap_bound: float | None = None
+    first_look_gap: float | None = None
     nearest: Mapping[str, float] = field(default_factory=dict)
     conflict: Conflict | None = None
     scored: int = 0

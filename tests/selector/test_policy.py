@@ -129,10 +129,14 @@ def test_thorough_answer_is_the_best_of_all_recipes_even_where_nothing_was_known
         question = asked(wants, row)
         best = optimum(policy.surrogate, every, question)
         quick, found = (stranger.select(*question, thorough=each) for each in (False, True))
+        assert (quick.gap_to_best_found, quick.first_look_gap) == (None, None)
         assert bool(found.violated) == (best < reward.INFEASIBLE + 1)
         if not found.violated:
             assert quick.violated or found.score >= quick.score - 1e-12
             assert found.score == pytest.approx(best, abs=0.005)
+            behind = (found.score - quick.score) / max(found.score, 0.01)
+            expected = 1.0 if quick.violated else pytest.approx(behind)
+            assert found.first_look_gap == expected
 
 
 def test_device_that_was_not_trained_on_is_answered_as_well(every):

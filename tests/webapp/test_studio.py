@@ -383,6 +383,8 @@ async def test_hand_that_rests_gets_the_reasons_of_a_deep_network(project, monke
     await page.send({"kind": "goals", "n": 7, "goals": GOALS})
     (quick,), (better,) = await page.received("answer"), await page.received("better")
     assert quick["n"] == better["n"] == 7
+    assert quick["selection"]["first_look_gap"] is None
+    assert better["selection"]["first_look_gap"] >= 0
     layers = [answer["selection"]["layers"] for answer in (quick, better)]
     assert not any(row["why"] for row in layers[0])
     assert any(row["why"] for row in layers[1])

@@ -182,6 +182,11 @@ class Selection(Answer):
         description="in order: technique, params and level, numbers before and after, and why; what undoing it would "
         "change, and the best alternatives, whose params, as treatments of a lock, take them"
     )
+    first_look_gap: float | None = Field(
+        default=None,
+        description="how far what sliders show at once stays behind this answer, as a share of what compression "
+        "wins; null for a recipe that was picked, and where no recipe keeps all limits",
+    )
 
 
 class Build(Answer):

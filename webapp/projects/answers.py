@@ -75,7 +75,7 @@ def selection(
         "nearest": dict(found.nearest),
         "conflict": asdict(found.conflict) if found.conflict else None,
         "answered_by": found.answered_by,
-        "gap": found.gap_to_best_found,
+        "first_look_gap": found.first_look_gap,
         "prediction": asdict(found.prediction),
         "layers": _layers(asked, found.config, quick=quick),
     }
