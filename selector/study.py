@@ -34,10 +34,13 @@ PAST_RECOVERIES = "past.json"
 """In a job folder, before RECOVER: what earlier builds of the same study tried and got."""
 
 
-def load_policy(folder: JobFolder, surrogate: Surrogate | None = None) -> Policy:
+def load_policy(
+    folder: JobFolder, surrogate: Surrogate | None = None, past: Sequence[Validated] = ()
+) -> Policy:
     """The policy of a study folder, refitted as soon as candidates were built.
 
-    ``surrogate`` is what ``load_surrogate`` gave, for whoever has it already: it is large.
+    ``surrogate`` is what ``load_surrogate`` gave, for whoever has it already: it is large. What ``past`` builds
+    recovered is among the recipes that it considers.
     Of a study whose search is not through it is the agent as far as it has come, at first the shipped one.
 
     Raises:
@@ -45,10 +48,10 @@ def load_policy(folder: JobFolder, surrogate: Surrogate | None = None) -> Policy
     """
     surrogate = surrogate or load_surrogate(folder)
     policy = Policy.of(surrogate, _learnt(folder) or shipped(surrogate))
-    rows = validated_candidates(folder)
-    if not rows:
+    built = built_recipes(folder, past)
+    if not built:
         return policy
-    return policy.with_known(np.array([row["config"] for row in rows], dtype=np.int64))
+    return policy.with_known(np.array([each.config for each in built], dtype=np.int64))
 
 
 def shipped(surrogate: Surrogate) -> PolicyWeights:
@@ -70,8 +73,10 @@ def _learnt(folder: JobFolder) -> PolicyWeights | None:
     return None
 
 
-def load_surrogate(folder: JobFolder) -> Surrogate:
+def load_surrogate(folder: JobFolder, past: Sequence[Validated] = ()) -> Surrogate:
     """The predictions of a study folder.
+
+    With ``past`` recoveries those of accuracy are refitted; times, which take SciPy, are left to ``learning.learnt``.
 
     Raises:
         BadRequestError: when PROBE is not done.
@@ -82,6 +87,8 @@ def load_surrogate(folder: JobFolder) -> Surrogate:
     refitted = folder.path / Stage.VALIDATE.value / "tables.npz"
     probed = folder.stage_path(Stage.PROBE, "tables.npz")
     surrogate = Surrogate(StudyTables.load(refitted if found else probed), model)
+    if past:
+        surrogate = surrogate.refit(built_recipes(folder, past))
     surrogate.untuned = untuned_model(surrogate, found.get("candidates", ()))
     return surrogate
 
@@ -108,6 +115,12 @@ def validated_candidates(folder: JobFolder) -> list[dict[str, Any]]:
     """The candidates that VALIDATE built, in order; empty before that."""
     found = _validation(folder)
     return list(found["candidates"]) if found else []
+
+
+def built_recipes(folder: JobFolder, past: Sequence[Validated]) -> list[Validated]:
+    """What is known of recipes that were built, each once; a full recovery replaces a short trial."""
+    short = map(Validated.from_json, validated_candidates(folder))
+    return list({each.config: each for each in (*short, *past)}.values())
 
 
 def past_recoveries(folder: JobFolder) -> list[Validated]:

@@ -26,7 +26,7 @@ from selector.errors import BadRequestError
 from selector.learning import learnt, utilities
 from selector.plan import expected_recoveries
 from selector.selection import predict
-from selector.study import load_surrogate, past_recoveries, validated_candidates
+from selector.study import built_recipes, load_surrogate, past_recoveries
 from selector.surrogate import Validated
 from selector.trial import Trial, TrialRun
 
@@ -133,8 +133,7 @@ class _Attempts:
         self._found: list[tuple[Validated, Trial, dict[str, Any]]] = []
         self._study = load_surrogate(job.folder)
         past = past_recoveries(job.folder)
-        short = map(Validated.from_json, validated_candidates(job.folder))
-        self._known = list({each.config: each for each in (*short, *past)}.values())
+        self._known = built_recipes(job.folder, past)
         self.surrogate = learnt(self._study, self._known) if past else self._study
         self.curve: list[dict[str, float]] = []
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from webapp.jobs import knowledge
+from webapp.jobs.models import Job
 
 
 class Loaded:
@@ -19,13 +20,13 @@ def loaded(monkeypatch):
     """What was loaded, and where from, as long as somebody holds it."""
     found = []
 
-    def load(folder, _surrogate):
+    def load(folder, _surrogate, _past):
         policy = Loaded()
         found.append((folder.path, weakref.ref(policy)))
         return policy
 
     monkeypatch.setattr(knowledge, "load_policy", load)
-    monkeypatch.setattr(knowledge, "load_surrogate", lambda _folder: Loaded())
+    monkeypatch.setattr(knowledge, "load_surrogate", lambda _folder, _past: Loaded())
     return found
 
 
@@ -37,7 +38,7 @@ def searching(folder):
     """As much of a job as counts here: a study in SEARCH."""
     (folder / "SEARCH").mkdir(parents=True)
     (folder / "SEARCH" / "so-far.npz").touch()
-    return SimpleNamespace(folder=folder)
+    return SimpleNamespace(folder=folder, builds=Job.objects.none())
 
 
 def go_on(job, second):
@@ -69,5 +70,5 @@ def test_of_many_studies_the_last_asked_for_are_held(loaded, tmp_path):
 
 def test_policy_answers_by_the_predictions_that_are_held(study_folder, tmp_path):
     shutil.copytree(study_folder, tmp_path / "job")
-    job = SimpleNamespace(folder=tmp_path / "job")
+    job = SimpleNamespace(folder=tmp_path / "job", builds=Job.objects.none())
     assert knowledge.policy(job).surrogate is knowledge.surrogate(job)

@@ -141,6 +141,24 @@ def test_picked_candidate_is_told_layer_by_layer(client, project):
     assert post(client, project, "select", config=[1]).status_code == 400
 
 
+def test_sliders_learn_from_what_builds_of_the_study_recovered(client, project):
+    def expected():
+        picked = post(client, project, "select", config=config).json()["selection"]
+        return picked["prediction"]["accuracy_drop_points"]["value"]
+
+    config = get(client, project)["candidates"][5]["config"]
+    before = expected()
+    build = making.build(project.owner, project)
+    tried = {"config": config, "drop_points": 3 * before + 2, "kl": 0.1, "recovered": True}
+    (build.folder / "RECOVER").mkdir()
+    (build.folder / "RECOVER" / "recover.json").write_text(
+        json.dumps({"attempts": [{**tried, "size_bytes": 9, "host_ratio": 1.5}]})
+    )
+    assert expected() == before
+    Job.objects.filter(pk=build.pk).update(stages={"RECOVER": {"state": "done"}})
+    assert expected() > before
+
+
 def test_every_layer_with_a_choice_says_why_and_what_undoing_costs(client, project):
     rows = post(client, project, "select", goals=SMALLEST).json()["selection"]["layers"]
     assert all(row["why"] for row in rows if row["technique"] != "keep")

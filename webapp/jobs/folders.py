@@ -47,9 +47,14 @@ def write_past(job: Job, earlier: Iterable[Job]) -> None:
     path = job.folder / PAST_RECOVERIES
     if path.exists():
         return
-    done = (build for build in earlier if build.pk != job.pk and is_done(build, Stage.RECOVER))
+    write_json(path, recoveries(build for build in earlier if build.pk != job.pk))
+
+
+def recoveries(builds: Iterable[Job]) -> list[dict[str, Any]]:
+    """What builds tried and got, as far as they are."""
+    done = (build for build in builds if is_done(build, Stage.RECOVER))
     found = (JobFolder(build.folder).read_json(Stage.RECOVER, "recover.json") for build in done)
-    write_json(path, [row for each in found for row in each.get("attempts", ()) if "kl" in row])
+    return [row for each in found for row in each.get("attempts", ()) if "kl" in row]
 
 
 def is_done(job: Job, stage: Stage) -> bool:

@@ -24,11 +24,14 @@ from selector.study import (
     prediction_check,
     validated_candidates,
 )
+from selector.surrogate import Validated
+from webapp.jobs import folders
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+    from uuid import UUID
 
     from compression.cost import DeviceProfile
     from selector.policy import Policy
@@ -203,11 +206,26 @@ _policies: _Newest[Policy] = _Newest()
 
 
 def _surrogate(job: Job) -> Surrogate:
-    """Only the validated candidates change the predictions."""
-    folder = job.folder
-    return _surrogates.of(
-        folder, is_done(job, Stage.VALIDATE), lambda: load_surrogate(JobFolder(folder))
-    )
+    """Only what was built changes the predictions: validated candidates, and recipes that builds recovered."""
+    folder, builds = job.folder, _recovered(job)
+
+    def load() -> Surrogate:
+        return load_surrogate(JobFolder(folder), _recoveries(builds))
+
+    return _surrogates.of(folder, (is_done(job, Stage.VALIDATE), _named(builds)), load)
+
+
+def _recovered(job: Job) -> list[Job]:
+    """The study's builds that are through RECOVER, oldest first."""
+    return list(job.builds.filter(stages__RECOVER__state="done").order_by("created"))
+
+
+def _named(builds: Iterable[Job]) -> tuple[UUID, ...]:
+    return tuple(build.pk for build in builds)
+
+
+def _recoveries(builds: Iterable[Job]) -> list[Validated]:
+    return [Validated.from_json(row) for row in folders.recoveries(builds)]
 
 
 @lru_cache(maxsize=KEPT_PROFILES)
@@ -216,14 +234,16 @@ def _kept_profile(path: Path) -> DeviceProfile:
 
 
 def _policy(job: Job) -> Policy:
-    folder = job.folder
-    return _policies.of(
-        folder, _version(job), lambda: load_policy(JobFolder(folder), _surrogate(job))
-    )
+    folder, builds = job.folder, _recovered(job)
+
+    def load() -> Policy:
+        return load_policy(JobFolder(folder), _surrogate(job), _recoveries(builds))
+
+    return _policies.of(folder, (*_version(job), _named(builds)), load)
 
 
 def _version(job: Job) -> tuple[bool, bool, int]:
-    """What the policy rests on: with the validated candidates it is another than before."""
+    """What the policy rests on besides builds: with the validated candidates it is another than before."""
     return is_done(job, Stage.VALIDATE), is_done(job, Stage.SEARCH), _so_far_at(job)
 
 
