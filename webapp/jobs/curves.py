@@ -45,10 +45,10 @@ def reward_figure(data: Json) -> Json:
     traces.append(end_dot(episodes, averages))
     last = f"{averages[-1]:.2f}" if averages else "nothing yet"
     summary = f"Reward by episode; the average is now {last}."
-    latest = [
+    found, exploring, loss = (
         values[-1] if values else None for values in (gap["gap"], data["epsilon"], data["loss"])
-    ]
-    now = _learning_text(*latest, ", ")
+    )
+    now = _learning_text(found, exploring, loss, ", ")
     if now:
         summary += f" Now {now}."
     layout = base_layout("Episode", "Reward", summary)
