@@ -42,7 +42,9 @@ def _apply(space: ActionSpace, mask: BoolArray, layer: str, lock: Lock) -> None:
     own = {d for d, decision in enumerate(space.decisions) if decision.layer == layer}
     width = _width_decision(space, layer)
     concerned = own if lock.treatments else own | width
-    wanted = set(lock.treatments) | ({lock.technique} - {None, KEPT})
+    wanted = set(lock.treatments)
+    if lock.technique not in (None, KEPT):
+        wanted.add(lock.technique)
     found: set[str] = set()
     for d in concerned:
         allowed = np.array([_allows(space, d, i, lock, d in own) for i in _indices(space, d)])
