@@ -7,7 +7,7 @@ export const PAGE_ROWS = 100;
 /** Below a table; calls back with -1 or 1. */
 export function pagerBelow(wrap, onTurn) {
   const pager = document.createElement("nav");
-  pager.className = "pager row";
+  pager.className = "pager row no-print";
   pager.setAttribute("aria-label", "More layers");
   pager.innerHTML = '<button type="button" class="btn quiet" value="-1">Earlier</button><span class="small muted"></span><button type="button" class="btn quiet" value="1">Later</button>';
   pager.hidden = true;

@@ -3,6 +3,7 @@ import "../components/help-note.js";
 import "../components/device-measurements.js";
 import "../components/plot-figure.js";
 import { gauge } from "../components/gauge.js";
+import { PAGE_ROWS, pagerBelow, showPager } from "../components/pager.js";
 import { ShareCard } from "../components/share-card.js";
 import { inputPicture } from "../components/input-picture.js";
 import { isAgreement } from "../lib/accuracy-kind.js";
@@ -90,14 +91,28 @@ showFlips();
 
 /* ----- recipe ----- */
 function showRecipe() {
-  const rows = layers.length ? layers.map(layerRow) : (report.recipe ?? []).map(stepRow);
   $("#recipe thead").innerHTML = layers.length ? `<tr><th>Layer</th><th>Technique</th><th class="n">Parameters</th><th class="n">MACs</th><th class="n">${times.unit}</th><th>Why</th></tr>` : "<tr><th>Layer</th><th>Technique</th><th>Level</th><th>Why</th></tr>";
-  $("#recipe tbody").innerHTML = rows.join("") || '<tr><td colspan="4" class="muted">Nothing was changed: no technique paid within your limits.</td></tr>';
+  showRows();
   const used = layers.length ? layers.map((row) => row.technique) : (report.recipe ?? []).map((step) => step.technique).filter((name) => lookOf(name).scope !== "network");
   $("#tech-legend").innerHTML = legend(used.length ? used : ["keep"], layers.map((row) => row.stored));
   const skipped = (report.skipped ?? []).map((step) => `${step.layer}: ${step.reason.replace(/\.$/, "")}`);
   if (skipped.length) $("#recipe").insertAdjacentHTML("afterend", `<p class="small muted" style="padding:12px 16px">Not applied: ${escape(skipped.join("; "))}.</p>`);
 }
+/* Those of a deep network come a page at a time; on paper they stand all. */
+let fromRow = 0;
+const pager = pagerBelow($("#recipe").closest(".table-wrap"), (step) => {
+  fromRow += step * PAGE_ROWS;
+  showRows();
+  $("#recipe").scrollIntoView({ block: "nearest" });
+});
+function showRows(all = false) {
+  const rows = layers.length ? layers : (report.recipe ?? []);
+  const shown = all ? rows : rows.slice(fromRow, fromRow + PAGE_ROWS);
+  $("#recipe tbody").innerHTML = shown.map(layers.length ? layerRow : stepRow).join("") || '<tr><td colspan="4" class="muted">Nothing was changed: no technique paid within your limits.</td></tr>';
+  showPager(pager, { from: fromRow, shown: shown.length, all: rows.length });
+}
+addEventListener("beforeprint", () => showRows(true));
+addEventListener("afterprint", () => showRows());
 const paramsText = (params) => Object.entries(params ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? predicted(value) : value}`).join(", ");
 const stepRow = (step) => `<tr><td class="mono full">${step.layer === "*" ? "whole network" : escape(step.layer)}</td><td class="full nowrap">${tile(step.technique)}${escape(titleOf(step.technique))}</td><td>${escape(paramsText(step.params))}</td><td class="full why">${escape(step.why ?? "")}</td></tr>`;
 const otherChoices = (row) => [row.undo && undoText(row.undo, times.isMicro), ...(row.alternatives ?? []).map((other) => alternativeText(other, times.isMicro))].filter(Boolean);
