@@ -26,6 +26,42 @@ def test_job_rests_on_a_click_and_goes_on_at_another(staged_page: Page, staged):
     expect(page.locator("#job-pill")).to_have_text("Finished", timeout=30_000)
 
 
+def test_double_click_does_once_what_a_click_does(staged_page: Page, staged):
+    staged.tell_engine(PROBE={"part_s": staging.FOREVER_S})
+    job = staging.study_of(staged, staging.project(staged, seed=8))
+    staged.wait_for_stage(job, "PROBE")
+    staged.tell_engine()
+    page, sent = staged_page, []
+    page.on("request", lambda request: sent.append(request.url.rsplit("/", 1)[-1]))
+    page.goto(f"/jobs/{job}/")
+    page.get_by_role("button", name="Cancel").dblclick()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Pause").first.dblclick()
+    expect(page.locator("#job-pill")).to_have_text("Paused", timeout=5_000)
+    assert (sent.count("pause"), sent.count("cancel")) == (1, 0)
+    expect(page.get_by_role("alert").filter(has_text=re.compile("."))).to_have_count(0)
+    page.get_by_role("button", name="Cancel the job").dblclick()
+    expect(page.locator("#job-pill")).to_have_text("Cancelled", timeout=5_000)
+    assert sent.count("cancel") == 1
+
+
+def test_job_that_changed_meanwhile_is_said_once(staged_page: Page, staged):
+    staged.tell_engine(PROBE={"exit": 1, "error": "conv1 cannot be probed."})
+    job = staging.study_of(staged, staging.project(staged, seed=9))
+    staged.wait_for_state(job, "failed")
+    staged.tell_engine()
+    page = staged_page
+    page.goto(f"/jobs/{job}/")
+    answer = {"error": {"message": "There is nothing to retry.", "code": "refused"}}
+    page.route("**/retry", lambda route: route.fulfill(status=409, json=answer))
+    for _ in range(2):
+        page.get_by_role("button", name="Retry").click()
+        page.wait_for_timeout(700)  # two presses, no double click
+        expect(page.get_by_text("There is nothing to retry.")).to_have_count(1)
+    page.faults.clear()  # the browser's own word on a refusal
+
+
 @pytest.mark.parametrize("stage", ["SEARCH", "VALIDATE"])
 def test_study_is_finished_early_on_a_click(staged_page: Page, staged, stage):
     staged.tell_engine(**{stage: {"sleep_s": staging.FOREVER_S, "part_s": staging.FOREVER_S}})

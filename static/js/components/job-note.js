@@ -1,7 +1,8 @@
 // What a job has to say when it is not simply running: queued, failed, missed, infeasible, cancelled,
 // interrupted. Plain words: what, where, why, what to do, what was saved, reference.
-import { escape } from "../lib/dom.js";
+import { $, escape } from "../lib/dom.js";
 import { timeSpan } from "../lib/format.js";
+import { ICONS } from "../lib/icons.js";
 import { note } from "../lib/markup.js";
 import { stageName } from "../lib/states.js";
 
@@ -71,4 +72,10 @@ function infeasible({ verdict, result, edit, log, job }) {
 function cancelled({ job, edit, log }) {
   const kept = job.best ? "The best candidate so far is kept." : "What was found before is kept.";
   return note("", `<p><b>Cancelled.</b> ${kept}</p>${row(button("retry", "Go on"), edit, log)}`);
+}
+
+/** Why what was pressed could not be done, above a note; the newest such sentence alone. */
+export function showFault(place, sentence) {
+  $(":scope > [role=alert]", place)?.remove();
+  place.insertAdjacentHTML("afterbegin", `<p class="note bad" role="alert">${ICONS.warn}<span>${escape(sentence)}</span></p>`);
 }

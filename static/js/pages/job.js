@@ -5,15 +5,14 @@ import "../components/log-view.js";
 import "../components/metric-card.js";
 import "../components/plot-figure.js";
 import "../components/trade-off-chart.js";
-import { finishButton, jobNote } from "../components/job-note.js";
+import { finishButton, jobNote, showFault } from "../components/job-note.js";
 import { get, post, quietly } from "../lib/api.js";
 import { throttle } from "../lib/backoff.js";
 import { wireChartButtons } from "../lib/chart-buttons.js";
 import { showConnection } from "../lib/connection.js";
 import { bestOf, wishesText } from "../lib/best-so-far.js";
-import { $, escape, pageData, saveFile, setText } from "../lib/dom.js";
+import { $, pageData, saveFile, setText } from "../lib/dom.js";
 import { duration, timeLeft } from "../lib/format.js";
-import { ICONS } from "../lib/icons.js";
 import { JobEvents } from "../lib/job-events.js";
 import { keepTyped } from "../lib/kept.js";
 import { metricView } from "../lib/metric-view.js";
@@ -28,6 +27,7 @@ const { outcome, ...page } = pageData();
 let { job } = page;
 let figures = { outcome };
 let asking = false;
+let noteShown = "";
 const events = new JobEvents();
 const log = $("#log");
 const CHARTS = ["sensitivity", "reward", "recovery"].map((id) => $(`#${id}`)).filter(Boolean);
@@ -47,12 +47,18 @@ function showJob(next) {
   setText($("#stage-count"), job.state === "failed" ? `stopped at ${done + 1}` : `${Math.min(done + (job.state === "running" ? 1 : 0), job.stages.length)} of ${job.stages.length}`);
   $("#stages").show(job.stages, isActive(job.state) ? events.progress(job.stage) : null);
   $("#wait-note").hidden = !isActive(job.state);
-  $("#job-note").innerHTML = jobNote({ ...job, interrupted: events.interrupted && job.state === "running" });
+  showNote(jobNote({ ...job, interrupted: events.interrupted && job.state === "running" }));
   if (!asking) showActions();
   showBest();
   showReasons();
   if (movedOn) refreshFigures();
   if (movedOn) setText($("#spoken"), `${words}. ${isActive(job.state) && job.stage ? `Stage ${stageName(job.stage)}.` : ""}`);
+}
+
+/* Made anew only where it says something else, so that what a refusal put there can be read. */
+function showNote(markup) {
+  if (markup !== noteShown) $("#job-note").innerHTML = markup;
+  noteShown = markup;
 }
 
 function showActions() {
@@ -190,17 +196,30 @@ const ACTIONS = {
 
 async function settleCancel(send) {
   asking = false;
-  if (send) await send().then(showJob, (error) => setText($("#spoken"), error.message));
-  $("#job-actions").dataset.shown = "";
-  showActions();
+  try {
+    if (send) showJob(await send());
+  } finally {
+    $("#job-actions").dataset.shown = "";
+    showActions();
+  }
 }
 
-document.addEventListener("click", (event) => {
-  const { action } = event.target.closest("[data-action]")?.dataset ?? {};
-  if (ACTIONS[action]) Promise.resolve(ACTIONS[action]()).catch((error) => showFault(error));
+/* The second click of a double click would fall on whatever the first has put there. */
+const underway = new Set();
+document.addEventListener("click", ({ target, detail }) => {
+  const { action } = target.closest("[data-action]")?.dataset ?? {};
+  if (ACTIONS[action] && detail < 2 && !underway.has(action)) act(action);
 });
-function showFault(error) {
-  $("#job-note").insertAdjacentHTML("afterbegin", `<p class="note bad" role="alert">${ICONS.warn}<span>${escape(error.message)}</span></p>`);
+async function act(action) {
+  underway.add(action);
+  $("#job-note > [role=alert]")?.remove();
+  try {
+    await ACTIONS[action]();
+  } catch (error) {
+    showFault($("#job-note"), error.message);
+  } finally {
+    underway.delete(action);
+  }
 }
 document.addEventListener("keydown", (event) => event.key === "Escape" && asking && settleCancel(null));
 keepTyped($("#log-filter"), (text) => {
