@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e import staging
+from tests.e2e import staging, steps
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -60,6 +60,24 @@ def test_job_that_changed_meanwhile_is_said_once(staged_page: Page, staged):
         page.wait_for_timeout(700)  # two presses, no double click
         expect(page.get_by_text("There is nothing to retry.")).to_have_count(1)
     page.faults.clear()  # the browser's own word on a refusal
+
+
+def test_study_that_failed_is_tried_again_in_the_studio(staged_page: Page, staged):
+    staged.tell_engine(PROBE={"exit": 1, "error": "conv1 cannot be probed."})
+    project = staging.project(staged, seed=10)
+    staged.wait_for_state(staging.study_of(staged, project), "failed")
+    staged.tell_engine()
+    page = staged_page
+    page.goto(f"/projects/{project}/")
+    expect(page.get_by_text("conv1 cannot be probed.")).to_be_visible()
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Download log").click()
+    assert "conv1 cannot be probed." in Path(saved.value.path()).read_text(encoding="utf-8")
+    page.get_by_role("button", name="Edit preprocessing").click()
+    expect(page.get_by_label("Layout")).to_be_focused()
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_text("conv1 cannot be probed.")).to_be_hidden(timeout=10_000)
+    steps.wait_for_answers(page, seconds=60)
 
 
 @pytest.mark.parametrize("stage", ["SEARCH", "VALIDATE"])

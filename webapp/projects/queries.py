@@ -121,13 +121,21 @@ def study_json(project: Project) -> dict[str, Any]:
     """State of the project's study; it is ready as soon as the policy answers."""
     job = project.study.job
     if job is None:
-        return {"job": None, "state": "failed", "stage": "", "stages": [], "message": ""}
+        return {
+            "job": None,
+            "state": "failed",
+            "stage": "",
+            "stages": [],
+            "message": "",
+            "reference": "",
+        }
     return {
         "job": str(job.id),
         "state": study_state(job),
         "stage": job.stage,
         "stages": stages_json(job),
         "message": job.message,
+        "reference": job.reference,
         "finished": job.state == JobState.DONE,
         "stopped": job.state if job.state in STOPPED else "",
     }

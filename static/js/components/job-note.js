@@ -6,10 +6,11 @@ import { ICONS } from "../lib/icons.js";
 import { note } from "../lib/markup.js";
 import { stageName } from "../lib/states.js";
 
-const button = (action, text, primary = false) => `<button type="button" class="btn${primary ? " primary" : ""}" data-action="${action}" data-needs-server>${text}</button>`;
+/** A button for the page's own hand. */
+export const button = (action, text, primary = false) => `<button type="button" class="btn${primary ? " primary" : ""}" data-action="${action}" data-needs-server>${text}</button>`;
 /** Ends the job soon, with the best that it has found. */
 export const finishButton = () => `<button type="button" class="btn" data-action="finish" data-needs-server title="Cut the search short, and keep the best found so far">Finish now</button>`;
-const link = (href, text, primary = false) => `<a class="btn${primary ? " primary" : ""}" href="${escape(href)}">${text}</a>`;
+export const link = (href, text, primary = false) => `<a class="btn${primary ? " primary" : ""}" href="${escape(href)}">${text}</a>`;
 const row = (...items) => `<div class="row tight no-print">${items.filter(Boolean).join("")}</div>`;
 
 /** The note for a job, or an empty string. `verdict` is the sentence of a missed target. */
@@ -39,7 +40,10 @@ function paused({ job, log }) {
   return note("", `<p><b>Paused.</b> Its worker is free for other jobs; what was finished is kept.${where}</p>${row(button("resume", "Resume", true), job.can_finish && finishButton(), button("cancel", "Cancel the job"), log)}`);
 }
 
-function failed({ job, edit, log, studio }) {
+const failed = ({ job, edit, log, studio }) => failedNote(job, job.kind === "study" ? link(studio, "Back to the studio") : edit, log);
+
+/** Of a job that failed: {kind, stage, message, reference}, and what stands beside Retry. */
+export function failedNote(job, ...others) {
   const facts = [
     job.stage && ["Where", `Stage ${stageName(job.stage)}`],
     ["Saved", `Your files, goals and everything found before are kept.${job.reference ? ` Reference <code>${escape(job.reference)}</code>.` : ""}`],
@@ -47,13 +51,13 @@ function failed({ job, edit, log, studio }) {
   const message = job.message || "Something we did not foresee stopped the job.";
   const kv = `<dl class="kv">${facts.map(([term, text]) => `<dt>${term}</dt><dd>${text}</dd>`).join("")}</dl>`;
   const what = job.kind === "study" ? "The study stopped" : "The build stopped";
-  return note("bad", `<div><h2>${what} at ${stageName(job.stage) || "the start"}</h2><p>${escape(message)}</p></div>${kv}${row(...failedActions(job, edit, studio), log)}`);
+  return note("bad", `<div><h2>${what} at ${stageName(job.stage) || "the start"}</h2><p>${escape(message)}</p></div>${kv}${row(...retries(job), ...others)}`);
 }
 
 /* A file that was refused stays refused: then other files are the way on, not the same again. */
-function failedActions(job, edit, studio) {
+function retries(job) {
   if (job.stage === "INSPECT" && !job.reference) return [link("/", "Choose other files", true), button("retry", "Retry as is")];
-  return [button("retry", "Retry as is", true), job.kind === "study" ? link(studio, "Back to the studio") : edit];
+  return [button("retry", "Retry as is", true)];
 }
 
 /* A build's report says so itself. */

@@ -30,6 +30,12 @@ export class PreprocessingForm {
       <button class="btn" data-needs-server>Study again with these</button></form>`;
   }
 
+  /** Unfolds it, and puts the hand on its first field. */
+  open() {
+    this.node.closest("details").open = true;
+    $("#pre-layout", this.node).focus();
+  }
+
   submit(event) {
     event.preventDefault();
     const divide = Number($("#pre-divide", this.node).value);

@@ -1,9 +1,11 @@
 // What the model is, and how far its study has come: the head of the studio page.
 import { accuracyTitle, isAgreement } from "../lib/accuracy-kind.js";
+import { ApiError, post } from "../lib/api.js";
 import { $$, escape } from "../lib/dom.js";
 import { bytes, count, measured, percent, whole } from "../lib/format.js";
 import { badge, note } from "../lib/markup.js";
 import { stageName } from "../lib/states.js";
+import { failedNote, link as linkTo, showFault } from "./job-note.js";
 
 const ghost = '<span class="ghost" role="img" aria-label="not known yet"></span>';
 
@@ -36,13 +38,13 @@ const SENTENCES = {
   cancelled: "The study was cancelled. What it had found is kept.",
 };
 
-/** The note about the study, or nothing once it is finished. */
-export function studyNote(study, warnings = []) {
+/** The note about the study, or nothing once it is finished. `edit` leads to what may be changed of one that failed. */
+export function studyNote(study, warnings = [], edit = "") {
   const warned = warnings.map((warning) => note("warn", `<p>${escape(warning.message ?? warning)}</p>`)).join("");
   const link = study.job ? `<a href="/jobs/${study.job}/">Watch the study</a>` : "";
   if (study.state === "failed") {
-    const where = study.stage ? `The study stopped at ${stageName(study.stage)}.` : "The study stopped.";
-    return `${note("bad", `<div><h2>${where}</h2><p>${escape(study.message || "Something we did not foresee stopped it. Your files are kept.")}</p></div><p class="small">${link.replace("Watch the study", "See what happened")}${study.stage === "INSPECT" ? ' · <a href="/">Choose other files</a>' : ""}</p>`)}${warned}`;
+    const past = study.job ? [`<a class="btn" href="/jobs/${study.job}/log/" download>Download log</a>`, linkTo(`/jobs/${study.job}/`, "See what happened")] : [];
+    return `${failedNote({ kind: "study", ...study }, edit, ...past)}${warned}`;
   }
   const finished = study.finished ?? study.state === "ready";
   if (finished) return warned;
@@ -50,6 +52,24 @@ export function studyNote(study, warnings = []) {
   const done = (study.stages ?? []).filter((stage) => stage.state === "done").length;
   const where = study.stage && state === "running" ? `${stageName(study.stage)}, stage ${done + 1} of ${study.stages?.length || 4}. ` : "";
   return `${note("", `<p>${where}${SENTENCES[state] ?? ""} ${link}</p>`)}${warned}`;
+}
+
+/** "Retry" in that note: goes on with the study that studyOf() gives, then calls onRetried(). */
+export function wireRetry(place, { project, studyOf, onRetried }) {
+  place.addEventListener("click", async ({ target }) => {
+    const button = target.closest('[data-action="retry"]');
+    if (!button) return;
+    button.disabled = true;
+    const { job } = studyOf();
+    try {
+      await post(job ? `/api/jobs/${job}/retry` : `/api/projects/${project}/study`);
+      await onRetried();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      button.disabled = false;
+      showFault(place, error.message);
+    }
+  });
 }
 
 /** Turns the build buttons on or off, with the reason. */

@@ -1,11 +1,12 @@
 // Model: what it is before anything is done to it. All figures come with the page; the socket only says that more
 // is known by now.
 import "../components/device-picker.js";
+import { link } from "../components/job-note.js";
 import { FitMap } from "../components/fit-map.js";
 import { deviceRows } from "../components/model-devices.js";
 import { ModelLayers } from "../components/model-layers.js";
 import { NetworkGraph } from "../components/network-graph.js";
-import { factsMarkup, studyNote } from "../components/study-facts.js";
+import { factsMarkup, studyNote, wireRetry } from "../components/study-facts.js";
 import { get } from "../lib/api.js";
 import { wireTableButtons } from "../lib/chart-buttons.js";
 import { showConnection } from "../lib/connection.js";
@@ -25,7 +26,7 @@ const { project, model, techniques = {}, layers, devices, target, targets, targe
 let { study } = page;
 
 function showStudy() {
-  $("#study-note").innerHTML = studyNote(study, model?.warnings);
+  $("#study-note").innerHTML = studyNote(study, model?.warnings, link(`/projects/${project.id}/`, "Back to the studio"));
 }
 
 function timesNote() {
@@ -66,6 +67,7 @@ function showModel() {
 
 $("#facts").innerHTML = factsMarkup(model, layers);
 showStudy();
+wireRetry($("#study-note"), { project: project.id, studyOf: () => study, onRetried: () => location.reload() });
 if (model) showModel();
 
 /* The page is made anew where the study has found out what it lacks; nobody is pulled away from reading otherwise. */

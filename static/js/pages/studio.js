@@ -2,6 +2,7 @@
 // work: the best candidate is picked here, the policy's answer replaces it when it is the newest.
 import { buildRows } from "../components/builds-list.js";
 import { CandidatePreview } from "../components/candidate-preview.js";
+import { button } from "../components/job-note.js";
 import { DeviceComparison } from "../components/device-comparison.js";
 import "../components/device-finalists.js";
 import { GoalPanel } from "../components/goal-panel.js";
@@ -11,7 +12,7 @@ import "../components/measure-option.js";
 import { PreprocessingForm } from "../components/preprocessing-form.js";
 import { StudioView } from "../components/studio-view.js";
 import { StudyCharts } from "../components/study-charts.js";
-import { allowBuild, factsMarkup, studyNote } from "../components/study-facts.js";
+import { allowBuild, factsMarkup, studyNote, wireRetry } from "../components/study-facts.js";
 import { ApiError, get, post, quietly } from "../lib/api.js";
 import { throttle } from "../lib/backoff.js";
 import { predictionOf } from "../lib/bands.js";
@@ -87,7 +88,7 @@ function restore({ goals, budgets, locks }) {
 
 function showFacts({ model, layers, study, target, targets, builds, target_notes: notes, prediction_check: check }) {
   $("#facts").innerHTML = factsMarkup(model, layers, check);
-  $("#study-note").innerHTML = studyNote(study, model?.warnings);
+  $("#study-note").innerHTML = studyNote(study, model?.warnings, model ? button("edit", "Edit preprocessing") : "");
   $("#device").targets = targets;
   $("#device").value = state.target ?? target.name;
   $("measure-option").target = $("#device").value;
@@ -291,6 +292,16 @@ $("#study-again").addEventListener("click", async () => {
     showError(error);
   }
 });
+
+wireRetry($("#study-note"), {
+  project: project.id,
+  studyOf: () => (state.studio ?? head).study,
+  onRetried: () => {
+    loaded.clear();
+    return load();
+  },
+});
+$("#study-note").addEventListener("click", ({ target }) => target.closest('[data-action="edit"]') && form.open());
 
 form.node.addEventListener("preprocessing-change", async ({ detail }) => {
   try {
