@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from compression.types import Precision
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -25,7 +27,12 @@ _UNMEASURED = {
 }
 """Operations that no network of the public tables holds, in words."""
 
-_BYTES = {"int8": 1, "fp16": 2, "fp32": 4}
+_FLOAT_BYTES = {"int8": 4, "fp16": 2, "fp32": 4}
+"""Of an activation of a network that computes in float, by the device's arithmetic."""
+
+_FLOAT_IN_8_BITS = 4
+"""How many 8-bit elements one in float takes as much as."""
+
 _SYSTEM_SHARE = (
     0.5  # of the memory of a device with an operating system that one network may take
 )
@@ -57,29 +64,65 @@ class Model(NamedTuple):
         layers: operation and kernel of each.
         macs: multiply-adds.
         file_bytes: of the file, which weights fill.
+        precision: how it computes.
     """
 
     tensors: Sequence[Tensor]
     layers: Sequence[tuple[str, Shape]]
     macs: float
     file_bytes: float
+    precision: Precision = Precision.FP32
 
     @classmethod
-    def of(cls, profile: NetworkProfile, file_bytes: float) -> Model:
-        """That of an imported network."""
+    def of(
+        cls,
+        profile: NetworkProfile,
+        file_bytes: float,
+        precision: Precision = Precision.FP32,
+        in_float: Iterable[str] = (),
+    ) -> Model:
+        """That of a network; ``in_float`` names the layers that compute in float though it is in 8 bits."""
         start = Tensor.of(profile.input_name, (), profile.input_shape)
-        layers = (Tensor.of(x.name, x.reads, x.out_shape) for x in profile.layers)
+        wide = set(in_float)
+        layers = (
+            Tensor.of(
+                x.name, x.reads, (_FLOAT_IN_8_BITS if x.name in wide else 1, *x.out_shape)
+            )
+            for x in profile.layers
+        )
         return cls(
             [start, *layers, Tensor.reader(profile.output_layers)],
             [(layer.op, layer.kernel) for layer in profile.layers],
             profile.macs,
             file_bytes,
+            precision,
         )
+
+    @property
+    def memory(self) -> Memory:
+        """What it takes while it runs."""
+        return Memory(self.file_bytes, peak_elements(self.tensors), self.precision)
+
+
+class Memory(NamedTuple):
+    """What a network takes of a device.
+
+    Attributes:
+        file_bytes: of the file, which weights fill.
+        activation_elements: most of them alive at once.
+        precision: how it computes.
+        at_most: whether the activations may be fewer.
+    """
+
+    file_bytes: float
+    activation_elements: int
+    precision: Precision = Precision.FP32
+    at_most: bool = False
 
 
 def notes(device: DeviceProfile, model: Model) -> tuple[str, ...]:
     """Sentences for page and report: what does not fit, and what the figures do not rest on."""
-    found = [misfit(device, model.file_bytes, peak_elements(model.tensors))]
+    found = [misfit(device, model.memory)]
     strange = unlike(device, model.layers, model.macs)
     if strange:
         found.append(
@@ -104,32 +147,27 @@ def peak_elements(tensors: Sequence[Tensor]) -> int:
     return peak
 
 
-def misfit(device: DeviceProfile, file_bytes: float, activation_elements: int) -> str:
-    """Why the network does not fit the device, as a sentence; empty if it does or nothing is known.
+def misfit(device: DeviceProfile, memory: Memory) -> str:
+    """Why a network does not fit the device, as a sentence; empty if it does or nothing is known.
 
     A microcontroller keeps weights in flash and activations in RAM; elsewhere both share the RAM.
     """
-    activation_bytes = float(activation_elements * _BYTES[device.arithmetic])
-    if device.flash_kb:
-        if file_bytes > device.flash_kb * 1024:
-            return _too_large(
-                "weights", file_bytes, f"{device.title} has", device.flash_kb / 1024, "flash"
-            )
-        needed, room, what = activation_bytes, device.ram_mb, "activations"
-    else:
-        needed, room, what = (
-            file_bytes + activation_bytes,
-            device.ram_mb * _SYSTEM_SHARE,
-            "weights and activations",
-        )
-    if device.ram_mb and needed > room * 1024**2:
-        has = (
-            f"{device.title} has"
-            if device.flash_kb
-            else f"half of the memory of {device.title} is"
-        )
-        return _too_large(what, needed, has, room, "RAM")
-    return ""
+    if device.flash_kb and memory.file_bytes > device.flash_kb * 1024:
+        sizes = memory.file_bytes, device.flash_kb / 1024
+        return _too_large("weights take", sizes, f"{device.title} has", "flash")
+    in_8_bits = memory.precision is Precision.INT8
+    each = 1 if in_8_bits else _FLOAT_BYTES[device.arithmetic]
+    needed = float(memory.activation_elements * each)
+    what, room_mb, has = "activations", device.ram_mb, f"{device.title} has"
+    if not device.flash_kb:
+        what, room_mb = "weights and activations", room_mb * _SYSTEM_SHARE
+        needed, has = needed + memory.file_bytes, f"half of the memory of {device.title} is"
+    if not room_mb or needed <= room_mb * 1024**2:
+        return ""
+    computed = " in float" if device.flash_kb and not in_8_bits else ""
+    most = " at most" if memory.at_most else ""
+    verdict = "May not fit" if memory.at_most else "Does not fit"
+    return _too_large(f"{what}{computed} take{most}", (needed, room_mb), has, "RAM", verdict)
 
 
 def unlike(
@@ -153,5 +191,9 @@ def unlike(
     return tuple(found)
 
 
-def _too_large(what: str, needed: float, has: str, room_mb: float, where: str) -> str:
-    return f"Does not fit: {what} take {needed / 1024**2:.2g} MB of {where}, {has} {room_mb:.2g} MB."
+def _too_large(
+    what: str, sizes: tuple[float, float], has: str, where: str, verdict: str = "Does not fit"
+) -> str:
+    """The sentence; sizes are the bytes needed and the megabytes that there are."""
+    needed, room_mb = sizes
+    return f"{verdict}: {what} {needed / 1024**2:.2g} MB of {where}, {has} {room_mb:.2g} MB."

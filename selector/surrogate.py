@@ -181,9 +181,8 @@ class Surrogate:
 
     def network_features(self, config: IntArray) -> Array:
         """``[9]`` what a whole network of configuration ``[D]`` computes, see ``compression.cost.FEATURES``."""
-        costs = self.costs(self._any_target())
-        rows = np.arange(costs.n_rows)
-        state = RowState(*(values[0] for values in costs.state(config[None], rows)))
+        state = self.row_state(config)
+        rows = np.arange(len(self.tables.layers))
         low = np.floor(state.inputs + 1e-9).astype(np.int64)
         high = np.minimum(low + 1, len(WIDTH_STEPS) - 1)
         outputs = state.outputs.astype(np.int64)
@@ -193,6 +192,12 @@ class Surrogate:
         share = np.clip(state.inputs - low, 0.0, 1.0)[:, None]
         found = (lower + share * (upper - lower))[~state.gone]
         return np.asarray(found.sum(axis=0))
+
+    def row_state(self, config: IntArray) -> RowState:
+        """What each row is like in configuration ``[D]``: arrays ``[L]``."""
+        costs = self.costs(self._any_target())
+        every = costs.state(config[None], np.arange(costs.n_rows))
+        return RowState(*(values[0] for values in every))
 
     def scale(self, target: DeviceProfile) -> Scale:
         """What gains on a target are measured by; looked up once."""

@@ -12,7 +12,7 @@ from compression.evaluation import evaluate_onnx
 from compression.latency import paired_latency
 from compression.pictures import pictures
 from compression.suitability import Model, notes
-from compression.types import Stage
+from compression.types import Precision, Stage
 from selector.choosing import CHOSEN, question_of, read_recipe
 from selector.classic import Classic, published_facts, published_note
 from selector.explain import explain
@@ -24,6 +24,7 @@ from selector.study import load_surrogate, prediction_check, validated_candidate
 
 if TYPE_CHECKING:
     from compression.data import Split
+    from compression.graph import Network
     from compression.types import Recipe
     from selector.job import Job
     from selector.surrogate import Surrogate
@@ -80,7 +81,7 @@ def measure(job: Job) -> None:
             baseline_timing=timings["baseline"],
             result_timing=timings["result"],
             artifacts=_artifacts(job, exported["files"]),
-            **_facts(job),
+            **_facts(job, _built(network, primary, len(data))),
         )
     )
     _picture(report["flipped"]["examples"], test)
@@ -97,7 +98,13 @@ def _picture(flips: list[dict[str, Any]], test: Split) -> None:
                 flip["input"] = each
 
 
-def _facts(job: Job) -> dict[str, Any]:
+def _built(network: Network, primary: dict[str, Any], file_bytes: int) -> Model:
+    """The result as a device has to hold it."""
+    precision, in_float = Precision(primary["precision"]), primary.get("in_float", ())
+    return Model.of(network.profile, file_bytes, precision, in_float)
+
+
+def _facts(job: Job, built: Model) -> dict[str, Any]:
     """What is known without measuring."""
     surrogate = load_surrogate(job.folder)
     recovered = job.folder.read_json(Stage.RECOVER, "recover.json")
@@ -128,7 +135,7 @@ def _facts(job: Job) -> dict[str, Any]:
         "preprocessing": job.dataset.preprocessing.to_json(),
         "notes": (
             *job.network.notes,
-            *notes(job.target, Model.of(job.network.profile, expected.size_bytes.value)),
+            *notes(job.target, built),
             *recovered["notes"],
             *_recovery_notes(recovered, expected),
             *job.dataset.notes,

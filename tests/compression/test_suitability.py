@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from compression.cost import load_device
-from compression.suitability import Model, Tensor, misfit, notes, peak_elements, unlike
+from compression.suitability import Memory, Model, Tensor, misfit, notes, peak_elements, unlike
+from compression.types import Precision
 
 CONV = ("conv", (3, 3))
 
@@ -50,14 +51,14 @@ def test_tensor_of_a_layer_has_the_elements_of_its_shape():
             1,
             "Does not fit: weights take 3 MB of flash, ST NUCLEO-L4R5ZI has 2 MB.",
         ),
-        ("stm32-l4r5", 0.1, 2_000_000, "Does not fit: activations take 1.9 MB of RAM"),
+        ("stm32-l4r5", 0.1, 500_000, "Does not fit: activations in float take 1.9 MB of RAM"),
         ("sony-sw3", 100, 1_000_000, ""),
         ("sony-sw3", 528, 1_000_000, "half of the memory of Sony SmartWatch 3 is"),
         ("this-host", 1e6, 10**9, ""),
     ],
 )
 def test_network_that_does_not_fit_is_said_so(name, file_mb, elements, sentence):
-    found = misfit(load_device(name), file_mb * 1024**2, elements)
+    found = misfit(load_device(name), Memory(file_mb * 1024**2, elements))
     assert found.startswith(sentence) or sentence in found
     assert bool(found) == bool(sentence)
 
@@ -77,10 +78,30 @@ def test_layers_outside_the_fit_are_named():
     assert unlike(load_device("this-host"), layers, 1) == ()
 
 
-def test_wide_arithmetic_needs_more_room():
-    device = replace(load_device("stm32-l4r5"), arithmetic="fp32")
-    assert "Does not fit" in misfit(device, 0, 300_000)
-    assert not misfit(load_device("stm32-l4r5"), 0, 300_000)
+def test_activations_take_what_the_network_computes_in():
+    half = 0.5 * 640 * 1024  # elements of 1 byte that fill half of its RAM
+    device = replace(load_device("stm32-l4r5"), ram_mb=0.625)
+    assert "in float take" in misfit(device, Memory(0, int(half)))
+    assert misfit(device, Memory(0, int(half), Precision.INT8)) == ""
+    assert "in float" in misfit(device, Memory(0, int(half), Precision.INT8_WEIGHTS))
+    assert "activations take" in misfit(device, Memory(0, int(3 * half), Precision.INT8))
+    assert misfit(replace(device, arithmetic="fp16"), Memory(0, int(half))) == ""
+
+
+def test_board_in_float_holds_an_8_bit_network_four_times_as_large():
+    device = load_device("sony-sw3")
+    elements = int(0.3 * device.ram_mb * 1024**2)
+    assert "Does not fit: weights and activations take" in misfit(device, Memory(0, elements))
+    assert misfit(device, Memory(0, elements, Precision.INT8)) == ""
+
+
+def test_what_is_not_known_exactly_may_not_fit():
+    memory = Memory(0, 2_000_000, Precision.INT8, at_most=True)
+    assert misfit(load_device("stm32-l4r5"), memory).startswith(
+        "May not fit: activations take at most 1.9 MB of RAM"
+    )
+    weights = Memory(3 * 1024**2, 1, Precision.INT8, at_most=True)
+    assert misfit(load_device("stm32-l4r5"), weights).startswith("Does not fit: weights")
 
 
 def test_notes_say_both_what_does_not_fit_and_what_is_unlike_the_fit():
@@ -101,3 +122,14 @@ def test_notes_read_an_imported_network():
     assert model.tensors[0].elements == 28 * 28
     assert peak_elements(model.tensors) > max(tensor.elements for tensor in model.tensors)
     assert notes(load_device("rpi4"), model)[0].startswith("The figures of Raspberry Pi 4")
+
+
+def test_layer_in_float_takes_four_8_bit_elements_each():
+    from compression.onnx_import import import_onnx
+    from tests.networks import lenet
+
+    profile = import_onnx(lenet()).profile
+    every = [layer.name for layer in profile.layers]
+    eight = Model.of(profile, 1, Precision.INT8).memory
+    wide = Model.of(profile, 1, Precision.INT8, every).memory
+    assert wide.activation_elements == 4 * eight.activation_elements

@@ -7,8 +7,10 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from compression.cost import load_device
 from compression.onnx_export import export_onnx
 from compression.onnx_import import import_onnx
+from compression.suitability import Model, misfit
 from selector import engine
 from selector.report import check_report
 from selector.reporter import Reporter
@@ -35,10 +37,12 @@ def uploaded(folder, *, factor: float):
     np.savez(folder / "data.npz", x=x, y=y)
 
 
-def applied(folder, technique: str, params: dict) -> tuple[dict, list[str]]:
-    """The report and the log of a build of one step on the whole network."""
-    step = {"layer": "*", "technique": technique, "params": params}
-    (folder / "recipe.json").write_text(json.dumps([step]))
+def applied(
+    folder, technique: str, params: dict, layers: tuple[str, ...] = ("*",)
+) -> tuple[dict, list[str]]:
+    """The report and the log of a build of one technique on some layers, or the whole network."""
+    steps = [{"layer": name, "technique": technique, "params": params} for name in layers]
+    (folder / "recipe.json").write_text(json.dumps(steps))
     lines = io.StringIO()
     engine.apply(
         folder / "net.onnx",
@@ -79,3 +83,20 @@ def test_harmless_arithmetic_needs_no_note(tmp_path, monkeypatch):
     primary = next(row for row in report["artifacts"] if row.get("primary"))
     assert primary["in_float"] == []
     assert not any("in float" in text for text in (*log, *report["notes"]))
+
+
+@pytest.mark.slow
+def test_report_says_what_the_built_network_takes_not_the_original(tmp_path, monkeypatch):
+    uploaded(tmp_path, factor=1.0)
+    model = (tmp_path / "net.onnx").read_bytes()
+    original = Model.of(import_onnx(model).profile, len(model)).memory
+    needed = original.file_bytes + 4 * original.activation_elements
+    # half of the RAM may be taken: less than the original needs, more than a quarter of its channels do
+    small = replace(load_device("this-host"), ram_mb=2 * 0.8 * needed / 1024**2)
+    monkeypatch.setattr("selector.request._device", lambda _target: small)
+    assert misfit(small, original).startswith("Does not fit")
+    report, _ = applied(
+        tmp_path, "filter_pruning", {"pruning_ratio": 0.75}, ("conv1", "conv2", "fc1")
+    )
+    assert report["result"]["size_bytes"] < 0.5 * report["baseline"]["size_bytes"]
+    assert not any("not fit" in note for note in report["notes"])

@@ -1,15 +1,19 @@
 import csv
 import io
+import json
 import shutil
 import time
 
 import pytest
 
 from compression.cost import device_names, load_device
+from compression.types import Precision
+from selector.tables import PRECISIONS
 from tests.webapp import making
 from tests.webapp.api.conftest import program
+from webapp.jobs import knowledge
 from webapp.jobs.models import Job, JobState
-from webapp.projects.suitability import peak_of, target_notes
+from webapp.projects.suitability import model_memory, target_notes
 
 __all__ = ["program"]
 
@@ -63,6 +67,56 @@ def test_comparison_before_the_search_is_refused(client, user):
     assert compare(client, making.project(user)).status_code == 409
 
 
+@pytest.fixture
+def wide(project):
+    """A first layer that writes 3.8 MB in float: more than a microcontroller has, a quarter of it is not."""
+    path = project.study.job.folder / "INSPECT" / "inspect.json"
+    inspected = json.loads(path.read_text())
+    for layer, group in zip(inspected["layers"], (1, 1, 2, 2, 3, 4, 5), strict=True):
+        layer["out_group"] = group
+    inspected["layers"][0]["out_shape"] = [6, 400, 400]
+    path.unlink()
+    path.write_text(json.dumps(inspected))
+    return project
+
+
+def misfit_of(client, project, **choice):
+    """What is said of a microcontroller: for the action of the decision on a layer that does such a thing."""
+    space = knowledge.surrogate(project.study.job).space
+    config = space.untouched()[0]
+    for what, (layer, action) in choice.items():
+        (number,) = (
+            n for n, x in enumerate(space.decisions) if x.layer == layer and getattr(x, what)
+        )
+        config[number] = action % len(space.decisions[number].actions)
+    rows = compare(client, project, config=config.tolist()).json()["devices"]
+    return {row["name"]: row for row in rows}["stm32-h7a3"]["misfit"]
+
+
+def test_original_in_float_does_not_fit_where_its_activations_do_not(client, wide):
+    assert "Does not fit: activations in float take 3.7 MB" in misfit_of(client, wide)
+
+
+def test_recipe_that_narrows_what_was_too_large_fits(client, wide):
+    assert misfit_of(client, wide, narrows=("conv1", -1)) == ""
+
+
+def test_recipe_in_8_bits_counts_its_activations_in_8_bits(client, wide):
+    space = knowledge.surrogate(wide.study.job).space
+    assert PRECISIONS[space.precisions[-1][space.counts[-1] - 1]] is Precision.INT8
+    found = compare(
+        client, wide, config=[0] * (space.n_decisions - 1) + [int(space.counts[-1]) - 1]
+    )
+    rows = {row["name"]: row for row in found.json()["devices"]}
+    assert rows["stm32-h7a3"]["misfit"] == ""
+
+
+def test_recipe_that_rebuilds_layers_may_not_fit(client, wide):
+    assert misfit_of(client, wide, builds=("conv2", 1)).startswith(
+        "May not fit: activations in float take at most"
+    )
+
+
 def test_target_says_what_of_the_model_its_figures_do_not_cover(client, project):
     studio = client.get(f"/api/projects/{project.id}/studio?target=rpi4").json()
     (note,) = studio["target_notes"]
@@ -78,8 +132,7 @@ def test_peak_of_activations_follows_the_layers():
     ]
     start = {"name": "x", "shape": [1, 8, 8]}
     inspected = {"input": start, "layers": layers, "macs": 1e6, "size_bytes": 3 * 1024**2}
-    assert peak_of(inspected) == 64 + 256
-    assert peak_of(None) == 0
+    assert model_memory(inspected).activation_elements == 64 + 256
     assert "Does not fit" in target_notes(inspected, load_device("stm32-l4r5"))[0]
 
 

@@ -13,9 +13,10 @@ from webapp.devices.queries import device_row
 from webapp.devices.targets import target_profiles
 from webapp.jobs import knowledge
 from webapp.projects import answers
-from webapp.projects.suitability import peak_of
+from webapp.projects.suitability import recipe_memory
 
 if TYPE_CHECKING:
+    from compression.suitability import Memory
     from selector.device_comparison import OnDevice, Priced
     from webapp.projects.models import Project
 
@@ -31,15 +32,16 @@ def devices_compared(
     policy = answers.policy_of(project)
     chosen = answers.config_of(project, policy, wanted, config)
     job = project.study.job
-    peak = peak_of(knowledge.inspection(job)) if job else 0
+    inspected = knowledge.inspection(job) if job else None
     wish = Wish(parse_goals(wanted["goals"]), parse_budgets(wanted["budgets"]))
     devices = target_profiles(owner=project.owner)
     pool = answers.known_recipes(project, policy, wanted)
     found = on_devices(policy.surrogate, pool, np.array(chosen), wish, devices)
-    return [_row(row, peak) for row in found]
+    memory = recipe_memory(inspected, policy.surrogate, np.array(chosen))
+    return [_row(row, memory) for row in found]
 
 
-def _row(found: OnDevice, peak: int) -> dict[str, Any]:
+def _row(found: OnDevice, memory: Memory) -> dict[str, Any]:
     return {
         **device_row(found.device),
         "band": found.latency[:2],
@@ -48,7 +50,7 @@ def _row(found: OnDevice, peak: int) -> dict[str, Any]:
         "recipe": _against(found.recipe, found.original),
         "best": _against(found.best, found.original),
         "tie": found.tie,
-        "misfit": misfit(found.device, found.recipe.size_bytes, peak),
+        "misfit": misfit(found.device, memory._replace(file_bytes=found.recipe.size_bytes)),
     }
 
 

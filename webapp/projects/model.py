@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from compression.cost import FEATURES, band, energy_mj, latency_ms, op_features
-from compression.suitability import misfit
+from compression.suitability import Memory, misfit
 from compression.technique import identity_cost
-from compression.types import LayerKind, LayerProfile, Precision
+from compression.types import Precision
 from webapp.devices.queries import device_json, device_row
 from webapp.devices.targets import target_profile, target_profiles
 from webapp.jobs import knowledge
 from webapp.projects.queries import chosen_target, project_row, study_json
 from webapp.projects.studio import layers_json, model_json, targets_json
-from webapp.projects.suitability import peak_of, target_notes
+from webapp.projects.suitability import layer_profile, model_memory, target_notes
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def model_page_json(project: Project, target_name: str | None = None) -> dict[st
     devices = target_profiles(owner=owner)
     surrogate = _surrogate(job)
     costs = _costs(inspected)
-    peak = peak_of(inspected)
+    memory = model_memory(inspected)
     return {
         **found,
         "model": model_json(inspected),
@@ -67,7 +66,7 @@ def model_page_json(project: Project, target_name: str | None = None) -> dict[st
         "target_notes": target_notes(inspected, target),
         "layers": _layers(inspected, costs, surrogate, target),
         "layers_band": _layers_band(inspected, surrogate, target),
-        "devices": [_on_device(inspected, costs, device, peak) for device in devices],
+        "devices": [_on_device(inspected, costs, device, memory) for device in devices],
     }
 
 
@@ -81,20 +80,9 @@ def _surrogate(job: Job) -> Surrogate | None:
 
 def _costs(inspected: dict[str, Any]) -> Costs:
     """Layers as they came: the same operations that a study prices."""
-    ops = [identity_cost(_profile(layer)) for layer in inspected["layers"]]
+    ops = [identity_cost(layer_profile(layer)) for layer in inspected["layers"]]
     rows = [sum(map(op_features, each), np.zeros(len(FEATURES))) for each in ops]
     return Costs(np.array(rows), tuple(map(bool, ops)))
-
-
-def _profile(layer: dict[str, Any]) -> LayerProfile:
-    known = {field.name for field in fields(LayerProfile)}
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in layer.items()
-        if name in known
-    }
-    values["kind"] = LayerKind(layer["kind"])
-    return LayerProfile(**values)
 
 
 def _layers(
@@ -127,7 +115,7 @@ def _layers_band(
 
 
 def _on_device(
-    inspected: dict[str, Any], costs: Costs, device: DeviceProfile, peak: int
+    inspected: dict[str, Any], costs: Costs, device: DeviceProfile, memory: Memory
 ) -> dict[str, Any]:
     """The original there: measured on this computer, elsewhere predicted; energy always predicted."""
     measured = inspected["baseline"]["host_latency_ms"] if device.measured_here else None
@@ -142,7 +130,7 @@ def _on_device(
         "latency_ms": ms,
         "measured": _spread(measured) if measured else None,
         "energy_mj": float(energy_mj(np.asarray(ms), features, device, FLOAT)),
-        "misfit": misfit(device, inspected["size_bytes"], peak),
+        "misfit": misfit(device, memory),
     }
 
 

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from compression.suitability import Model, Tensor, notes, peak_elements
+from compression.suitability import Memory, Model, Tensor, notes
+from compression.types import LayerKind, LayerProfile
+from selector.recipe_memory import recipe_peak
+from selector.tables import PRECISIONS
 
 if TYPE_CHECKING:
     from compression.cost import DeviceProfile
+    from selector.surrogate import Surrogate
+    from selector.tables import IntArray
 
 
-def peak_of(inspected: dict[str, Any] | None) -> int:
-    """Most activations alive at once in the uncompressed network, in elements; 0 if it is not known."""
-    return 0 if inspected is None else peak_elements(_model(inspected).tensors)
+def model_memory(inspected: dict[str, Any]) -> Memory:
+    """What the model takes as it came."""
+    return _model(inspected).memory
+
+
+def recipe_memory(
+    inspected: dict[str, Any] | None, surrogate: Surrogate, config: IntArray
+) -> Memory:
+    """What the model will take after a recipe, as far as the study tells; the file is not counted."""
+    if inspected is None:
+        return Memory(0, 0)
+    layers = [layer_profile(layer) for layer in inspected["layers"]]
+    outputs = inspected.get("output_layers", ())
+    peak = recipe_peak(surrogate, config, _start(inspected), layers, outputs)
+    precision = PRECISIONS[surrogate.space.precisions[-1][config[-1]]]
+    return Memory(0, peak.elements, precision, at_most=not peak.is_exact)
 
 
 def target_notes(inspected: dict[str, Any], device: DeviceProfile) -> list[str]:
@@ -20,13 +39,29 @@ def target_notes(inspected: dict[str, Any], device: DeviceProfile) -> list[str]:
     return list(notes(device, _model(inspected)))
 
 
+def layer_profile(layer: dict[str, Any]) -> LayerProfile:
+    """A layer as INSPECT wrote it down."""
+    known = {field.name for field in fields(LayerProfile)}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in layer.items()
+        if name in known
+    }
+    values["kind"] = LayerKind(layer["kind"])
+    return LayerProfile(**values)
+
+
 def _model(inspected: dict[str, Any]) -> Model:
-    start, layers = inspected["input"], inspected["layers"]
-    first = Tensor.of(start["name"], (), start["shape"])
+    layers = inspected["layers"]
     tensors = (Tensor.of(x["name"], x["reads"], x["out_shape"]) for x in layers)
     return Model(
-        [first, *tensors, Tensor.reader(inspected.get("output_layers", ()))],
+        [_start(inspected), *tensors, Tensor.reader(inspected.get("output_layers", ()))],
         [(layer["op"], tuple(layer["kernel"])) for layer in layers],
         inspected["macs"],
         inspected["size_bytes"],
     )
+
+
+def _start(inspected: dict[str, Any]) -> Tensor:
+    start = inspected["input"]
+    return Tensor.of(start["name"], (), start["shape"])
