@@ -229,7 +229,7 @@ class Trainer:
     def _resumed(self, known: State) -> Progress:
         """Takes everything to where that state was kept."""
         self.learner.take_up(known.learner)
-        self._best = known.best
+        self._best = dict(known.best)
         self.replay_buffer.take_up(known.replay)
         self.rng.bit_generator.state = known.rng
         self.rounds_done = known.progress.rounds

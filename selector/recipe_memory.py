@@ -102,4 +102,5 @@ def _inside(tables: StudyTables, state: RowState, row: int) -> int:
     """Elements that the operations standing for a row hand to each other: each is written and read once."""
     at = int(state.inputs[row]), int(state.outputs[row])
     moved = tables.features[row, :, *at, _ACTIVATIONS]
-    return max(0, math.ceil((moved[state.structures[row]] - moved[0]) / 2))
+    extra = float(moved[state.structures[row]] - moved[0])
+    return max(0, math.ceil(extra / 2))

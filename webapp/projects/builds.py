@@ -81,8 +81,8 @@ def _equal_build(project: Project, key: str) -> Asked | None:
 
 def _note(job: Job, project: Project) -> str:
     when = "is being built already" if job.state in UNFINISHED else "was built before"
-    elsewhere = job.project is not None and job.project != project
-    where = f" in the project “{job.project.name}”" if elsewhere else ""
+    home = job.project
+    where = f" in the project “{home.name}”" if home and home != project else ""
     return f"Just this {when}{where}: same model, data, device, goals, limits and locks."
 
 
