@@ -117,7 +117,8 @@ class Trainer:
         self.rng = np.random.default_rng(settings.seed)
         self.env = CompressionEnv(Observer(surrogate, self.targets))
         self.observer = self.env.observer
-        self.learner, self._best = learner, learner.arrays()
+        self.learner = learner
+        self._best: Arrays = learner.arrays()
         self._report, self._goes_on = report, True
         self.replay_buffer = ReplayBuffer(settings.capacity, self.observer.space.n_decisions)
         self._kept = self._place(checkpoint) if checkpoint else None
