@@ -72,6 +72,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "speed_of_tables": _FIGURE,
         "assumed": _FLAG,
         "measured_here": _FLAG,
+        "latency_log_sd": _FIGURE,
     },
     "energy": {
         "label": _TEXT,
@@ -94,17 +95,9 @@ _SECTIONS: dict[str, dict[str, str]] = {
 }
 _FIT_FIGURES = tuple(key for key, kind in _SECTIONS["fit"].items() if kind is _FIGURE)
 _OPTIONAL = {
-    "paper",
-    "core",
-    "clock_ghz",
-    "ram_mb",
-    "flash_kb",
-    "memory_gb_s",
-    "battery_mwh",
-    "tables",
-    "speed_of_tables",
-    "assumed",
-    "measured_here",
+    "": {"paper"},
+    "hardware": set(_SECTIONS["hardware"]),
+    "latency": {"tables", "speed_of_tables", "assumed", "measured_here", "latency_log_sd"},
 }
 
 
@@ -248,6 +241,7 @@ def _faults(values: Mapping[str, Any]) -> Iterator[str]:
             continue
         yield from _section_faults(name, values.get(name, {}) if name else by_hand, known)
     yield from _unknown_words(values)
+    yield from _unlikely_figures(values)
     yield from _without_source(values)
 
 
@@ -260,7 +254,7 @@ def _section_faults(
         if key not in known:
             yield f"unknown key {key!r}{where}. {_meant(key, known)}"
     for key, kind in known.items():
-        if key not in found and key not in _OPTIONAL:
+        if key not in found and key not in _OPTIONAL.get(name, ()):
             yield f"{key!r}{where} is missing; it is {kind}."
         if key in found and not _OF[kind](found[key]):
             yield f"{key!r}{where} is {found[key]!r}, but should be {kind}."
@@ -286,9 +280,24 @@ def _unknown_words(values: Mapping[str, Any]) -> Iterator[str]:
         yield "rate_gmacs in [fit] needs a number above zero for each type."
 
 
+def _unlikely_figures(values: Mapping[str, Any]) -> Iterator[str]:
+    """Figures that are numbers each and cannot be together."""
+    low, high = values.get("fit", {}).get("calibrated_macs", (0, math.inf))
+    if not 0 <= low < high:
+        yield f"calibrated_macs in [fit] is {[low, high]}, but should be a least and a larger most."
+    if ("latency_log_sd" in values["latency"]) == ("fit" in values):
+        yield "'latency_log_sd' stands in [latency] where there is no [fit], and only there."
+
+
 def _without_source(values: Mapping[str, Any]) -> Iterator[str]:
-    """Figures written by hand that do not say where they come from."""
+    """Sources of nothing that is known, and figures written by hand that do not say where they come from."""
     sources = values.get("sources", {})
+    known = {key: kind for section in _SECTIONS.values() for key, kind in section.items()}
+    for key in sources:
+        if key not in known:
+            yield f"unknown key {key!r} in [sources]. {_meant(key, known)}"
+    if "latency_log_sd" in values["latency"] and not sources.get("latency_log_sd"):
+        yield "'latency_log_sd' in [latency] has no source. Add it to [sources]."
     for name in ("hardware", "energy"):
         for key, value in values.get(name, {}).items():
             if not isinstance(value, str) and not sources.get(key):
@@ -331,7 +340,7 @@ def _profile(name: str, values: Mapping[str, Any]) -> DeviceProfile:
         overhead_ms=fit.get("overhead_ms", 0.0),
         int8_dense=fit.get("int8_dense", 1.0),
         int8_depthwise=fit.get("int8_depthwise", 1.0),
-        latency_log_sd=fit.get("latency_log_sd", 0.06),
+        latency_log_sd=(fit or latency)["latency_log_sd"],
         power_w=energy["power_w"],
         power_relative_sd=energy["power_relative_sd"],
         dram_pj_per_byte=energy["dram_pj_per_byte"],

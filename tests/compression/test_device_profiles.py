@@ -102,6 +102,21 @@ def test_closer_kinship_means_a_narrower_band():
         ('title = "', "title = ", "is not a TOML file"),
         ("conv_kxk = ", "conv_kxk = -", "rate_gmacs in .fit. needs a number above zero"),
         ("ram_mb = 1024", "ram_mb = inf", r"'ram_mb' in \[hardware\] is inf"),
+        (
+            "[sources]",
+            "[sources]\npower = 'a book'",
+            r"unknown key 'power' in \[sources\]\. .*write power_w",
+        ),
+        (
+            "calibrated_macs = [",
+            "calibrated_macs = [9e12, 1]\n#",
+            r"calibrated_macs in \[fit\] is \[9000000000000\.0, 1\], but should be a least",
+        ),
+        (
+            "threads = 4",
+            "threads = 4\nlatency_log_sd = 0.1",
+            r"'latency_log_sd' stands in \[latency\] where there is no \[fit\], and only there",
+        ),
         ("[hardware]", "hardware = 3\n[old]", r"'hardware' should be a table, \[hardware\]"),
     ],
 )
@@ -115,10 +130,18 @@ def test_profile_without_a_fit_is_refused_unless_it_is_measured_here(write):
     by_hand = GOOD.partition("# From here on")[0]
     with pytest.raises(CompressionError, match=r"'label' in \[fit\] is missing"):
         read_profile(write(by_hand))
-    device = read_profile(
-        write(by_hand.replace("threads = 4", "threads = 4\nmeasured_here = true"))
-    )
+    here = by_hand.replace("threads = 4", "threads = 4\nmeasured_here = true")
+    with pytest.raises(CompressionError, match=r"'latency_log_sd' stands in \[latency\]"):
+        read_profile(write(here))
+    doubted = here.replace("measured_here = true", "measured_here = true\nlatency_log_sd = 0.2")
+    with pytest.raises(
+        CompressionError, match=r"'latency_log_sd' in \[latency\] has no source"
+    ):
+        read_profile(write(doubted))
+    said = doubted.replace("[sources]", "[sources]\nlatency_log_sd = 'hidden networks'")
+    device = read_profile(write(said))
     assert device.measured_here
+    assert device.latency_log_sd == 0.2
     assert device.calibrated_macs == (0.0, math.inf)
 
 
