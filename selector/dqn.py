@@ -43,7 +43,9 @@ class Training:
     """How long and how to train. Counted in rounds, so that a seed repeats.
 
     A round is ``episodes_per_round`` recipes side by side, then ``updates_per_round`` gradient steps on
-    ``batch_size`` decisions each. Walks are ``most_steps`` decisions long at most. Every ``judged_every`` rounds the agent is judged.
+    ``batch_size`` decisions each. Walks are ``most_steps`` decisions long at most, but one in ``whole_one_in``
+    takes all decisions, or ``whole_steps`` of them where there are more: who only ever walks a part
+    of the way does not learn what the whole way costs. Every ``judged_every`` rounds the agent is judged.
     """
 
     seed: int = 0
@@ -52,6 +54,8 @@ class Training:
     updates_per_round: int = 16
     batch_size: int = 512
     most_steps: int = 20
+    whole_one_in: int = 2
+    whole_steps: int = 64
     starts: int = 12
     learning_rate: float = 3e-3
     beta: float = 0.1
@@ -286,8 +290,10 @@ class Trainer:
         return np.asarray(self.pool.configs[rows[best]])
 
     def _some_decisions(self) -> IntArray:
-        """A part of the decisions in order: deep networks cost no more than shallow ones."""
-        order, most = self.observer.order, self.settings.most_steps
+        """The decisions of a walk in order, all or a part: the deepest networks cost no more than shallow ones."""
+        order, settings = self.observer.order, self.settings
+        whole = self.rng.integers(settings.whole_one_in) == 0
+        most = settings.whole_steps if whole else settings.most_steps
         if len(order) <= most:
             return order
         chosen = self.rng.choice(len(order), most, replace=False)

@@ -191,6 +191,20 @@ def toy_tables(seed: int = 0) -> StudyTables:
     return build(Plan(rows, channels, leaders, 4, {(3, POOLING): (4,)}), seed)
 
 
+def toy_residual_tables(seed: int = 0) -> StudyTables:
+    """Two residual blocks on one trunk, which may go, and a head: some thousands of recipes."""
+    ways = (KEEP, SVD[1])
+    rows = [Row("stem", CONV, ((0, 3),), 1, 8, 8)]
+    for block, inner in ((1, 2), (2, 3)):
+        first = Row(f"{block}_a", CONV, ((1, 16),), inner, 8, 8, structures=(KEEP, REMOVED))
+        last = Row(f"{block}_b", CONV, ((inner, 16),), 1, 8, 8, structures=ways)
+        rows += [first, last, Row(f"{block}_add", OTHER, ((1, 16),), 1, 8, 8)]
+    rows.append(Row("fc", DENSE, ((1, 16),), 4, multiplier=64, structures=ways))
+    removals = {(at, REMOVAL): (at, at + 1, at + 2) for at in (1, 4)}
+    plan = Plan(tuple(rows), (3, 16, 16, 16, 4), (-1, 0, 1, 4, -1), 4, removals)
+    return build(plan, seed)
+
+
 def build(plan: Plan, seed: int) -> StudyTables:
     """The tables of a plan."""
     rng = np.random.default_rng(seed)
