@@ -86,6 +86,8 @@ class PageSocket(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels 
             for group in self.groups:
                 await self.channel_layer.group_add(group, self.channel_name)
             await self.sync(content)
+            # The page takes silence for a dead line.
+            await self.send_json({"kind": "synced"})
 
     async def sync(self, content: dict[str, Any]) -> None:
         """Tell the page whatever it may have missed; it asks every few seconds."""

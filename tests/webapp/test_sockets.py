@@ -96,7 +96,18 @@ async def test_sync_tells_of_an_end_whose_notice_was_lost(job, held):
     assert (await watcher.next())["job"]["state"] == "running"
     await sync_to_async(Job.objects.filter(pk=job.id).update)(state="done")
     await watcher.send({"kind": "sync", "after": 3})
-    assert (await watcher.next())["job"]["state"] == "done"
+    (told,) = await watcher.received("state")
+    assert told["job"]["state"] == "done"
+    await watcher.leave()
+
+
+@pytest.mark.parametrize("page", ["jobs", "projects"])
+async def test_sync_is_answered_though_nothing_was_missed(job, held, page):
+    watched = {"jobs": job.id, "projects": job.project_id}[page]
+    watcher = Watcher(f"/ws/{page}/{watched}/?after=3")
+    await watcher.connect()
+    await watcher.send({"kind": "sync", "after": 3})
+    assert await watcher.received("synced")
     await watcher.leave()
 
 

@@ -3,6 +3,9 @@ import { clock } from "./format.js";
 
 const DISABLE = "[data-needs-server]";
 
+/* What had the focus when it was disabled, which takes the focus away. */
+let held = null;
+
 /** Shows or hides the banner and disables what needs the server, with the sentence as the reason. */
 export function showConnection(state) {
   const banner = document.getElementById("lost");
@@ -13,9 +16,13 @@ export function showConnection(state) {
   if (lost) banner.textContent = `Connection lost. Numbers are as of ${clock(Date.now() / 1000).slice(0, 5)}; trying again.`;
   if (state === "polling") banner.textContent = "Live updates are off; this page asks the server every three seconds.";
   banner.hidden = state === "open";
+  if (lost) held = document.activeElement;
   for (const control of document.querySelectorAll(DISABLE)) {
     control.toggleAttribute("data-lost", lost);
     control.setAttribute("aria-describedby", lost ? "lost" : "");
     control.disabled = lost || control.hasAttribute("data-off");
   }
+  if (lost) return;
+  if (document.activeElement === document.body && held?.isConnected) held.focus();
+  held = null;
 }

@@ -64,7 +64,11 @@ function showNote(markup) {
 function showActions() {
   const node = $("#job-actions");
   const markup = isActive(job.state) ? waiting() : finished();
-  if (node.dataset.shown !== markup) node.innerHTML = markup;
+  if (node.dataset.shown !== markup) {
+    const held = node.contains(document.activeElement) ? document.activeElement.dataset.action : null;
+    node.innerHTML = markup;
+    if (held) $(`[data-action="${held}"]`, node)?.focus();
+  }
   node.dataset.shown = markup;
   showTimes();
 }
