@@ -154,16 +154,22 @@ def energy_mj(
     return np.asarray(milliseconds * device.power_w + fetched_mj)
 
 
-def band(device: DeviceProfile, quantity: str = "latency", macs: float | None = None) -> Band:
+def band(
+    device: DeviceProfile,
+    quantity: str = "latency",
+    macs: float | None = None,
+    *,
+    has_untimed: bool = False,
+) -> Band:
     """How far a prediction of ``latency`` or ``energy`` may be off on this device: 9 in 10 lie inside.
 
     The width is what hidden networks and devices showed (``benchmarks/devices/holdout.py``). With
-    ``macs`` of the network outside the calibrated range it is wider; the label still says how the
-    device is known. The ratio of two networks on one device has the latency band alone for both
+    ``macs`` of the network outside the calibrated range, or layers of kinds that were not timed for the
+    device, it is wider; the label still says how the device is known. The ratio of two networks on one device has the latency band alone for both
     quantities: the power guess cancels.
     """
     spread = device.latency_log_sd
-    if macs is not None and not device.covers(macs):
+    if has_untimed or (macs is not None and not device.covers(macs)):
         spread *= _OUTSIDE
     if quantity == "latency":
         return Band(math.exp(-SURE * spread), math.exp(SURE * spread), device.label)

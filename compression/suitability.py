@@ -27,6 +27,10 @@ _UNMEASURED = {
 }
 """Operations that no network of the public tables holds, in words."""
 
+_CONV_1D = "one-dimensional convolutions"
+CONV_1D = "conv_1d"
+"""Under this name the sources of a profile say that such convolutions were timed for it."""
+
 _FLOAT_BYTES = {"int8": 4, "fp16": 2, "fp32": 4}
 """Of an activation of a network that computes in float, by the device's arithmetic."""
 
@@ -127,7 +131,7 @@ def notes(device: DeviceProfile, model: Model) -> tuple[str, ...]:
     if strange:
         found.append(
             f"The figures of {device.title} rest on networks unlike this one, which has {', '.join(strange)}. "
-            "Read them with a wider band."
+            "Their bands are wider for it."
         )
     return tuple(note for note in found if note)
 
@@ -177,18 +181,30 @@ def unlike(
 
     ``layers`` are operation and kernel of each. Nothing does where times are measured.
     """
+    found = untimed(device, unmeasured(layers))
+    if device.covers(macs):
+        return found
+    low, high = device.calibrated_macs
+    size = "fewer" if macs < low else "more"
+    limits = f"({low / 1e6:,.3g} to {high / 1e6:,.0f} M)"
+    return (*found, f"{size} multiply-adds than any of them {limits}")
+
+
+def unmeasured(layers: Iterable[tuple[str, Shape]]) -> tuple[str, ...]:
+    """What kinds of layers no network of the public tables holds, in words, each once."""
+    found = dict.fromkeys(
+        _CONV_1D if op == "conv" and len(kernel) == 1 else _UNMEASURED.get(op, "")
+        for op, kernel in layers
+    )
+    return tuple(words for words in found if words)
+
+
+def untimed(device: DeviceProfile, kinds: Iterable[str]) -> tuple[str, ...]:
+    """Those of such kinds that were not timed for the device either."""
     if device.measured_here:
         return ()
-    found = dict.fromkeys(_UNMEASURED[op] for op, _ in layers if op in _UNMEASURED)
-    if any(op == "conv" and len(kernel) == 1 for op, kernel in layers):
-        found["one-dimensional convolutions"] = None
-    low, high = device.calibrated_macs
-    if not device.covers(macs):
-        size = "fewer" if macs < low else "more"
-        found[
-            f"{size} multiply-adds than any of them ({low / 1e6:,.3g} to {high / 1e6:,.0f} M)"
-        ] = None
-    return tuple(found)
+    timed = {_CONV_1D} if CONV_1D in device.sources else set()
+    return tuple(kind for kind in kinds if kind not in timed)
 
 
 def _too_large(

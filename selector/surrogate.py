@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from compression.cost import Band, band
+from compression.suitability import untimed
 from selector import accuracy
 from selector.accuracy import AccuracyModel, Lessons
 from selector.action_space import ActionSpace
@@ -168,12 +169,15 @@ class Surrogate:
     ) -> Band:
         """How far predictions of ``latency`` or ``energy`` on a target may be off, see ``cost.band``.
 
+        Without ``macs`` of a recipe, those of the original.
         Of times on this computer the study itself has measured how far.
         """
         if target.measured_here and quantity == "latency":
             share = self.tables.host_band
             return Band(1.0 - share, 1.0 + share, target.label)
-        return band(target, quantity, macs)
+        kinds = self.tables.meta.get("unmeasured", ())
+        size = self._base_macs if macs is None else macs
+        return band(target, quantity, size, has_untimed=bool(untimed(target, kinds)))
 
     def baseline(self, target: DeviceProfile) -> Metrics:
         """Predictions (shape ``[]``) for the network as it came."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from compression import technique
 from compression.cost import FEATURES, op_features
+from compression.suitability import unmeasured
 from compression.types import LayerKind, LayerProfile, OpSpec, Precision
 from compression.weight_storage import stored_bytes
 from selector.layout import is_pair, pair_cell, probes
@@ -97,11 +98,16 @@ def tabulate(layout: Layout, measured: Measurements) -> StudyTables:
         ),
         mask_width=np.array(layout.open_widths, dtype=bool),
         mask_precision=np.array(layout.precisions, dtype=bool),
-        meta=dict(measured.meta),
+        meta={**measured.meta, "unmeasured": _unmeasured(layout)},
         **_damage(layout, measured.kl),
         **costs,
     )
     return tables.with_pairs(_pairs(measured.kl))
+
+
+def _unmeasured(layout: Layout) -> list[str]:
+    """The kinds of layers that the figures of devices do not rest on."""
+    return list(unmeasured((layer.op, layer.kernel) for layer in layout.profile.layers))
 
 
 def with_damage(tables: StudyTables, layout: Layout, kl: Mapping[str, float]) -> StudyTables:

@@ -135,3 +135,11 @@ def test_web_process_may_import_the_cost_model():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "False"
+
+
+def test_band_is_wider_for_layers_that_were_not_timed_for_the_device():
+    board = load_device("rpi4")
+    wide = band(board, macs=300e6, has_untimed=True)
+    assert wide.high == pytest.approx(band(board).high ** 1.5)
+    assert wide.label == "same chip"
+    assert band(board, "energy", has_untimed=True).high > band(board, "energy").high

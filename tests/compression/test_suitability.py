@@ -3,7 +3,16 @@ from dataclasses import replace
 import pytest
 
 from compression.cost import load_device
-from compression.suitability import Memory, Model, Tensor, misfit, notes, peak_elements, unlike
+from compression.suitability import (
+    CONV_1D,
+    Memory,
+    Model,
+    Tensor,
+    misfit,
+    notes,
+    peak_elements,
+    unlike,
+)
 from compression.types import Precision
 
 CONV = ("conv", (3, 3))
@@ -110,6 +119,7 @@ def test_notes_say_both_what_does_not_fit_and_what_is_unlike_the_fit():
     fits, strange = notes(load_device("stm32-u575"), model)
     assert fits.startswith("Does not fit: activations")
     assert "which has products of two computed tensors" in strange
+    assert strange.endswith("Their bands are wider for it.")
     assert notes(load_device("this-host"), model) == ()
 
 
@@ -133,3 +143,10 @@ def test_layer_in_float_takes_four_8_bit_elements_each():
     eight = Model.of(profile, 1, Precision.INT8).memory
     wide = Model.of(profile, 1, Precision.INT8, every).memory
     assert wide.activation_elements == 4 * eight.activation_elements
+
+
+def test_one_dimensional_convolutions_are_known_where_they_were_timed():
+    device, layers = load_device("rpi4"), [("conv", (5,)), ("matmul", ())]
+    assert "one-dimensional convolutions" in unlike(device, layers, 300e6)
+    timed = replace(device, sources={**device.sources, CONV_1D: "Measured"})
+    assert unlike(timed, layers, 300e6) == ("products of two computed tensors",)

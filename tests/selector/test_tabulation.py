@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
 from compression import technique
+from compression.cost import band, load_device
 from compression.onnx_import import import_onnx
 from compression.types import NETWORK, Precision
 from selector.layout import lay_out, probes
+from selector.surrogate import Surrogate
 from selector.tabulation import LOOKUP_PRECISIONS, Measurements, operations, tabulate
 from tests import networks
 
@@ -51,6 +55,18 @@ def test_a_structure_too_wide_for_a_narrowed_layer_costs_what_the_plain_layer_do
             refused += 1
             assert found == plain
     assert refused
+
+
+def test_kinds_of_layers_that_devices_were_not_timed_on_widen_the_bands_of_a_study():
+    found = tables()
+    assert found.meta["unmeasured"] == []
+    known, board = Surrogate(found), load_device("rpi4")
+    strange = Surrogate(replace(found, meta={"unmeasured": ["attention"]}))
+    for macs in (None, 300e6):
+        assert known.band(board, macs=macs) == band(board, macs=macs or 4e5)
+    assert strange.band(board, macs=300e6).high > known.band(board, macs=300e6).high
+    here = load_device("this-host")
+    assert strange.band(here) == known.band(here)
 
 
 def test_precisions_are_timed_in_the_order_of_the_table():

@@ -9,6 +9,7 @@ from django.http import Http404
 
 from compression.cost import band, device_names, latency_ms, load_device
 from compression.device_profiles import parse_profile
+from compression.suitability import unlike
 from compression.types import Precision
 from selector.request import read_request
 from tests.webapp import making
@@ -193,6 +194,15 @@ def test_few_kinds_of_layers_leave_a_wider_band_and_say_so(user):
     assert band(wide).high > 1.02 * band(narrow).high
     assert "The band is wider" in wide.note
     assert "The band is wider" not in narrow.note
+
+
+def test_device_whose_kit_timed_1d_convolutions_is_not_said_to_lack_them(user):
+    with_1d, without = create(user), create(user)
+    runs_record(device=with_1d, runs=kit_runs(), environment={})
+    runs_record(device=without, runs=kit_runs(names=("mobile", "residual")), environment={})
+    layers = [("conv", (5,))]
+    assert unlike(own_profile(with_1d), layers, 300e6) == ()
+    assert unlike(own_profile(without), layers, 300e6) == ("one-dimensional convolutions",)
 
 
 def test_times_that_do_not_follow_the_model_widen_the_band(user):

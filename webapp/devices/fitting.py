@@ -14,6 +14,7 @@ from compression.calibration import Measurement, calibrated, calibrated_log_sd
 from compression.cost import load_device, precision_of
 from compression.measured_power import Reading, absurd_power, with_power
 from compression.runtime_changes import in_runtime
+from compression.suitability import CONV_1D
 from compression.types import Precision
 from webapp.devices.kit import kit_graphs
 from webapp.devices.targets import own_profile
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 FITTED = ("rate_gmacs", "activation_gb_s", "weight_gb_s", "overhead_ms", "latency_log_sd")
 """Figures of a profile that measuring changes."""
+
+ONE_DIMENSIONAL = "conv-1d"
+"""The graph of the kit that tells of one-dimensional convolutions."""
 
 BY_OWNER = "Measured by its owner"
 LONGEST_SOURCE = 60
@@ -90,6 +94,8 @@ def described(found: Calibration, device: OwnDevice) -> DeviceProfile:
     source = f"{BY_OWNER} on {day}: {count} {'timing' if count == 1 else 'timings'}"
     prior = load_device(device.prior).title
     fitted = dict.fromkeys(FITTED, f"{source}; what they leave open follows from {prior}")
+    if any(row.name == ONE_DIMENSIONAL for row in found.used):
+        fitted[CONV_1D] = source
     width = (
         "The band is wider than that of devices measured well: few kinds of layers were timed, or "
         "the times do not follow the model closely."

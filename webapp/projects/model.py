@@ -15,11 +15,11 @@ from webapp.devices.targets import target_profile, target_profiles
 from webapp.jobs import knowledge
 from webapp.projects.queries import chosen_target, project_row, study_json
 from webapp.projects.studio import layers_json, model_json, targets_json
-from webapp.projects.suitability import layer_profile, model_memory, target_notes
+from webapp.projects.suitability import has_untimed, layer_profile, model_memory, target_notes
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
-    from compression.cost import Array, DeviceProfile
+    from compression.cost import Array, Band, DeviceProfile
     from selector.surrogate import Surrogate
     from webapp.jobs.models import Job
     from webapp.projects.models import Project
@@ -110,7 +110,7 @@ def _layers_band(
     if surrogate is not None:
         found = surrogate.band(target, "latency", inspected["macs"])
     else:
-        found = band(target, "latency", inspected["macs"])
+        found = _band(inspected, target, "latency")
     return [found.low, found.high]
 
 
@@ -121,8 +121,7 @@ def _on_device(
     measured = inspected["baseline"]["host_latency_ms"] if device.measured_here else None
     features = costs.network
     ms = float(measured["p50"] if measured else latency_ms(features, device, FLOAT))
-    latency = band(device, "latency", inspected["macs"])
-    energy = band(device, "energy", inspected["macs"])
+    latency, energy = (_band(inspected, device, each) for each in ("latency", "energy"))
     return {
         **device_row(device),
         "band": [latency.low, latency.high],
@@ -132,6 +131,11 @@ def _on_device(
         "energy_mj": float(energy_mj(np.asarray(ms), features, device, FLOAT)),
         "misfit": misfit(device, memory),
     }
+
+
+def _band(inspected: dict[str, Any], device: DeviceProfile, quantity: str) -> Band:
+    """Wider where the model is unlike what the device's figures rest on."""
+    return band(device, quantity, inspected["macs"], has_untimed=has_untimed(inspected, device))
 
 
 def _spread(measured: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from compression.suitability import Memory, Model, Tensor, notes
+from compression.suitability import Memory, Model, Tensor, notes, unmeasured, untimed
 from compression.types import LayerKind, LayerProfile
 from selector.recipe_memory import recipe_peak
 from selector.tables import PRECISIONS
@@ -37,6 +37,11 @@ def recipe_memory(
 def target_notes(inspected: dict[str, Any], device: DeviceProfile) -> list[str]:
     """Sentences for the page about the model as it came."""
     return list(notes(device, _model(inspected)))
+
+
+def has_untimed(inspected: dict[str, Any], device: DeviceProfile) -> bool:
+    """Whether the model holds kinds of layers that the device's figures do not rest on."""
+    return bool(untimed(device, unmeasured(_model(inspected).layers)))
 
 
 def layer_profile(layer: dict[str, Any]) -> LayerProfile:
