@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.devices.own import runs_ms  # noqa: E402
 from tests.e2e import product, steps  # noqa: E402
+from webapp.devices.kit import kit_graphs  # noqa: E402
 
 DESK, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 
@@ -70,6 +72,7 @@ def journey(browser: Browser, url: str) -> None:
     page.get_by_role("link", name="Open report").click(timeout=300_000)
     page.wait_for_url(re.compile("/result/"))
     keep(page, "report")
+    keep_catalogue(page)
 
 
 def keep_map(page: Page) -> None:
@@ -86,6 +89,36 @@ def keep_devices(page: Page) -> None:
     page.locator("#devices-card tbody tr").first.wait_for(timeout=60_000)
     page.locator("#devices-card").scroll_into_view_if_needed()
     keep(page, "devices")
+
+
+def keep_catalogue(page: Page) -> None:
+    """The catalogue, and a device of one's own: this computer, as timed by the kit."""
+    page.goto("/devices/")
+    page.get_by_text("Measure a device by a kit").click()
+    form = page.locator("form[data-means=kit]")
+    form.get_by_label("Name").fill("This server by the kit")
+    form.get_by_label("Start from").select_option("rpi5")
+    form.get_by_label("Runtime").fill("onnxruntime")
+    form.get_by_role("button", name="Add this device").click()
+    page.wait_for_url(re.compile("/devices/own-"))
+    times = {"name": "times.csv", "mimeType": "text/csv", "buffer": kit_times().encode()}
+    page.get_by_label("The filled table").set_input_files(times)
+    page.get_by_role("button", name="Send the filled table").click()
+    chart = page.get_by_role("img", name=re.compile("of 18 graphs and networks"))
+    chart.scroll_into_view_if_needed(timeout=60_000)
+    keep(page, "own-device")
+    page.goto("/devices/")
+    page.get_by_role("table", name=re.compile("Target devices by family")).wait_for()
+    keep(page, "catalogue")
+
+
+def kit_times() -> str:
+    """The kit's table, filled by ONNX Runtime on this computer."""
+    rows = (
+        (graph.name, *(f"{ms:.5f}" for ms in runs_ms(graph.path.read_bytes())))
+        for graph in kit_graphs().values()
+    )
+    return "\n".join(";".join(row) for row in rows)
 
 
 def main() -> None:
