@@ -32,6 +32,9 @@ FAMILIES = ("host", "phone", "watch", "board", "box", "microcontroller")
 FROM_MEMORY = "from memory"
 """A source that holds these words, in any case, is shown as such."""
 
+CONV_1D = "conv_1d"
+"""Not a figure: under this name sources say that one-dimensional convolutions were timed for a profile."""
+
 _FIGURE, _FROM_ZERO, _TEXT, _FLAG, _COUNT, _PAIR, _TABLE = (
     "a number",
     "a number or zero",
@@ -293,6 +296,7 @@ def _without_source(values: Mapping[str, Any]) -> Iterator[str]:
     """Sources of nothing that is known, and figures written by hand that do not say where they come from."""
     sources = values.get("sources", {})
     known = {key: kind for section in _SECTIONS.values() for key, kind in section.items()}
+    known[CONV_1D] = _TEXT
     for key in sources:
         if key not in known:
             yield f"unknown key {key!r} in [sources]. {_meant(key, known)}"

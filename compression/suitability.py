@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from compression.device_profiles import CONV_1D
 from compression.types import Precision
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ _UNMEASURED = {
 """Operations that no network of the public tables holds, in words."""
 
 _CONV_1D = "one-dimensional convolutions"
-CONV_1D = "conv_1d"
-"""Under this name the sources of a profile say that such convolutions were timed for it."""
 
 _FLOAT_BYTES = {"int8": 4, "fp16": 2, "fp32": 4}
 """Of an activation of a network that computes in float, by the device's arithmetic."""

@@ -4,7 +4,8 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from django.apps import apps
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.http import Http404
 
 from compression.cost import band, device_names, latency_ms, load_device
@@ -423,7 +424,8 @@ def test_device_that_was_fitted_as_if_in_float_is_fitted_again(in_8_bits, file):
     runs_record(device=in_8_bits, runs=[Run(name, [2.0])], environment={})
     OwnDevice.objects.update(profile="label = 1")
     migration = import_module("webapp.devices.migrations.0003_refit_8_bit_devices")
-    migration.refit(apps, None)
+    before = MigrationLoader(connection).project_state([("devices", "0002_pairing")]).apps
+    migration.refit(before, None)
     in_8_bits.refresh_from_db()
     assert in_8_bits.profile == right
     assert "Send it again" in in_8_bits.measurements.get(name=name).refused

@@ -12,9 +12,9 @@ from django.db.models import Max
 
 from compression.calibration import Measurement, calibrated, calibrated_log_sd
 from compression.cost import load_device, precision_of
+from compression.device_profiles import CONV_1D
 from compression.measured_power import Reading, absurd_power, with_power
 from compression.runtime_changes import in_runtime
-from compression.suitability import CONV_1D
 from compression.types import Precision
 from webapp.devices.kit import kit_graphs
 from webapp.devices.targets import own_profile
