@@ -188,6 +188,28 @@ def test_words_are_explained_by_pointer_and_by_keyboard(studio: Page):
     expect(bubble).to_be_hidden()
 
 
+def test_every_goal_figure_and_technique_is_explained_in_the_papers_terms(studio: Page):
+    page = studio
+    page.get_by_role("button", name="Techniques for conv1").press("Enter")
+    goals = [limit(page, goal) for goal in ("Accuracy", "Latency", "Energy", "Storage")]
+    figures = page.locator("#metrics metric-card").all()
+    techniques = page.locator(".options > li").all()
+    assert (len(figures), bool(techniques)) == (4, True)
+    for place in (*goals, *figures, *techniques):
+        assert re.search("[Ii]n the papers", _explained(page, place))
+    # Of the other techniques that this study's candidates use it knows nothing.
+    known = page.locator("#tech-legend > li").filter(has=page.locator("help-note"))
+    assert _explained(page, known.first)
+
+
+def _explained(page: Page, place) -> str:
+    """What the one mark in a place says to who comes there by keyboard."""
+    place.get_by_role("button", name=re.compile("^About ")).focus()
+    bubble = page.locator(":popover-open")
+    expect(bubble).to_have_count(1)
+    return bubble.inner_text()
+
+
 def test_network_is_drawn_layer_by_layer(studio: Page):
     page = studio
     page.get_by_text("Network graph").click()

@@ -72,3 +72,11 @@ def test_policy_answers_by_the_predictions_that_are_held(study_folder, tmp_path)
     shutil.copytree(study_folder, tmp_path / "job")
     job = SimpleNamespace(folder=tmp_path / "job", builds=Job.objects.none())
     assert knowledge.policy(job).surrogate is knowledge.surrogate(job)
+
+
+def test_technique_goes_by_its_numbers_in_the_paper_too():
+    facts = {"letter": "S", "token": "tech-svd", "paper": "N. Lane et al."}
+    found = knowledge.techniques_json({"techniques": {"svd": facts, "cp": facts}})
+    assert found["svd"]["labels"] == ["W1", "C1"]
+    assert found["svd"]["paper"] == "N. Lane et al."
+    assert found["cp"]["labels"] == []

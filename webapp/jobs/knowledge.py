@@ -16,6 +16,7 @@ from compression.cost import load_device
 from compression.device_profiles import read_profile
 from compression.technique_names import title_of
 from compression.types import Stage
+from selector.classic_actions import THE_TEN
 from selector.jobfolder import SO_FAR, JobFolder
 from selector.request import PROFILE_SUFFIX
 from selector.study import (
@@ -120,7 +121,8 @@ def techniques_json(inspected: dict[str, Any]) -> dict[str, Any]:
         name: {
             "title": title_of(name),
             **{key: facts[key] for key in ("letter", "token")},
-            **{key: facts.get(key, "") for key in ("scope", "note")},
+            **{key: facts.get(key, "") for key in ("scope", "note", "paper")},
+            "labels": [each.label for each in THE_TEN if each.technique == name],
         }
         for name, facts in known.items()
     }

@@ -1,11 +1,12 @@
 // One goal: a slider whose share is shown, and its limit with a state. Emits "goal-input" while
 // dragging, "goal-change" on release, "limit-change" when the limit is typed or ticked.
+import "./help-note.js";
 import { setText } from "../lib/dom.js";
 import { ICONS } from "../lib/icons.js";
 import { STATE_LOOK } from "../lib/limits.js";
 
 const template = ({ name, title, limitWord, unit, step, usual }) => `<fieldset class="goal"><legend class="sr">${title}</legend>
-  <div class="head"><label for="goal-${name}">${title}</label><output for="goal-${name}"></output></div>
+  <div class="head"><span class="with-help"><label for="goal-${name}">${title}</label><help-note term="goal_${name}"></help-note></span><output for="goal-${name}"></output></div>
   <input type="range" id="goal-${name}" min="0" max="100" step="1" value="25" title="Double-click: back to ${usual}">
   <div class="cap"><label class="check"><input type="checkbox"> ${limitWord}</label>
     <input class="input num" type="number" inputmode="decimal" min="0" step="${step}" aria-label="${title} limit in ${unit}"> ${unit}

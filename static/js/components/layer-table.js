@@ -1,11 +1,12 @@
 // The recipe row by row: technique, before → after, why, lock and exclude; a row opens to say which
 // techniques fit and why the others do not. Emits "lock-change" {layer, lock} and "layer-hover".
+import "./help-note.js";
 import { $, escape, setText } from "../lib/dom.js";
 import { count, layerTimes } from "../lib/format.js";
 import { ICONS } from "../lib/icons.js";
 import { forbids, lockOf, requires, toggleForbidden, toggleRequired } from "../lib/layer-locks.js";
 import { beforeAfter } from "../lib/markup.js";
-import { isSmall, lookOf, tile, titleOf } from "../lib/techniques.js";
+import { isSmall, lookOf, techniqueHelp, tile, titleOf } from "../lib/techniques.js";
 import { alternativeText, undoText } from "../lib/why.js";
 import { PAGE_ROWS, pagerBelow, showPager } from "./pager.js";
 import { pressed } from "./sorting.js";
@@ -109,7 +110,7 @@ export class LayerTable {
       ? `<span class="row tight">${press("use", requires(lock, name), "Require")}${press("forbid", forbids(lock, name), "Forbid")}</span>`
       : `<span class="muted">${escape(typeof applicable === "string" && applicable ? `Not here: ${applicable}` : "Not on this layer")}</span>`;
     const said = note && applicable === true ? `<br><span class="tiny muted">${escape(note)}</span>` : "";
-    return `<li>${tile(name)}<span>${escape(title)}${said}</span>${actions}</li>`;
+    return `<li>${tile(name)}<span>${escape(title)} ${techniqueHelp(name)}${said}</span>${actions}</li>`;
   }
 
   sortBy(button) {

@@ -1,10 +1,11 @@
 // One headline number: arrow, ratio, absolute before → after with its band, badge. Never colour alone.
+import "./help-note.js";
 import { setText } from "../lib/dom.js";
 import { tierOf } from "../lib/evidence.js";
 import { ICONS } from "../lib/icons.js";
 import { WAITING } from "../lib/metric-view.js";
 
-const SHELL = `<header></header><p class="value"><span class="arrow"></span><span class="number"></span><small></small></p>
+const SHELL = `<header class="with-help"><span></span></header><p class="value"><span class="arrow"></span><span class="number"></span><small></small></p>
   <p class="detail"><span class="from"></span><b class="to"></b> <span class="muted nowrap band"></span></p><span class="tier"></span>`;
 
 class MetricCard extends HTMLElement {
@@ -15,7 +16,8 @@ class MetricCard extends HTMLElement {
     this.innerHTML = SHELL;
     const part = (selector) => this.querySelector(selector);
     this.parts = { arrow: part(".arrow"), number: part(".number"), unit: part("small"), from: part(".from"), to: part(".to"), band: part(".band"), tier: part(".tier") };
-    part("header").textContent = this.getAttribute("label");
+    part("header span").textContent = this.getAttribute("label");
+    part("header").insertAdjacentHTML("beforeend", `<help-note term="${this.dataset.metric}"></help-note>`);
     this.view = WAITING;
   }
 

@@ -108,7 +108,13 @@ export class StudioView {
     const rows = withReasons(found, (layer) => !this.untreated.has(layer));
     this.table.show(rows, locks);
     this.graph.show(rows);
-    $("#tech-legend").innerHTML = legend(rows.map((row) => row.technique), rows.map((row) => row.stored));
+    this.showLegend(legend(rows.map((row) => row.technique), rows.map((row) => row.stored)));
+  }
+
+  /* Written only when it changes: its marks may have the focus. */
+  showLegend(markup) {
+    if (this.legend !== markup) $("#tech-legend").innerHTML = markup;
+    this.legend = markup;
   }
 
   showNothing() {

@@ -1,7 +1,7 @@
 // Technique: hue and letter. The letter is the identity; the hue only helps.
 import { escape } from "./dom.js";
 
-const KEEP = { title: "Keep", letter: "–", token: "tech-keep" };
+const KEEP = { title: "Keep", letter: "–", token: "tech-keep", note: "The layer stays as it is." };
 
 let known = { keep: KEEP };
 
@@ -41,10 +41,17 @@ export function tile(technique, stored = PLAIN) {
   return `<span class="${classes}" style="${fillOf(technique)}" aria-hidden="true">${letters}</span>`;
 }
 
+/** A mark that explains a technique: what it brings, its number in the papers, where it comes from. Nothing for one of which nothing is known. */
+export function techniqueHelp(name) {
+  const { title, note, labels = [], paper } = lookOf(name);
+  const text = [note, labels.length && `In the papers on AdaDeep ${labels.join(" and ")}.`, paper].filter(Boolean).join(" ");
+  return text ? `<help-note about="${escape(title)}">${escape(text)}</help-note>` : "";
+}
+
 /** Legend entries for the techniques in use, and for each way in which weights are stored small. */
 export function legend(techniques, stored = []) {
   const names = [...new Set(techniques.flatMap(partsOf))];
-  const items = names.map((name) => `<li>${tile(name)}${escape(lookOf(name).title)}</li>`);
+  const items = names.map((name) => `<li>${tile(name)}${escape(lookOf(name).title)}${techniqueHelp(name)}</li>`);
   const ways = [...new Set(stored.filter(isSmall))];
   items.push(...ways.map((way) => `<li><span class="tech small-weights" aria-hidden="true"></span>${escape(way)}</li>`));
   return items.join("");

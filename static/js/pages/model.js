@@ -5,6 +5,7 @@ import { link } from "../components/job-note.js";
 import { FitMap } from "../components/fit-map.js";
 import { deviceRows } from "../components/model-devices.js";
 import { ModelLayers } from "../components/model-layers.js";
+import "../components/help-note.js";
 import { NetworkGraph } from "../components/network-graph.js";
 import { factsMarkup, studyNote, wireRetry } from "../components/study-facts.js";
 import { get } from "../lib/api.js";
