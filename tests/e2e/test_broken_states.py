@@ -100,7 +100,7 @@ def test_build_that_ended_otherwise_than_wished(page: Page, staged, state, code)
     staged.tell_engine(
         PACKAGE={"exit": code} | ({"error": "The disk is full."} if state == "failed" else {})
     )
-    wanted = {"target": "redmi-3s", "budgets": {"max_accuracy_drop": 0.3}}
+    wanted = {"target": "redmi-3s", "budgets": {"max_accuracy_drop": 0.3}, "again": True}
     job = staged.call("POST", f"/api/projects/{project}/builds", wanted)["job"]
     staged.wait_for_state(job, state)
     staged.tell_engine()
