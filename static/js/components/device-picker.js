@@ -13,7 +13,6 @@ const bandWords = (target) => {
 const isRadio = (node) => node.matches("input[type=radio]");
 const targetBadge = (target) => badge(target.label, [target.label, bandWords(target)].filter(Boolean).join(" "));
 
-
 class DevicePicker extends HTMLElement {
   connectedCallback() {
     this.innerHTML = `<button type="button" class="picker-button" aria-haspopup="true" aria-expanded="false"><span class="grow"><b class="name"></b><br><span class="small muted chip-name"></span></span><span class="badge-slot"></span></button>
@@ -62,6 +61,7 @@ class DevicePicker extends HTMLElement {
     this.button.setAttribute("aria-expanded", String(open));
     if (!open) return;
     this.search.value = "";
+    this.drawn = null; // arrow keys that ended in Escape moved the mark
     this.render();
     (this.list.querySelector(":checked") ?? this.search).focus();
   }
@@ -71,8 +71,14 @@ class DevicePicker extends HTMLElement {
     const hits = this.all.filter((t) => `${t.title} ${t.chip} ${t.name}`.toLowerCase().includes(query));
     const families = [...new Set(hits.map((target) => target.family))];
     const row = (t) => `<label><input type="radio" name="device" value="${escape(t.name)}"${t.name === this.chosen ? " checked" : ""}><span>${escape(t.title)}<br><span class="tiny muted">${escape(chipName(t.chip))}</span></span>${targetBadge(t)}</label>`;
-    this.list.innerHTML = families.map((family) => `<h3>${escape(FAMILIES[family] ?? family)}</h3>${hits.filter((t) => t.family === family).map(row).join("")}`).join("")
+    const rows = families.map((family) => `<h3>${escape(FAMILIES[family] ?? family)}</h3>${hits.filter((t) => t.family === family).map(row).join("")}`).join("")
       || `<p class="small muted" style="padding:12px">No device matches “${escape(query)}”.</p>`;
+    if (rows === this.drawn) return;
+    this.drawn = rows;
+    const held = this.list.contains(document.activeElement) ? document.activeElement.value : null;
+    this.list.innerHTML = rows;
+    // A study that moves draws the list anew: whoever is on their way through it stays where they are.
+    if (held !== null) this.list.querySelector(`input[value="${CSS.escape(held)}"]`)?.focus();
   }
 
   key(event) {
