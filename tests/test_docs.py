@@ -1,6 +1,7 @@
 """The commands and the code in README and docs do what they say, in a folder that looks like a clone.
 
-docs/api.md needs the running product: its commands are run by tests/webapp/api/test_docs.py.
+docs/api.md needs the running product: its commands are run by tests/webapp/api/test_docs.py. The proxies that
+docs/https.md names are started by tests/webapp/test_https.py.
 """
 
 import os
@@ -11,13 +12,17 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands, load_command_class
 
 from compression.device_profiles import DEVICES, read_profile
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {
     name: (ROOT / name).read_text()
-    for name in ("README.md", "docs/tutorial.md", "docs/adding.md")
+    for name in (
+        *("README.md", "SECURITY.md", "docs/tutorial.md", "docs/adding.md"),
+        *("docs/hosts.md", "docs/https.md"),
+    )
 }
 
 # The first words of each block of commands, and what is done with it.
@@ -37,6 +42,8 @@ NOT_RUN = {
     "make run TORCH_WHEEL": "installs PyTorch from an address that stands for the reader's own",
     "AUTH_MODE=accounts make run": "opens a server to the network and does not end; tests of accounts start one",
     "make check": "runs this test",
+    "make run  ": "tests/hosts/test_commands_of_docs.py runs these, between machines",
+    "set -a; . ./.env": "the same",
     ".venv/bin/python -m benchmarks.devices.fit": "rewrites the catalogue; needs tables that are not in the repository",
 }
 
@@ -49,6 +56,13 @@ def blocks(page, language):
     return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
 
 
+SETTING = r"[A-Z]+(?:_[A-Z]+)+"
+SETTINGS = [
+    pytest.param(text, id=page)
+    for page in PAGES
+    for text in blocks(page, "")
+    if re.match(f"{SETTING}=", text)
+]
 COMMANDS = [text for page in PAGES for text in blocks(page, "sh")]
 
 
@@ -109,6 +123,45 @@ def test_slow_commands_do_what_they_say(clone, text):
     if "mine.onnx" in text:
         run(clone, ".venv/bin/python mine.py")
     run(clone, text)
+
+
+@pytest.mark.parametrize("text", SETTINGS)
+def test_settings_are_taken_as_they_stand_there(clone, text):
+    (clone / ".env").write_text(text)
+    run(clone, "set -a; . ./.env; set +a; .venv/bin/python manage.py check")
+
+
+def code_of(text):
+    """What stands in backticks or fences, line by line."""
+    fenced = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    lines = [line.strip() for block in fenced for line in block.splitlines()]
+    return lines + re.findall(r"`([^`\n]+)`", text)
+
+
+def options_of(command):
+    parser = load_command_class(get_commands()[command], command).create_parser("", command)
+    return set(re.findall(r"--[a-z-]+", parser.format_help()))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_name_only_commands_and_options_that_exist(page):
+    ours = [name for name, app in get_commands().items() if app.startswith("webapp")]
+    every = set().union(*map(options_of, ours))
+    makefile = (ROOT / "Makefile").read_text()
+    targets = " ".join(re.findall(r"^\.PHONY: (.*)", makefile, re.MULTILINE)).split()
+    for code in code_of(PAGES[page]):
+        if found := re.search(r"manage\.py (\w+)(.*)", code):
+            assert set(re.findall(r"--[a-z-]+", found[2])) <= options_of(found[1]), code
+        elif code.startswith("--"):
+            assert code.split()[0] in every, code
+        elif found := re.fullmatch(r"make ([a-z-]+)( .*)?", code):
+            assert found[1] in targets, code
+
+
+@pytest.mark.parametrize("page", ["docs/hosts.md", "docs/https.md", "docs/nginx.conf"])
+def test_pages_name_only_settings_that_exist(page):
+    known = re.findall(SETTING, (ROOT / ".env.example").read_text())
+    assert set(re.findall(SETTING, (ROOT / page).read_text())) <= set(known)
 
 
 def test_example_of_a_device_is_read(tmp_path):

@@ -113,7 +113,12 @@ class Machine:
             ("link", "set", "lo", "up"),
         ):
             run("ip", "-n", self.name, *words)
-        self.start()
+        with (
+            contextlib.ExitStack() as unless_started
+        ):  # nobody leaves the block that was never entered
+            unless_started.callback(self.__exit__)
+            self.start()
+            unless_started.pop_all()
         return self
 
     def __exit__(self, *_):
@@ -131,23 +136,39 @@ class Machine:
         if self.shared.study:
             (self.home / "study").symlink_to(self.shared.study)
         self.log = self.home / "machine.log"
-        environment = {
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                self._words(*self.command),
+                cwd=ROOT,
+                env=self._environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        wait_for(lambda: "READY" in self.log.read_text() or self.process.poll() is not None, 90)
+        assert self.process.poll() is None, self.log.read_text()
+
+    def manage(self, *command):
+        """What ``manage.py`` with that command says here."""
+        return subprocess.run(
+            self._words(*command),
+            cwd=ROOT,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+
+    def _words(self, *command):
+        return ["ip", "netns", "exec", self.name, sys.executable, "manage.py", *command]
+
+    def _environment(self):
+        return {
             **os.environ,
             "ADADEEP_HOME": str(self.home),
             "ENGINE_READABLE": f"{self.home},{self.shared.study or self.home}",
             **self.shared.settings(),
             **self.settings,
         }
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                ["ip", "netns", "exec", self.name, sys.executable, "manage.py", *self.command],
-                cwd=ROOT,
-                env=environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        wait_for(lambda: "READY" in self.log.read_text() or self.process.poll() is not None, 90)
-        assert self.process.poll() is None, self.log.read_text()
 
     def cut(self):
         run("ip", "link", "set", self.cable, "down")

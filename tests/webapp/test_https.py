@@ -1,4 +1,4 @@
-"""The proxy of docs/nginx.conf as it stands there, in front of a running installation."""
+"""The proxies of docs/nginx.conf and docs/Caddyfile as they stand there, in front of a running installation."""
 
 import getpass
 import os
@@ -15,9 +15,10 @@ from tests.webapp import running
 from tests.webapp.running import ROOT, Installation
 
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+CADDY = shutil.which("caddy")
 OPENSSL = shutil.which("openssl")
 PASSWORD = "grey heron at noon"
-FRAME = """
+NGINX_FRAME = """
 daemon off; pid {0}/pid; error_log {0}/error.log; user {1};
 events {{}}
 http {{
@@ -28,9 +29,16 @@ http {{
 }}
 """
 
-pytestmark = pytest.mark.skipif(
-    not (NGINX and OPENSSL), reason="nginx or openssl is missing on this machine"
-)
+# Its own place for what it keeps, and no other port than ours.
+CADDY_FRAME = """
+{{
+    admin off
+    auto_https disable_redirects
+    storage file_system {0}/caddy
+}}
+"""
+
+pytestmark = pytest.mark.skipif(not OPENSSL, reason="openssl is missing on this machine")
 
 
 @pytest.fixture
@@ -43,34 +51,53 @@ def certificate(tmp_path):
     return pem
 
 
-@pytest.fixture
-def proxied(tmp_path, certificate):
-    """Starts the documented proxy; only name, port and certificate are ours."""
+def documented(name, changes):
+    """A file of docs with another name, port and certificate."""
+    text = (ROOT / "docs" / name).read_text()
+    for theirs, ours in changes.items():
+        assert theirs in text
+        text = text.replace(theirs, ours)
+    return text
+
+
+def nginx(folder, certificate, port, secure):
+    site = {
+        "443": str(secure),
+        "adadeep.example.org": "localhost",
+        "/etc/ssl/adadeep.pem": str(certificate),
+        "/etc/ssl/adadeep.key": str(certificate.with_name("key")),
+        "127.0.0.1:8000": f"127.0.0.1:{port}",
+    }
+    (folder / "site.conf").write_text(documented("nginx.conf", site))
+    (folder / "nginx.conf").write_text(NGINX_FRAME.format(folder, getpass.getuser()))
+    return [NGINX, "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"]
+
+
+def caddy(folder, certificate, port, secure):
+    # Only a public name gets a certificate by itself.
+    known = f"tls {certificate} {certificate.with_name('key')}"
+    site = {
+        "adadeep.example.org {": f"https://localhost:{secure} {{\n{known}",
+        "127.0.0.1:8000": f"127.0.0.1:{port}",
+    }
+    whole = CADDY_FRAME.format(folder) + documented("Caddyfile", site)
+    (folder / "Caddyfile").write_text(whole)
+    return [CADDY, "run", "--config", folder / "Caddyfile"]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(nginx, marks=pytest.mark.skipif(not NGINX, reason="there is no nginx")),
+        pytest.param(caddy, marks=pytest.mark.skipif(not CADDY, reason="there is no Caddy")),
+    ]
+)
+def proxied(request, tmp_path, certificate):
+    """Starts a documented proxy before that port."""
     started = []
 
     def start(port):
         secure = running.free_port()
-        text = (ROOT / "docs" / "nginx.conf").read_text()
-        for theirs, ours in {
-            "443": str(secure),
-            "adadeep.example.org": "localhost",
-            "/etc/ssl/adadeep.pem": str(certificate),
-            "/etc/ssl/adadeep.key": str(certificate.with_name("key")),
-            "127.0.0.1:8000": f"127.0.0.1:{port}",
-        }.items():
-            assert theirs in text
-            text = text.replace(theirs, ours)
-        (tmp_path / "site.conf").write_text(text)
-        (tmp_path / "nginx.conf").write_text(FRAME.format(tmp_path, getpass.getuser()))
-        command = [
-            NGINX,
-            "-p",
-            tmp_path,
-            "-c",
-            tmp_path / "nginx.conf",
-            "-e",
-            tmp_path / "error.log",
-        ]
+        command = request.param(tmp_path, certificate, port, secure)
         started.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
         return f"https://localhost:{secure}"
 
@@ -87,7 +114,7 @@ def test_documented_proxy_serves_pages_and_sockets_over_https(tmp_path, proxied,
         url = proxied(here.port)
         link = re.search(r"https://localhost(/setup/\S+)", here.log.read_text())[1]
         false = {"X-Forwarded-For": "203.0.113.9", "Origin": url}
-        with httpx.Client(base_url=url, verify=trust, headers=false) as browser:
+        with httpx.Client(base_url=url, verify=trust, headers=false, timeout=30) as browser:
             running.wait_for(lambda: answers(browser), 20)
             page = browser.get(link)
             assert page.headers["Strict-Transport-Security"].startswith("max-age=")
