@@ -27,6 +27,8 @@ from tests.selector.test_engine import write_request
 
 LIMIT_S = 60  # the least work that there is, and time enough for it on a busy machine
 
+pytestmark = pytest.mark.timeout(900)  # the fixture is a whole job
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
