@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e import staging, steps
-from tests.e2e.axe import grave
+from tests.e2e.axe import grave, window
 from tests.e2e.conftest import opened
 from tests.webapp.running import Installation
 
@@ -53,8 +53,7 @@ def test_axe_finds_nothing_serious(browser, staged, addresses, theme, width):
     found = {}
     # Only here the page's policy is set aside: axe is put into it from outside. Without motion, so that no
     # colour is looked at on its way to another.
-    size = {"width": width, "height": 900}
-    look = {"color_scheme": theme, "viewport": size, "reduced_motion": "reduce"}
+    look = {"color_scheme": theme, "viewport": window(width), "reduced_motion": "reduce"}
     with opened(browser, staged.url, bypass_csp=True, **look) as page:
         for name, address in addresses.items():
             page.goto(address)

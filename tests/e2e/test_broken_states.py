@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e import staging, steps
-from tests.e2e.axe import grave
+from tests.e2e.axe import grave, window
 from tests.e2e.conftest import opened
 from tests.e2e.sending import CHUNKS, SLOW, data, slow_down, wait_until_sent
 
@@ -36,8 +36,7 @@ def check(page: Page, name: str) -> None:
     """Nothing serious in either theme, on a desk and on a phone; and nothing scrolls sideways."""
     found = {}
     for width, theme in page.looks:
-        # So tall that the bar at a phone's lower edge covers nothing, which one would scroll away from under it.
-        page.set_viewport_size({"width": width, "height": 900 if width > 820 else 6000})
+        page.set_viewport_size(window(width))
         page.emulate_media(color_scheme=theme)
         page.wait_for_timeout(400)  # colours fade
         found[width, theme] = grave(page)
