@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def command(arguments: list[str]) -> str:
-    """What makes the same agent again."""
+    """What makes the same agent again, with the same code."""
     return shlex.join(["python", "-m", "benchmarks.pretrain", *arguments])
 
 

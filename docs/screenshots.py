@@ -93,14 +93,7 @@ def keep_devices(page: Page) -> None:
 
 def keep_catalogue(page: Page) -> None:
     """The catalogue, and a device of one's own: this computer, as timed by the kit."""
-    page.goto("/devices/")
-    page.get_by_text("Measure a device by a kit").click()
-    form = page.locator("form[data-means=kit]")
-    form.get_by_label("Name").fill("This server by the kit")
-    form.get_by_label("Start from").select_option("rpi5")
-    form.get_by_label("Runtime").fill("onnxruntime")
-    form.get_by_role("button", name="Add this device").click()
-    page.wait_for_url(re.compile("/devices/own-"))
+    steps.add_kit_device(page, "This server by the kit", "rpi5")
     times = {"name": "times.csv", "mimeType": "text/csv", "buffer": kit_times().encode()}
     page.get_by_label("The filled table").set_input_files(times)
     page.get_by_role("button", name="Send the filled table").click()

@@ -27,6 +27,18 @@ def open_sample(page: Page, title: str) -> None:
     page.wait_for_url(re.compile(r"/projects/"), timeout=30_000)
 
 
+def add_kit_device(page: Page, name: str, prior: str) -> None:
+    """A device of one's own that is measured by a kit; leads to its page."""
+    page.goto("/devices/")
+    page.get_by_text("Measure a device by a kit").click()
+    form = page.locator("form[data-means=kit]")
+    form.get_by_label("Name").fill(name)
+    form.get_by_label("Start from").select_option(prior)
+    form.get_by_label("Runtime").fill("onnxruntime")
+    form.get_by_role("button", name="Add this device").click()
+    page.wait_for_url(re.compile("/devices/own-"))
+
+
 def wait_for_answers(page: Page, seconds: float) -> float:
     """Waits until the sliders answer and a build may start; says how long it took."""
     started = time.monotonic()

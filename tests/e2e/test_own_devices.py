@@ -30,14 +30,7 @@ def test_a_device_is_measured_by_its_kit_and_lives_in_the_catalogue(
     staged_page: Page, tmp_path
 ):
     page = staged_page
-    page.goto("/devices/")
-    page.get_by_text("Measure a device by a kit").click()
-    form = page.locator("form[data-means=kit]")
-    form.get_by_label("Name").fill("Cellar board")
-    form.get_by_label("Start from").select_option("rpi4")
-    form.get_by_label("Runtime").fill("onnxruntime")
-    form.get_by_role("button", name="Add this device").click()
-    page.wait_for_url(re.compile("/devices/own-"))
+    steps.add_kit_device(page, "Cellar board", "rpi4")
     expect(page.get_by_text("cannot be a target")).to_be_visible()
 
     with page.expect_download() as download:

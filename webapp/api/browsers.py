@@ -56,7 +56,7 @@ def measure(request: UserRequest, values: schemas.BrowserDelivery) -> Any:
 @router.get(
     "/projects/{uuid:project_id}/networks",
     response=schemas.NetworkFiles,
-    summary="The project's networks that a browser may time: the original, and the builds",
+    summary="The project's networks that a browser may time: the original, builds, and candidates of the study",
 )
 def networks(request: UserRequest, project_id: UUID) -> Any:
     found = measuring.networks(_project(request, project_id))

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 LARGEST_BYTES = 256 * 1000**2
 """A browser holds a network several times over; what is larger is not offered."""
 
-
 MOST_CANDIDATES = 8
 """A browser has 45 seconds for the kit and all that is chosen."""
 
