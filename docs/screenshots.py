@@ -1,7 +1,7 @@
 """Makes the pictures of the README from the product at work: ``python docs/screenshots.py``.
 
-Starts AdaDeep with an empty data folder, goes through the digits sample in Chromium and builds a network; four to
-five minutes on two cores. The pictures are small on purpose: all of them together stay below 600 KB.
+Starts AdaDeep with an empty data folder, goes through the digits sample in Chromium and builds a network; five to
+ten minutes on two cores. The pictures are small on purpose: all of them together stay below 600 KB.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def journey(browser: Browser, url: str) -> None:
     page.get_by_role("searchbox", name="Search devices").fill("redmi")
     page.get_by_role("radio").first.press("Enter")
     page.get_by_role("button", name="Smallest").click()
+    page.get_by_text("Still studying this model").wait_for(state="hidden", timeout=600_000)
     page.wait_for_timeout(1500)
     keep(page, "studio")
     page.locator("#recipe-title").scroll_into_view_if_needed()
@@ -66,7 +67,9 @@ def journey(browser: Browser, url: str) -> None:
         other.close()
     steps.build_button(page).click()
     page.wait_for_url(re.compile("/jobs/"))
-    page.locator("#job-pill", has_text="Running").wait_for(timeout=300_000)
+    page.get_by_text("Fine-tuning has not started yet.").wait_for(
+        state="hidden", timeout=300_000
+    )
     page.wait_for_timeout(15_000)
     keep(page, "job")
     page.get_by_role("link", name="Open report").click(timeout=300_000)
@@ -102,6 +105,7 @@ def keep_catalogue(page: Page) -> None:
     keep(page, "own-device")
     page.goto("/devices/")
     page.get_by_role("table", name=re.compile("Target devices by family")).wait_for()
+    page.get_by_role("heading", name="Catalogue").evaluate("node => node.scrollIntoView()")
     keep(page, "catalogue")
 
 

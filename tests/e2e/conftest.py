@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e import product as running
 from tests.e2e import staging
+
+# What a page shows in the end is what counts here: a busy machine takes its time. Tests that hold the product to a time say so.
+expect.set_options(timeout=15_000)
 
 SHOTS = os.environ.get("E2E_SHOTS")  # a folder: pictures of each page land there
 

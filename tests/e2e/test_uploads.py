@@ -69,11 +69,12 @@ def test_restarted_server_goes_on_where_it_was(staged_page: Page, staged, large)
 
 def test_same_file_after_a_reload_goes_on(staged_page: Page, large):
     page = staged_page
-    slow_down(page, FAST)
+    slow_down(page, SLOW)
     offsets = offsets_of(page)
     steps.upload(page, large)
     wait_until_sent(page, 30)
     page.reload()
+    slow_down(page, FAST)
     expect(data(page)).to_contain_text("Choose the same file again")
     expect(data(page)).to_contain_text("large.npz")
     before = len(offsets)

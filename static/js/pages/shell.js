@@ -1,5 +1,6 @@
-// What every page does: icons, and whether the worker answers.
+// What every page does: icons, whether the worker answers, and double clicks that stay where they began.
 import { get, quietly } from "../lib/api.js";
+import { keepDoubleClicks } from "../lib/double-clicks.js";
 import { setText } from "../lib/dom.js";
 import { fillIcons } from "../lib/markup.js";
 
@@ -17,4 +18,5 @@ async function refreshWorker() {
 }
 
 fillIcons();
+keepDoubleClicks(window);
 if (document.getElementById("worker")) setInterval(() => quietly(refreshWorker()), EVERY_MS);
