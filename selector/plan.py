@@ -27,7 +27,7 @@ MOST_PARTS = 64
 PAIR_ROUNDS = 3
 """Rounds of pairs: what one finds out moves the front to pairs that nobody has looked at."""
 
-MORE_RECOVERIES = 0.75
+MORE_RECOVERIES = 0.8
 """Of the recoveries that may still come, how many do: mostly what one teaches leads to another recipe, until the last."""
 
 _USUAL_RECOVERY, _USUAL_RECOVERIES = 0.5, 3
@@ -106,9 +106,9 @@ def plan(
     }
 
 
-def expected_recoveries(most: int) -> int:
-    """How many of at most so many recoveries probably come."""
-    return round(1.0 + MORE_RECOVERIES * (most - 1))
+def expected_recoveries(most: int) -> float:
+    """How many of at most so many recoveries come on average."""
+    return 1.0 + MORE_RECOVERIES * (most - 1)
 
 
 def recovery_per_validation(folder: JobFolder, *, picked: bool) -> float:

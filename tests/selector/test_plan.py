@@ -12,6 +12,7 @@ from selector.plan import (
     Rounds,
     Steps,
     counts_for_gpu,
+    expected_recoveries,
     plan,
     read_rounds,
     recovery_per_validation,
@@ -72,4 +73,4 @@ def test_plan_tells_all_recoveries_beside_all_trials(tmp_path):
     folder.write_json(Stage.INSPECT, PLAN, plan(100, 50, 12, STEPS))
     picked, recommended = (recovery_per_validation(folder, picked=p) for p in (True, False))
     assert picked == pytest.approx(2000 / 3600)
-    assert recommended == pytest.approx(3 * picked)
+    assert recommended == pytest.approx(expected_recoveries(4) * picked)

@@ -9,9 +9,11 @@ from django.utils import timezone
 from selector.plan import expected_recoveries
 from tests.webapp import making
 from webapp.jobs.eta import (
+    CONVERTER_S,
     FIRST_GUESS_S,
     HIGH,
     LOW,
+    first_guess_s,
     remaining_seconds,
     stages_left,
     starts_in_seconds,
@@ -106,6 +108,26 @@ def test_stage_that_outlasts_what_is_usual_tells_of_a_larger_network(study):
     at(study, "PROBE", took, started_s_ago=10 * FIRST_GUESS_S["PROBE"])
     middle = stages_left(study)["VALIDATE"]["low_s"] / LOW
     assert 5 * FIRST_GUESS_S["VALIDATE"] < middle < 10 * FIRST_GUESS_S["VALIDATE"]
+
+
+def test_stage_that_runs_tells_of_those_that_follow(study):
+    """A tenth of PROBE shows that the network is large, long before it has outlasted what is usual."""
+    job = at(study, "PROBE", {"INSPECT": FIRST_GUESS_S["INSPECT"]}, started_s_ago=25)
+    parts(job, [12, 12], count=20)
+    middle = (
+        stages_left(job)["VALIDATE"]["low_s"] / LOW
+    )  # PROBE will take eight times as long as usual
+    assert 5 * FIRST_GUESS_S["VALIDATE"] < middle < 8 * FIRST_GUESS_S["VALIDATE"]
+
+
+def test_converters_take_their_time(study, settings, tmp_path):
+    settings.ADADEEP_EXTRAS = str(tmp_path)
+    without = first_guess_s()
+    for name in ("ncnn", "litert"):
+        (tmp_path / f".venv-{name}").mkdir()
+        (tmp_path / f".venv-{name}" / ".stamp-extra").touch()
+    assert without == FIRST_GUESS_S
+    assert first_guess_s()["PACKAGE"] == without["PACKAGE"] + 2 * CONVERTER_S
 
 
 def parts(job, took_s, count, running=1):

@@ -12,6 +12,7 @@ from compression.types import Stage
 from selector.jobfolder import CHOSEN_RECIPE, JobFolder
 from selector.plan import recovery_per_validation
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState, PartState
+from webapp.jobs.sandbox import converters
 from webapp.jobs.turns import served_before
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ FIRST_GUESS_S = {
     "MEASURE": 8.0,
     "PACKAGE": 7.0,
 }
+CONVERTER_S = 8.0
+"""What PACKAGE takes longer for each converter to another runtime's format that is installed."""
+
 LOW, HIGH = 0.7, 1.3
 RECENT_JOBS = 5
 MOST_PACE = 50.0
@@ -107,13 +111,19 @@ def usual_seconds(job: Job) -> dict[str, float]:
     """
     ended = Job.objects.filter(kind=job.kind, state__in=DELIVERED).order_by("-finished")
     if not job.study_id:
-        return FIRST_GUESS_S | _medians(ended[:RECENT_JOBS])
+        return first_guess_s() | _medians(ended[:RECENT_JOBS])
     alike = [
         other
         for other in ended.filter(study=job.study_id)[: 2 * RECENT_JOBS]
         if _is_picked(other) == _is_picked(job)
     ]
     return _after_its_study(job) | _medians(alike[:RECENT_JOBS])
+
+
+def first_guess_s() -> dict[str, float]:
+    """Of each stage, on this installation."""
+    package_s = FIRST_GUESS_S["PACKAGE"] + CONVERTER_S * len(converters())
+    return FIRST_GUESS_S | {"PACKAGE": package_s}
 
 
 def _medians(jobs: Any) -> dict[str, float]:
@@ -131,11 +141,11 @@ def _after_its_study(job: Job) -> dict[str, float]:
     study = job.study
     took: float | None = study.stages.get(Stage.VALIDATE, {}).get("seconds") if study else None
     if study is None or not took:
-        return dict(FIRST_GUESS_S)
+        return first_guess_s()
     pace = (took + DOUBT_S) / (FIRST_GUESS_S["VALIDATE"] + DOUBT_S)
     folder = JobFolder(study.place)
     recovery_s = took * recovery_per_validation(folder, picked=_is_picked(job))
-    return {stage: pace * s for stage, s in FIRST_GUESS_S.items()} | {"RECOVER": recovery_s}
+    return {stage: pace * s for stage, s in first_guess_s().items()} | {"RECOVER": recovery_s}
 
 
 def _is_picked(job: Job) -> bool:
@@ -146,28 +156,36 @@ def _is_picked(job: Job) -> bool:
 def _pace(job: Job, usual: Mapping[str, float]) -> float:
     """How many times longer than usual this job takes so far: a larger network, a busier machine.
 
-    A stage that runs counts once it has outlasted what is usual.
+    A stage that runs counts as long as it says that it will be; one that says nothing once it has outlasted
+    what is usual.
     """
     seconds = {
         stage: float(state["seconds"])
         for stage, state in job.stages.items()
         if state.get("state") == "done" and state.get("seconds")
     }
-    elapsed_s = _elapsed_s(job) or 0.0
-    if job.stage in usual and job.stage not in seconds and elapsed_s > usual[job.stage]:
-        seconds[job.stage] = elapsed_s
+    if job.stage in usual and job.stage not in seconds:
+        elapsed_s, told_s = _elapsed_s(job) or 0.0, _told_left_s(job)
+        if told_s is not None or elapsed_s > usual[job.stage]:
+            seconds[job.stage] = elapsed_s + (told_s or 0.0)
     expected_s = sum(usual[stage] for stage in seconds)
     pace = (sum(seconds.values()) + DOUBT_S) / (expected_s + DOUBT_S)
     return min(MOST_PACE, max(1 / MOST_PACE, pace))
 
 
 def _current_stage_s(job: Job, usual_s: float) -> float:
+    told_s = _told_left_s(job)
+    return _usual_left_s(job, usual_s) if told_s is None else told_s
+
+
+def _told_left_s(job: Job) -> float | None:
+    """What the stage that runs says of itself: by its parts, else by its own count; ``None`` while it cannot tell."""
     parts = list(job.parts.filter(stage=job.stage).values_list("state", flat=True))
     if parts:
-        return _shared_stage_s(job, usual_s, parts)
+        return _shared_stage_s(job, parts)
     last: JobEvent | None = job.events.filter(stage=job.stage, eta_s__isnull=False).last()
     if last is None or last.eta_s is None:
-        return _usual_left_s(job, usual_s)
+        return None
     return max(0.0, last.eta_s - (timezone.now() - last.t).total_seconds())
 
 
@@ -176,7 +194,7 @@ def _usual_left_s(job: Job, usual_s: float) -> float:
     return max(usual_s - elapsed_s, LEAST_LEFT * usual_s)
 
 
-def _shared_stage_s(job: Job, usual_s: float, parts: Sequence[str]) -> float:
+def _shared_stage_s(job: Job, parts: Sequence[str]) -> float | None:
     """By what its parts took, but for the first, which prepares what all share; and by how many run at once.
 
     What the engine says they took counts, not when they ended: a job may have rested in between.
@@ -185,7 +203,7 @@ def _shared_stage_s(job: Job, usual_s: float, parts: Sequence[str]) -> float:
     took = [row["data"].get("seconds") for row in done.values("part", "data")]
     later = [float(seconds) for seconds in took[1:] if seconds is not None]
     if not later:
-        return _usual_left_s(job, usual_s)
+        return None
     part_s = sum(later) / len(later)
     left, at_once = len(parts) - parts.count(PartState.DONE), parts.count(PartState.RUNNING)
     last = job.events.filter(stage=job.stage).last()
