@@ -53,12 +53,14 @@ class Reporter:
     _stopped_by: str | None = None
     _first: tuple[float, float] | None = None
     """How much was done when the stage first said so, and when that was."""
+    _last: tuple[float, float] | None = None
+    """The same of the last time that it was more than before."""
 
     def begin(self, stage: Stage, part: Part) -> None:
         """Say that the following lines belong to that stage."""
         self.stage, self.part = stage, part
         self._stage_started = time.monotonic()
-        self._first = None
+        self._first = self._last = None
         self.progress(0, 1)
 
     def progress(
@@ -81,12 +83,16 @@ class Reporter:
             return None
         now = time.monotonic()
         self._first = self._first or (done, now)
+        if self._last is None or done != self._last[0]:
+            self._last = (done, now)
         done_then, then = self._first
         if done <= done_then:
             if done < _TELLING * total:
                 return None
             done_then, then = 0, self._stage_started
-        return (now - then) / (done - done_then) * max(0.0, total - done)
+        pace_s = (self._last[1] - then) / (done - done_then)
+        # What goes on now is not done yet, however long it takes.
+        return max(0.0, pace_s * (total - done) - min(pace_s, now - self._last[1]))
 
     def metric(self, **data: object) -> None:
         """A point of a curve (reward, accuracy, ...)."""

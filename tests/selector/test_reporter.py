@@ -40,6 +40,17 @@ def test_nothing_is_said_while_what_was_prepared_hides_the_pace(clock):
     assert left_s(told, clock, 21.0, 12, 100) == 8.8
 
 
+def test_count_that_stands_does_not_slow_the_pace(clock):
+    """Lines come more often than the count moves: what is under way takes one step's time at most."""
+    told = Reporter(stream=io.StringIO())
+    told.begin(Stage.PROBE, Part())
+    left_s(told, clock, 10.0, 2, 22)
+    assert left_s(told, clock, 12.0, 4, 22) == 18.0
+    assert left_s(told, clock, 12.5, 4, 22) == 17.5
+    assert left_s(told, clock, 19.0, 4, 22) == 17.0
+    assert left_s(told, clock, 20.0, 5, 22) == pytest.approx(17 * 10 / 3, abs=0.1)
+
+
 def test_each_stage_has_a_pace_of_its_own(clock):
     told = Reporter(stream=io.StringIO())
     told.begin(Stage.MEASURE, Part())

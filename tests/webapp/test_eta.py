@@ -9,6 +9,7 @@ from django.utils import timezone
 from selector.plan import expected_recoveries
 from tests.webapp import making
 from webapp.jobs.eta import (
+    CANDIDATE,
     CONVERTER_S,
     FIRST_GUESS_S,
     HIGH,
@@ -120,6 +121,23 @@ def test_stage_that_runs_tells_of_those_that_follow(study):
     assert 5 * FIRST_GUESS_S["VALIDATE"] < middle < 8 * FIRST_GUESS_S["VALIDATE"]
 
 
+def test_first_part_tells_of_its_stage_while_it_runs(study):
+    """It times all operations, which takes longer than all other parts of PROBE together."""
+    job = at(study, "PROBE", {"INSPECT": FIRST_GUESS_S["INSPECT"]}, started_s_ago=20)
+    parts(job, [], count=20)
+    JobEvent.objects.create(
+        job=job,
+        seq=1,
+        t=timezone.now(),
+        stage="PROBE",
+        part="1/20",
+        kind="progress",
+        eta_s=46.0,
+    )
+    left = stages_left(job)["PROBE"]["low_s"] / LOW
+    assert left == pytest.approx((20 + 46) / 0.55 - 20, abs=1)
+
+
 def test_converters_take_their_time(study, settings, tmp_path):
     settings.ADADEEP_EXTRAS = str(tmp_path)
     without = first_guess_s()
@@ -193,6 +211,17 @@ def test_plan_tells_how_long_a_recovery_is_beside_the_study(build):
     steps = {"VALIDATE": {"steps": 3600}, "RECOVER": {"steps": 900, "most": 4}}
     (inspected / "plan.json").write_text(json.dumps(steps))
     recovery_s = expected_recoveries(4) * 0.25 * 60
+    assert stages_left(build)["RECOVER"]["low_s"] / LOW == pytest.approx(recovery_s, rel=0.01)
+
+
+def test_what_candidates_take_beside_their_training_is_no_recovery(build):
+    study = build.study
+    study.stages["INSPECT"] = {"state": "done", "seconds": 4.0}
+    study.save()
+    for number in range(1, 9):
+        JobPart.objects.create(job=study, stage="VALIDATE", number=number, count=8)
+    trained_s = 60 - 8 * CANDIDATE * 4.0
+    recovery_s = expected_recoveries(3) * 0.5 * trained_s
     assert stages_left(build)["RECOVER"]["low_s"] / LOW == pytest.approx(recovery_s, rel=0.01)
 
 

@@ -31,6 +31,15 @@ FIRST_GUESS_S = {
     "MEASURE": 8.0,
     "PACKAGE": 7.0,
 }
+FIRST_PART = {Stage.PROBE: 0.55}
+"""Share of a stage in parts that its first part takes, where that prepares what all share: all operations are timed in it."""
+
+CANDIDATE = 0.65
+"""What building and measuring a candidate takes beside its training, of INSPECT's time: both start an engine, read and time a network."""
+
+LEAST_TRAINED = 0.4
+"""Of VALIDATE's time, what is training in any case."""
+
 CONVERTER_S = 8.0
 """What PACKAGE takes longer for each converter to another runtime's format that is installed."""
 
@@ -144,8 +153,17 @@ def _after_its_study(job: Job) -> dict[str, float]:
         return first_guess_s()
     pace = (took + DOUBT_S) / (FIRST_GUESS_S["VALIDATE"] + DOUBT_S)
     folder = JobFolder(study.place)
-    recovery_s = took * recovery_per_validation(folder, picked=_is_picked(job))
+    recovery_s = _trained_s(study, took) * recovery_per_validation(
+        folder, picked=_is_picked(job)
+    )
     return {stage: pace * s for stage, s in first_guess_s().items()} | {"RECOVER": recovery_s}
+
+
+def _trained_s(study: Job, took_s: float) -> float:
+    """What of VALIDATE was training, the rest being what each candidate takes besides."""
+    inspect_s = study.stages.get(Stage.INSPECT, {}).get("seconds") or 0.0
+    candidates = study.parts.filter(stage=Stage.VALIDATE).count()
+    return max(LEAST_TRAINED * took_s, took_s - candidates * CANDIDATE * inspect_s)
 
 
 def _is_picked(job: Job) -> bool:
@@ -181,12 +199,27 @@ def _current_stage_s(job: Job, usual_s: float) -> float:
 def _told_left_s(job: Job) -> float | None:
     """What the stage that runs says of itself: by its parts, else by its own count; ``None`` while it cannot tell."""
     parts = list(job.parts.filter(stage=job.stage).values_list("state", flat=True))
-    if parts:
-        return _shared_stage_s(job, parts)
+    if not parts:
+        return _counted_left_s(job)
+    told_s = _shared_stage_s(job, parts)
+    return _by_first_part_s(job) if told_s is None else told_s
+
+
+def _counted_left_s(job: Job) -> float | None:
+    """What the engine said last of the stage, or of the part, that it works on."""
     last: JobEvent | None = job.events.filter(stage=job.stage, eta_s__isnull=False).last()
     if last is None or last.eta_s is None:
         return None
     return max(0.0, last.eta_s - (timezone.now() - last.t).total_seconds())
+
+
+def _by_first_part_s(job: Job) -> float | None:
+    """While no later part has ended: as its first part goes, so will the stage."""
+    share, counted_s = FIRST_PART.get(Stage(job.stage)), _counted_left_s(job)
+    if share is None or counted_s is None:
+        return None
+    elapsed_s = _elapsed_s(job) or 0.0
+    return (elapsed_s + counted_s) / share - elapsed_s
 
 
 def _usual_left_s(job: Job, usual_s: float) -> float:
