@@ -14,7 +14,7 @@ from selector.classic import Classic
 from selector.errors import BadRequestError
 from selector.explain import with_reasons
 from selector.jobfolder import CHOSEN_RECIPE
-from selector.learning import best_built, failed_recoveries, with_room
+from selector.learning import best_built, failed_recoveries, utilities, with_room
 from selector.policy import Policy
 from selector.referees import Yardstick, refereed
 from selector.reward import INFEASIBLE
@@ -38,6 +38,9 @@ BUILT = "built candidate"
 
 CHOSEN = "chosen"
 """Who answered, when somebody chose the recipe by hand."""
+
+HOPES = (0.5, 1.0, 1.5)
+"""Standard errors of a predicted loss on which a bolder answer counts, when the best one is built already."""
 
 MORE_ROOM = (1.0, 1.04, 1.08, 1.15)
 """Factors by which limits are drawn in further, when an answer has failed before."""
@@ -83,6 +86,36 @@ def choose(
     best = best_built(asked, built)
     known = known.with_known([best[1]] if best else [])
     return with_reasons(question, known.measured(answer, utility))
+
+
+def choose_bolder(
+    job: Job,
+    surrogate: Surrogate,
+    built: Sequence[Validated],
+    own: Sequence[Validated],
+) -> Selection | None:
+    """An answer that keeps the limit on points only if it loses less than predicted, and is then better than any built.
+
+    For when the best answer by the predictions is among this build's ``own`` recoveries: predictions err to both sides,
+    and a recovery that fails takes nothing away. ``None`` where nothing is gained even then.
+    """
+    question, selector = question_of(job, surrogate), _selector(job, surrogate)
+    if question.budgets.max_accuracy_drop is None:
+        return None
+    tried = {each.config for each in own}
+    best = max(utilities(question.prepared(), own))
+    for hope in HOPES:
+        hopeful = replace(question, budgets=with_room(question, built, hope=hope))
+        found, _ = refereed(
+            hopeful,
+            _selected(selector, hopeful),
+            job.request.seed,
+            may_replace=isinstance(selector, Policy),
+        )
+        worth = float(hopeful.prepared().utility(np.array([found.config]))[0])
+        if found.config not in tried and not found.violated and worth > best:
+            return with_reasons(question, found)
+    return None
 
 
 def _answer_with_room(

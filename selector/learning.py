@@ -95,7 +95,9 @@ def failed_recoveries(question: Prepared, built: Sequence[Validated]) -> set[tup
     }
 
 
-def with_room(question: Question, built: Sequence[Validated], more: float = 1.0) -> Budgets:
+def with_room(
+    question: Question, built: Sequence[Validated], more: float = 1.0, hope: float = 0.0
+) -> Budgets:
     """The limits drawn in by what built recipes turned out above predictions.
 
     Whoever picks the best of many predictions picks one that flatters: without room the answer lands
@@ -103,6 +105,7 @@ def with_room(question: Question, built: Sequence[Validated], more: float = 1.0)
     what each fully recovered one did, for the next answer will be much like the last;
     ``more`` is a factor upon it. What they lost has taught the predictions already; but until one
     recovered recipe has kept all limits, each that lost too much makes the next answer more cautious.
+    ``hope`` widens the limit on points by so many standard errors of a prediction.
     """
     if not built:
         return question.budgets
@@ -110,7 +113,8 @@ def with_room(question: Question, built: Sequence[Validated], more: float = 1.0)
     most = excess[[each.recovered for each in built]].max(axis=0, initial=1.0)
     needed = np.maximum(np.quantile(excess, ROOM_FOR, axis=0), most)
     room = more * np.clip(needed, 1.0, MOST_ROOM)
-    room[POINTS_AT] = _caution(question, [row for row in built if row.recovered])
+    caution = _caution(question, [row for row in built if row.recovered])
+    room[POINTS_AT] = caution * np.exp(-hope * _standard_error(question))
     return _drawn_in(question.budgets, room)
 
 
@@ -127,8 +131,12 @@ def _caution(question: Question, recovered: Sequence[Validated]) -> float:
     misses = sum(limit is not None and row.drop_points > limit for row in recovered)
     if not misses or max(utilities(question.prepared(), recovered)) > reward.INFEASIBLE:
         return 1.0
-    spread = question.surrogate.model.band / TWO_SIDED_90
-    return float(np.exp(CAUTION * misses * spread))
+    return float(np.exp(CAUTION * misses * _standard_error(question)))
+
+
+def _standard_error(question: Question) -> float:
+    """Of a predicted loss, in its logarithm."""
+    return question.surrogate.model.band / TWO_SIDED_90
 
 
 def _drawn_in(budgets: Budgets, room: Array) -> Budgets:

@@ -27,8 +27,8 @@ MOST_PARTS = 64
 PAIR_ROUNDS = 3
 """Rounds of pairs: what one finds out moves the front to pairs that nobody has looked at."""
 
-MORE_RECOVERIES = 0.8
-"""Of the recoveries that may still come, how many do: mostly what one teaches leads to another recipe, until the last."""
+MORE_RECOVERIES = 0.9
+"""Of the recoveries that may still come, how many do: what one teaches mostly leads to another recipe, or to a bolder one."""
 
 _USUAL_RECOVERY, _USUAL_RECOVERIES = 0.5, 3
 """Of plans of older versions, which tell neither steps nor recoveries."""

@@ -14,6 +14,7 @@ from selector import reward
 from selector.choosing import (
     CHOSEN,
     choose,
+    choose_bolder,
     chosen_recipe,
     is_hopeless,
     is_infeasible,
@@ -46,6 +47,12 @@ NOT_PRICED = (
     "are those of the nearest one; what is measured is the recipe's own."
 )
 
+LEARNT = "The predictions have learnt from this; a better recipe is tried."
+BOLDER = (
+    "By the predictions nothing better is left; a bolder recipe is tried, which may lose too many points. "
+    "The best so far is kept."
+)
+
 OVER = {
     "max_accuracy_drop": "loses {:.2f} points",
     "max_latency_ms": "takes {:.4g} ms",
@@ -75,29 +82,34 @@ def recover(job: Job) -> None:
 def _choose_and_learn(job: Job, attempts: _Attempts) -> None:
     """Build the best answer; teach the predictions what came out, ask again, keep the best.
 
-    When hopes have failed until the last time, a recipe that is proven to keep the limits is taken.
+    When the best answer has been built already, a bolder one is tried, as long as recoveries are left. When hopes have
+    failed until the last time, a recipe that is proven to keep the limits is taken.
     """
     last = attempts.most - 1
     for number in range(attempts.most):
         if number and job.reporter.ends_early():
             return
-        cautious = number == last and max(attempts.utilities()) <= reward.INFEASIBLE
-        selection = choose(
-            job, attempts.surrogate, attempts.built, attempts.own, cautious=cautious
-        )
+        keeps_limits = bool(number) and max(attempts.utilities()) > reward.INFEASIBLE
+        asked = job, attempts.surrogate, attempts.built, attempts.own
+        selection = choose(*asked, cautious=number == last and not keeps_limits)
+        said = LEARNT
         if selection.config in attempts.tried:
-            return
+            bolder = choose_bolder(*asked) if keeps_limits else None
+            if bolder is None:
+                return
+            selection, said = bolder, BOLDER
         if selection.violated:
-            wanted = ", ".join(
-                OVER[name].format(value) for name, value in selection.nearest.items()
-            )
-            why = " ".join(sentences(selection.conflict)) if selection.conflict else ""
-            job.reporter.log(
-                f"{_nobody(selection, job.request.selector)} meet every limit; the nearest {wanted}. {why}".rstrip()
-            )
+            job.reporter.log(_why_missed(job, selection))
         if number:
-            job.reporter.log("The predictions have learnt from this; a better recipe is tried.")
+            job.reporter.log(said)
         attempts.run(selection.recipe, selection)
+
+
+def _why_missed(job: Job, selection: Selection) -> str:
+    wanted = ", ".join(OVER[name].format(value) for name, value in selection.nearest.items())
+    why = " ".join(sentences(selection.conflict)) if selection.conflict else ""
+    nobody = _nobody(selection, job.request.selector)
+    return f"{nobody} meet every limit; the nearest {wanted}. {why}".rstrip()
 
 
 def _conflict_json(selection: Selection) -> dict[str, Any] | None:

@@ -8,7 +8,14 @@ import pytest
 
 from compression.cost import load_device
 from compression.types import Stage
-from selector.choosing import BUILT, choose, is_infeasible, named_model, replay_settings
+from selector.choosing import (
+    BUILT,
+    choose,
+    choose_bolder,
+    is_infeasible,
+    named_model,
+    replay_settings,
+)
 from selector.jobfolder import JobFolder
 from selector.proposals import even_recipes
 from selector.request import Request
@@ -31,14 +38,35 @@ def studied(tmp_path_factory):
 
 
 @pytest.fixture
-def answer(studied):
-    def answered(*built, selector="dqn", budgets=LIMITS, own=(), cautious=False):
+def asked(studied):
+    def job(selector="dqn", budgets=LIMITS):
         goals = Goals(accuracy=0.2, latency=0.0, energy=0.0, storage=0.8)
         request = Request(model=Path("m.onnx"), goals=goals, budgets=budgets, selector=selector)
-        job = SimpleNamespace(request=request, target=HERE, folder=studied, targets=(HERE,))
-        return choose(job, SURROGATE, built, own, cautious=cautious)
+        return SimpleNamespace(request=request, target=HERE, folder=studied, targets=(HERE,))
+
+    return job
+
+
+@pytest.fixture
+def answer(asked):
+    def answered(*built, selector="dqn", budgets=LIMITS, own=(), cautious=False):
+        return choose(asked(selector, budgets), SURROGATE, built, own, cautious=cautious)
 
     return answered
+
+
+@pytest.fixture
+def recovered(answer):
+    """The best answer, recovered in full just as predicted."""
+    found = answer()
+    predicted = SURROGATE.evaluate(np.array([found.config]), HERE)
+    return Validated(
+        config=found.config,
+        drop_points=float(predicted.drop_points[0]),
+        size_bytes=int(predicted.size_bytes[0]),
+        recovered=True,
+        trained=1.0,
+    )
 
 
 def candidate(**facts):
@@ -81,6 +109,26 @@ def test_a_method_that_misses_what_others_keep_says_so_under_its_own_name(answer
     assert found.violated
     assert not is_infeasible(found)
     assert found.gap_to_best_found == 1.0  # others keep them
+
+
+def test_when_the_best_answer_is_built_a_bolder_one_is_better_if_predictions_err_to_its_side(
+    asked, recovered
+):
+    bolder = choose_bolder(asked(), SURROGATE, [recovered], [recovered])
+    predicted = SURROGATE.evaluate(np.array([bolder.config]), HERE)
+    assert bolder.config != recovered.config
+    assert predicted.size_bytes[0] < recovered.size_bytes
+    assert LIMITS.max_accuracy_drop < predicted.drop_points[0] < 5 * LIMITS.max_accuracy_drop
+    assert not bolder.violated
+
+
+def test_nothing_is_bolder_than_an_answer_without_a_limit_on_points_or_one_that_nothing_beats(
+    asked, recovered
+):
+    free = asked(budgets=Budgets())
+    assert choose_bolder(free, SURROGATE, [recovered], [recovered]) is None
+    unbeaten = replace(recovered, drop_points=0.0, size_bytes=10)
+    assert choose_bolder(asked(), SURROGATE, [unbeaten], [unbeaten]) is None
 
 
 def test_recipe_file_names_the_model_it_was_made_for_where_it_does(tmp_path):
