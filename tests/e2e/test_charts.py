@@ -1,5 +1,7 @@
 """The studio in the hand: limits are dragged, sliders go back, words explained, the network drawn, pictures saved."""
 
+import csv
+import json
 import re
 from pathlib import Path
 from statistics import median
@@ -222,8 +224,53 @@ def test_network_is_drawn_layer_by_layer(studio: Page):
     expect(layers.get_by_role("option", name=re.compile("^fc1: "))).to_be_visible()
 
 
-def test_every_device_says_what_the_original_takes(studio: Page):
+def test_every_device_says_what_the_original_takes_and_files_what_the_table_says(studio: Page):
     page = studio
-    page.get_by_role("button", name="Compare devices").click()
-    row = page.get_by_role("row").filter(has_text="Raspberry Pi 4").first
+    card = page.get_by_role("region", name="On every device")
+    card.get_by_role("button", name="Compare devices").click()
+    row = card.get_by_role("row").filter(has_text="Raspberry Pi 4").first
     expect(row).to_contain_text(re.compile(r"original \S+ ms, \S+ mJ"))
+    with page.expect_download() as saved:
+        card.get_by_role("button", name="On every device as CSV").click()
+    assert saved.value.suggested_filename.endswith("-devices.csv")
+    written = _csv(saved)
+    with page.expect_download() as saved:
+        card.get_by_role("button", name="On every device as JSON").click()
+    assert saved.value.suggested_filename.endswith("-devices.json")
+    told = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))["rows"]
+    rows = card.locator("tbody tr:not(.group)").all()
+    assert len(rows) == len(written) == len(told) > 30
+    for shown, line, values in zip(rows, written, told, strict=True):
+        assert line == {name: _as_csv(value) for name, value in values.items()}
+        assert shown.get_by_role("link").inner_text() == line["Device"]
+        _says_the_same(shown, values)
+
+
+def _says_the_same(shown, values) -> None:
+    """A row of the table and of its files, as far as two digits tell."""
+    cells = shown.locator("td").all_inner_texts()
+    is_tie = values["Tie"] == "yes"
+    assert len(cells) == (6 if is_tie else 10)
+    told = {"This recipe": cells[:5]} | ({} if is_tie else {"Best recipe": cells[5:]})
+    for which, texts in told.items():
+        names = ("latency, ms", "times faster", "times less energy", "times smaller")
+        for text, name in zip(texts, names, strict=False):
+            number = float(re.sub("[^0-9.]", "", text))
+            assert number == pytest.approx(values[f"{which}: {name}"], rel=0.06, abs=0.01)
+        assert float(texts[4].replace("−", "-")) == pytest.approx(
+            values[f"{which}: points lost"], abs=0.051
+        )
+        if reason := values[f"{which}: does not fit because"]:
+            expect(shown).to_contain_text(reason[1:])
+
+
+def _csv(saved) -> list[dict[str, str]]:
+    with Path(saved.value.path()).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _as_csv(value) -> str:
+    """As JavaScript writes it."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if value is None else str(value)
