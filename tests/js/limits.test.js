@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bandText, evidenceText, tierOf, typicalError } from "../../static/js/lib/evidence.js";
-import { brokenLimits, conflictText, limitState, limitText, loosening, looseningText, nearestText, recoveryText } from "../../static/js/lib/limits.js";
+import { brokenLimits, conflictText, limitState, limitText, loosening, looseningText, nearestText, recoveryText, stepped } from "../../static/js/lib/limits.js";
 import { lockPrice } from "../../static/js/lib/lock-price.js";
 import { predictionOf } from "../../static/js/lib/bands.js";
 
@@ -11,6 +11,19 @@ test("met only when the upper end of the band passes", () => {
   assert.equal(limitState(6, 7, 9), "not met");
   assert.equal(limitState(null, 7, 9), "no limit");
   assert.equal(limitState(6, undefined, undefined), "unknown");
+});
+
+test("a step of a limit is one in its second digit, or what the field steps by", () => {
+  assert.equal(stepped(1.9, 1, "any"), 2);
+  assert.equal(stepped(1, -1, "any"), 0.99);
+  assert.equal(stepped(0.99, 1, "any"), 1);
+  assert.equal(stepped(99, 2, "any"), 110);
+  assert.equal(stepped(1.23, 1, "any"), 1.3);
+  assert.equal(stepped(1.23, -1, "any"), 1.2);
+  assert.equal(stepped(1.9, 10, "any"), 2.9);
+  assert.equal(stepped(1, 2, 0.1), 1.2);
+  assert.equal(stepped(0.1, -10, 0.1), 0);
+  assert.ok(stepped(0, 1, "any") > 0);
 });
 
 const candidates = [
