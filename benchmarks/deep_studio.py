@@ -36,19 +36,24 @@ def many(studio: dict[str, Any], count: int) -> dict[str, Any]:
     dice = random.Random(0)  # noqa: S311
     known = studio["candidates"]
     extra = [
-        {
-            **known[number % len(known)],
-            **{
-                name: known[number % len(known)][name] * dice.uniform(0.9, 1.3)
-                for name in COSTS
-            },
-            "id": number + 1,
-            "tiles": [],
-        }
+        _varied(known[number % len(known)], dice) | {"id": number + 1, "tiles": []}
         for number in range(len(known), count)
     ]
     candidates = [*known, *extra][:count]
     return {**studio, "candidates": candidates, "figure": _figure(candidates, studio)}
+
+
+def _varied(candidate: dict[str, Any], dice: random.Random) -> dict[str, Any]:
+    factors = {name: dice.uniform(0.9, 1.3) for name in COSTS}
+    ends = {
+        name: pair and [factors[name] * end for end in pair]
+        for name, pair in candidate["ends"].items()
+    }
+    return {
+        **candidate,
+        **{name: candidate[name] * factor for name, factor in factors.items()},
+        "ends": ends,
+    }
 
 
 def _figure(candidates: list[dict[str, Any]], studio: dict[str, Any]) -> dict[str, Any]:

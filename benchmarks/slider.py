@@ -114,7 +114,7 @@ def script_ms(path: str) -> float:
         )
         page = browser.new_page(base_url=URL, viewport={"width": 1440, "height": 900})
         page.goto(path)
-        page.get_by_role("slider", name="Storage").wait_for()
+        page.get_by_role("slider", name="Storage", exact=True).wait_for()
         page.wait_for_timeout(3000)
         taken_ms = script_ms_an_event(page)
         browser.close()
@@ -126,7 +126,7 @@ def script_ms_an_event(page: Page) -> float:
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable")
     before = _script_seconds(session.send("Performance.getMetrics"))
-    page.get_by_role("slider", name="Storage").evaluate(
+    page.get_by_role("slider", name="Storage", exact=True).evaluate(
         """async (input, events) => {
           for (let i = 0; i < events; i++) {
             input.value = String(i % 101);

@@ -141,6 +141,30 @@ def predict(surrogate: Surrogate, config: IntArray, target: DeviceProfile) -> Pr
     return _predicted(surrogate, surrogate.costs((target,)).priced(config[None]), target)
 
 
+def prediction_ends(
+    surrogate: Surrogate, configs: IntArray, metrics: Metrics, target: DeviceProfile
+) -> dict[str, Array]:
+    """``[B, 2]`` the ends of the bands that ``predict`` gives, by quantity and in its unit.
+
+    Args:
+        surrogate: of the study.
+        configs: ``[B, D]``.
+        metrics: what the surrogate evaluates them to on the target.
+        target: the device.
+    """
+    latency, energy = (
+        np.array([surrogate.band(target, quantity, macs)[:2] for macs in metrics.macs.tolist()])
+        for quantity in ("latency", "energy")
+    )
+    width = np.where(configs.any(axis=1), _SIZE_BAND, 0.0)
+    return {
+        "drop_points": np.stack(surrogate.model.ends(metrics.drop_points), axis=1),
+        "latency_ms": metrics.latency_ms[:, None] * latency,
+        "energy_mj": metrics.energy_mj[:, None] * energy,
+        "size_bytes": metrics.size_bytes[:, None] * (1 + np.outer(width, [-1, 1])),
+    }
+
+
 def _predicted(surrogate: Surrogate, found: Priced, target: DeviceProfile) -> Prediction:
     metrics = surrogate.metrics(found.totals)
     touched = bool(found.configs.any())

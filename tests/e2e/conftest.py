@@ -1,4 +1,3 @@
-import os
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -7,12 +6,10 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e import product as running
-from tests.e2e import staging
+from tests.e2e import staging, steps
 
 # What a page shows in the end is what counts here: a busy machine takes its time. Tests that hold the product to a time say so.
 expect.set_options(timeout=15_000)
-
-SHOTS = os.environ.get("E2E_SHOTS")  # a folder: pictures of each page land there
 
 
 @pytest.fixture(scope="session")
@@ -83,8 +80,8 @@ def opened(browser, url, **options):
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.on("console", lambda line: _keep_fault(page.faults, line))
     yield page
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / "last.png", full_page=True)
+    if steps.SHOTS:
+        page.screenshot(path=Path(steps.SHOTS) / "last.png", full_page=True)
     context.close()
     assert not page.faults
 

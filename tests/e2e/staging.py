@@ -14,13 +14,13 @@ WHOLE_REPORT = ROOT / "tests" / "js" / "fixtures" / "report.json"
 FOREVER_S = 600
 
 
-def prepared(folder) -> Installation:
+def prepared(folder, **options) -> Installation:
     """An installation whose studies find what LeNet's would."""
     study_files.write(folder / "study")
     report = json.loads(WHOLE_REPORT.read_text(encoding="utf-8"))
     report["artifacts"] = [{"path": "model.onnx", "primary": True}]
     (folder / "report.json").write_text(json.dumps(report))
-    return Installation(folder)
+    return Installation(folder, **options)
 
 
 def project(staged: Installation, name: str = "points.onnx", seed: int = 0) -> str:

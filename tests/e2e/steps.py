@@ -13,12 +13,27 @@ from tests.e2e.product import ROOT
 
 SAMPLES = ROOT / "webapp" / "samples"
 DIGITS = SAMPLES / "digits"
+SHOTS = os.environ.get("E2E_SHOTS")  # a folder: pictures of each page land there
 WIDTHS = (390, 720, 1024, 1440)  # 720: a desk of 1440, enlarged twice
 
 
 def upload(page: Page, *files: Path) -> None:
     page.goto("/")
     page.locator("input[type=file]").first.set_input_files([str(file) for file in files])
+
+
+def sign_up(page: Page, running, name: str) -> None:
+    """The first account of an installation, by the link that it writes when it starts."""
+    page.goto(re.search(r"http://[^/\s]+(/setup/\S+)", running.log.read_text())[1])
+    make_account(page, name)
+
+
+def make_account(page: Page, name: str) -> None:
+    page.get_by_label("Name").fill(name)
+    for label in ("Password", "Password again"):
+        page.get_by_label(label, exact=True).fill("a long way to Uppsala")
+    page.get_by_role("button", name="Make the account").click()
+    page.wait_for_url("**/")
 
 
 def open_sample(page: Page, title: str) -> None:
@@ -64,7 +79,7 @@ def build_button(page: Page):
 
 
 def slider(page: Page, goal: str):
-    return page.get_by_role("slider", name=goal)
+    return page.get_by_role("slider", name=goal, exact=True)
 
 
 def recommendation(page: Page) -> tuple[str, list[str]]:
@@ -110,8 +125,8 @@ def check_widths(page: Page, name: str) -> None:
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(150)
         wide = page.evaluate("document.documentElement.scrollWidth")
-        if shots := os.environ.get("E2E_SHOTS"):
-            page.screenshot(path=Path(shots) / f"{name}-{width}.png", full_page=True)
+        if SHOTS:
+            page.screenshot(path=Path(SHOTS) / f"{name}-{width}.png", full_page=True)
         assert wide <= width, f"{name} is {wide} pixels wide in a window of {width}"
 
 

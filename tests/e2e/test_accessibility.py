@@ -124,7 +124,7 @@ def _pages_of_accounts(page, running):
     """Goes through the pages that only people with accounts see, and says the name of each."""
     page.goto(re.search(r"http\S+/setup/\S+", running.log.read_text())[0])
     yield "set-up"
-    _sign_up(page, "ada")
+    steps.make_account(page, "ada")
     for name in ("account", "account/password", "account/data", "users", "audit"):
         page.goto(f"/{name}/")
         yield name
@@ -145,14 +145,6 @@ def _pages_of_accounts(page, running):
     yield "sign in refused"
     page.goto(invitation)
     yield "join"
-
-
-def _sign_up(page, name: str) -> None:
-    page.get_by_label("Name").fill(name)
-    for label in ("Password", "Password again"):
-        page.get_by_label(label, exact=True).fill("a long way to Uppsala")
-    page.get_by_role("button", name="Make the account").click()
-    page.wait_for_url("**/")
 
 
 def _use_studio(page) -> None:

@@ -1,5 +1,8 @@
 """The studio in the hand: limits are dragged, sliders go back, words explained, the network drawn, pictures saved."""
 
+import csv
+import json
+import math
 import re
 from pathlib import Path
 from statistics import median
@@ -8,6 +11,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e import staging, steps
+from tests.e2e.axe import grave
+from tests.e2e.conftest import opened
 from tests.e2e.steps import recommendation
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -76,6 +81,113 @@ def test_limit_follows_the_hand_in_the_chart(studio: Page, goal, axis, side, by)
     page.wait_for_timeout(500)
     assert float(field.input_value()) == after
     expect(page.get_by_text(re.compile(r"^limit")).first).to_be_visible()
+
+
+@pytest.mark.timeout(300)
+def test_limit_is_moved_by_keys_alone(browser, staged, studied):
+    # Only here the page's policy is set aside: axe is put into it from outside.
+    with opened(browser, staged.url, bypass_csp=True, reduced_motion="reduce") as page:
+        page.goto(f"/projects/{studied}/")
+        steps.wait_for_answers(page, seconds=60)
+        page.get_by_role("button", name="Size", exact=True).click()
+        for goal in ("Accuracy", "Storage"):
+            limit(page, goal).get_by_role("checkbox").check()
+        storage = page.get_by_role("slider", name="Limit on storage, MB")
+        points = page.get_by_role("slider", name="Limit on accuracy lost, points")
+        expect(storage).to_be_attached()
+        page.locator("#tradeoff").focus()
+        for line in (storage, points):
+            page.keyboard.press("Tab")
+            expect(line).to_be_focused()
+            shown = line.locator(".shown")
+            assert shown.evaluate("node => getComputedStyle(node).opacity") == "1"
+            assert line.evaluate("node => getComputedStyle(node).outlineStyle") != "none"
+            expect(line.locator("text")).to_be_visible()
+        if steps.SHOTS:
+            page.locator("#tradeoff").screenshot(path=Path(steps.SHOTS) / "limit-focus.png")
+        assert grave(page) == []
+        _moves_as_a_slider(page, points, limit(page, "Accuracy"), step=lambda value: 0.1)
+        page.keyboard.press("Shift+Tab")
+        _moves_as_a_slider(page, storage, limit(page, "Storage"), step=_second_digit)
+        page.keyboard.press("Delete")
+        expect(page.locator("#tradeoff")).to_be_focused()
+        expect(limit(page, "Storage").get_by_role("checkbox")).not_to_be_checked()
+        expect(storage).to_have_count(0)
+        expect(points).to_have_count(1)
+
+
+def _moves_as_a_slider(page: Page, line, goal, step) -> None:
+    """Keys move the line, and the field beside the slider of goals follows; at last a value between the ends."""
+
+    read = "node => ['now', 'text'].map(fact => node.getAttribute(`aria-value${fact}`))"
+
+    def press(key: str) -> float:
+        page.keyboard.press(key)
+        now, text = line.evaluate(read)
+        assert text.startswith(f"{float(now):.2g}"[:3])
+        assert float(field.input_value()) == pytest.approx(float(now))
+        return float(now)
+
+    field = goal.get_by_role("spinbutton")
+    least, most = (float(line.get_attribute(f"aria-value{end}")) for end in ("min", "max"))
+    assert (press("End"), press("ArrowUp")) == (most, most)
+    lower = press("ArrowDown")
+    assert lower == pytest.approx(most - step(lower))
+    assert press("ArrowLeft") < lower == press("ArrowRight")
+    before = press("PageDown")
+    assert before < lower
+    assert press("PageUp") == pytest.approx(lower)
+    assert (press("Home"), press("PageDown")) == (least, least)
+    assert least < press("PageUp") < most
+    page.wait_for_timeout(500)  # the chart is drawn anew
+    expect(line).to_be_focused()
+
+
+def _second_digit(value: float) -> float:
+    return 10 ** (math.floor(math.log10(value)) - 1)
+
+
+def test_bands_are_drawn_of_the_best_and_of_the_point_under_the_pointer(studio: Page):
+    page = studio
+    page.locator("#tradeoff").scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    fronts = page.locator("#tradeoff .scatterlayer .trace").nth(2)
+    best = fronts.locator(".points path").count()
+    assert 0 < best == fronts.locator(".errorbars .errorbar").count()
+    pointed = page.locator("#tradeoff .pointed")
+    expect(pointed).to_be_hidden()
+    points = page.locator("#tradeoff .scatterlayer .trace").first.locator(".points path")
+    over = points.nth(_in_sight(page, points))
+    page.mouse.move(*_middle(over))
+    expect(pointed).to_be_visible()
+    x, y = _middle(over)
+    box = pointed.bounding_box()
+    assert box["x"] < x < box["x"] + box["width"]
+    assert box["y"] <= y <= box["y"] + box["height"]
+    page.mouse.move(5, 5)
+    expect(pointed).to_be_hidden()
+
+
+def test_table_behind_the_chart_holds_the_ends_of_every_band(studio: Page):
+    page = studio
+    card = page.get_by_role("region", name="Trade-off")
+    card.get_by_role("button", name="Table", exact=True).click()
+    table = page.locator("#tradeoff").get_by_role("table")
+    columns = table.get_by_role("columnheader").all_inner_texts()
+    ends = ["Latency low, ms", "Latency high, ms", "Accuracy low, %", "Accuracy high, %"]
+    assert columns[3:] == ends
+    with page.expect_download() as saved:
+        card.get_by_role("button", name="CSV", exact=True).click()
+    rows = _csv(saved)
+    assert len(rows) == table.get_by_role("row").count() - 1
+    for row in rows:
+        if row["Series"] == "Original":
+            assert not any(row[name] for name in ends)
+            continue
+        low, high = (float(row[name]) for name in ends[:2])
+        assert low < float(row["Latency, ms (log) · lower is better"]) < high
+    measured = [row for row in rows if not row["Accuracy low, %"]]
+    assert 1 < len(measured) < len(rows) / 2
 
 
 def test_point_outside_says_which_limit_it_breaks(studio: Page):
@@ -222,8 +334,53 @@ def test_network_is_drawn_layer_by_layer(studio: Page):
     expect(layers.get_by_role("option", name=re.compile("^fc1: "))).to_be_visible()
 
 
-def test_every_device_says_what_the_original_takes(studio: Page):
+def test_every_device_says_what_the_original_takes_and_files_what_the_table_says(studio: Page):
     page = studio
-    page.get_by_role("button", name="Compare devices").click()
-    row = page.get_by_role("row").filter(has_text="Raspberry Pi 4").first
+    card = page.get_by_role("region", name="On every device")
+    card.get_by_role("button", name="Compare devices").click()
+    row = card.get_by_role("row").filter(has_text="Raspberry Pi 4").first
     expect(row).to_contain_text(re.compile(r"original \S+ ms, \S+ mJ"))
+    with page.expect_download() as saved:
+        card.get_by_role("button", name="On every device as CSV").click()
+    assert saved.value.suggested_filename.endswith("-devices.csv")
+    written = _csv(saved)
+    with page.expect_download() as saved:
+        card.get_by_role("button", name="On every device as JSON").click()
+    assert saved.value.suggested_filename.endswith("-devices.json")
+    told = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))["rows"]
+    rows = card.locator("tbody tr:not(.group)").all()
+    assert len(rows) == len(written) == len(told) > 30
+    for shown, line, values in zip(rows, written, told, strict=True):
+        assert line == {name: _as_csv(value) for name, value in values.items()}
+        assert shown.get_by_role("link").inner_text() == line["Device"]
+        _says_the_same(shown, values)
+
+
+def _says_the_same(shown, values) -> None:
+    """A row of the table and of its files, as far as two digits tell."""
+    cells = shown.locator("td").all_inner_texts()
+    is_tie = values["Tie"] == "yes"
+    assert len(cells) == (6 if is_tie else 10)
+    told = {"This recipe": cells[:5]} | ({} if is_tie else {"Best recipe": cells[5:]})
+    for which, texts in told.items():
+        names = ("latency, ms", "times faster", "times less energy", "times smaller")
+        for text, name in zip(texts, names, strict=False):
+            number = float(re.sub("[^0-9.]", "", text))
+            assert number == pytest.approx(values[f"{which}: {name}"], rel=0.06, abs=0.01)
+        assert float(texts[4].replace("−", "-")) == pytest.approx(
+            values[f"{which}: points lost"], abs=0.051
+        )
+        if reason := values[f"{which}: does not fit because"]:
+            expect(shown).to_contain_text(reason[1:])
+
+
+def _csv(saved) -> list[dict[str, str]]:
+    with Path(saved.value.path()).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _as_csv(value) -> str:
+    """As JavaScript writes it."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if value is None else str(value)

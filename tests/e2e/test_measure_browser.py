@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
-from tests.e2e import steps
+from tests.e2e import staging, steps
 from tests.e2e.conftest import opened
 from tests.e2e.product import CHROMIUM, CHROMIUM_FLAGS
 from webapp import browserruntime
@@ -46,6 +46,81 @@ def test_chromium_measures_itself_and_can_be_chosen(page: Page):
     expect(page.get_by_role("main")).to_contain_text("onnxruntime-web 1.30 (WASM), 1 thread")
     page.goto("/devices/")
     expect(page.get_by_role("link", name="My Chromium")).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """AdaDeep with accounts, for the whole network."""
+    home = tmp_path_factory.mktemp("served")
+    with staging.prepared(home, host="0.0.0.0", AUTH_MODE="accounts") as running:
+        yield running
+
+
+# Chromium's remark on a header that counts with HTTPS only.
+PLAIN_HTTP = "Cross-Origin-Opener-Policy header has been ignored"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.mark.timeout(300)
+def test_phone_is_paired_by_a_link_that_is_good_once(browser, served):
+    with opened(browser, served.url) as desk:
+        steps.sign_up(desk, served, "ada")
+        steps.open_sample(desk, "Handwritten digits")
+        steps.wait_for_answers(desk, seconds=60)
+        link = _shown_link(desk)
+        with opened(browser, served.url, **PHONE) as phone:
+            _measures_for_the_owner(phone, link)
+        desk.goto("/devices/")
+        own = desk.get_by_role("table", name="Your devices")
+        expect(own.get_by_role("row", name="Pocket phone")).to_contain_text("calibrated")
+        own.get_by_role("link", name="Pocket phone").click()
+        runs = desk.get_by_role("table", name="Measurements, newest first")
+        original = runs.get_by_role("row").filter(has_text="original")
+        expect(original).to_contain_text("yes, measured")
+        with opened(browser, served.url, **PHONE) as other:
+            other.goto(link)
+            expect(other.get_by_role("main")).to_contain_text(
+                "This link has been used; it is good once. Make a new one on the page Measure this browser."
+            )
+            expect(other.get_by_role("button", name="Go on")).to_have_count(0)
+            known = PLAIN_HTTP, "403"
+            other.faults = [line for line in other.faults if not any(x in line for x in known)]
+
+
+def _shown_link(desk: Page) -> str:
+    """The address that the page of the project's networks shows in words and as a code."""
+    desk.get_by_role("link", name="Measure this browser").click()
+    desk.wait_for_url(re.compile("/devices/measure/"))
+    card = desk.get_by_role("region", name="Open on your phone")
+    if not card.get_by_role("button", name="Show a code").is_visible():
+        pytest.skip("this machine has no address that others reach")
+    card.get_by_role("button", name="Show a code").click()
+    link = card.get_by_text(re.compile(r"^http://\S+/m/\S+$")).inner_text()
+    expect(card.get_by_role("img", name=f"QR code of {link}")).to_be_visible()
+    expect(card).to_contain_text("Good once, for ten minutes.")
+    steps.check_widths(desk, "phone-link")
+    return link
+
+
+def _measures_for_the_owner(phone: Page, link: str) -> None:
+    phone.goto(link)
+    steps.check_widths(phone, "paired")
+    phone.set_viewport_size(PHONE["viewport"])
+    phone.get_by_role("button", name="Go on").tap()
+    phone.wait_for_url(re.compile("/devices/measure/"))
+    expect(phone.get_by_role("region", name="Open on your phone")).to_have_count(0)
+    phone.get_by_role("textbox", name="Name of the device").fill("Pocket phone")
+    phone.get_by_role("button", name="Measure this browser").tap()
+    result = phone.get_by_role("region", name="Pocket phone")
+    expect(result).to_be_visible(timeout=120_000)
+    expect(result).to_contain_text("onnxruntime-web 1.30 (WASM), one thread.")
+    expect(result).to_contain_text("The device is a target now, where the code was shown.")
+    table = phone.get_by_role("table", name=re.compile("the project's networks"))
+    expect(table).to_contain_text("original")
+    steps.check_widths(phone, "phone-measured")
+    phone.goto("/devices/")  # of all else it sees nothing
+    expect(phone.get_by_role("button", name="Sign in")).to_be_visible()
+    phone.faults = [line for line in phone.faults if PLAIN_HTTP not in line]
 
 
 def test_hidden_page_pauses_and_cancel_sends_nothing(page: Page):

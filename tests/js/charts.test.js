@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { figureTable, tableJson, toCsv, toJson } from "../../static/js/lib/csv.js";
 import { paretoFront } from "../../static/js/lib/pareto.js";
 import { chartTemplate, merge, themed } from "../../static/js/lib/theme.js";
-import { arrange, limitAt, limitMarks, limitPlaces } from "../../static/js/lib/tradeoff.js";
+import { arrange, limitAt, limitMarks, limitPlaces, limitSlider, placeOf } from "../../static/js/lib/tradeoff.js";
 
 const studio = JSON.parse(readFileSync(new URL("fixtures/studio.json", import.meta.url)));
 const none = { max_accuracy_drop: null, max_latency_ms: null, max_energy_mj: null, max_size_bytes: null };
@@ -109,9 +109,11 @@ test("a limit stands where its line is drawn, and means the same when it is let 
   const places = limitPlaces(layout, spec, budgets);
   assert.ok(Math.abs(10 ** places.x - mb) < 1e-9);
   const size = limitAt("x", places.x, layout, spec);
-  assert.deepEqual([size.budget, Math.round(size.value), size.text], ["max_size_bytes", Math.round(mb / spec.scale), `${mb} MB`]);
+  assert.deepEqual([size.budget, Math.round(size.value)], ["max_size_bytes", Math.round(mb / spec.scale)]);
+  assert.equal(placeOf("x", mb, layout), places.x);
   const drop = limitAt("y", places.y, layout, spec);
-  assert.deepEqual([drop.budget, drop.value, drop.text], ["max_accuracy_drop", 1.2, "−1.2 pt"]);
+  assert.deepEqual([drop.budget, drop.value], ["max_accuracy_drop", 1.2]);
+  assert.equal(placeOf("y", 1.2, layout), places.y);
 });
 
 test("only limits in sight can be taken hold of", () => {
@@ -120,6 +122,48 @@ test("only limits in sight can be taken hold of", () => {
   assert.deepEqual(limitPlaces(layout, spec, none), {});
   assert.deepEqual(limitPlaces(layout, spec, { ...none, max_latency_ms: 1e6, max_accuracy_drop: 90 }), {});
   assert.equal(limitPlaces(layout, spec, { ...none, max_latency_ms: 1e-6 }).x, spec.range[0]);
+});
+
+test("a limit at the ends of its slider is in sight", () => {
+  const { layout } = studio.figure;
+  for (const [name, spec] of Object.entries(layout.meta.axes)) {
+    for (const side of ["x", "y"]) {
+      const { budget, label, min, max } = limitSlider(side, layout, spec);
+      assert.ok(min < max, label);
+      for (const shown of [min, max]) {
+        const value = side === "x" ? shown / spec.scale : shown;
+        assert.ok(side in limitPlaces(layout, spec, { ...none, [budget]: value }), `${name} ${label} ${shown}`);
+        assert.equal(limitAt(side, placeOf(side, shown, layout), layout, spec).value, value);
+      }
+    }
+  }
+  assert.deepEqual([limitSlider("x", layout, layout.meta.axes.size).label, limitSlider("y", layout, layout.meta.axes.size).label], ["Limit on storage, MB", "Limit on accuracy lost, points"]);
+});
+
+const banded = studio.candidates.map((candidate) => ({
+  ...candidate,
+  ends: { drop_points: candidate.validated ? null : [candidate.drop_points - 0.2, candidate.drop_points + 0.4], latency_ms: [candidate.latency_ms / 2, 3 * candidate.latency_ms] },
+}));
+
+test("bands of the best trade-offs are drawn, those of others are in the table", () => {
+  const { figure, front } = arrange(studio.figure, { ...view, candidates: banded });
+  const { error_x: across, error_y: upwards, x } = role(figure, "front");
+  assert.ok(across.array.every((more, i) => Math.abs(more - 2 * x[i]) < 1e-9) && across.arrayminus.every((less, i) => Math.abs(less - x[i] / 2) < 1e-9));
+  assert.deepEqual(upwards.array.map((more) => more > 0), front.map((candidate) => !candidate.validated));
+  assert.ok(!("error_x" in role(figure, "candidate")) && !("error_x" in role(arrange(studio.figure, view).figure, "front")));
+  const { columns, rows } = figureTable(figure);
+  assert.deepEqual(columns.slice(3), ["Latency low, ms", "Latency high, ms", "Accuracy low, %", "Accuracy high, %"]);
+  const predicted = rows.filter((row) => row[0] === "Candidate" && row[5] !== null);
+  assert.ok(predicted.length > 10);
+  assert.ok(predicted.every(([, ms, percent, least, most, worst, best]) => least < ms && ms < most && worst < percent && percent < best));
+  assert.deepEqual(rows.find((row) => row[0] === "Original").slice(3), [null, null, null, null]);
+});
+
+test("bands turn with the chart", () => {
+  const usual = role(arrange(studio.figure, { ...view, candidates: banded }).figure, "front");
+  const turned = arrange(studio.figure, { ...view, candidates: banded, turned: true }).figure;
+  assert.deepEqual([role(turned, "front").error_x, role(turned, "front").error_y], [usual.error_y, usual.error_x]);
+  assert.deepEqual(figureTable(turned).columns.slice(3, 5), ["Accuracy low, %", "Accuracy high, %"]);
 });
 
 test("accuracy is never asked to rise by a limit", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bandText, evidenceText, tierOf, typicalError } from "../../static/js/lib/evidence.js";
-import { brokenLimits, conflictText, limitState, limitText, loosening, looseningText, nearestText, recoveryText } from "../../static/js/lib/limits.js";
+import { brokenLimits, conflictText, limitState, limitText, loosening, looseningText, nearestText, recoveryText, stepped } from "../../static/js/lib/limits.js";
 import { lockPrice } from "../../static/js/lib/lock-price.js";
 import { predictionOf } from "../../static/js/lib/bands.js";
 
@@ -11,6 +11,19 @@ test("met only when the upper end of the band passes", () => {
   assert.equal(limitState(6, 7, 9), "not met");
   assert.equal(limitState(null, 7, 9), "no limit");
   assert.equal(limitState(6, undefined, undefined), "unknown");
+});
+
+test("a step of a limit is one in its second digit, or what the field steps by", () => {
+  assert.equal(stepped(1.9, 1, "any"), 2);
+  assert.equal(stepped(1, -1, "any"), 0.99);
+  assert.equal(stepped(0.99, 1, "any"), 1);
+  assert.equal(stepped(99, 2, "any"), 110);
+  assert.equal(stepped(1.23, 1, "any"), 1.3);
+  assert.equal(stepped(1.23, -1, "any"), 1.2);
+  assert.equal(stepped(1.9, 10, "any"), 2.9);
+  assert.equal(stepped(1, 2, 0.1), 1.2);
+  assert.equal(stepped(0.1, -10, 0.1), 0);
+  assert.ok(stepped(0, 1, "any") > 0);
 });
 
 const candidates = [
@@ -72,11 +85,19 @@ test("the words beside a number say how it is known", () => {
 });
 
 test("a candidate gets the bands of its device", () => {
-  const bands = { latency: [0.5, 2], energy: [0.4, 2.5], accuracy_points: 0.4, labels: { latency: "rough", energy: "rough", accuracy: "calibrated" } };
+  const bands = { latency: [0.5, 2], energy: [0.4, 2.5], labels: { latency: "rough", energy: "rough", accuracy: "calibrated" } };
   const prediction = predictionOf(candidates[0], bands);
   assert.deepEqual(prediction.latency_ms, { value: 1.84, low: 0.92, high: 3.68, label: "rough" });
-  assert.equal(prediction.accuracy_drop_points.label, "calibrated");
-  assert.equal(prediction.accuracy_drop_points.high, 0.8);
+  assert.deepEqual(prediction.accuracy_drop_points, { value: 0.4, low: 0.4, high: 0.4, label: "calibrated" });
+});
+
+test("a candidate that brings its own bands has them, and what was built is measured", () => {
+  const bands = { latency: [0.5, 2], energy: [0.4, 2.5], labels: { accuracy: "calibrated" } };
+  const ends = { drop_points: [0.3, 0.9], latency_ms: [1, 4], energy_mj: [1, 9], size_bytes: [90, 110] };
+  const { accuracy_drop_points: drop, latency_ms: latency } = predictionOf({ ...candidates[0], ends }, bands);
+  assert.deepEqual([drop.low, drop.high, drop.label, latency.low, latency.high], [0.3, 0.9, "calibrated", 1, 4]);
+  const built = predictionOf({ ...candidates[0], ends: { ...ends, drop_points: null }, validated: true }, bands);
+  assert.deepEqual(built.accuracy_drop_points, { value: 0.4, low: 0.4, high: 0.4, label: "measured" });
 });
 
 test("a lock says its price in the numbers that changed", () => {

@@ -89,8 +89,13 @@ def misfit_of(client, project, **choice):
             n for n, x in enumerate(space.decisions) if x.layer == layer and getattr(x, what)
         )
         config[number] = action % len(space.decisions[number].actions)
-    rows = compare(client, project, config=config.tolist()).json()["devices"]
-    return {row["name"]: row for row in rows}["stm32-h7a3"]["misfit"]
+    return on_small(client, project, config=config.tolist())["recipe"]["misfit"]
+
+
+def on_small(client, project, **values):
+    """The row of a microcontroller with little memory."""
+    rows = compare(client, project, **values).json()["devices"]
+    return next(row for row in rows if row["name"] == "stm32-h7a3")
 
 
 def test_original_in_float_does_not_fit_where_its_activations_do_not(client, wide):
@@ -104,17 +109,38 @@ def test_recipe_that_narrows_what_was_too_large_fits(client, wide):
 def test_recipe_in_8_bits_counts_its_activations_in_8_bits(client, wide):
     space = knowledge.surrogate(wide.study.job).space
     assert PRECISIONS[space.precisions[-1][space.counts[-1] - 1]] is Precision.INT8
-    found = compare(
-        client, wide, config=[0] * (space.n_decisions - 1) + [int(space.counts[-1]) - 1]
-    )
-    rows = {row["name"]: row for row in found.json()["devices"]}
-    assert rows["stm32-h7a3"]["misfit"] == ""
+    config = [0] * (space.n_decisions - 1) + [int(space.counts[-1]) - 1]
+    assert on_small(client, wide, config=config)["recipe"]["misfit"] == ""
 
 
 def test_recipe_that_rebuilds_layers_may_not_fit(client, wide):
     assert misfit_of(client, wide, builds=("conv2", 1)).startswith(
         "May not fit: activations in float take at most"
     )
+
+
+def test_best_recipe_of_a_device_is_judged_by_its_own_activations(client, wide):
+    untouched = knowledge.surrogate(wide.study.job).space.untouched()[0].tolist()
+    found = on_small(client, wide, config=untouched)
+    assert found["recipe"]["misfit"]
+    assert (found["best"]["misfit"], found["tie"]) == ("", False)
+    asked_itself = on_small(client, wide, config=found["best"]["config"])
+    assert asked_itself["recipe"]["misfit"] == ""
+    # What is only accurate keeps its channels: the best by that alone does not fit either.
+    accurate = {"accuracy": 1.0, "latency": 0, "energy": 0, "storage": 0}
+    wanted = {"goals": accurate, "config": found["best"]["config"]}
+    best = on_small(client, wide, **wanted)["best"]
+    assert best["misfit"] == on_small(client, wide, config=best["config"])["recipe"]["misfit"]
+    assert "fit: activations" in best["misfit"]
+
+
+def test_recipes_that_differ_only_in_whether_they_fit_are_no_tie(client, wide, monkeypatch):
+    untouched = knowledge.surrogate(wide.study.job).space.untouched()[0].tolist()
+    monkeypatch.setattr("selector.device_comparison.indistinct", lambda *_: True)
+    rows = compare(client, wide, config=untouched).json()["devices"]
+    fits = [(bool(row["recipe"]["misfit"]), bool(row["best"]["misfit"])) for row in rows]
+    assert (True, False) in fits
+    assert [row["tie"] for row in rows] == [recipe == best for recipe, best in fits]
 
 
 def test_target_says_what_of_the_model_its_figures_do_not_cover(client, project):
@@ -153,6 +179,7 @@ def test_comparison_is_a_table_for_files(client, program, project):
     assert told["This recipe: latency low, ms"] == pytest.approx(recipe["latency_ms"] * low)
     assert told["This recipe: latency high, ms"] == pytest.approx(recipe["latency_ms"] * high)
     assert told["Best recipe: times smaller"] == best["times_smaller"]
+    assert told["Best recipe: does not fit because"] == best["misfit"]
     wanted = {"goals": GOALS, "target": "rpi4"}
     answer = program.post(f"projects/{project.id}/devices.csv", wanted)
     assert answer["Content-Type"].startswith("text/csv")

@@ -8,10 +8,13 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
 
+from compression.cost import load_device
 from selector.recipe_rows import level_text
+from selector.selection import predict
 from selector.tables import Treatment
 from tests.webapp import making
 from tests.webapp.sockets import Watcher
+from webapp.jobs import knowledge
 from webapp.jobs.models import Job, JobKind, JobState
 from webapp.projects import studio
 
@@ -115,6 +118,26 @@ def test_numbers_of_candidates_and_layers_agree(client, project, target):
     assert sum(row["ms_before"] for row in rows) == pytest.approx(original)
     low, high = found["bands"]["latency"]
     assert low < 1 < high
+
+
+def test_every_candidate_brings_the_bands_of_its_predictions(client, project):
+    target = load_device("rpi4")
+    surrogate = knowledge.surrogate(project.study.job)
+    found = get(client, project, target=target.name)["candidates"]
+    assert all((c["ends"]["drop_points"] is None) == c["validated"] for c in found)
+    for candidate in [c for c in found if not c["validated"]][:20]:
+        told = predict(surrogate, np.array(candidate["config"]), target)
+        expected = {
+            "drop_points": told.accuracy_drop_points,
+            "latency_ms": told.latency_ms,
+            "energy_mj": told.energy_mj,
+            "size_bytes": told.size_bytes,
+        }
+        for name, (low, high) in candidate["ends"].items():
+            assert low <= candidate[name] <= high or high == pytest.approx(low)
+            assert (low, high) == pytest.approx(
+                (expected[name].low, expected[name].high), rel=1e-3
+            )
 
 
 def test_selection_follows_goals_limits_and_locks(client, project):

@@ -10,8 +10,6 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import numpy as np
-
 from compression.cost import load_device
 from compression.device_profiles import read_profile
 from compression.technique_names import title_of
@@ -47,9 +45,6 @@ OUTDATED = (
 V = TypeVar("V")
 
 CACHED_STUDIES, KEPT_PROFILES = 8, 64
-
-TYPICAL_POINTS = 1.0
-"""The loss at which the one accuracy band of a chart is taken."""
 
 
 def is_done(job: Job, stage: Stage) -> bool:
@@ -145,12 +140,10 @@ def baseline_json(
 def bands_json(surrogate: Surrogate, target: DeviceProfile) -> dict[str, Any]:
     """How far predictions on the target may be off."""
     latency, energy = surrogate.band(target), surrogate.band(target, "energy")
-    low, high = surrogate.model.ends(np.array([TYPICAL_POINTS]))
     is_calibrated = surrogate.model.n_validated > 0
     return {
         "latency": [latency.low, latency.high],
         "energy": [energy.low, energy.high],
-        "accuracy_points": float(high[0] - low[0]) / 2,
         "labels": {
             "latency": latency.label,
             "energy": energy.label,

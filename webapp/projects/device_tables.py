@@ -27,7 +27,7 @@ RECIPE_COLUMNS = [
     *(f"This recipe: {name}" for name in (*GAINS, *ENDS)),
     *(f"Best recipe: {name}" for name in GAINS),
     "Tie",
-    "Does not fit because",
+    *(f"{which} recipe: does not fit because" for which in ("This", "Best")),
 ]
 BANDS = {"latency_ms": "band", "energy_mj": "energy_band"}
 
@@ -71,7 +71,7 @@ def _recipe_row(device: Row) -> list[object]:
         *_ends(device, device["recipe"], "energy_mj"),
         *_gains(device["best"]),
         "yes" if device["tie"] else "no",
-        device["misfit"],
+        *(device[which]["misfit"] for which in ("recipe", "best")),
     ]
 
 

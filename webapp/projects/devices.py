@@ -16,6 +16,9 @@ from webapp.projects import answers
 from webapp.projects.suitability import recipe_memory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from compression.cost import DeviceProfile
     from compression.suitability import Memory
     from selector.device_comparison import OnDevice, Priced
     from webapp.projects.models import Project
@@ -36,22 +39,37 @@ def devices_compared(
     wish = Wish(parse_goals(wanted["goals"]), parse_budgets(wanted["budgets"]))
     devices = target_profiles(owner=project.owner)
     pool = answers.known_recipes(project, policy, wanted)
-    found = on_devices(policy.surrogate, pool, np.array(chosen), wish, devices)
-    memory = recipe_memory(inspected, policy.surrogate, np.array(chosen))
-    return [_row(row, memory) for row in found]
+    surrogate = policy.surrogate
+    found = list(on_devices(surrogate, pool, np.array(chosen), wish, devices))
+    # Few recipes are the best of many devices: each is looked at once.
+    configs = {priced.config for row in found for priced in (row.recipe, row.best)}
+    memories = {
+        config: recipe_memory(inspected, surrogate, np.array(config)) for config in configs
+    }
+    return [_row(row, memories) for row in found]
 
 
-def _row(found: OnDevice, memory: Memory) -> dict[str, Any]:
+def _row(found: OnDevice, memories: Mapping[tuple[int, ...], Memory]) -> dict[str, Any]:
+    recipe, best = (
+        _against(priced, found.original)
+        | {"misfit": _misfit(found.device, priced, memories[priced.config])}
+        for priced in (found.recipe, found.best)
+    )
+    fit_alike = bool(recipe["misfit"]) == bool(best["misfit"])
     return {
         **device_row(found.device),
         "band": found.latency[:2],
         "energy_band": found.energy[:2],
         "original": found.original._asdict(),
-        "recipe": _against(found.recipe, found.original),
-        "best": _against(found.best, found.original),
-        "tie": found.tie,
-        "misfit": misfit(found.device, memory._replace(file_bytes=found.recipe.size_bytes)),
+        "recipe": recipe,
+        "best": best,
+        "tie": found.tie and fit_alike,
     }
+
+
+def _misfit(device: DeviceProfile, priced: Priced, memory: Memory) -> str:
+    """Why a recipe does not fit the device; empty if it does."""
+    return misfit(device, memory._replace(file_bytes=priced.size_bytes))
 
 
 def _against(priced: Priced, original: Priced) -> dict[str, Any]:

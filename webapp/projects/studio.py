@@ -8,6 +8,7 @@ import numpy as np
 
 from selector import recipe_rows
 from selector.cell_prices import LATENCY
+from selector.selection import prediction_ends
 from webapp.devices.queries import device_json, device_row
 from webapp.devices.targets import target_profile, target_profiles
 from webapp.jobs import knowledge
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from compression.cost import DeviceProfile
     from selector.surrogate import Surrogate
-    from selector.tables import IntArray
+    from selector.tables import Array, IntArray
     from webapp.jobs.models import Job
     from webapp.projects.models import Project
 
@@ -32,6 +33,8 @@ MOST_CHOICES = 150_000
 MOST_TILES = 9000
 """What comes layer by layer is longer. The best candidates bring it, for the rest the policy tells it when one
 is chosen."""
+NO_BAND = {"drop_points": None}
+"""Of a candidate that was built: its points are measured."""
 GONE = "The device that was chosen here is no more, or no longer shared; this computer stands in for it."
 
 
@@ -154,6 +157,7 @@ def candidates_json(
     if missing:
         configs = np.concatenate([configs, np.array(missing, dtype=np.int64)])
     metrics = surrogate.evaluate(configs, target)
+    ends = _ends(prediction_ends(surrogate, configs, metrics, target))
     return [
         {
             "id": number,
@@ -166,6 +170,7 @@ def candidates_json(
             if number * len(surrogate.tables.layers) <= MOST_TILES
             else [],
             "validated": tuple(config) in built,
+            "ends": ends[number - 1] | (NO_BAND if tuple(config) in built else {}),
         }
         for number, config in enumerate(configs.tolist(), start=1)
     ]
@@ -217,6 +222,17 @@ def _shown_configs(job: Job, surrogate: Surrogate, target: DeviceProfile) -> Int
     """The policy's best."""
     count = min(MOST_CANDIDATES, MOST_CHOICES // max(1, surrogate.space.n_decisions))
     return knowledge.policy(job).candidates(target, count)
+
+
+def _ends(found: dict[str, Array]) -> list[dict[str, list[float] | None]]:
+    """Those of each candidate, in four digits: bands are known less well, and a page brings hundreds."""
+    return [
+        {
+            name: [float(f"{end:.4g}") for end in ends]
+            for name, ends in zip(found, each, strict=True)
+        }
+        for each in zip(*(pairs.tolist() for pairs in found.values()), strict=True)
+    ]
 
 
 def _measured(

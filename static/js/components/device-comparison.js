@@ -3,10 +3,11 @@ import { wireTableButtons } from "../lib/chart-buttons.js";
 import { $, escape, setText } from "../lib/dom.js";
 import { FAMILIES, bandText } from "../lib/evidence.js";
 import { predicted } from "../lib/format.js";
-import { cellsOf } from "../lib/heat.js";
+import { cellsOf, fitNotes } from "../lib/heat.js";
 import { badge } from "../lib/markup.js";
 
 const cell = (which) => ({ label, text, warm }) => `<td class="n" data-label="${which}${label}"${warm ? ` style="--warm:${Math.round(warm * 100)}%"` : ""}>${text}</td>`;
+const fitNote = ({ text, fits }) => `<br><span class="${fits ? "good" : "bad"} small">${escape(text)}</span>`;
 const TIE = '<td colspan="5" class="full muted small">tie: the best known recipe here cannot be told apart from this one</td>';
 
 export class DeviceComparison {
@@ -48,9 +49,9 @@ export class DeviceComparison {
 
   row(device) {
     const evidence = badge(device.label, [device.label, device.label === "measured" ? "" : bandText(...device.band)].filter(Boolean).join(" "));
-    const misfit = device.misfit ? `<br><span class="bad small">${escape(device.misfit)}</span>` : "";
+    const fit = fitNotes(device).map(fitNote).join("");
     const best = device.tie ? TIE : cellsOf(device.best).map(cell("Best: ")).join("");
     const original = `<br><span class="small muted">original ${predicted(device.original.latency_ms)} ms, ${predicted(device.original.energy_mj)} mJ</span>`;
-    return `<tr><th scope="row" class="full"><a href="/devices/${escape(device.name)}/">${escape(device.title)}</a> ${evidence}${original}${misfit}</th>${cellsOf(device.recipe).map(cell("")).join("")}${best}</tr>`;
+    return `<tr><th scope="row" class="full"><a href="/devices/${escape(device.name)}/">${escape(device.title)}</a> ${evidence}${original}${fit}</th>${cellsOf(device.recipe).map(cell("")).join("")}${best}</tr>`;
   }
 }

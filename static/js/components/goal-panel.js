@@ -83,10 +83,10 @@ export class GoalPanel {
     this.showShares();
   }
 
-  /** Sets one limit, in the engine's unit. */
+  /** Sets one limit, in the engine's unit; null takes it away and leaves what was typed. */
   setBudget(name, value) {
     const i = SPECS.findIndex(({ budget }) => budget === name);
-    this.sliders[i].setLimit(typed(value / SPECS[i].scale, 3), true);
+    this.sliders[i].setLimit(value === null ? null : typed(value / SPECS[i].scale, 3), value !== null);
   }
 
   /** Fills limits that are off with a starting value, where the field is still empty: half of what the original takes. */

@@ -3,7 +3,7 @@
 import "./help-note.js";
 import { setText } from "../lib/dom.js";
 import { ICONS } from "../lib/icons.js";
-import { STATE_LOOK } from "../lib/limits.js";
+import { STATE_LOOK, stepped } from "../lib/limits.js";
 
 const template = ({ name, title, limitWord, unit, step, usual }) => `<fieldset class="goal"><legend class="sr">${title}</legend>
   <div class="head"><span class="with-help"><label for="goal-${name}">${title}</label><help-note term="goal_${name}"></help-note></span><output for="goal-${name}"></output></div>
@@ -23,6 +23,7 @@ class GoalSlider extends HTMLElement {
     range.addEventListener("change", () => this.emit("goal-change"));
     on.addEventListener("change", () => this.emit("limit-change"));
     max.addEventListener("input", () => this.typed());
+    max.addEventListener("keydown", (event) => this.stepLimit(event));
     range.addEventListener("keydown", (event) => this.paged(event));
     range.addEventListener("dblclick", () => this.set(goal.usual));
   }
@@ -50,6 +51,15 @@ class GoalSlider extends HTMLElement {
     const valid = this.max.value === "" || Number(this.max.value) >= 0;
     this.max.setAttribute("aria-invalid", String(!valid));
     this.emit("limit-change");
+  }
+
+  /* A browser's own step is 1, whether latencies are 0.05 or 500 ms. */
+  stepLimit(event) {
+    const steps = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+    if (!steps || this.spec.step !== "any" || this.max.value === "") return;
+    event.preventDefault();
+    this.max.value = String(stepped(Number(this.max.value), steps, "any"));
+    this.typed();
   }
 
   /* Page Up and Down move by ten, as the other browsers' sliders do. */

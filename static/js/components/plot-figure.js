@@ -124,7 +124,7 @@ export class PlotFigure extends HTMLElement {
     const box = this.querySelector(":scope > .chart-table") ?? this.appendChild(document.createElement("div"));
     box.className = "chart-table";
     box.tabIndex = 0;
-    const head = columns.map((column, i) => `<th scope="col"${typeof rows[0]?.[i] === "number" ? ' class="n"' : ""}>${escape(column)}</th>`);
+    const head = columns.map((column, i) => `<th scope="col"${rows.some((row) => typeof row[i] === "number") ? ' class="n"' : ""}>${escape(column)}</th>`);
     box.innerHTML = `<table><caption class="sr">${escape(this.shown.layout.meta?.summary)}</caption><thead><tr>${head.join("")}</tr></thead><tbody>${rows.map((row) => `<tr>${row.map(cell).join("")}</tr>`).join("")}</tbody></table>`;
   }
 }

@@ -1,19 +1,22 @@
 // The trade-off with the star: Plotly draws the points, an overlay carries the star, its band and the
 // guide. While a slider is dragged only the overlay moves, by transform; Plotly is not called.
-// Where somebody chooses (the attribute "choosing") arrow keys walk the points, and limits may be moved by hand.
+// Bands are drawn of the best trade-offs, the star and the point under the pointer: all at once would hide the points.
+// Where somebody chooses (the attribute "choosing") arrow keys walk the points, and limits may be moved by hand or keys.
 // Emits "candidate-pick" with the candidate's id, or null to let go, "candidate-point" with that of the one that the
-// pointer is on, or null, and "limit-drag" {budget, value, done}.
+// pointer is on, or null, and "limit-drag" {budget, value, done}, its value null to take the limit away.
 import { predicted } from "../lib/format.js";
+import { limitText, stepped } from "../lib/limits.js";
 import { readTokens, themed } from "../lib/theme.js";
-import { OTHER, arrange, limitAt, limitPlaces } from "../lib/tradeoff.js";
+import { OTHER, arrange, endsOf, limitAt, limitPlaces, limitSlider, placeOf } from "../lib/tradeoff.js";
 import { PlotFigure } from "./plot-figure.js";
 
 const STAR = "M0-13 3.500-4.900 12.400-4 5.700 1.800 7.600 10.500 0 6 -7.600 10.500 -5.700 1.800 -12.400-4 -3.500-4.900Z";
 const HOVERS = matchMedia("(hover: hover)");
-const OVERLAY = `<line class="guide" x1="0" x2="0" y1="0" y2="0"/><g class="star"><circle class="halo" r="21"/><line class="band"/><line class="band upright"/><path d="${STAR}"/></g>
-  <g class="pin"><rect x="-33" y="-10" width="66" height="20" rx="4"/><text text-anchor="middle" y="4"></text></g>
-  <g class="grip" data-side="x"><line class="shown"/><line class="hand"/><text text-anchor="middle" y="-6"></text></g>
-  <g class="grip" data-side="y"><line class="shown"/><line class="hand"/><text text-anchor="end" y="-6"></text></g>`;
+const KEY_STEPS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 };
+const GRIP = (anchor, side) => `<g class="grip" data-side="${side}" role="slider" tabindex="0" hidden><line class="shown"/><line class="hand"/><text text-anchor="${anchor}" y="-6"></text></g>`;
+const OVERLAY = `<g aria-hidden="true"><line class="guide" x1="0" x2="0" y1="0" y2="0"/><g class="pointed"><line class="band"/><line class="band upright"/></g><g class="star"><circle class="halo" r="21"/><line class="band"/><line class="band upright"/><path d="${STAR}"/></g>
+  <g class="pin"><rect x="-33" y="-10" width="66" height="20" rx="4"/><text text-anchor="middle" y="4"></text></g></g>
+  ${GRIP("middle", "x")}${GRIP("end", "y")}`;
 
 class TradeOffChart extends PlotFigure {
   connectedCallback() {
@@ -21,15 +24,17 @@ class TradeOffChart extends PlotFigure {
     if (this.overlay) return;
     this.overlay = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     this.overlay.setAttribute("class", "overlay");
-    this.overlay.setAttribute("aria-hidden", "true");
     this.overlay.innerHTML = OVERLAY;
     this.overlay.style.display = "none";
     this.append(this.overlay);
     const part = (name) => this.overlay.querySelector(name);
-    this.parts = { guide: part(".guide"), star: part(".star"), band: part(".band"), upright: part(".upright"), pin: part(".pin"), pinText: part(".pin text") };
+    this.parts = { guide: part(".guide"), star: part(".star"), pointed: part(".pointed"), pin: part(".pin"), pinText: part(".pin text") };
     if (this.hasAttribute("choosing")) this.takeKeys();
     this.grips = Object.fromEntries([...this.overlay.querySelectorAll(".grip")].map((grip) => [grip.dataset.side, grip]));
-    for (const [side, grip] of Object.entries(this.grips)) this.holdBy(side, grip);
+    for (const [side, grip] of Object.entries(this.grips)) {
+      this.holdBy(side, grip);
+      this.moveByKeys(side, grip);
+    }
   }
 
   get height() {
@@ -57,10 +62,11 @@ class TradeOffChart extends PlotFigure {
       this.plot.on("plotly_relayout", () => this.settled());
     }
     if (this.at) this.place(this.at, true);
+    this.showBandOf(null);
     this.placeGrips();
   }
 
-  /* ----- limits, moved by hand ----- */
+  /* ----- limits, moved by hand and by keys ----- */
   holdBy(side, grip) {
     const hand = grip.querySelector(".hand");
     let last = null;
@@ -85,11 +91,68 @@ class TradeOffChart extends PlotFigure {
     const box = this.plot.getBoundingClientRect();
     const axis = this.axes[side];
     const from = side === "x" ? event.clientX - box.left : event.clientY - box.top;
-    const px = clamp(from - axis._offset, 0, axis._length);
-    const { budget, value, text } = limitAt(this.sideOf(side), axis.p2l(px), this.base.layout, this.spec);
-    this.grips[side].querySelector("text").textContent = text;
-    this.placeGrip(side, px);
+    this.moveLimit(side, axis.p2l(clamp(from - axis._offset, 0, axis._length)), done);
+  }
+
+  /* As a slider: what keys do is done for good when they are let go, so that a held one does not redraw the chart. */
+  moveByKeys(side, grip) {
+    let place = null;
+    grip.addEventListener("keydown", (event) => {
+      if (event.key === "Delete" || event.key === "Backspace") return this.removeLimit(side, event);
+      const shown = this.shownByKey(side, event.key);
+      if (shown === null) return;
+      event.preventDefault();
+      place = placeOf(this.sideOf(side), shown, this.base.layout);
+      grip.classList.add("held");
+      this.moveLimit(side, place, false);
+    });
+    const settle = () => {
+      grip.classList.remove("held");
+      if (place !== null) this.moveLimit(side, place, true);
+      place = null;
+    };
+    grip.addEventListener("keyup", settle);
+    grip.addEventListener("blur", settle);
+  }
+
+  shownByKey(side, key) {
+    const { min, max, step } = this.sliderOf(side);
+    const now = Number(this.grips[side].getAttribute("aria-valuenow"));
+    const wanted = { Home: min, End: max }[key] ?? (key in KEY_STEPS ? stepped(now, KEY_STEPS[key], step) : null);
+    return wanted === null ? null : clamp(wanted, Math.min(min, now), max);
+  }
+
+  removeLimit(side, event) {
+    event.preventDefault();
+    this.focus();
+    this.emitLimit(this.sliderOf(side).budget, null, true);
+  }
+
+  sliderOf(side) {
+    return limitSlider(this.sideOf(side), this.base.layout, this.spec);
+  }
+
+  /* To a place on the axis, read as a person would type it. */
+  moveLimit(side, place, done) {
+    const axis = this.axes[side];
+    const { budget, value } = limitAt(this.sideOf(side), place, this.base.layout, this.spec);
+    this.tellGrip(side, value);
+    this.placeGrip(side, clamp(axis.l2p(place), 0, axis._length));
+    this.emitLimit(budget, value, done);
+  }
+
+  emitLimit(budget, value, done) {
     this.dispatchEvent(new CustomEvent("limit-drag", { bubbles: true, detail: { budget, value, done } }));
+  }
+
+  /* What a limit is worth, for eyes and for screen readers. */
+  tellGrip(side, value) {
+    const grip = this.grips[side];
+    const { budget, label, min, max } = this.sliderOf(side);
+    const now = Number((this.sideOf(side) === "x" ? value * this.spec.scale : value).toPrecision(4));
+    const facts = { label, valuenow: now, valuemin: Math.min(min, now), valuemax: Math.max(max, now), valuetext: limitText(budget, value), orientation: side === "x" ? "horizontal" : "vertical" };
+    for (const [name, fact] of Object.entries(facts)) grip.setAttribute(`aria-${name}`, fact);
+    grip.querySelector("text").textContent = limitText(budget, value);
   }
 
   /* Where a side of the picture stands on the figure that is not turned: costs across, accuracy upwards. */
@@ -104,7 +167,9 @@ class TradeOffChart extends PlotFigure {
       const { axes, grips } = this;
       const place = places[this.sideOf(side)];
       grips[side].toggleAttribute("hidden", place === undefined);
-      if (place !== undefined && !grips[side].classList.contains("held")) this.placeGrip(side, clamp(axes[side].l2p(place), 0, axes[side]._length));
+      if (place === undefined || grips[side].classList.contains("held")) continue;
+      this.tellGrip(side, this.view.budgets[this.sliderOf(side).budget]);
+      this.placeGrip(side, clamp(axes[side].l2p(place), 0, axes[side]._length));
     }
   }
 
@@ -125,26 +190,40 @@ class TradeOffChart extends PlotFigure {
     this.at = at;
     if (!this.axes || !this.spec || this.asTable) return this.toggleOverlay(false);
     this.toggleOverlay(true);
-    const { x, y } = this.axes;
     const { scale, unit } = this.spec;
-    const costs = [at.value, at.low, at.high].map((value) => Math.max(value * scale, 1e-12));
-    const points = [at.accuracy, at.accuracyLow ?? at.accuracy, at.accuracyHigh ?? at.accuracy];
-    const [across, upwards] = this.view.turned ? [points, costs] : [costs, points];
+    const spots = this.spotsOf([at.value, at.low, at.high].map((value) => value * scale), [at.accuracy, at.accuracyLow ?? at.accuracy, at.accuracyHigh ?? at.accuracy]);
+    const { px, py, foot } = spots;
+    const { guide, star, pin, pinText } = this.parts;
+    for (const node of [guide, star]) node.classList.toggle("still", still);
+    guide.style.transform = `translate(${px.toFixed(1)}px, ${py.toFixed(1)}px)`;
+    guide.setAttribute("y2", Math.max(0, foot - py).toFixed(1));
+    placeBand(star, spots);
+    pin.setAttribute("transform", `translate(${clamp(px, 34, this.wide - 34).toFixed(1)} ${(foot + 14).toFixed(1)})`);
+    pinText.textContent = this.view.turned ? `${at.accuracy.toFixed(1)} %` : `${predicted(at.value * scale)} ${unit}`;
+  }
+
+  /* Where [middle, low, high] of a cost, in the axis' unit, and of accuracy lie on the page. */
+  spotsOf(costs, points) {
+    const { x, y } = this.axes;
+    const above0 = costs.map((cost) => Math.max(cost, 1e-12));
+    const [across, upwards] = this.view.turned ? [points, above0] : [above0, points];
     const on = (axis) => (value) => clamp(axis.l2p(axis.d2l(value)), 0, axis._length) + axis._offset;
     const [px, left, right] = across.map(on(x));
     const [py, bottom, top] = upwards.map(on(y));
-    const foot = y._offset + y._length;
-    const { guide, star, band, upright, pin, pinText } = this.parts;
-    for (const node of [guide, star]) node.classList.toggle("still", still);
-    star.style.transform = `translate(${px.toFixed(1)}px, ${py.toFixed(1)}px)`;
-    guide.style.transform = `translate(${px.toFixed(1)}px, ${py.toFixed(1)}px)`;
-    guide.setAttribute("y2", Math.max(0, foot - py).toFixed(1));
-    band.setAttribute("x1", (left - px).toFixed(1));
-    band.setAttribute("x2", (right - px).toFixed(1));
-    upright.setAttribute("y1", (bottom - py).toFixed(1));
-    upright.setAttribute("y2", (top - py).toFixed(1));
-    pin.setAttribute("transform", `translate(${clamp(px, 34, this.wide - 34).toFixed(1)} ${(foot + 14).toFixed(1)})`);
-    pinText.textContent = this.view.turned ? `${at.accuracy.toFixed(1)} %` : `${predicted(at.value * scale)} ${unit}`;
+    return { px, left, right, py, bottom, top, foot: y._offset + y._length };
+  }
+
+  /** Draws the band of the candidate that is pointed at; of none for null. */
+  showBandOf(id) {
+    const { pointed } = this.parts;
+    const candidate = id === null ? null : this.view.candidates.find((known) => String(known.id) === id);
+    pointed.toggleAttribute("hidden", !candidate?.ends);
+    if (!candidate?.ends) return;
+    const { original } = this.base.layout.meta;
+    const { x, y } = endsOf(candidate, this.spec, original);
+    const cost = candidate[this.spec.field] * this.spec.scale;
+    const accuracy = original - candidate.drop_points;
+    placeBand(pointed, this.spotsOf([cost, ...(x ?? [cost, cost])], [accuracy, ...(y ?? [accuracy, accuracy])]));
   }
 
   marks() {
@@ -174,7 +253,7 @@ class TradeOffChart extends PlotFigure {
   takeKeys() {
     this.tabIndex = 0;
     this.setAttribute("role", "group");
-    this.setAttribute("aria-label", "Trade-off chart. Left and right arrow keys hold one of the best trade-offs after the other, up and down any candidate by its accuracy; Escape lets go.");
+    this.setAttribute("aria-label", "Trade-off chart. Left and right arrow keys hold one of the best trade-offs after the other, up and down any candidate by its accuracy; Escape lets go. Limits in sight are sliders, and Delete removes them.");
     this.addEventListener("keydown", (event) => event.target === this && this.key(event));
   }
 
@@ -207,12 +286,21 @@ class TradeOffChart extends PlotFigure {
 
   /* A finger that taps picks at once, and never leaves. */
   point(id) {
-    if (HOVERS.matches) this.dispatchEvent(new CustomEvent("candidate-point", { bubbles: true, detail: id }));
+    if (!HOVERS.matches) return;
+    this.showBandOf(id);
+    this.dispatchEvent(new CustomEvent("candidate-point", { bubbles: true, detail: id }));
   }
 
   pick(id) {
     this.dispatchEvent(new CustomEvent("candidate-pick", { bubbles: true, detail: id }));
   }
+}
+
+/* A group's two lines from end to end, the group itself on the middle. */
+function placeBand(group, { px, left, right, py, bottom, top }) {
+  group.style.transform = `translate(${px.toFixed(1)}px, ${py.toFixed(1)}px)`;
+  const [band, upright] = group.querySelectorAll(".band");
+  for (const [line, name, value] of [[band, "x1", left - px], [band, "x2", right - px], [upright, "y1", bottom - py], [upright, "y2", top - py]]) line.setAttribute(name, value.toFixed(1));
 }
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));

@@ -2,28 +2,37 @@
 
 const title = (axis, fallback) => axis?.title?.text || (typeof axis?.title === "string" && axis.title) || fallback;
 
-const BANDS = ["error_x", "error_y"];
-const bandOf = (trace) => BANDS.find((name) => trace[name]?.array);
+const SIDES = ["x", "y"];
 
-/* The ends of the interval that is drawn about a point; a trace without one has none. */
-function ends(trace, i) {
-  const band = bandOf(trace);
-  if (!band) return [null, null];
-  const { array, arrayminus = array } = trace[band];
-  const value = trace[band.at(-1)][i];
-  return [value - arrayminus[i], value + array[i]];
+/* The ends of a point's interval on one side: those that came along, or those of the bar that is drawn. */
+function ends(trace, side, i) {
+  if (trace.meta?.ends) return trace.meta.ends[side][i] ?? [null, null];
+  const { array, arrayminus = array } = trace[`error_${side}`] ?? {};
+  const value = trace[side][i];
+  return array ? [value - arrayminus[i], value + array[i]] : [null, null];
 }
 
-/** Rows of {series, x, y} for every named trace, with the axis titles as column names; low and high where intervals are drawn. */
+const hasEnds = (side) => (trace) => Boolean(trace.meta?.ends ?? trace[`error_${side}`]?.array);
+
+/* "Latency, ms (log) · lower is better" and "low": "Latency low, ms". */
+function endColumn(column, word) {
+  const [name, ...unit] = column.replace(/ \(log\)| · .*$/g, "").split(", ");
+  return [`${name} ${word}`, ...unit].join(", ");
+}
+
+const endColumns = (columns) => (columns.length === 1 ? ["Low", "High"] : columns.flatMap((column) => ["low", "high"].map((word) => endColumn(column, word))));
+
+/** Rows of {series, x, y} for every named trace, with the axis titles as column names; the ends of intervals where there are any. */
 export function figureTable(figure) {
   const layout = figure.layout ?? {};
   const traces = (figure.data ?? []).filter((trace) => !trace.meta?.decoration);
-  const hasBand = traces.some(bandOf);
   const y = title(layout.yaxis, layout.yaxis?.type === "category" ? "Name" : "y");
   // Where there are two axes each series says its unit by its name.
-  const columns = ["Series", title(layout.xaxis, "x"), layout.yaxis2 ? "Value" : y, ...(hasBand ? ["Low", "High"] : [])];
+  const names = { x: title(layout.xaxis, "x"), y: layout.yaxis2 ? "Value" : y };
+  const sides = SIDES.filter((side) => traces.some(hasEnds(side)));
+  const columns = ["Series", names.x, names.y, ...endColumns(sides.map((side) => names[side]))];
   const rows = traces
-    .flatMap((trace) => (trace.x ?? []).map((x, i) => [trace.name ?? "", x, trace.y?.[i], ...(hasBand ? ends(trace, i) : [])]))
+    .flatMap((trace) => (trace.x ?? []).map((x, i) => [trace.name ?? "", x, trace.y?.[i], ...sides.flatMap((side) => ends(trace, side, i))]))
     .filter((row) => row[1] !== null && row[2] !== null);
   return { columns, rows };
 }

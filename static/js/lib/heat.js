@@ -14,3 +14,12 @@ export function cellsOf(recipe) {
     { label: "Points lost", text: recipe.drop_points.toFixed(1), warm: 0 },
   ];
 }
+
+const lower = (sentence) => sentence[0].toLowerCase() + sentence.slice(1);
+const fitText = (which, { misfit }) => ({ text: misfit ? `${which} recipe ${lower(misfit)}` : `${which} recipe fits.`, fits: !misfit });
+
+/** What there is to say of memory on a device: nothing where both recipes fit, of a tie only what holds for this one. */
+export function fitNotes({ recipe, best, tie }) {
+  if (!recipe.misfit && !best.misfit) return [];
+  return [fitText("This", recipe), ...(tie ? [] : [fitText("Best", best)])];
+}

@@ -44,6 +44,19 @@ function up(value) {
   return String(Number(ceil(value, Math.min(decimals, 4)).toFixed(Math.min(decimals, 4))));
 }
 
+/** A limit some steps up or down: `step` is a number, or "any" for one in the second digit. */
+export function stepped(value, steps, step) {
+  if (step !== "any") return Math.max(0, Number((value + steps * step).toFixed(3)));
+  const way = Math.sign(steps);
+  let found = value > 0 ? value : 0.01;
+  for (let left = Math.abs(steps); left > 0; left -= 1) {
+    const digit = 10 ** (Math.floor(Math.log10(way > 0 ? found * (1 + 1e-9) : found * (1 - 1e-9))) - 1);
+    const count = way > 0 ? Math.floor(found / digit + 1e-6) : Math.ceil(found / digit - 1e-6);
+    found = Number(((count + way) * digit).toPrecision(2));
+  }
+  return found;
+}
+
 /** For each limit, the value that alone would let some candidate in: {max_latency_ms: 1.9}. */
 export function loosening(candidates, budgets) {
   const active = Object.keys(LIMITS).filter((key) => budgets[key] !== null && budgets[key] !== undefined);
@@ -57,7 +70,7 @@ export function loosening(candidates, budgets) {
   return needed;
 }
 
-const SPOKEN = { max_accuracy_drop: "accuracy", max_latency_ms: "latency", max_energy_mj: "energy", max_size_bytes: "storage" };
+export const SPOKEN = { max_accuracy_drop: "accuracy", max_latency_ms: "latency", max_energy_mj: "energy", max_size_bytes: "storage" };
 
 /** Which limits exclude each other: "Your limits on accuracy and latency exclude each other." */
 export function conflictText({ sets, unsure = false }) {

@@ -14,11 +14,13 @@ export function readTokens(node = document.documentElement) {
 
 const alpha = (hex, share) => hex + Math.round(share * 255).toString(16).padStart(2, "0");
 
+const BAND = 0.35; // of the ink of the points that they belong to
+
 // Role of a trace -> its look. One table, so that no chart has colours of its own.
 const ROLES = {
   candidate: (t) => ({ marker: { color: alpha(t.dot, 0.85), size: 7.5, line: { color: t.surface, width: 0.75 } } }),
   outside: (t) => ({ marker: { color: "rgba(0,0,0,0)", size: 7.5, line: { color: t["dot-out"], width: 1.25 } } }),
-  front: (t, trace) => ({ line: { color: t["ink-2"], width: 1.5, shape: trace.meta.turned ? "vh" : "hv" }, marker: { color: t["ink-2"], size: 8.5, line: { color: t.surface, width: 0.75 } } }),
+  front: (t, trace) => ({ line: { color: t["ink-2"], width: 1.5, shape: trace.meta.turned ? "vh" : "hv" }, marker: { color: t["ink-2"], size: 8.5, line: { color: t.surface, width: 0.75 } }, error_x: { color: alpha(t["ink-2"], BAND) }, error_y: { color: alpha(t["ink-2"], BAND) } }),
   original: (t) => ({ marker: { symbol: "diamond", color: t.surface, size: 12, line: { color: t.ink, width: 2 } }, textfont: { color: t.ink, size: 11.5, weight: 600 } }),
   picked: (t) => ({ marker: { color: "rgba(0,0,0,0)", size: 13, line: { color: t.accent, width: 2.5 } } }),
   best: (t) => ({ marker: { symbol: "star", color: t.accent, size: 15, line: { color: t.surface, width: 1.5 } }, error_x: { color: t.accent }, error_y: { color: t.accent } }),

@@ -1,6 +1,6 @@
 // The trade-off figure for the limits of the moment. Numbers, axes and texts come from Python in
 // layout.meta; here the points are only sorted into inside, outside and best trade-offs.
-import { brokenLimits, limitText } from "./limits.js";
+import { SPOKEN, brokenLimits, limitText } from "./limits.js";
 import { paretoFront } from "./pareto.js";
 import { excess } from "./score.js";
 
@@ -23,7 +23,7 @@ export function arrange(base, { axis, turned = false, candidates, budgets, onlyW
   const data = [
     fill(traceOf(base, "outside"), outside),
     fill(traceOf(base, "candidate"), within),
-    fill(traceOf(base, "front"), front),
+    barred(fill(traceOf(base, "front"), front)),
     { ...traceOf(base, "original"), x: [spec.original] },
   ];
   if (picked !== null) data.push(fill({ ...traceOf(base, "candidate"), name: "Your pick", meta: { role: "picked", decoration: true } }, candidates.filter((c) => c.id === picked)));
@@ -37,13 +37,32 @@ const summaryText = ([up, across], { ids, original, quality }, within) =>
   `${up[0].toUpperCase()}${up.slice(1)} against ${across} of ${ids.length} candidates, ${within} of them within your limits. The original has ${original.toFixed(1)} % ${quality.toLowerCase()}.`;
 
 function filled(trace, points, meta, spec, budgets) {
+  const ends = points.map(([, candidate]) => endsOf(candidate, spec, meta.original));
+  const hasEnds = ends.some(({ x, y }) => x || y);
   return {
     ...trace,
+    ...(hasEnds && { meta: { ...trace.meta, ends: { x: ends.map(({ x }) => x), y: ends.map(({ y }) => y) } } }),
     x: points.map(([i]) => spec.x[i]),
     y: points.map(([i]) => meta.accuracy[i]),
     ids: points.map(([i]) => String(meta.ids[i])),
     customdata: points.map(([i, candidate]) => [`Candidate ${meta.ids[i]}`, brokenLimits(candidate, budgets).map((line) => `<br>outside: ${line}`).join(""), meta.texts[i]]),
   };
+}
+
+/** Between which ends 9 in 10 lie, on the axes: {x: [low, high], y: [low, high]}; null where it was measured or nobody says. */
+export function endsOf({ ends }, spec, original) {
+  const cost = ends?.[spec.field];
+  const drop = ends?.drop_points;
+  return { x: cost ? cost.map((end) => end * spec.scale) : null, y: drop ? [original - drop[1], original - drop[0]] : null };
+}
+
+/* A trace with its bands drawn. */
+function barred(trace) {
+  const { ends } = trace.meta;
+  if (!ends) return trace;
+  const reach = (side, i, sign) => trace[side].map((value, n) => (ends[side][n] ? Math.max(0, sign * (ends[side][n][i] - value)) : 0));
+  const bars = (side) => ({ type: "data", symmetric: false, array: reach(side, 1, 1), arrayminus: reach(side, 0, -1), thickness: 1, width: 0 });
+  return { ...trace, error_x: bars("x"), error_y: bars("y") };
 }
 
 function layoutFor(layout, spec, budgets) {
@@ -91,14 +110,32 @@ export function limitPlaces(layout, spec, budgets) {
   return places;
 }
 
-/** The limit that a place on an axis means, as a person would type it: {budget, value, text}. */
+/** The limit that a place on an axis means, as a person would type it: {budget, value}. */
 export function limitAt(side, place, layout, spec) {
   if (side === "y") {
     const value = Math.max(0, Math.round(10 * (layout.meta.original - place)) / 10);
-    return { budget: "max_accuracy_drop", value, text: `−${value.toFixed(1)} pt` };
+    return { budget: "max_accuracy_drop", value };
   }
   const shown = Number((10 ** place).toPrecision(2));
-  return { budget: spec.limit, value: shown / spec.scale, text: `${shown} ${spec.unit}` };
+  return { budget: spec.limit, value: shown / spec.scale };
+}
+
+/** Where on its axis a limit stands. */
+export const placeOf = (side, shown, layout) => (side === "y" ? layout.meta.original - shown : Math.log10(shown));
+
+/** A limit as a slider that stays in sight, in the unit that is shown: {budget, label, step, min, max}. */
+export function limitSlider(side, layout, spec) {
+  if (side === "y") {
+    const max = Math.ceil(10 * (layout.meta.original - layout.yaxis.range[0]) - 1.001) / 10;
+    return { budget: "max_accuracy_drop", label: `Limit on ${layout.meta.quality.toLowerCase()} lost, points`, step: 0.1, min: 0, max };
+  }
+  const [low, high] = spec.range;
+  return { budget: spec.limit, label: `Limit on ${SPOKEN[spec.limit]}, ${spec.unit}`, step: "any", min: twoDigits(10 ** low, Math.ceil), max: twoDigits(10 ** high * 0.999, Math.floor) };
+}
+
+function twoDigits(value, round) {
+  const digit = 10 ** (Math.floor(Math.log10(value)) - 1);
+  return Number((round(value / digit) * digit).toPrecision(2));
 }
 
 export const OTHER = { x: "y", y: "x" };
@@ -108,9 +145,15 @@ const TURNED_ANCHOR = { left: "bottom", bottom: "left", right: "top", top: "righ
 function turn({ data, layout }) {
   const axes = { xaxis: layout.yaxis, yaxis: layout.xaxis };
   return {
-    data: data.map((trace) => ({ ...trace, x: trace.y, y: trace.x, meta: { ...trace.meta, turned: true } })),
+    data: data.map(turnedTrace),
     layout: { ...layout, ...axes, shapes: layout.shapes.map(turnedMark), annotations: layout.annotations.map(turnedMark) },
   };
+}
+
+function turnedTrace({ error_x, error_y, ...trace }) {
+  const { ends } = trace.meta;
+  const meta = { ...trace.meta, turned: true, ...(ends && { ends: { x: ends.y, y: ends.x } }) };
+  return { ...trace, x: trace.y, y: trace.x, meta, ...(error_x && { error_x: error_y, error_y: error_x }) };
 }
 
 function turnedMark(mark) {
