@@ -4,12 +4,14 @@
 broker with a password, and a server that speaks S3; so this shows that nothing is lost, not how fast two machines are. Times
 that are measured differ from run to run, and with them which pairs of changes and which candidates are worth a look: the
 second run on one machine shows how far. What is the same change or the same candidate must have the same loss in all three.
-``--stop-at PROBE`` ends after that stage.
+``--stop-at PROBE`` ends after that stage. ``--keep FOLDER`` keeps what each study finds there and takes what is there already, so
+that an hour on a busy computer can be cut in pieces.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import tempfile
@@ -34,16 +36,19 @@ ONE_THREAD = {"ENGINE_THREADS": "1", "OMP_NUM_THREADS": "1"}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stop-at", default="VALIDATE")
-    stage = parser.parse_args().stop_at
+    parser.add_argument("--keep", type=Path)
+    asked = parser.parse_args()
     if reason := why_not():
         raise SystemExit(f"Not here: {reason}")
-    alone = _study(2, stage, cut=False)
+    alone = _done_once("alone", 2, asked, cut=False)
     print(f"One machine: {alone.seconds:.0f} s.", flush=True)
-    for name, found in (
-        ("one machine again", _study(2, stage, cut=False)),
-        ("two machines, one of them cut off during PROBE", _study(3, stage, cut=True)),
+    print("\n".join(alone.said), flush=True)
+    for title, name, machines in (
+        ("two machines, one of them cut off during PROBE", "cut", 3),
+        ("one machine again", "again", 2),
     ):
-        print(f"\nBeside {name}: {found.seconds:.0f} s.")
+        found = _done_once(name, machines, asked, cut=name == "cut")
+        print(f"\nBeside {title}: {found.seconds:.0f} s.")
         _compare(alone, found)
         print("\n".join(found.said), flush=True)
 
@@ -56,6 +61,32 @@ class Found:
     tables: dict[str, Any]
     drops: dict[tuple[int, ...], float]
     said: list[str]
+
+
+def _done_once(name: str, machines: int, asked: argparse.Namespace, *, cut: bool) -> Found:
+    """The study, or what was kept of it."""
+    folder = asked.keep / name if asked.keep else None
+    if folder and folder.exists():
+        return _read(folder)
+    found = _study(machines, asked.stop_at, cut=cut)
+    if folder:
+        _write(found, folder)
+    return found
+
+
+def _write(found: Found, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    np.savez_compressed(folder / "tables.npz", **found.tables)
+    drops = [[list(config), points] for config, points in found.drops.items()]
+    text = json.dumps({"seconds": found.seconds, "drops": drops, "said": found.said})
+    (folder / "found.json").write_text(text, encoding="utf-8")
+
+
+def _read(folder: Path) -> Found:
+    kept = json.loads((folder / "found.json").read_text(encoding="utf-8"))
+    drops = {tuple(config): points for config, points in kept.pop("drops")}
+    with np.load(folder / "tables.npz", allow_pickle=False) as arrays:
+        return Found(tables={name: arrays[name] for name in arrays.files}, drops=drops, **kept)
 
 
 def _compare(one: Found, two: Found) -> None:
@@ -88,14 +119,11 @@ def _study(machines: int, stage: str, *, cut: bool) -> Found:
     with tempfile.TemporaryDirectory() as folder, Shared(Path(folder)) as shared:
         started = [Machine(shared, 1, UP, **ONE_THREAD)]
         started += [Machine(shared, n, WORKER, **ONE_THREAD) for n in range(2, machines + 1)]
-        try:
+        with contextlib.ExitStack() as running:
             for machine in started:
-                machine.__enter__()
+                running.enter_context(machine)
+                running.callback(machine.mend)  # one that is cut off takes its time to stop
             return _followed(shared, started, stage, cut=cut)
-        finally:
-            for machine in reversed(started):
-                machine.mend()  # one that is cut off takes its time to stop
-                machine.__exit__()
 
 
 def _followed(shared: Any, machines: list[Any], stage: str, *, cut: bool) -> Found:

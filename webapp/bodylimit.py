@@ -27,7 +27,7 @@ class BodyLimit:
         self.announced_bytes = announced_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        length = _declared_length(scope)
+        length = body_length(scope)
         path, method = scope["path"], scope["method"]
         if not is_upload(path, method):
             await self._answer(scope, receive, send, refusal_of(path, method, length))
@@ -45,7 +45,7 @@ class BodyLimit:
         if refusal:
             await answer(send, *refusal)
         else:
-            length = _declared_length(scope) or 0
+            length = body_length(scope) or 0
             await self.application(scope, _counted(receive, length), send)
 
 
@@ -119,7 +119,8 @@ async def answer(send: Send, status: int, code: str, text: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _declared_length(scope: Scope) -> int | None:
+def body_length(scope: Scope) -> int | None:
+    """How many bytes the body is said to have."""
     values = [value for name, value in scope["headers"] if name == b"content-length"]
     return int(values[0]) if values and values[0].isdigit() else None
 

@@ -124,7 +124,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "BACKEND": "webapp.channellayer.ChannelLayer",
         "CONFIG": {
             # The layer waits 5 seconds at a time for news; the client's own time limit, 5 as well,
             # would end every socket that stays quiet that long.

@@ -14,6 +14,7 @@ from channels.layers import get_channel_layer
 from django.contrib.auth.models import User
 
 from webapp.accounts.leaving import sockets_of
+from webapp.channellayer import ChannelLayer
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -22,11 +23,10 @@ logger = logging.getLogger(__name__)
 
 
 def forget(channel: str) -> None:
-    """Free what the channel layer keeps for a channel that nobody receives from any more.
-
-    channels_redis keeps a queue for each channel whose receiver was cancelled, for as long as the process lives.
-    """
-    getattr(get_channel_layer(), "receive_buffer", {}).pop(channel, None)
+    """Free what the channel layer keeps for a channel that nobody receives from any more."""
+    layer = get_channel_layer()
+    if isinstance(layer, ChannelLayer):
+        layer.forget(channel)
 
 
 class PageSocket(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels ships no types

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 
 from webapp.jobs.models import Job, JobState
 from webapp.jobs.sandbox import measures
-from webapp.jobs.workers import worker_status
+from webapp.jobs.workers import SERVED, served, worker_status
 from webapp.projects.queries import project_rows
 from webapp.projects.transfers import transfers_json
 from webapp.responses import error_page
@@ -41,10 +41,29 @@ def home(request: UserRequest) -> HttpResponse:
 
 @require_GET
 @ensure_csrf_cookie
-def status_page(request: HttpRequest) -> HttpResponse:
+def status_page(request: UserRequest) -> HttpResponse:
     waiting = Job.objects.filter(state=JobState.QUEUED).count()
-    context = {"measures": measures(), "waiting": waiting, "database": connection.vendor}
+    context = {
+        "measures": measures(),
+        "waiting": waiting,
+        "database": connection.vendor,
+        # Names of machines are no matter of those who only use them.
+        "sees_machines": settings.AUTH_MODE == "local" or request.user.is_staff,
+        "machines": _machines(),
+    }
     return render(request, "status.html", context)
+
+
+def _machines() -> list[dict[str, str]]:
+    """Which machine's workers serve which queues, and what for."""
+    return [
+        {
+            "name": host,
+            "queues": ", ".join(queues),
+            "tasks": "; ".join(SERVED[queue] for queue in queues),
+        }
+        for host, queues in sorted(served().items())
+    ]
 
 
 @require_GET

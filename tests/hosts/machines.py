@@ -144,7 +144,9 @@ class Machine:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        wait_for(lambda: "READY" in self.log.read_text() or self.process.poll() is not None, 90)
+        wait_for(
+            lambda: "READY" in self.log.read_text() or self.process.poll() is not None, 180
+        )
         assert self.process.poll() is None, self.log.read_text()
 
     def manage(self, *command):

@@ -78,6 +78,38 @@ def test_machines_work_together_and_one_is_cut_off(shared):
         wait_for(lambda: not shared.keys(), 60)
 
 
+def stages_run(machine, job_id):
+    return [stage for stage, _ in noted(machine.home / "jobs" / job_id, "run")]
+
+
+@pytest.mark.timeout(600)
+def test_graphics_card_takes_fine_tuning_until_it_is_gone(shared):
+    with (
+        Machine(shared, 1, ("up", "--workers", "1"), **QUICKLY) as main,
+        Machine(shared, 2, ("worker", "--queues", "gpu"), **QUICKLY) as card,
+    ):
+        project, job = open_sample(main)
+        wait_for_state(main, job, "done")
+        page = main.fetch("GET", "/status/").decode()
+        assert card.host() in page
+        assert "<td>gpu</td>" in page
+        first = main.call("POST", f"/api/projects/{project}/builds", {})["job"]
+        wait_for_state(main, first, "done")
+        assert stages_run(card, first) == ["RECOVER"]
+        assert stages_run(main, first)[0] == "EXPORT"
+        card.tell_engine(RECOVER={"sleep_s": 60})
+        second = main.call("POST", f"/api/projects/{project}/builds", {"again": True})["job"]
+        wait_for(lambda: stages_run(card, second) == ["RECOVER"], 60)
+        card.cut()
+        try:
+            wait_for_state(main, second, "done", 180)
+        finally:
+            card.mend()  # cut off it takes its time to stop
+        assert stages_run(main, second)[:2] == ["RECOVER", "EXPORT"]
+        text = str(main.call("GET", f"/api/jobs/{second}/events"))
+        assert "The worker restarted; the job went on from Recover." in text
+
+
 def test_worker_without_what_it_shares_says_what_is_missing(shared, tmp_path):
     machine = Machine(shared, 1, ("worker", "--queues", "cpu"), STORAGE_URL="")
     with pytest.raises(AssertionError, match="A worker on another machine needs STORAGE_URL"):

@@ -7,11 +7,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.webapp import study_files
+from tests.webapp.running import wait_for
 from webapp.accounts.models import local_user
 from webapp.celery import app
 from webapp.datafolder import data_folder
 from webapp.jobs import tasks
 from webapp.jobs.models import Job, JobState
+from webapp.jobs.workers import broker_answers
+from webapp.supervision import broker
 
 FAKE_ENGINE = Path(__file__).parent / "fake_engine.py"
 
@@ -79,3 +82,16 @@ def work_off():
             tasks.run(str(waiting.id))
 
     return work
+
+
+@pytest.fixture
+def real_broker(home, settings):
+    """The embedded broker's address."""
+    settings.REDIS_URL = broker.address(home)
+    child = broker.embedded_broker(home, home / "broker.log")
+    child.start()
+    try:
+        wait_for(broker_answers, 20)
+        yield settings.REDIS_URL
+    finally:
+        child.stop()

@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 
 from tests.webapp import making
 from tests.webapp.fake_engine import PLAN, noted
-from webapp.jobs import lease, part_lease, services, shift, tasks
+from webapp.jobs import lease, part_lease, services, shift, tasks, workers
 from webapp.jobs.models import Job, JobPart, JobState, PartState
 from webapp.supervision import parts
 
@@ -68,6 +68,14 @@ def test_alone_a_worker_does_all_parts_in_one_process(job, sent):
     stages = [stage for _, stage, _ in sent]
     assert stages == ["PROBE"] * 2 + ["VALIDATE"]
     assert set(job.parts.values_list("state", flat=True)) == {PartState.DONE}
+
+
+def test_machine_with_a_graphics_card_helps_to_validate(job, sent, real_broker):
+    workers.sign_of_life("gpu")
+    sent.clear()
+    tasks.run(str(job.id))
+    called = [(stage, queue) for _, stage, queue in sent]
+    assert called == [("PROBE", "engine")] * 2 + [("VALIDATE", "engine"), ("VALIDATE", "gpu")]
 
 
 def test_without_a_broker_a_worker_does_all_parts_alone(job, monkeypatch, caplog):

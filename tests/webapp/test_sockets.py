@@ -10,10 +10,12 @@ from redis.exceptions import RedisError
 from tests.webapp import making
 from tests.webapp.running import wait_for
 from tests.webapp.sockets import OURS, Watcher
+from webapp.accounts.leaving import sockets_of
 from webapp.jobs import lease, queries
 from webapp.jobs.events import Line, append, group, nudge
 from webapp.jobs.feed import watching
 from webapp.jobs.models import Job
+from webapp.sockets import forget
 from webapp.supervision import broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -266,7 +268,7 @@ def real_broker(home, settings):
         wait_for(path.exists, 10)
         settings.CHANNEL_LAYERS = {
             "default": {
-                "BACKEND": "channels_redis.core.RedisChannelLayer",
+                "BACKEND": "webapp.channellayer.ChannelLayer",
                 "CONFIG": {"hosts": [{"address": f"unix://{path}", "socket_timeout": 30}]},
             }
         }
@@ -286,6 +288,24 @@ async def test_pages_that_are_gone_leave_nothing_behind(job, held, real_broker):
             await watcher.leave()
         watchers = [Watcher(f"/ws/jobs/{job.id}/?after=3") for _ in range(5)]
     assert dict(layer.receive_buffer) == {}
+    await layer.close_pools()
+
+
+async def test_late_messages_for_pages_that_are_gone_leave_nothing_behind(
+    user, job, held, real_broker
+):
+    layer = get_channel_layer()
+    staying = Watcher(f"/ws/jobs/{job.id}/?after=3")
+    assert await staying.connect()
+    gone = [await layer.new_channel() for _ in range(300)]
+    for channel in gone:
+        await layer.group_add("late", channel)
+        forget(channel)
+    await layer.group_send("late", {"type": "any.thing"})
+    await layer.group_send(sockets_of(user.pk), {"type": "account.left"})
+    while (await staying.receive_output(20))["type"] != "websocket.close":
+        pass
+    assert not set(gone) & set(layer.receive_buffer)
     await layer.close_pools()
 
 

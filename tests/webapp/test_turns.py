@@ -5,14 +5,11 @@ import redis
 from kombu.exceptions import OperationalError
 
 from tests.webapp import making
-from tests.webapp.running import wait_for
 from webapp.addresses import celery_broker
 from webapp.celery import app
 from webapp.jobs import lease, queries, services, tasks
 from webapp.jobs.models import Job, JobState
 from webapp.jobs.turns import waiting_in_turn
-from webapp.jobs.workers import broker_answers
-from webapp.supervision import broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,19 +22,6 @@ def sent(monkeypatch):
         tasks.run, "apply_async", lambda args, queue: sent.append((queue, *args))
     )
     return sent
-
-
-@pytest.fixture
-def real_broker(home, settings):
-    """The embedded broker's address."""
-    settings.REDIS_URL = broker.address(home)
-    child = broker.embedded_broker(home, home / "broker.log")
-    child.start()
-    try:
-        wait_for(broker_answers, 20)
-        yield settings.REDIS_URL
-    finally:
-        child.stop()
 
 
 def queued(owner, count, first_seed):

@@ -7,6 +7,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.models import User
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -100,29 +101,34 @@ class KnownSockets:
 
 
 class KnownSenders:
-    """The same for uploads: Django takes in a whole body before its middleware asks who sends it."""
+    """The same for uploads: Django takes in a whole body before its middleware asks who sends it.
+
+    The scope of an upload names its ``sender`` from here on.
+    """
 
     def __init__(self, application: Application) -> None:
         self.application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_asked = settings.AUTH_MODE == "accounts" and is_upload(
-            scope["path"], scope["method"]
-        )
-        if is_asked and not await database_sync_to_async(_is_known)(scope):
-            await answer(send, 401, "signed_out", UNKNOWN_SENDER)
-        else:
+        if not is_upload(scope["path"], scope["method"]):
             await self.application(scope, receive, send)
+        elif sender := await database_sync_to_async(_sender)(scope):
+            await self.application({**scope, "sender": sender}, receive, send)
+        else:
+            await answer(send, 401, "signed_out", UNKNOWN_SENDER)
 
 
-def _is_known(scope: Scope) -> bool:
-    """Whether the request has a token or a session that works."""
+def _sender(scope: Scope) -> User | None:
+    """Whose token or session the request has, if it works; without accounts the one local user."""
+    if settings.AUTH_MODE == "local":
+        return get_local_user()
     request = ASGIRequest(scope, BytesIO())
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return token_owner(token) is not None
+        return token_owner(token)
     SessionMiddleware(lambda _: HttpResponse()).process_request(request)
-    return get_user(request).is_authenticated
+    user = get_user(request)
+    return user if isinstance(user, User) else None
 
 
 def _is_from_our_page(scope: Scope) -> bool:

@@ -53,6 +53,7 @@ def upload(
         name=name,
         stream=request,
         length=declared_length(request),
+        reserved=getattr(request, "scope", {}).get("reserved"),
     )
     return queries.upload_json(stored)
 

@@ -16,7 +16,7 @@ from webapp.jobs import folders, lease, part_lease, publishing, tasks
 from webapp.jobs.events import Line, append_unleased, nudge
 from webapp.jobs.models import ACTIVE, CAN_FINISH, DELIVERED, UNFINISHED, Job, JobKind, JobState
 from webapp.jobs.turns import waiting_in_turn
-from webapp.jobs.workers import holds_messages
+from webapp.jobs.workers import fell_silent, holds_messages
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def jobs_reap() -> None:
     for job_id in lease.unsettled():
         lease.settle(job_id)
         nudge(job_id)
-    if _send(taken_back):
+    if _send([*taken_back, *_stranded_jobs()]):
         _send(_late_jobs())
 
 
@@ -185,6 +185,13 @@ def jobs_send_waiting() -> None:
 def _send(job_ids: Iterable[UUID]) -> bool:
     """Whether the broker takes them; where it does not, the rest are sent in the next round."""
     return all(tasks.send_now(job_id) for job_id in job_ids)
+
+
+def _stranded_jobs() -> list[UUID]:
+    """What waits to be fine-tuned, once a worker with a graphics card is gone: for another one, or for the rest."""
+    if not fell_silent(tasks.GPU):
+        return []
+    return [job.pk for job, stage in waiting_in_turn() if stage in tasks.GPU_STAGES]
 
 
 def _late_jobs() -> list[UUID]:

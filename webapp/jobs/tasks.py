@@ -29,7 +29,7 @@ from webapp.jobs.runner import (
     run_stage,
 )
 from webapp.jobs.turns import waiting_in_turn
-from webapp.jobs.workers import answering, sign_of_life
+from webapp.jobs.workers import answering, hosts, sign_of_life
 from webapp.logs import about_job
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ QUICK, ENGINE, GPU = "quick", "engine", "gpu"
 QUEUES = (QUICK, ENGINE)
 GPU_STAGES = (Stage.RECOVER,)
 """Fine-tuning, which is what a graphics card does faster."""
+
+ALSO_GPU_STAGES = (Stage.VALIDATE,)
+"""Stages in parts that fine-tune: machines with a graphics card help with them."""
 
 WHOLE = "1/1"
 """The part of an event that is about its whole stage."""
@@ -59,7 +62,7 @@ def queue_of(stage: Stage) -> str:
 @heartbeat_sent.connect
 @worker_ready.connect
 def give_sign_of_life(**_: Any) -> None:
-    if queue := os.environ.get("WORKER_QUEUE"):
+    for queue in filter(None, os.environ.get("WORKER_QUEUES", "").split(",")):
         sign_of_life(queue)
 
 
@@ -229,9 +232,10 @@ def _run_shared(job: Job, lease: Lease, stage: Stage) -> int:
 
 
 def _call_for_help(job: Job, stage: Stage, *, helpers: int) -> None:
+    cards = len(hosts(GPU)) if stage in ALSO_GPU_STAGES else 0
     try:
-        for _ in range(helpers):
-            help_out.apply_async((str(job.id), stage.value), queue=ENGINE)
+        for queue in [ENGINE] * helpers + [GPU] * min(helpers, cards):
+            help_out.apply_async((str(job.id), stage.value), queue=queue)
     except OperationalError as error:
         # It takes longer alone, and that is all.
         logger.warning("The broker calls no helpers for %s: %s", stage, error)

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 QUEUES = ("quick", "engine")
+SERVED = {
+    "quick": "inspection",
+    "engine": "every stage that nobody else takes",
+    "gpu": "fine-tuning, before all others",
+    "device": "connected devices",
+}
+"""What each queue is for, in words."""
+
 SILENT_S = 30.0
 
 
@@ -45,11 +53,29 @@ def answering_here(queue: str) -> bool:
     return this_host(settings.ADADEEP_HOME) in hosts(queue)
 
 
+def served() -> dict[str, list[str]]:
+    """Each machine whose workers answer, with the queues that they serve."""
+    found: dict[str, list[str]] = {}
+    for queue in SERVED:
+        for host in hosts(queue):
+            found.setdefault(host, []).append(queue)
+    return found
+
+
 def forget_workers_here() -> None:
-    """Take back what workers of this machine said; they run no more."""
+    """Take back what workers of this machine said: they are as silent as if they had long stopped."""
     with _broker() as broker:
         for key in broker.scan_iter(_key("*")):
-            broker.zrem(key, this_host(settings.ADADEEP_HOME))
+            broker.zadd(key, {this_host(settings.ADADEEP_HOME): 0.0}, xx=True)
+
+
+def fell_silent(queue: str) -> bool:
+    """Whether a worker of this queue fell silent or stopped; each is told of once."""
+    gone = 0
+    with _broker() as broker:
+        latest = f"({_now_s(broker) - SILENT_S}"
+        gone = broker.zremrangebyscore(_key(queue), "-inf", latest)
+    return bool(gone)
 
 
 def holds_messages(queue: str) -> bool:

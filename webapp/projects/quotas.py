@@ -12,7 +12,13 @@ from webapp import filestore
 from webapp.bodylimit import amount, no_room
 from webapp.jobs.models import Job, JobFile
 from webapp.projects.models import UPLOAD_KINDS, Transfer
-from webapp.reservations import reserved_bytes
+from webapp.projects.storage import places_locked
+from webapp.reservations import (
+    Reservation,
+    quota_reserve,
+    quota_reserved_bytes,
+    reserved_bytes,
+)
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -41,7 +47,12 @@ def used_bytes(owner: User | None = None) -> int:
 
 
 def coming_bytes(owner: User | None = None) -> int:
-    """What uploads on their way have announced and not sent yet."""
+    """What uploads on their way have announced and not sent yet; of those in one request, all."""
+    return announced_bytes(owner) + quota_reserved_bytes(owner.pk if owner else None)
+
+
+def announced_bytes(owner: User | None = None) -> int:
+    """The same of uploads in chunks alone."""
     begun = _of(Transfer.objects.filter(upload_id=None), owner)
     return begun.aggregate(total=Sum(F("size_bytes") - F("received_bytes")))["total"] or 0
 
@@ -54,19 +65,29 @@ def room_check(*, length: int) -> None:
     """
     free = shutil.disk_usage(settings.UPLOAD_ROOT).free
     # A body that comes at once takes its room twice, as in ``webapp.bodylimit``.
-    coming = coming_bytes() + 2 * reserved_bytes()
+    coming = announced_bytes() + 2 * reserved_bytes()
     if free < length + coming + settings.UPLOAD_SPARE_BYTES:
         raise RequestRefusedError(no_room(free, coming), code="disk_full", status=507)
 
 
-def upload_quota_check(*, owner: User, length: int | None) -> None:
+def upload_quota_check(*, owner: User, length: int) -> None:
     """Refuse an upload that would not fit.
 
     Raises:
         RequestRefusedError: saying how much is used, and what to do.
     """
-    size = length or 0
-    _check(owner, size, f"this file has {amount(size)}", "then send it again")
+    _check(owner, length, f"this file has {amount(length)}", "then send it again")
+
+
+def upload_quota_reserve(*, owner: User, length: int) -> Reservation:
+    """Room for a file that comes in one request, before its first byte is read.
+
+    Raises:
+        RequestRefusedError: as above.
+    """
+    with places_locked():
+        upload_quota_check(owner=owner, length=length)
+        return quota_reserve(owner.pk, length)
 
 
 def job_quota_check(*, owner: User) -> None:

@@ -24,13 +24,15 @@ from webapp.projects.models import (
     UploadedModel,
     default_settings,
 )
-from webapp.projects.quotas import job_quota_check, upload_quota_check
+from webapp.projects.quotas import job_quota_check, upload_quota_reserve
 from webapp.responses import GONE, RequestRefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from django.contrib.auth.models import User
+
+    from webapp.reservations import Reservation
 
 AnyUpload = TypeVar("AnyUpload", bound=Upload)
 NAME_LENGTH = 200
@@ -43,17 +45,19 @@ def upload_store(
     name: str,
     stream: storage.Readable,
     length: int | None,
+    reserved: Reservation | None = None,
 ) -> AnyUpload:
-    """Keep an upload whose content is what it should be.
+    """Keep an upload whose content is what it should be; its room in the quota is reserved, here if not before.
 
     Raises:
         RequestRefusedError: when it is not; nothing is left behind.
     """
-    upload_quota_check(owner=owner, length=length)
-    with storage.received(stream, length) as part:
-        return upload_keep(
-            kind, owner=owner, name=name, part=part, uncounted_bytes=part.size_bytes
-        )
+    reserved = reserved or upload_quota_reserve(owner=owner, length=length or 0)
+    try:
+        with storage.received(stream, length) as part:
+            return upload_keep(kind, owner=owner, name=name, part=part, reserved=reserved)
+    finally:
+        reserved.give_back()
 
 
 def upload_keep(
@@ -62,9 +66,9 @@ def upload_keep(
     owner: User,
     name: str,
     part: storage.StoredPart,
-    uncounted_bytes: int = 0,
+    reserved: Reservation | None = None,
 ) -> AnyUpload:
-    """The same for bytes that are here, however they came; some may not count as used yet."""
+    """The same for bytes that are here, however they came."""
     if issubclass(kind, Dataset):
         fields = {"format": formats.check_data(part.path)}
     else:
@@ -79,11 +83,11 @@ def upload_keep(
     )
     part.share()
     with storage.places_locked():
-        if uncounted_bytes:
-            # Again: of two uploads at once each found room while the other was not there yet.
-            upload_quota_check(owner=owner, length=uncounted_bytes)
         part.keep()
         record.save(force_insert=True)
+        if reserved:
+            # Under the lock: nobody counts the file twice, as one that comes and as one that is here.
+            reserved.give_back()
     return record
 
 

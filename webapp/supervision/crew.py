@@ -131,12 +131,12 @@ class Crew:
             self.sweep()
 
     def _release_jobs(self) -> None:
-        forget_workers_here()
         try:
             lease.release_all_here()
             part_lease.release_parts_here()
         except DatabaseError as error:
             logger.warning("Running jobs were not given back: %s", error)
+        forget_workers_here()  # then: whoever hears of it sends what waits for them elsewhere
 
 
 def _obituary(child: Child) -> str:

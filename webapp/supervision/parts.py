@@ -50,7 +50,7 @@ def worker(queue: str, processes: int, environment: dict[str, str], *also: str) 
         command=command,
         folder=settings.BASE_DIR,
         log=log_path(f"worker-{queue}"),
-        environment={**environment, "WORKER_QUEUE": queue},
+        environment={**environment, "WORKER_QUEUES": ",".join((queue, *also))},
         # Not SIGTERM, which waits for the running job to end.
         stop_signal=signal.SIGQUIT,
         patience_s=2.0,  # an idle one takes its time, and a killed one costs nothing

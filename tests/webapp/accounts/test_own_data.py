@@ -131,7 +131,7 @@ def test_upload_beyond_ones_quota_is_refused_with_what_to_do(member, browser_of,
 
 
 class Meanwhile(io.BytesIO):
-    """A file that arrives while another one of its owner is stored."""
+    """A file during whose arrival something else happens."""
 
     def __init__(self, content, other):
         super().__init__(content)
@@ -165,14 +165,27 @@ def test_ten_uploads_at_once_do_not_pass_the_quota_together(member, settings):
     assert used_bytes(member) + coming_bytes(member) <= settings.USER_QUOTA_BYTES
 
 
-def test_two_uploads_at_once_do_not_pass_the_quota_together(member, settings):
+def test_room_of_an_upload_under_way_is_not_given_away(member, settings):
     model, data = making.onnx_bytes(), making.npz_bytes()
     settings.USER_QUOTA_BYTES = len(model) + len(data) - 1
-    stream = Meanwhile(model, lambda: making.stored(Dataset, member, data))
-    with pytest.raises(RequestRefusedError, match=r"You use .*; this file has"):
-        upload_store(UploadedModel, owner=member, name="late", stream=stream, length=len(model))
-    assert not UploadedModel.objects.exists()
-    assert used_bytes(member) == len(data)
+
+    def two_more():
+        assert coming_bytes(member) == len(model)
+        with pytest.raises(RequestRefusedError, match=r"You use .*; this file has"):
+            making.stored(Dataset, member, data)
+        with pytest.raises(RequestRefusedError, match=r"You use .*; this file has"):
+            making.begun(member, data)
+        making.stored(Dataset, User.objects.create_user("bo"), data)
+
+    stream = Meanwhile(model, two_more)
+    upload_store(UploadedModel, owner=member, name="m", stream=stream, length=len(model))
+    assert (used_bytes(member), coming_bytes(member)) == (len(model), 0)
+
+
+def test_refused_upload_gives_its_room_back(member, settings):
+    with pytest.raises(RequestRefusedError, match="not an ONNX file"):
+        making.stored(UploadedModel, member, b"hello, this is not a model at all")
+    assert (used_bytes(member), coming_bytes(member)) == (0, 0)
 
 
 def test_no_job_starts_beyond_the_quota(member, browser_of, study_folder, settings):
