@@ -230,6 +230,10 @@ def facts(report: Report) -> str:
 _ANSWERED = {
     "dqn": "answered by the trained agent",
     "coordinate_ascent": "answered by coordinate ascent",
+    "classic": "answered by AdaDeep as published",
+    "greedy": "answered by greedy search",
+    "random": "answered by random search",
+    "exhaustive": "answered by exhaustive search",
     "genetic": "answered by a genetic algorithm",
     "nsga2": "answered by NSGA-II",
     "branch_and_bound": "answered by branch and bound",

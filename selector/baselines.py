@@ -125,21 +125,29 @@ class Genetic(Baseline):
         return question.best(alive)
 
 
+def check_enumerable(question: Prepared) -> None:
+    """Refuse what ``Exhaustive`` cannot search.
+
+    Raises:
+        BadRequestError: when the locks leave more recipes than anybody waits for.
+    """
+    count = question.costs.space.count(question.mask)
+    if count > MOST_EXHAUSTIVE:
+        raise BadRequestError(
+            f"This network allows {count:,} recipes, too many to try them all "
+            f"(limit {MOST_EXHAUSTIVE:,}). Choose the selector “dqn”, or lock some layers."
+        )
+
+
 class Exhaustive(Baseline):
     """Every recipe there is; the yardstick for the others on small networks."""
 
     name = "exhaustive"
 
     def _search(self, question: Prepared) -> IntArray:
-        space = question.costs.space
-        count = space.count(question.mask)
-        if count > MOST_EXHAUSTIVE:
-            raise BadRequestError(
-                f"This network allows {count:,} recipes, too many to try them all "
-                f"(limit {MOST_EXHAUSTIVE:,}). Choose the selector “dqn”, or lock some layers."
-            )
+        check_enumerable(question)
         best = question.start()
-        for configs in space.enumerate(question.mask):
+        for configs in question.costs.space.enumerate(question.mask):
             best = question.best(np.concatenate([best, configs]))[None]
         return np.asarray(best[0])
 

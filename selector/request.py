@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from compression.types import ParamValue
 
 SELECTORS = ("dqn", "classic", "greedy", "random", "genetic", "exhaustive")
+USUAL, PUBLISHED = SELECTORS[:2]
+"""The selector of a request that names none, and the one that has switches (``classic``)."""
+
 KEEP = "keep"
 PROFILE_SUFFIX = ".toml"
 _LOCK_FORMS = ({"technique"}, {"technique", "params"}, {"treatments"}, {"exclude"})
@@ -45,7 +48,7 @@ class Request:
     target: str = "this-host"
     goals: Goals = field(default_factory=Goals)
     budgets: Budgets = field(default_factory=Budgets)
-    selector: str = "dqn"
+    selector: str = USUAL
     classic: ClassicSettings = field(default_factory=ClassicSettings)
     techniques: tuple[str, ...] | None = None
     locks: Mapping[str, Lock] = field(default_factory=dict)
@@ -112,7 +115,7 @@ def parse_request(values: object, *, folder: Path) -> Request:
         target=_target(known.get("target", "this-host"), folder),
         goals=parse_goals(known.get("goals", {})),
         budgets=parse_budgets(known.get("budgets", {})),
-        selector=_selector(known.get("selector", "dqn")),
+        selector=parse_selector(known.get("selector", USUAL)),
         classic=parse_settings(known.get("classic", {})),
         techniques=_techniques(known.get("techniques")),
         locks=parse_locks(known.get("locks", {})),
@@ -153,6 +156,15 @@ def parse_locks(values: object) -> dict[str, Lock]:
     if not isinstance(values, Mapping):
         raise BadRequestError('"locks" must be an object: {"layer": "keep", ...}.')
     return {str(layer): _lock(str(layer), value) for layer, value in values.items()}
+
+
+def parse_selector(value: object) -> str:
+    """The name of a selector that there is."""
+    if value not in SELECTORS:
+        raise BadRequestError(
+            f"There is no selector {value!r}. Take one of: {', '.join(SELECTORS)}."
+        )
+    return str(value)
 
 
 def parse_target(value: object) -> str:
@@ -247,14 +259,6 @@ def _techniques(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, list):
         raise BadRequestError('"techniques" must be a list of names, or null for all of them.')
     return tuple(dict.fromkeys(_technique(name, "techniques") for name in value))
-
-
-def _selector(value: object) -> str:
-    if value not in SELECTORS:
-        raise BadRequestError(
-            f"There is no selector {value!r}. Take one of: {', '.join(SELECTORS)}."
-        )
-    return str(value)
 
 
 def _preprocessing(value: object) -> Preprocessing | None:

@@ -38,6 +38,7 @@ test("the log says what happened in words", () => {
   assert.equal(line("log", "PROBE", { text: "hello" }), "hello");
   assert.equal(line("error", "PROBE", { message: "broken" }), "broken");
   assert.equal(line("done", "PROBE", { seconds: 1.234 }), "Done in 1.2 s");
+  assert.equal(line("metric", "RECOVER", { phase: 1, episode: 10, episodes: 1500, reward: -0.25, epsilon: 0.9, loss: 0.1, best: 0.2 }), "Episode 10, reward −0.25, exploring 90 %");
   assert.equal(line("metric", "RECOVER", { step: 80, total: 400, accuracy: 0.912, learning_rate: 0.00123 }), "Step 80 of 400: 91.2 %, learning rate 0.0012");
   assert.equal(line("progress", "PROBE", {}), null);
 });

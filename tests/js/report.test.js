@@ -134,7 +134,8 @@ test("a layer that another one's choice took out says what became of it", () => 
 test("the search says who answered and how far from the best that can be", () => {
   const search = { selector: "dqn", answered_by: "nsga2", candidates_scored: 51230, candidates_built: 12, gap_to_best_found: 0, gap_bound: 0.0123 };
   assert.equal(searchText(search), "answered by NSGA-II, 51,230 candidates scored, 12 built, gap to the best found 0.00 %, proven to be at most 1.2 % from the best possible, by the predictions");
-  assert.equal(searchText({ selector: "greedy", answered_by: "greedy", candidates_scored: 0, candidates_built: 3, gap_to_best_found: 0.01, gap_bound: null }), "greedy, 3 built, gap to the best found 1.00 %");
+  assert.equal(searchText({ selector: "greedy", answered_by: "greedy", candidates_scored: 0, candidates_built: 3, gap_to_best_found: 0.01, gap_bound: null }), "answered by greedy search, 3 built, gap to the best found 1.00 %");
+  assert.equal(searchText({ selector: "classic", answered_by: "classic", candidates_scored: 3000 }), "answered by AdaDeep as published, 3,000 candidates scored");
   assert.equal(searchText({ selector: "dqn", answered_by: "chosen", candidates_scored: 0, candidates_built: 1, gap_to_best_found: null, gap_bound: null }), "chosen by hand, 1 built");
 });
 

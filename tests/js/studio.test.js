@@ -7,6 +7,7 @@ import { PolicyAnswers } from "../../static/js/lib/policy-answers.js";
 import { LockNote } from "../../static/js/components/lock-note.js";
 import { ApiError } from "../../static/js/lib/api.js";
 import { expectedText, reachedText } from "../../static/js/lib/reached.js";
+import { buildChoice, buildNote } from "../../static/js/lib/selectors.js";
 import { hasMoved, isReady, isStudying } from "../../static/js/lib/study.js";
 
 test("locking a choice keeps its techniques and levels", () => {
@@ -131,6 +132,30 @@ test("wishes are read as shares and limits", () => {
   assert.equal(wishesText({ goals: { accuracy: 0.4, latency: 0.6, energy: 0, storage: 0 }, budgets }), "Accuracy 40 %, latency 60 % · at most 1.0 points lost, 0.020 MB");
   assert.equal(wishesText({ goals: { accuracy: 1 }, budgets: {} }), "Accuracy 100 % · no limits");
   assert.equal(wishesText(null), "");
+  const published = { name: "classic", inside: "AdaDeep as published (paper)" };
+  const wanted = { goals: { accuracy: 1 }, budgets: {}, classic: { view: "analytic (paper)" } };
+  assert.equal(wishesText(wanted, published), "Accuracy 100 % · no limits · chosen by AdaDeep as published (paper), counting analytic (paper)");
+  assert.equal(wishesText(wanted, { name: "dqn", inside: "today’s selector" }), "Accuracy 100 % · no limits");
+});
+
+const USUAL = { name: "dqn", inside: "today’s selector", views: [] };
+const GREEDY = { name: "greedy", inside: "greedy search", views: [] };
+const PUBLISHED = { name: "classic", inside: "AdaDeep as published (paper)", views: [{ name: "device" }] };
+
+test("today's selector builds the recipe that is shown, another one finds its own", () => {
+  assert.deepEqual(buildChoice(USUAL, "device", [1, 2]), { config: [1, 2] });
+  assert.deepEqual(buildChoice(GREEDY, "device", [1, 2]), { config: null, selector: "greedy" });
+  assert.deepEqual(buildChoice(PUBLISHED, "device", [1, 2]), { config: null, selector: "classic", classic: { view: "device" } });
+});
+
+test("the button says when it does not build the recipe that is shown", () => {
+  assert.equal(buildNote(USUAL), "");
+  assert.match(buildNote(GREEDY), /builds what greedy search finds, not the recipe shown/);
+});
+
+test("a build by a method that was asked for expects nothing before it is measured", () => {
+  const outcome = { baseline: BASE, is_measured: false };
+  assert.equal(bestOf({ kind: "build", state: "running" }, { outcome }), null);
 });
 
 test("what a build reached is one line", () => {

@@ -123,7 +123,8 @@ def _write_result(folder: Path, stage: str) -> None:
     if stage == "PACKAGE":
         (folder / stage / "model.onnx").write_bytes(b"a small network")
         (folder / stage / "bundle.zip").write_bytes(b"everything")
-        (folder / stage / "report.json").write_text(json.dumps(_report(folder.parent.parent)))
+        report = {**_report(folder.parent.parent), **_answered_by(folder)}
+        (folder / stage / "report.json").write_text(json.dumps(report))
     found = folder.parent.parent / "study" / stage
     for path in found.iterdir() if found.is_dir() else ():
         if path.name != RESULTS[stage]:
@@ -136,6 +137,14 @@ def _write_result(folder: Path, stage: str) -> None:
         "{}"
     )
     scratch.replace(result)
+
+
+def _answered_by(folder: Path) -> dict:
+    """A selector that was asked for by name answers itself."""
+    selector = json.loads((folder / "request.json").read_text()).get("selector", "dqn")
+    if selector == "dqn":
+        return {}
+    return {"search": dict.fromkeys(("selector", "answered_by"), selector)}
 
 
 def _report(home: Path) -> dict:

@@ -136,6 +136,37 @@ def test_learning_curve_draws_the_gap_where_it_was_judged_on_an_axis_of_its_own(
     assert role(figure, "raw")["x"] == [64, 128]
 
 
+PUBLISHED = [
+    {"phase": 1.0, "episode": 10, "reward": -0.4, "loss": 0.3, "epsilon": 0.9, "best": 0.1},
+    {"phase": 2.0, "episode": 20, "reward": 0.2, "loss": 0.2, "noise": 0.4, "best": 0.35},
+]
+
+
+def recovery_events(*points):
+    return [{"stage": "RECOVER", "kind": "metric", "data": point} for point in points]
+
+
+def test_published_form_shows_how_it_learns_while_a_build_recovers():
+    tuning = {"attempt": 0, "step": 1, "accuracy": 0.9}
+    figures = job_figures(recovery_events(*PUBLISHED, tuning), baseline={"accuracy": 0.95})
+    reward = figures["reward"]
+    assert role(reward, "raw")["y"] == [-0.4, 0.2]
+    best = role(reward, "gap")
+    assert (best["name"], best["x"], best["y"]) == ("Best so far", [10, 20], [0.1, 0.35])
+    assert role(reward, "raw")["customdata"] == [
+        "exploring 90 %<br>loss 0.3",
+        "noise 40 %<br>loss 0.2",
+    ]
+    assert "best recipe so far has 0.35" in reward["layout"]["meta"]["summary"]
+    assert reward["layout"]["yaxis"]["range"][0] < -0.4
+    assert role(figures["recovery"], "main")["y"] == [90.0]
+
+
+def test_published_form_that_learns_anew_shows_its_newest_training():
+    again = [dict(point, reward=point["reward"] / 2) for point in PUBLISHED[:1]]
+    assert reward_data(recovery_events(*PUBLISHED, *again))["reward"] == [-0.2]
+
+
 def test_learning_curve_without_a_gap_has_one_axis():
     assert "yaxis2" not in learning_figure(ROUND)["layout"]
 

@@ -35,6 +35,12 @@ def test_time_on_another_device_is_told_as_predicted_with_its_band():
     assert "Target:" not in told(target="this-host")
 
 
+def test_selector_that_was_asked_for_is_named():
+    assert "Recipe:" not in told()
+    search = {"selector": "classic", "answered_by": "classic"}
+    assert "Recipe:   chosen by AdaDeep as published (paper)\n" in told(search=search)
+
+
 @pytest.fixture
 def files(tmp_path, settings):
     """A small network with its data, for the real engine."""
@@ -68,6 +74,30 @@ def test_model_is_compressed_without_a_server(files, tmp_path):
     assert session.run(None, {entry.name: np.zeros((1, *entry.shape[1:]), np.float32)})
 
 
+def test_switch_without_a_value_is_refused(files):
+    with pytest.raises(CommandError, match="'gamma' is not of the form KEY=VALUE"):
+        call_command("compress", *files, "--classic", "gamma", stderr=io.StringIO())
+
+
+@pytest.mark.slow
+def test_published_form_is_asked_for_on_the_command_line(files, tmp_path):
+    out = tmp_path / "out"
+    switches = ["view=analytic (paper)", "episodes=20", "tuning_episodes=10"]
+    arguments = [word for switch in switches for word in ("--classic", switch)]
+    code, said, _ = compress(
+        *files, "--out", str(out), "--selector", "classic", *arguments, "--time-limit-s", "8"
+    )
+    assert "Recipe:   chosen by AdaDeep as published (paper)" in said
+    search = json.loads((out / "report.json").read_text())["search"]
+    assert (code in (0, 3), search["selector"]) == (True, "classic")
+    assert search["answered_by"] == "classic"
+    assert search["published"]["switches"] == {
+        "view": "analytic (paper)",
+        "episodes": 20,
+        "tuning_episodes": 10,
+    }
+
+
 @pytest.mark.slow
 def test_limit_that_nothing_can_meet_ends_with_4_and_delivers_the_nearest(files, tmp_path):
     out = tmp_path / "out"
@@ -86,6 +116,10 @@ def test_limit_that_nothing_can_meet_ends_with_4_and_delivers_the_nearest(files,
         (["--target", "mine.toml"], "The device profile mine.toml cannot be read."),
         (["--max-latency-ms", "0"], "no network can meet"),
         (["--data", "nowhere.npz"], "does not exist"),
+        (["--selector", "magic"], "Take one of: dqn, classic, greedy, "),
+        (["--selector", "classic", "--classic", "speed=1"], "speed"),
+        (["--selector", "classic", "--classic", "view=mine"], "classic.view must be one of"),
+        (["--classic", "gamma=1"], "switches of the selector classic"),
     ],
 )
 def test_bad_request_ends_with_2_and_a_sentence(files, tmp_path, arguments, sentence):

@@ -2,7 +2,7 @@ import pytest
 
 from tests.webapp import making
 from webapp.jobs.folders import write_json
-from webapp.jobs.models import JobState
+from webapp.jobs.models import Job, JobState
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,6 +21,17 @@ def test_job_page_and_json_agree(client, built):
     assert (job["state"], job["kind"], job["last_seq"]) == ("done", "build", built.last_seq)
     assert [stage["state"] for stage in job["stages"]] == ["done"] * 4
     assert job["eta"] is None
+
+
+@pytest.mark.parametrize(("selector", "learns"), [("classic", True), ("dqn", False)])
+def test_build_by_the_published_form_has_a_chart_of_how_it_learns(
+    client, user, selector, learns
+):
+    job = making.build(user)
+    Job.objects.filter(pk=job.pk).update(selector=selector)
+    page = client.get(f"/jobs/{job.id}/").content.decode()
+    assert ("How the published agents learn" in page) == learns
+    assert 'id="recovery"' in page
 
 
 def test_waiting_job_says_how_long_and_which_in_line(client, user):

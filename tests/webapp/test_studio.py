@@ -9,7 +9,10 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from compression.cost import load_device
+from selector import baselines
+from selector.classic_settings import View
 from selector.recipe_rows import level_text
+from selector.request import SELECTORS
 from selector.selection import predict
 from selector.tables import Treatment
 from tests.webapp import making
@@ -306,6 +309,8 @@ def test_equal_build_of_another_project_with_the_same_files_is_found(client, pro
         {"goals": SMALLEST},
         {"budgets": {"max_accuracy_drop": 2.0}},
         {"locks": {"fc1": "keep"}},
+        {"selector": "greedy"},
+        {"selector": "classic"},
         {"again": True},
     ],
     ids=str,
@@ -326,6 +331,64 @@ def test_picked_recipe_is_another_build(client, project):
         for config in (None, recommended, picked, picked)
     ]
     assert jobs[0] == jobs[1] != jobs[2] == jobs[3]
+
+
+def test_switch_of_the_published_form_makes_another_build_and_its_default_does_not(
+    client, project
+):
+    published = {"selector": "classic"}
+    jobs = [
+        post(client, project, "builds", **published, classic=switches).json()["job"]
+        for switches in ({}, {"view": "device"}, {"view": "analytic (paper)"})
+    ]
+    assert jobs[0] == jobs[1] != jobs[2]
+
+
+def test_other_selector_finds_its_recipe_during_the_build(client, project):
+    views = {"view": "analytic (paper)"}
+    answer = post(client, project, "builds", selector="classic", classic=views).json()
+    job = Job.objects.get(pk=answer["job"])
+    request = json.loads((job.folder / "request.json").read_text())
+    assert (request["selector"], request["classic"]) == ("classic", views)
+    assert not (job.folder / "recipe.json").exists()
+    outcome = client.get(f"/api/jobs/{job.pk}/figures").json()["outcome"]
+    assert "estimate" not in outcome  # nobody knows yet what it finds
+    assert outcome["wanted"]["classic"] == views
+    told = client.get(f"/api/jobs/{job.pk}").json()["selector"]
+    assert (told["name"], told["title"]) == ("classic", "AdaDeep as published (paper)")
+    (row,) = get(client, project)["builds"]
+    assert row["selector"] == told
+    assert "selector" not in get(client, project)["project"]["settings"]
+
+
+def test_retried_build_keeps_its_selector(client, project, work_off, engine):
+    engine(RECOVER={"exit": 1, "error": "Not today."})
+    answer = post(client, project, "builds", selector="greedy").json()
+    work_off()
+    job = Job.objects.get(pk=answer["job"])
+    assert job.state == JobState.FAILED
+    client.post(f"/api/jobs/{job.pk}/retry")
+    job.refresh_from_db()
+    assert (job.state, job.selector) == (JobState.QUEUED, "greedy")
+    assert json.loads((job.folder / "request.json").read_text())["selector"] == "greedy"
+
+
+def test_all_selectors_can_be_chosen_and_are_explained(client, project):
+    found = get(client, project)["selectors"]
+    assert [each["name"] for each in found] == list(SELECTORS)
+    views = {each["name"]: [view["name"] for view in each["views"]] for each in found}
+    assert views.pop("classic") == list(View)
+    assert not any(views.values())
+
+
+def test_network_that_has_too_many_recipes_is_not_searched_exhaustively(
+    client, project, monkeypatch
+):
+    monkeypatch.setattr(baselines, "MOST_EXHAUSTIVE", 3)
+    answer = post(client, project, "builds", selector="exhaustive")
+    assert answer.status_code == 400
+    assert "too many to try them all" in answer.json()["error"]["message"]
+    assert not Job.objects.filter(kind=JobKind.BUILD).exists()
 
 
 def test_build_from_an_upload_that_is_gone_is_refused_with_a_sentence(client, project):

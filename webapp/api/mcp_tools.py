@@ -199,7 +199,8 @@ def recommend(request: UserRequest, said: Choice) -> Json:
     "Build a recipe",
     NewBuild,
     "Build the recommended recipe, or the one that config names: fine-tuned, exported, measured. Takes minutes; id in "
-    "the answer is the job to ask for. An equal build that is there already is not made twice: the note says so.",
+    "the answer is the job to ask for. An equal build that is there already is not made twice: the note says so. "
+    "selector lets another method find the recipe during the build: classic is AdaDeep as published.",
     changes=True,
 )
 def build_start(request: UserRequest, said: NewBuild) -> Json:

@@ -207,7 +207,7 @@ def build_list(request: UserRequest, project_id: UUID) -> Any:
 @router.post(
     "/projects/{uuid:project_id}/builds",
     response={200: schemas.AskedBuild, 201: schemas.AskedBuild},
-    summary="Build the recommended recipe, or the one named by its config",
+    summary="Build the recommended recipe, the one named by its config, or what another selector finds",
     description="201 where a build is made; 200 where an equal one is under way or has a result already: then "
     "that one, with a note that says so.",
 )

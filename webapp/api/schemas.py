@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from selector.request import SELECTORS, USUAL
 from webapp.jobs.models import JobKind, JobState
 
 
@@ -166,6 +167,17 @@ class NewBuild(Choice):
         default=False,
         description="whether to build it once more where an equal build is there already",
     )
+    selector: str = Field(
+        default=USUAL,
+        description="who chooses the recipe; but dqn, which recommends, they find it during the build and take no "
+        "config",
+        json_schema_extra={"enum": list(SELECTORS)},
+    )
+    classic: dict[str, Any] = Field(
+        default_factory=dict,
+        description='switches of the selector classic, AdaDeep as published: {"view": "analytic (paper)"} counts '
+        "as the paper does",
+    )
 
 
 class Settings(Answer):
@@ -189,11 +201,17 @@ class Selection(Answer):
     )
 
 
+class ChosenBy(Answer):
+    name: str = Field(description="as a build is asked for")
+    title: str
+
+
 class Build(Answer):
     id: UUID
     state: JobState
     stage: str
     target: str
+    selector: ChosenBy
     created: str
     best: Reached | None
 
@@ -233,6 +251,9 @@ class Job(Answer):
     stages: list[StageState]
     eta: TimeLeft | None
     message: str
+    selector: ChosenBy | None = Field(
+        description="who chooses a build's recipe; null of a study"
+    )
     queue_position: int | None
     starts_in: TimeLeft | None = Field(description="of a job that waits")
     last_seq: int = Field(description="number of the newest event")

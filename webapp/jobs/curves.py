@@ -7,23 +7,26 @@ from webapp.jobs.figure_parts import Json, base_layout, end_dot, horizontal, lin
 
 Row = Mapping[str, Any]
 
+EXPLORING = {"epsilon": "exploring", "noise": "noise"}
+"""What the figures of a round call the share of what it tries at random, and how that reads."""
+
 
 def reward_data(events: Iterable[Row]) -> Json:
-    """How the selector learnt, from the metric events of SEARCH: reward, its moving average, and how it explored.
+    """How the selector learnt, from the metric events: reward, its moving average, and how it explored.
 
     ``gap`` is what its greedy answers miss to the best known ones, as a share, after the episodes where it was judged.
+    The published form learns in RECOVER, anew for each recipe that is tried: the newest training counts. It tells the
+    ``best`` reward of any recipe so far, and the ``noise`` by which levels are explored.
     """
-    found = _once(
-        [e["data"] for e in _metrics(events, "SEARCH") if {"reward", "gap"} & set(e["data"])],
-        "episode",
-    )
+    told = [e["data"] for stage in ("SEARCH", "RECOVER") for e in _metrics(events, stage)]
+    found = _once([data for data in told if {"reward", "gap"} & set(data)], "episode")
     rows = [row for row in found if "reward" in row]
     judged = [row for row in found if row.get("gap") is not None and "episode" in row]
     return {
         "episode": [row.get("episode", i + 1) for i, row in enumerate(rows)],
         "reward": [row["reward"] for row in rows],
         "average": [row.get("average", row["reward"]) for row in rows],
-        **{name: [row.get(name) for row in rows] for name in ("epsilon", "loss")},
+        **{name: [row.get(name) for row in rows] for name in (*EXPLORING, "loss", "best")},
         "gap": {name: [row[name] for row in judged] for name in ("episode", "gap")},
     }
 
@@ -32,10 +35,7 @@ def reward_figure(data: Json) -> Json:
     """Raw reward thin, moving average thick, a dot at its end; the gap on an axis of its own; exploration and loss with each point."""
     episodes, averages, gap = data["episode"], data["average"], data["gap"]
     hover = "Episode %{x}<br>%{fullData.name} %{y:.2f}<br>%{customdata}<extra></extra>"
-    told = [
-        _learning_text(None, *each, "<br>")
-        for each in zip(data["epsilon"], data["loss"], strict=True)
-    ]
+    told = ["<br>".join(_learning_words(data, at)) for at in range(len(episodes))]
     traces: list[Json] = [
         line_trace("raw", "Reward", episodes, data["reward"], hover),
         line_trace("average", "Average", episodes, averages, hover)
@@ -45,10 +45,12 @@ def reward_figure(data: Json) -> Json:
     traces.append(end_dot(episodes, averages))
     last = f"{averages[-1]:.2f}" if averages else "nothing yet"
     summary = f"Reward by episode; the average is now {last}."
-    found, exploring, loss = (
-        values[-1] if values else None for values in (gap["gap"], data["epsilon"], data["loss"])
-    )
-    now = _learning_text(found, exploring, loss, ", ")
+    if any(value is not None for value in data["best"]):
+        best_hover = "Episode %{x}<br>Best so far %{y:.2f}<extra></extra>"
+        traces.append(line_trace("gap", "Best so far", episodes, data["best"], best_hover))
+        summary += f" The best recipe so far has {data['best'][-1]:.2f}."
+    behind = [f"gap to the best known {100 * gap['gap'][-1]:.1f} %"] if gap["gap"] else []
+    now = ", ".join([*behind, *(_learning_words(data, -1) if episodes else [])])
     if now:
         summary += f" Now {now}."
     layout = base_layout("Episode", "Reward", summary)
@@ -59,7 +61,9 @@ def reward_figure(data: Json) -> Json:
     if gap["gap"]:
         traces.append(_gap_trace(gap))
         layout["yaxis2"] = _gap_axis(gap["gap"])
-    layout["yaxis"] |= {"range": _reward_range([*data["reward"], *averages]), "nticks": 5}
+    best = [value for value in data["best"] if value is not None]
+    rewards = [*data["reward"], *averages, *best]
+    layout["yaxis"] |= {"range": _reward_range(rewards), "nticks": 5}
     layout["xaxis"] |= {"rangemode": "tozero"}
     return {"data": traces, "layout": layout}
 
@@ -148,15 +152,15 @@ def recovery_figure(data: Json) -> Json:
     return {"data": [trace, end_dot(data["x"], data["accuracy"])], "layout": layout}
 
 
-def _learning_text(
-    gap: float | None, epsilon: float | None, loss: float | None, joint: str
-) -> str:
-    parts = [
-        None if gap is None else f"gap to the best known {100 * gap:.1f} %",
-        None if epsilon is None else f"exploring {100 * epsilon:.0f} %",
-        None if loss is None else f"loss {loss:.2g}",
+def _learning_words(data: Json, at: int) -> list[str]:
+    """How the selector explored in a round, and its loss."""
+    exploring = [
+        f"{word} {100 * data[name][at]:.0f} %"
+        for name, word in EXPLORING.items()
+        if data[name][at] is not None
     ]
-    return joint.join(part for part in parts if part)
+    loss = data["loss"][at]
+    return [*exploring, *([] if loss is None else [f"loss {loss:.2g}"])]
 
 
 def _reward_range(values: Sequence[float]) -> list[float]:

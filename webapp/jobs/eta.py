@@ -115,7 +115,8 @@ def _left_s(job: Job) -> dict[str, float]:
 def usual_seconds(job: Job) -> dict[str, float]:
     """What each stage is expected to take before the job has told its own pace.
 
-    For a build: what builds of the same study took that were as free to try again, else what its study makes likely.
+    For a build: what builds of the same study took that had the same selector and were as free to try again, else
+    what its study makes likely.
     For a study: what the last ones took.
     """
     ended = Job.objects.filter(kind=job.kind, state__in=DELIVERED).order_by("-finished")
@@ -123,7 +124,7 @@ def usual_seconds(job: Job) -> dict[str, float]:
         return first_guess_s() | _medians(ended[:RECENT_JOBS])
     alike = [
         other
-        for other in ended.filter(study=job.study_id)[: 2 * RECENT_JOBS]
+        for other in ended.filter(study=job.study_id, selector=job.selector)[: 2 * RECENT_JOBS]
         if _is_picked(other) == _is_picked(job)
     ]
     return _after_its_study(job) | _medians(alike[:RECENT_JOBS])

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from compression.types import BUILD_STAGES, STUDY_STAGES, Stage
+from selector.request import USUAL
 from webapp.jobs import local_copies
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class Job(models.Model):
     ``attempt`` is the fencing token: every claim raises it, and whatever a worker writes says which
     attempt it belongs to. ``lost`` counts the attempts whose worker went silent. ``published`` is the version
     of its stored files, where machines share a store; else 0. ``finish_requested`` outlasts the job: it says that
-    the search was cut short. ``key`` is the hash of what was asked for, where an equal job is not done again.
+    the search was cut short. ``key`` is the hash of what was asked for, where an equal job is not done again. ``selector`` is who chooses a
+    build's recipe.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -59,6 +61,7 @@ class Job(models.Model):
     )
     kind = models.CharField(max_length=8, choices=JobKind)
     target = models.CharField(max_length=64)
+    selector = models.CharField(max_length=16, default=USUAL)
     key = models.CharField(max_length=64, default="", blank=True)
 
     state = models.CharField(max_length=12, choices=JobState, default=JobState.QUEUED)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from webapp.jobs.models import Job
 
 EXPECTED = "expected.json"
-"""Written beside the request when the build is asked for: the original, the prediction, the wishes."""
+"""Written beside the request when the build is asked for: the original, the wishes, and what the recipe is predicted
+to give, where it is known already."""
 
 
 def outcome_json(job: Job) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from webapp.jobs.models import (
     JobEvent,
     JobKind,
 )
+from webapp.jobs.selectors import selector_json
 from webapp.jobs.turns import served_before
 from webapp.responses import GONE
 
@@ -59,6 +60,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "reference": job.reference,
         "project": {"id": str(project.id), "name": project.name} if project else None,
         "target": target_json(job.target, target_title(job)),
+        "selector": selector_json(job.selector) if job.kind == JobKind.BUILD else None,
         "last_seq": job.last_seq,
         "created": _iso(job.created),
         "started": _iso(job.started),

@@ -50,6 +50,7 @@ def job_create(
         project=project,
         kind=kind,
         target=request["target"].removesuffix(PROFILE_SUFFIX),
+        selector=request["selector"],
         key=key,
         study=project.study.job if kind == JobKind.BUILD else None,
     )

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from selector import recipe_rows
+from selector.baselines import Exhaustive, check_enumerable
 from selector.conflicts import resolved
 from selector.explain import explain
 from selector.jobfolder import CHOSEN_RECIPE
-from selector.request import parse_budgets, parse_goals, parse_locks
+from selector.request import USUAL, parse_budgets, parse_goals, parse_locks
 from selector.selection import Question, predict
 from webapp.devices.targets import target_profile
 from webapp.jobs import knowledge
@@ -28,6 +29,9 @@ NO_CHOICE: dict[str, Any] = {"why": "", "undo": None, "alternatives": []}
 
 MOST_EXPLAINED_AT_ONCE = 200
 """Decisions up to which a quick answer brings its reasons along: those of a thousand layers take longer than the rest."""
+
+SHOWN_WISHES = ("goals", "budgets", "classic")
+"""What a build's page tells of what was asked for, besides the device and the selector."""
 
 NOT_READY = "Still studying this model; the sliders answer as soon as its layers are probed."
 
@@ -126,20 +130,29 @@ def config_of(
     return _checked_config(policy, config)
 
 
-def build_inputs(project: Project, wanted: dict[str, Any], config: object) -> dict[str, Any]:
+def build_inputs(
+    project: Project, wanted: dict[str, Any], config: object, chooser: dict[str, Any]
+) -> dict[str, Any]:
     """Files that a build gets besides its request: what is expected, and a recipe picked by hand.
 
     A recommended recipe is chosen again by the engine, which may try a second one when the first
-    loses more than was predicted; a picked one is built as it is.
+    loses more than was predicted; a picked one is built as it is. What another selector will find is known
+    to nobody yet.
 
     Raises:
-        RequestRefusedError: when the configuration does not belong to this study.
+        BadRequestError: when the selector cannot search this study, or the locks cannot be kept.
+        RequestRefusedError: when the configuration does not belong to this study, or a selector is to find
+            another one.
     """
     policy = policy_of(project)
     asked = _question(project, policy, wanted)
+    if chooser["selector"] != USUAL:
+        _check_open(asked, config, chooser["selector"])
+        return {EXPECTED: _expected(project, asked, wanted | chooser)}
     recommended = _select(policy, asked).config
     chosen = recommended if config is None else _checked_config(policy, config)
-    expected = {EXPECTED: _expected(project, asked, wanted, chosen)}
+    estimate = asdict(predict(policy.surrogate, _array(chosen), asked.target))
+    expected = {EXPECTED: _expected(project, asked, wanted) | {"estimate": estimate}}
     if chosen == recommended:
         return expected
     steps = policy.surrogate.space.decode(chosen)
@@ -147,6 +160,18 @@ def build_inputs(project: Project, wanted: dict[str, Any], config: object) -> di
         {"layer": s.layer, "technique": s.technique, "params": dict(s.params)} for s in steps
     ]
     return {**expected, CHOSEN_RECIPE: recipe}
+
+
+def _check_open(asked: Question, config: object, selector: str) -> None:
+    """A recipe that is picked leaves nothing to choose; and not every selector can search every network."""
+    if config is not None:
+        raise RequestRefusedError(
+            f"The recipe named by config is built as it is, so {selector} has nothing to choose. "
+            "Leave out config, or selector."
+        )
+    question = asked.prepared()
+    if selector == Exhaustive.name:
+        check_enumerable(question)
 
 
 def _checked_config(policy: Policy, config: object) -> tuple[int, ...]:
@@ -160,17 +185,14 @@ def _checked_config(policy: Policy, config: object) -> tuple[int, ...]:
     return tuple(config)
 
 
-def _expected(
-    project: Project, asked: Question, wanted: dict[str, Any], config: tuple[int, ...]
-) -> dict[str, Any]:
-    """What the build page shows until there are measurements."""
+def _expected(project: Project, asked: Question, wanted: dict[str, Any]) -> dict[str, Any]:
+    """What the build page shows until there are measurements, besides what the recipe is predicted to give."""
     surrogate, target = asked.surrogate, asked.target
     job = project.study.job
     inspected = knowledge.inspection(job) if job else None
     return {
-        "wanted": {"goals": wanted["goals"], "budgets": wanted["budgets"]},
+        "wanted": {key: wanted[key] for key in SHOWN_WISHES if key in wanted},
         "baseline": knowledge.baseline_json(inspected or {}, surrogate, target),
-        "estimate": asdict(predict(surrogate, _array(config), target)),
     }
 
 

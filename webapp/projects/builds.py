@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from selector.jobfolder import CHOSEN_RECIPE
-from selector.request import PROFILE_SUFFIX
+from selector.request import PROFILE_SUFFIX, USUAL
 from webapp.agents.services import validation_start
 from webapp.devices.targets import is_own, own_device_find, profile_text, target_profile
 from webapp.jobs.models import DELIVERED, UNFINISHED, Job, JobKind
@@ -16,7 +16,13 @@ from webapp.jobs.services import job_create
 from webapp.projects import answers
 from webapp.projects.keys import build_key
 from webapp.projects.quotas import job_quota_check
-from webapp.projects.services import checked_settings, job_files, job_request, study_hold
+from webapp.projects.services import (
+    checked_selector,
+    checked_settings,
+    job_files,
+    job_request,
+    study_hold,
+)
 from webapp.responses import RequestRefusedError
 
 if TYPE_CHECKING:
@@ -36,7 +42,7 @@ class Asked:
 
 @transaction.atomic
 def build_start(*, project: Project, values: dict[str, Any]) -> Asked:
-    """Build the recommended recipe, or the one that a person picked (``config``).
+    """Build the recommended recipe, the one that a person picked (``config``), or what ``selector`` finds.
 
     An equal build that is under way or has a result is not made twice, but with ``again``. With
     ``measure_on_device`` the device that it is built for measures it once it is there.
@@ -44,11 +50,13 @@ def build_start(*, project: Project, values: dict[str, Any]) -> Asked:
     config = values.pop("config", None)
     measures = values.pop("measure_on_device", False) is True
     again = values.pop("again", False) is True
+    chooser = checked_selector(values.pop("selector", USUAL), values.pop("classic", {}))
     wanted = checked_settings({**project.settings, **values}, owner=project.owner)
-    extra = answers.build_inputs(project, wanted, config)
+    extra = answers.build_inputs(project, wanted, config, chooser)
     target = target_profile(owner=project.owner, name=wanted["target"])
     profile = profile_text(target) if is_own(target.name) else ""
-    request = job_request(project, {**wanted, "target": _engine_target(target.name)})
+    asked_for = {**wanted, "target": _engine_target(target.name)}
+    request = job_request(project, asked_for, chooser)
     key = build_key(request, extra.get(CHOSEN_RECIPE), profile)
     study_hold(project.study)  # of two clicks at once the second finds the build of the first
     asked = None if again else _equal_build(project, key)
@@ -83,7 +91,9 @@ def _note(job: Job, project: Project) -> str:
     when = "is being built already" if job.state in UNFINISHED else "was built before"
     home = job.project
     where = f" in the project “{home.name}”" if home and home != project else ""
-    return f"Just this {when}{where}: same model, data, device, goals, limits and locks."
+    return (
+        f"Just this {when}{where}: same model, data, device, goals, limits, locks and selector."
+    )
 
 
 def _connected(project: Project, name: str) -> OwnDevice:

@@ -14,6 +14,7 @@ from webapp.jobs.artifacts import report
 from webapp.jobs.knowledge import has_policy
 from webapp.jobs.models import DELIVERED, STOPPED, Job, JobKind, JobState
 from webapp.jobs.queries import stages_json, target_title
+from webapp.jobs.selectors import selector_json
 from webapp.projects.models import DEFAULT_TARGET, Project, Upload
 from webapp.responses import RequestRefusedError
 
@@ -105,6 +106,7 @@ def build_rows(project: Project) -> list[dict[str, Any]]:
             "state": job.state,
             "stage": job.stage,
             "target": target_title(job),
+            "selector": selector_json(job.selector),
             "created": job.created.isoformat(timespec="seconds"),
             "best": _reached(job) if job.state in DELIVERED else None,
         }

@@ -9,7 +9,15 @@ from django.conf import settings
 from django.db import transaction
 
 from compression.preprocessing import Preprocessing
-from selector.request import parse_budgets, parse_goals, parse_locks
+from selector.classic_settings import changed_settings, parse_settings
+from selector.request import (
+    PUBLISHED,
+    USUAL,
+    parse_budgets,
+    parse_goals,
+    parse_locks,
+    parse_selector,
+)
 from webapp.devices.targets import target_profile
 from webapp.jobs.models import Job, JobKind, JobState
 from webapp.jobs.services import job_create, job_delete
@@ -216,14 +224,33 @@ def job_files(project: Project) -> dict[str, Path]:
     return {name: upload.path for name, upload in uploads.items()}
 
 
-def job_request(project: Project, wanted: dict[str, Any]) -> dict[str, Any]:
-    """The engine's request for a job of this project."""
+def checked_selector(selector: object, switches: object) -> dict[str, Any]:
+    """Who is to choose a build's recipe, and which switches of the published form are turned, if any.
+
+    Raises:
+        BadRequestError: naming what cannot be taken.
+        RequestRefusedError: where switches are turned of a selector that has none.
+    """
+    name = parse_selector(selector)
+    turned = changed_settings(parse_settings(switches))
+    if turned and name != PUBLISHED:
+        raise RequestRefusedError(
+            f"“classic” turns switches of the selector {PUBLISHED}, and this build asks for {name}. "
+            "Name that selector, or leave them out."
+        )
+    return {"selector": name, **({"classic": turned} if turned else {})}
+
+
+def job_request(
+    project: Project, wanted: dict[str, Any], chooser: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The engine's request for a job of this project; ``chooser`` is what ``checked_selector`` says."""
     return {
         "model": "model.onnx",
         "data": f"data.{project.data.format}" if project.data else None,
         "preprocessing": project.preprocessing,
         **{key: wanted[key] for key in ("target", "goals", "budgets", "locks")},
-        "selector": "dqn",
+        **(chooser or {"selector": USUAL}),
         "techniques": None,
         "time_limit_s": settings.BUILD_TIME_LIMIT_S,
         "threads": settings.ENGINE_THREADS,

@@ -13,6 +13,7 @@ from webapp.devices.queries import device_json, device_row
 from webapp.devices.targets import target_profile, target_profiles
 from webapp.jobs import knowledge
 from webapp.jobs.charts import tradeoff_data, tradeoff_figure
+from webapp.jobs.selectors import selectors_json
 from webapp.projects import answers
 from webapp.projects.models import DEFAULT_TARGET
 from webapp.projects.queries import build_rows, chosen_target, project_row, study_json
@@ -69,6 +70,7 @@ def head_json(project: Project, target: DeviceProfile) -> dict[str, Any]:
         "builds": build_rows(project),
         "model": model_json(inspected) if inspected else None,
         "prediction_check": knowledge.check_text(job) if job else "",
+        "selectors": selectors_json(),
         "targets": targets_json(target_profiles(owner=project.owner), surrogate),
         "target": device_json(target),
         "target_notes": _target_notes(project, inspected, target),

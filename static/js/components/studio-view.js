@@ -31,6 +31,7 @@ export class StudioView {
     this.table = new LayerTable($("#layers"));
     this.fitMap = new FitMap($("#fit-card"));
     this.graph = new NetworkGraph($("#network-card"));
+    this.by = "";
     this.msAfter = new Map();
     $("#metrics").innerHTML = METRICS.map(([name, label]) => `<metric-card data-metric="${name}" label="${label}"></metric-card>`).join("");
     this.cards = Object.fromEntries($$("#metrics metric-card").map((card) => [card.dataset.metric, card]));
@@ -78,10 +79,15 @@ export class StudioView {
     const { baseline } = this.studio;
     const { prediction } = choice;
     for (const [name] of METRICS) this.cards[name].view = metricView(name, baseline, prediction, baseline.accuracy_kind);
-    setText($("#bar-line"), this.headline(prediction));
+    this.showBar(prediction);
     this.held = { layers: rowsOf(choice), totalMs: prediction.latency_ms.value, locks };
     this.paintStrip();
     this.later(choice, locks);
+  }
+
+  /** Beside a phone's build button: what the recipe shown gives, or who finds another one (`by`). */
+  showBar(prediction) {
+    setText($("#bar-line"), this.by || this.headline(prediction));
   }
 
   /** What may lag behind the hand follows 90 ms after the last change. */

@@ -3,6 +3,7 @@
 import { predictionOf } from "./bands.js";
 import { limitText } from "./limits.js";
 import { GOALS } from "./score.js";
+import { chosenBy } from "./selectors.js";
 import { isActive } from "./states.js";
 
 /** {title, id, baseline, estimate}, or null while there is nothing to show. */
@@ -11,7 +12,7 @@ export function bestOf(job, figures, newest) {
 }
 
 function ofBuild(job, outcome) {
-  if (!outcome) return null;
+  if (!outcome?.estimate) return null;
   const { baseline, estimate } = outcome;
   if (outcome.is_measured) return { title: "Result", id: "· measured", baseline, estimate };
   return { title: isActive(job.state) ? "What is being built" : "What was being built", id: "· as predicted", baseline, estimate };
@@ -29,12 +30,12 @@ function ofStudy(job, baseline, best) {
   };
 }
 
-/** What a build was asked for: "Accuracy 40 %, latency 20 % · at most 1.0 points lost". */
-export function wishesText(wanted) {
+/** What a build was asked for: "Accuracy 40 %, latency 20 % · at most 1.0 points lost · chosen by greedy search". */
+export function wishesText(wanted, selector = null) {
   if (!wanted) return "";
   const total = GOALS.reduce((sum, goal) => sum + (wanted.goals[goal] ?? 0), 0) || 1;
   const shares = GOALS.filter((goal) => wanted.goals[goal] > 0).map((goal) => `${goal} ${Math.round((100 * wanted.goals[goal]) / total)} %`);
   const limits = Object.entries(wanted.budgets).filter(([, limit]) => limit !== null).map(([name, limit]) => limitText(name, limit));
   const goals = shares.join(", ");
-  return [goals && goals[0].toUpperCase() + goals.slice(1), limits.length ? `at most ${limits.join(", ")}` : "no limits"].filter(Boolean).join(" · ");
+  return [goals && goals[0].toUpperCase() + goals.slice(1), limits.length ? `at most ${limits.join(", ")}` : "no limits", chosenBy(selector, wanted.classic)].filter(Boolean).join(" · ");
 }

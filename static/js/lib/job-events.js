@@ -1,11 +1,11 @@
 // The events of a job in order: no one twice, none missed; what they add up to.
 import { signed } from "./format.js";
 
-const METRIC_WORDS = {
-  SEARCH: ({ episode, reward, gap, epsilon }) => `Episode ${episode}${reward === undefined ? "" : `, reward ${signed(reward, 2).replace("+", "")}`}${gap === undefined || gap === null ? "" : `, gap ${(gap * 100).toFixed(2)} %`}${epsilon === undefined ? "" : `, exploring ${(epsilon * 100).toFixed(0)} %`}`,
-  RECOVER: ({ step, total, epoch, accuracy, learning_rate: rate }) =>
-    `${epoch === undefined ? `Step ${step}${total ? ` of ${total}` : ""}` : `Epoch ${epoch}`}${accuracy === undefined || accuracy === null ? "" : `: ${(accuracy * 100).toFixed(1)} %`}${rate ? `, learning rate ${Number(rate.toPrecision(2))}` : ""}`,
-};
+const LEARNING = ({ episode, reward, gap, epsilon }) => `Episode ${episode}${reward === undefined ? "" : `, reward ${signed(reward, 2).replace("+", "")}`}${gap === undefined || gap === null ? "" : `, gap ${(gap * 100).toFixed(2)} %`}${epsilon === undefined ? "" : `, exploring ${(epsilon * 100).toFixed(0)} %`}`;
+const RECOVERING = ({ step, total, epoch, accuracy, learning_rate: rate }) =>
+  `${epoch === undefined ? `Step ${step}${total ? ` of ${total}` : ""}` : `Epoch ${epoch}`}${accuracy === undefined || accuracy === null ? "" : `: ${(accuracy * 100).toFixed(1)} %`}${rate ? `, learning rate ${Number(rate.toPrecision(2))}` : ""}`;
+/* A selector that was asked for by name may learn in RECOVER, before anything is fine-tuned. */
+const isLearning = ({ episode }) => episode !== undefined;
 const EVERY_NTH_METRIC = 10;
 
 export class JobEvents {
@@ -74,10 +74,10 @@ export class JobEvents {
     if (kind === "error") return data.message;
     if (kind === "done" && part && !part.endsWith("/1")) return null; // a part of many
     if (kind === "done") return data.seconds === undefined ? "Done" : `Done in ${Number(data.seconds).toFixed(1)} s`;
-    if (kind !== "metric" || !METRIC_WORDS[stage]) return null;
+    if (kind !== "metric" || !["SEARCH", "RECOVER"].includes(stage)) return null;
     this.metrics += 1;
-    const rare = stage === "SEARCH" && this.metrics % EVERY_NTH_METRIC !== 1;
-    return rare ? null : METRIC_WORDS[stage](data);
+    if (stage === "RECOVER" && !isLearning(data)) return RECOVERING(data);
+    return this.metrics % EVERY_NTH_METRIC === 1 ? LEARNING(data) : null;
   }
 }
 

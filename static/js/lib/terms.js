@@ -15,6 +15,7 @@ export const TERMS = {
   recipe: { title: "the recipe", text: "Which technique is applied to which layer, and how far. The papers call it the layer-wise combination of compression techniques; W1 to L3 are their numbers for the ten that they combine." },
   sensitivity: { title: "this chart", text: "Every dot is one change to one layer, made for real on held-out examples: what it saves, and how far answers move away from the original’s (KL divergence)." },
   reward: { title: "this chart", text: "The reward R of the deep reinforcement learning that the papers describe: how well the selector’s recipes serve random goals. The gap is what its own answers still miss to the best known recipe." },
+  published: { title: "this chart", text: "The reward of AdaDeep as published for this demand, while its agents pick techniques and then set their levels. They train anew for each recipe that is tried; the newest training is shown." },
   learning: { title: "this chart", text: "The moving average of the reward R while each selector trained: how well its recipes serve random goals." },
   recovery: { title: "this chart", text: "Accuracy on examples that training does not see, while the compressed network learns again from the original’s answers (knowledge distillation)." },
   measured: { title: "these figures", text: "Measured: on this computer, original and result in turns. Predicted: from the layers’ costs, with the band that held for nine of ten hidden networks. The papers’ symbols: A accuracy, T latency, E energy, S storage." },

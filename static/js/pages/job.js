@@ -239,7 +239,7 @@ $("#log-save").addEventListener("click", ACTIONS.log);
 
 setInterval(() => isActive(job.state) && !document.hidden && !asking && showActions(), 1000);
 wireChartButtons(job.project?.name ?? "job");
-setText($("#wishes"), wishesText(outcome?.wanted));
+setText($("#wishes"), wishesText(outcome?.wanted, job.selector));
 showJob(job);
 quietly(catchUp());
 refreshFigures();

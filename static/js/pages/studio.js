@@ -10,6 +10,7 @@ import { LockNote } from "../components/lock-note.js";
 import "../components/help-note.js";
 import "../components/measure-option.js";
 import { PreprocessingForm } from "../components/preprocessing-form.js";
+import { SelectorChoice } from "../components/selector-choice.js";
 import { StudioView } from "../components/studio-view.js";
 import { StudyCharts } from "../components/study-charts.js";
 import { allowBuild, factsMarkup, studyNote, wireRetry } from "../components/study-facts.js";
@@ -26,6 +27,7 @@ import { Hold } from "../lib/hold.js";
 import { keep, kept } from "../lib/kept.js";
 import { PolicyAnswers } from "../lib/policy-answers.js";
 import { best, prepare } from "../lib/score.js";
+import { chosenBy } from "../lib/selectors.js";
 import { LiveSocket } from "../lib/socket.js";
 import { hasMoved, isReady, isStudying } from "../lib/study.js";
 import { record } from "../lib/timings.js";
@@ -45,6 +47,7 @@ const state = { studio: null, target: typed?.target ?? null, locks: {}, axis: "l
 const panel = new GoalPanel({ presets: $("#presets"), goals: $("#goals"), note: $("#feasible-note") });
 const view = new StudioView(panel);
 const form = new PreprocessingForm($("#preprocessing"));
+const chooser = new SelectorChoice($("#chooser"), $("#build-by"));
 const lockNote = new LockNote($("#lock-note"));
 const comparison = new DeviceComparison($("#devices-card"), `${project.name}-devices`, () => post(api("/devices"), question()));
 const studyCharts = new StudyCharts($("#study-charts"));
@@ -83,10 +86,12 @@ function take(studio) {
 function restore({ goals, budgets, locks }) {
   panel.load({ goals, budgets });
   if (typed) panel.typed = typed.fields;
+  if (typed?.chooser) chooser.kept = typed.chooser;
+  showChooser();
   state.locks = { ...(typed?.locks ?? locks ?? {}) };
 }
 
-function showFacts({ model, layers, study, target, targets, builds, target_notes: notes, prediction_check: check }) {
+function showFacts({ model, layers, study, target, targets, builds, target_notes: notes, prediction_check: check, selectors }) {
   $("#facts").innerHTML = factsMarkup(model, layers, check);
   $("#study-note").innerHTML = studyNote(study, model?.warnings, model ? button("edit", "Edit preprocessing") : "");
   $("#device").targets = targets;
@@ -101,6 +106,7 @@ function showFacts({ model, layers, study, target, targets, builds, target_notes
   $("#builds-card").hidden = !builds.length;
   $("#builds tbody").innerHTML = buildRows(builds);
   const known = typeof model?.accuracy === "number";
+  chooser.show(selectors);
   form.show(model?.preprocessing ?? null, known ? percent(model.accuracy) : "");
   view.chart.reason = study.state === "failed" ? "No candidates: the study stopped before it found any." : "No candidates yet. The first, rough ones arrive as soon as the layers are probed.";
   studyCharts.shown = isStudying(state.studio ?? { study });
@@ -185,7 +191,7 @@ function answered(selection) {
 }
 
 // The browser refuses more than some two hundred of these in half a minute; held keys would make more.
-const keepFields = throttle(() => keep("typed", { fields: panel.typed, target: state.target, locks: state.locks }), 200);
+const keepFields = throttle(() => keep("typed", { fields: panel.typed, target: state.target, locks: state.locks, chooser: chooser.kept }), 200);
 
 let saveTimer = 0;
 /* Settled: save, and say it once to screen readers. */
@@ -276,7 +282,19 @@ view.table.table.addEventListener("lock-change", ({ detail: { layer, lock, actio
   settled();
 });
 
-/* ----- preprocessing, build ----- */
+/* ----- preprocessing, who chooses, build ----- */
+function showChooser() {
+  const by = chosenBy(chooser.chosen);
+  view.by = by && `C${by.slice(1)}`;
+  if (state.shown) view.showBar(state.shown.prediction);
+}
+
+chooser.node.addEventListener("selector-change", () => {
+  found.hidden = true;
+  showChooser();
+  keepFields();
+});
+
 function showError(error) {
   if (!(error instanceof ApiError)) throw error;
   setText($("#build-error span"), error.message);
@@ -339,7 +357,7 @@ async function build(again) {
   found.hidden = true;
   allowBuild(false, "Starting the build");
   try {
-    const { url, note } = await post(api("/builds"), { ...question(), config: shownConfig(shown), measure_on_device: $("measure-option").checked, again });
+    const { url, note } = await post(api("/builds"), { ...question(), ...chooser.request(shownConfig(shown)), measure_on_device: $("measure-option").checked, again });
     if (!note) return location.assign(url);
     mayBuild();
     showFound(note, url);

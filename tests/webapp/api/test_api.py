@@ -91,6 +91,40 @@ def test_equal_build_is_named_and_made_again_on_purpose(program, project):
     assert again.json()["id"] != first.json()["id"]
 
 
+def test_build_by_a_named_selector_says_so(program, project, work_off):
+    wanted = {"selector": "classic", "classic": {"view": "analytic (paper)"}}
+    job = program.post(f"projects/{project.id}/builds", wanted).json()
+    assert job["selector"]["name"] == "classic"
+    work_off()
+    (row,) = program.get(f"projects/{project.id}/builds").json()["builds"]
+    assert row["selector"]["title"] == "AdaDeep as published (paper)"
+    study = program.get(f"projects/{project.id}/studio").json()["study"]["job"]
+    assert program.get(f"jobs/{study}").json()["selector"] is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        (
+            {"selector": "magic"},
+            "There is no selector 'magic'. Take one of: "
+            "dqn, classic, greedy, random, genetic, exhaustive.",
+        ),
+        ({"selector": "classic", "classic": {"view": "mine"}}, "classic.view must be one of: "),
+        ({"selector": "classic", "classic": {"speed": 1}}, "speed"),
+        ({"classic": {"gamma": 1.0}}, "switches of the selector classic"),
+        ({"selector": "greedy", "config": [0] * 5}, "greedy has nothing to choose"),
+        ({"selector": "greedy", "locks": {"conv99": "keep"}}, "conv99"),
+    ],
+    ids=str,
+)
+def test_selector_that_cannot_choose_is_refused(program, project, wanted, sentence):
+    answer = program.post(f"projects/{project.id}/builds", wanted)
+    assert answer.status_code == 400
+    assert sentence in answer.json()["error"]["message"]
+    assert program.get(f"projects/{project.id}/builds").json()["builds"] == []
+
+
 def test_job_is_stopped_and_goes_on(program, user):
     job = making.study(user)
     assert program.post(f"jobs/{job.id}/cancel").json()["state"] == JobState.CANCELLED

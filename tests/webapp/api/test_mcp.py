@@ -225,6 +225,13 @@ def test_recommendation_keeps_to_goals_and_limits(assistant, client, project):
     assert found == page["selection"]
 
 
+def test_assistant_lets_the_published_form_choose(assistant, project):
+    wanted = {"project": str(project.id), "selector": "classic"}
+    assert assistant.value("build_start", **wanted)["selector"]["name"] == "classic"
+    (row,) = assistant.value("project_figures", project=str(project.id))["builds"]
+    assert row["selector"]["title"] == "AdaDeep as published (paper)"
+
+
 def test_build_goes_to_its_result_and_files(assistant, project, work_off):
     wanted = {"project": str(project.id), "target": "redmi-3s"}
     job = assistant.value("build_start", **wanted)["id"]
@@ -246,6 +253,7 @@ def test_build_goes_to_its_result_and_files(assistant, project, work_off):
         ("recommend", {"target": "toaster"}, "There is no device 'toaster'."),
         ("recommend", {"budgets": {"max_latency_ms": 0}}, "no network can meet"),
         ("recommend", {"goals": {"speed": 1}}, "goals.speed: "),
+        ("build_start", {"selector": "magic"}, "Take one of: dqn, classic, greedy, "),
         ("recommend", {"config": [1, 2]}, "This candidate belongs to another study."),
         ("project_figures", {"project": "x"}, "project: "),
         ("project_create", {"project": None}, "project: "),

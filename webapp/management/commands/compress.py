@@ -2,19 +2,23 @@ import json
 import shutil
 import sys
 import tempfile
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from compression.analytic_cost import ANALYTIC
 from compression.report_numbers import digits, unsure_limits
 from compression.types import Stage
 from selector.errors import BadRequestError
-from selector.request import PROFILE_SUFFIX, parse_request
+from selector.request import PROFILE_SUFFIX, PUBLISHED, SELECTORS, USUAL, parse_request
 from webapp.jobs import sandbox
+from webapp.jobs.selectors import selector_json
 from webapp.management.progressbar import ProgressBar
+from webapp.projects.services import checked_selector
+from webapp.responses import RequestRefusedError
 
 HOST = "this-host"
 MET, FAULT, BAD_REQUEST, MISSED, INFEASIBLE = 0, 1, 2, 3, 4
@@ -55,6 +59,17 @@ class Command(BaseCommand):
             parser.add_argument(f"--{name.replace('_', '-')}", type=float, help=unit)
         for name in GOALS:
             parser.add_argument(f"--{name}", type=float, metavar="WEIGHT", help="of that goal")
+        parser.add_argument(
+            "--selector", default=USUAL, help=f"who chooses the recipe: {', '.join(SELECTORS)}"
+        )
+        parser.add_argument(
+            "--classic",
+            action="append",
+            default=[],
+            type=_switch,
+            metavar="KEY=VALUE",
+            help=f"a switch of --selector {PUBLISHED}, for example view='{ANALYTIC}'; may be repeated",
+        )
         parser.add_argument("--time-limit-s", type=float, default=settings.BUILD_TIME_LIMIT_S)
         parser.add_argument("--threads", type=int, default=settings.ENGINE_THREADS)
         parser.add_argument("--seed", type=int, default=0)
@@ -86,6 +101,7 @@ def summary(report: dict[str, Any], out: Path) -> str:
             f"({ratios['size']:.1f}x smaller)",
             f"Latency:  {ratios['host_latency']:.2f}x faster, measured on this computer",
             *_on_target(report),
+            *_chosen_by(report),
             f"Files:    {out}",
         ]
     )
@@ -111,9 +127,27 @@ def _on_target(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def _chosen_by(report: dict[str, Any]) -> list[str]:
+    """Who found the recipe, where another selector than the usual one was asked for."""
+    name = report.get("search", {}).get("selector", USUAL)
+    return [] if name == USUAL else [f"Recipe:   chosen by {selector_json(name)['inside']}"]
+
+
+def _switch(text: str) -> tuple[str, Any]:
+    """``KEY=VALUE`` with a value as in JSON, or a word."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE.")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
 def _request(options: dict[str, Any]) -> dict[str, Any]:
     """The engine's request, checked before anything is started."""
     goals = {name: options[name] for name in GOALS if options[name] is not None}
+    chooser = _chooser(options["selector"], dict(options["classic"]))
     request = {
         "model": str(options["model"].resolve()),
         "data": str(options["data"].resolve()) if options["data"] else None,
@@ -121,6 +155,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
         "target": _absolute_profile(options["target"]),
         **({"goals": goals} if goals else {}),
         "budgets": {name: options[name] for name in LIMITS},
+        **chooser,
         "time_limit_s": options["time_limit_s"],
         "threads": options["threads"],
         "seed": options["seed"],
@@ -130,6 +165,14 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     except BadRequestError as error:
         raise CommandError(str(error), returncode=BAD_REQUEST) from error
     return request
+
+
+def _chooser(selector: str, switches: dict[str, Any]) -> dict[str, Any]:
+    """Who chooses the recipe, checked as builds of the pages are."""
+    try:
+        return checked_selector(selector, switches)
+    except (BadRequestError, RequestRefusedError) as error:
+        raise CommandError(str(error), returncode=BAD_REQUEST) from error
 
 
 def _absolute_profile(target: str) -> str:
