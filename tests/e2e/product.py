@@ -67,7 +67,7 @@ def start(home: Path, **settings: str) -> Product:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while "READY" not in log.read_text():
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
