@@ -100,6 +100,11 @@ class AccuracyModel:
     stretch: float = 1.0
     power: float = PRIOR_POWER
 
+    @property
+    def standard_error(self) -> float:
+        """Of a prediction, in the logarithm of the points lost."""
+        return self.band / TWO_SIDED_90
+
     def predict(self, features: Array) -> Array:
         """``[...]`` points lost, at least 0, by features ``[..., 3]`` (see ``features``)."""
         slopes = np.array(self.coefficients[1:])
@@ -188,7 +193,7 @@ class AccuracyModel:
         predicted = np.log(self.predict(features) + FLOOR)
         variances = (
             _OWN_NOISE**2 + (_HASTE_NOISE * longer) ** 2,
-            (self.band / TWO_SIDED_90) ** 2,
+            self.standard_error**2,
         )
         share = variances[1] / (variances[0] + variances[1])
         return np.asarray(
@@ -201,6 +206,12 @@ class AccuracyModel:
         return replace(
             self, coefficients=_as_tuple(np.clip(weights, _LOWEST[:4], _HIGHEST[:4]))
         )
+
+    def hopeful(self, errors: float) -> AccuracyModel:
+        """The model under which all recipes lose less, by so many standard errors of a prediction."""
+        first, *slopes = self.coefficients
+        shifted = first - errors * self.standard_error
+        return replace(self, coefficients=_as_tuple(np.array([shifted, *slopes])))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``from_json`` reads back."""

@@ -39,8 +39,8 @@ BUILT = "built candidate"
 CHOSEN = "chosen"
 """Who answered, when somebody chose the recipe by hand."""
 
-HOPES = (0.5, 1.0, 1.5)
-"""Standard errors of a predicted loss on which a bolder answer counts, when the best one is built already."""
+HOPES = (0.5, 1.0)
+"""Standard errors of a prediction by which a bolder answer counts on losing less, when the best one is built already."""
 
 MORE_ROOM = (1.0, 1.04, 1.08, 1.15)
 """Factors by which limits are drawn in further, when an answer has failed before."""
@@ -94,27 +94,24 @@ def choose_bolder(
     built: Sequence[Validated],
     own: Sequence[Validated],
 ) -> Selection | None:
-    """An answer that keeps the limit on points only if it loses less than predicted, and is then better than any built.
+    """The best answer if all recipes lose less than predicted; ``None`` where even then nobody finds a better one.
 
     For when the best answer by the predictions is among this build's ``own`` recoveries: predictions err to both sides,
-    and a recovery that fails takes nothing away. ``None`` where nothing is gained even then.
+    and a recovery that fails takes nothing away.
     """
-    question, selector = question_of(job, surrogate), _selector(job, surrogate)
-    if question.budgets.max_accuracy_drop is None:
-        return None
     tried = {each.config for each in own}
-    best = max(utilities(question.prepared(), own))
+    best = max(utilities(question_of(job, surrogate).prepared(), own))
     for hope in HOPES:
-        hopeful = replace(question, budgets=with_room(question, built, hope=hope))
+        hopeful = surrogate.hopeful(hope)
+        asked, selector = question_of(job, hopeful), _selector(job, hopeful)
+        asked = replace(asked, budgets=with_room(asked, built))
+        own_answer = _selected(selector, asked)
         found, _ = refereed(
-            hopeful,
-            _selected(selector, hopeful),
-            job.request.seed,
-            may_replace=isinstance(selector, Policy),
+            asked, own_answer, job.request.seed, may_replace=isinstance(selector, Policy)
         )
-        worth = float(hopeful.prepared().utility(np.array([found.config]))[0])
+        worth = float(asked.prepared().utility(np.array([found.config]))[0])
         if found.config not in tried and not found.violated and worth > best:
-            return with_reasons(question, found)
+            return with_reasons(question_of(job, surrogate), found)
     return None
 
 

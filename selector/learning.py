@@ -9,7 +9,7 @@ import numpy as np
 
 from compression.cost import load_device
 from selector import reward
-from selector.accuracy import FLOOR, TWO_SIDED_90
+from selector.accuracy import FLOOR
 from selector.host_latency import HOST, SETTLED, Timed, recalibrated
 from selector.surrogate import Surrogate, Validated
 
@@ -95,9 +95,7 @@ def failed_recoveries(question: Prepared, built: Sequence[Validated]) -> set[tup
     }
 
 
-def with_room(
-    question: Question, built: Sequence[Validated], more: float = 1.0, hope: float = 0.0
-) -> Budgets:
+def with_room(question: Question, built: Sequence[Validated], more: float = 1.0) -> Budgets:
     """The limits drawn in by what built recipes turned out above predictions.
 
     Whoever picks the best of many predictions picks one that flatters: without room the answer lands
@@ -105,7 +103,6 @@ def with_room(
     what each fully recovered one did, for the next answer will be much like the last;
     ``more`` is a factor upon it. What they lost has taught the predictions already; but until one
     recovered recipe has kept all limits, each that lost too much makes the next answer more cautious.
-    ``hope`` widens the limit on points by so many standard errors of a prediction.
     """
     if not built:
         return question.budgets
@@ -113,8 +110,7 @@ def with_room(
     most = excess[[each.recovered for each in built]].max(axis=0, initial=1.0)
     needed = np.maximum(np.quantile(excess, ROOM_FOR, axis=0), most)
     room = more * np.clip(needed, 1.0, MOST_ROOM)
-    caution = _caution(question, [row for row in built if row.recovered])
-    room[POINTS_AT] = caution * np.exp(-hope * _standard_error(question))
+    room[POINTS_AT] = _caution(question, [row for row in built if row.recovered])
     return _drawn_in(question.budgets, room)
 
 
@@ -131,12 +127,7 @@ def _caution(question: Question, recovered: Sequence[Validated]) -> float:
     misses = sum(limit is not None and row.drop_points > limit for row in recovered)
     if not misses or max(utilities(question.prepared(), recovered)) > reward.INFEASIBLE:
         return 1.0
-    return float(np.exp(CAUTION * misses * _standard_error(question)))
-
-
-def _standard_error(question: Question) -> float:
-    """Of a predicted loss, in its logarithm."""
-    return question.surrogate.model.band / TWO_SIDED_90
+    return float(np.exp(CAUTION * misses * question.surrogate.model.standard_error))
 
 
 def _drawn_in(budgets: Budgets, room: Array) -> Budgets:

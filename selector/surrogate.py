@@ -224,9 +224,16 @@ class Surrogate:
 
     def believing(self, rng: np.random.Generator) -> Surrogate:
         """The same tables under an accuracy model drawn from those that what was built leaves possible."""
-        drawn = Surrogate.__new__(Surrogate)
-        drawn.__dict__.update(self.__dict__, model=self.model.drawn(rng))
-        return drawn
+        return self._under(self.model.drawn(rng))
+
+    def hopeful(self, errors: float) -> Surrogate:
+        """The same tables where all recipes lose less than predicted, by so many standard errors of a prediction."""
+        return self._under(self.model.hopeful(errors))
+
+    def _under(self, model: AccuracyModel) -> Surrogate:
+        other = Surrogate.__new__(Surrogate)
+        other.__dict__.update(self.__dict__, model=model)
+        return other
 
     def checked(self, validated: Sequence[Validated]) -> Check:
         """How far predictions of built candidates are off when each is left out in turn, with its pairs."""

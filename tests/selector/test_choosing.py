@@ -122,11 +122,15 @@ def test_when_the_best_answer_is_built_a_bolder_one_is_better_if_predictions_err
     assert not bolder.violated
 
 
-def test_nothing_is_bolder_than_an_answer_without_a_limit_on_points_or_one_that_nothing_beats(
-    asked, recovered
-):
+def test_another_recipe_is_tried_where_points_are_a_goal_and_no_limit_too(asked):
     free = asked(budgets=Budgets())
-    assert choose_bolder(free, SURROGATE, [recovered], [recovered]) is None
+    found = choose(free, SURROGATE, [])
+    built = Validated(config=found.config, drop_points=0.5, size_bytes=9000, recovered=True)
+    bolder = choose_bolder(free, SURROGATE, [built], [built])
+    assert bolder.config != found.config
+
+
+def test_nothing_is_bolder_than_an_answer_that_nothing_beats(asked, recovered):
     unbeaten = replace(recovered, drop_points=0.0, size_bytes=10)
     assert choose_bolder(asked(), SURROGATE, [unbeaten], [unbeaten]) is None
 
