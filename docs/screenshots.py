@@ -1,7 +1,7 @@
 """Makes the pictures of the README from the product at work: ``python docs/screenshots.py``.
 
 Starts AdaDeep with an empty data folder, goes through the digits sample in Chromium and builds a network; five to
-ten minutes on two cores. The pictures are small on purpose: all of them together stay below 600 KB.
+twenty minutes on two cores. The pictures are small on purpose: all of them together stay below 600 KB.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def journey(browser: Browser, url: str) -> None:
     )
     page.wait_for_timeout(15_000)
     keep(page, "job")
-    page.get_by_role("link", name="Open report").click(timeout=300_000)
+    page.get_by_role("link", name="Open report").click(timeout=1_200_000)
     page.wait_for_url(re.compile("/result/"))
     keep(page, "report")
     keep_catalogue(page)
@@ -122,7 +122,7 @@ def main() -> None:
     """All pictures, and how large they are together."""
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
-        running = product.start(Path(home) / "adadeep", BUILD_TIME_LIMIT_S="120")
+        running = product.start(Path(home) / "adadeep")
         browser = playwright.chromium.launch(
             executable_path=product.CHROMIUM, args=product.CHROMIUM_FLAGS
         )

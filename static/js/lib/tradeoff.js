@@ -4,6 +4,9 @@ import { SPOKEN, brokenLimits, limitText } from "./limits.js";
 import { paretoFront } from "./pareto.js";
 import { excess } from "./score.js";
 
+/** Of the best trade-offs, how many show their bands at the most. */
+const MOST_BANDS = 6;
+
 const traceOf = (figure, role) => figure.data.find((trace) => trace.meta?.role === role);
 
 /**
@@ -23,7 +26,7 @@ export function arrange(base, { axis, turned = false, candidates, budgets, onlyW
   const data = [
     fill(traceOf(base, "outside"), outside),
     fill(traceOf(base, "candidate"), within),
-    barred(fill(traceOf(base, "front"), front)),
+    barred(fill(traceOf(base, "front"), front), spec),
     { ...traceOf(base, "original"), x: [spec.original] },
   ];
   if (picked !== null) data.push(fill({ ...traceOf(base, "candidate"), name: "Your pick", meta: { role: "picked", decoration: true } }, candidates.filter((c) => c.id === picked)));
@@ -56,13 +59,26 @@ export function endsOf({ ends }, spec, original) {
   return { x: cost ? cost.map((end) => end * spec.scale) : null, y: drop ? [original - drop[1], original - drop[0]] : null };
 }
 
-/* A trace with its bands drawn. */
-function barred(trace) {
+/* A trace, cheapest first, with bands drawn of some points: those of neighbours would lie upon each other and hide the rest. */
+function barred(trace, spec) {
   const { ends } = trace.meta;
   if (!ends) return trace;
-  const reach = (side, i, sign) => trace[side].map((value, n) => (ends[side][n] ? Math.max(0, sign * (ends[side][n][i] - value)) : 0));
+  const drawn = apart(trace.x.map(Math.log10), (spec.range[1] - spec.range[0]) / MOST_BANDS);
+  const reach = (side, i, sign) => trace[side].map((value, n) => (ends[side][n] && drawn.has(n) ? Math.max(0, sign * (ends[side][n][i] - value)) : 0));
   const bars = (side) => ({ type: "data", symmetric: false, array: reach(side, 1, 1), arrayminus: reach(side, 0, -1), thickness: 1, width: 0 });
   return { ...trace, error_x: bars("x"), error_y: bars("y") };
+}
+
+/** Which of places in a row stand so far apart that none is too near another. */
+function apart(places, distance) {
+  const chosen = new Set();
+  let last = -Infinity;
+  places.forEach((place, i) => {
+    if (place - last < distance) return;
+    chosen.add(i);
+    last = place;
+  });
+  return chosen;
 }
 
 function layoutFor(layout, spec, budgets) {
