@@ -219,7 +219,11 @@ def best_scores(referees: Referees, known: Sequence[IntArray], processes: int) -
     # Forked, so that they share the tables.
     context = multiprocessing.get_context("fork")
     with context.Pool(processes, _AtWork.begin, (referees,)) as pool:
-        return np.array(pool.map(_AtWork.best_score, goals, chunksize=1))
+        found = pool.map(_AtWork.best_score, goals, chunksize=1)
+        # They end by themselves: whatever handles signals here was forked along.
+        pool.close()
+        pool.join()
+    return np.array(found)
 
 
 class _AtWork:

@@ -30,7 +30,6 @@ ELSEWHERE = {
 """Imports whose packages have a lock of their own."""
 
 USED_BY_NAME = {
-    "channels-redis": "settings.CHANNEL_LAYERS",
     "django-storages": "webapp/addresses.py names its S3 storage",
     "psycopg": "Django's driver for DATABASE_URL",
     "uvicorn": "supervision/parts.py starts it",
