@@ -153,10 +153,11 @@ LONG_ONES = "bars => bars.map(bar => bar.getBoundingClientRect()).filter(box => 
 def test_bands_are_drawn_of_some_of_the_best_and_of_the_point_under_the_pointer(studio: Page):
     page = studio
     page.locator("#tradeoff").scroll_into_view_if_needed()
-    page.wait_for_timeout(500)
     fronts = page.locator("#tradeoff .scatterlayer .trace").nth(2)
-    drawn = fronts.locator(".errorbar").evaluate_all(LONG_ONES)
-    assert 1 < drawn < fronts.locator(".points path").count()
+    bars = fronts.locator(".errorbar")
+    steps.wait_until(page, "document.querySelectorAll('#tradeoff .errorbar').length > 0")
+    page.wait_for_timeout(500)
+    assert 1 < bars.evaluate_all(LONG_ONES) < fronts.locator(".points path").count()
     pointed = page.locator("#tradeoff .pointed")
     expect(pointed).to_be_hidden()
     points = page.locator("#tradeoff .scatterlayer .trace").first.locator(".points path")

@@ -17,7 +17,9 @@ LEAST_PX = 24  # what WCAG 2.2 asks of a target that is no word in a line
 # and what lies in them with them; a narrow block of the recipe's strip opens what its layer's row does too.
 OUT_OF_REACH = """([part, width, least]) => {
   const controls = document.querySelector(part).querySelectorAll('a, button, input, select, summary, [tabindex="0"]');
-  const isMeant = node => node.checkVisibility({ visibilityProperty: true }) && !node.disabled
+  // Chromium calls parts of a drawing visible that are not displayed.
+  const isShown = node => getComputedStyle(node).display !== 'none' && node.checkVisibility({ visibilityProperty: true });
+  const isMeant = node => isShown(node) && !node.disabled
     && !node.closest('.table-wrap, .chart-table, .recipe, .skip');
   const faults = node => {
     const area = node.closest('label') ?? node;
