@@ -28,6 +28,17 @@ class Trace(NamedTuple):
     values: Array
     chosen: IntArray
 
+    def of(self, recipes: slice) -> Trace:
+        """The same decisions of some of the recipes."""
+        return Trace(
+            states=self.states[:, recipes],
+            actions=self.actions[:, recipes],
+            outlooks=self.outlooks[:, recipes],
+            legal=self.legal[:, recipes],
+            values=self.values[:, recipes],
+            chosen=self.chosen[:, recipes],
+        )
+
 
 class CompressionEnv:
     """Recipes change decision by decision; the reward is the gain in potential.

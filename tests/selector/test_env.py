@@ -99,6 +99,15 @@ def test_replay_sees_what_was_seen(env):
     assert all(trace.legal[t][rows, a].all() for t, a in enumerate(trace.chosen))
 
 
+def test_walks_replayed_together_are_those_replayed_apart(env):
+    wants, starts, ends = asked(env, 20), some_recipes(env, 20), some_recipes(env, 20, seed=4)
+    part = slice(5, 12)
+    together = env.trace(starts, ends, wants).of(part)
+    apart = env.trace(starts[part], ends[part], wants.take(part))
+    for one, other in zip(together, apart, strict=True):
+        assert one == pytest.approx(other, rel=1e-6, abs=1e-6)
+
+
 def test_only_named_decisions_are_taken_anew(env):
     wants, starts = asked(env, 20), env.observer.space.untouched(20)
     decisions = env.observer.order[[1, 2]]
