@@ -105,7 +105,8 @@ class CompressionEnv:
     ) -> Trace:
         """Walk from ``starts`` towards finished recipes again, for the same or for other wishes.
 
-        Where a finished recipe says what is not legal on the way, nothing is changed.
+        Where a finished recipe says what is not legal on the way, nothing is changed. What a walk decides
+        twice is from the first what it ended as.
         """
         seen: Observation | None = self.reset(wants, starts, decisions)
         observed, chosen, rows = [], [], np.arange(len(starts))
