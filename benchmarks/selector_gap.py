@@ -1,7 +1,7 @@
 """How far the selector stays behind the best that anybody finds, over random goals and budgets on real tables.
 
 ``python -m benchmarks.selector_gap [NAME...]`` with networks of ``benchmarks.study_tables``. For each network and
-seed an agent is trained, then asked 100 random goals over all devices, at once and in a second look; so is the agent that comes
+seed an agent is trained, then asked ``--goals`` random goals over all devices, at once and in a second look; so is the agent that comes
 with the package, as it answers until then. They are judged by the best of: every seed's answers, and for each goal ``--seconds`` each of every
 other method (random, greedy, coordinate ascent, genetic, NSGA-II), of a memetic search that starts from known answers and of branch and bound that
 starts from the best of all; where there are few enough recipes, by all of them instead. ``--processes`` shares the goals out. ``--unseen`` asks about the devices that no agent is trained on. ``--pretrained FILE``
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 
 TARGETS = tuple(load_device(name) for name in TRAINING_TARGETS)
 UNSEEN = tuple(load_device(name) for name in device_names() if name not in TRAINING_TARGETS)
-GOALS = 100
 ROUNDS = Training().rounds
 OUT_OF_REACH = -1e9
 RESTARTED = (Random, CoordinateAscent, Genetic, NSGA2)
@@ -76,7 +75,7 @@ def main() -> None:
     for name in options.names or NAMES:
         surrogate = Surrogate(tables_of(name))
         asked = UNSEEN if options.unseen else TARGETS
-        wants = draw_wishes(surrogate, asked, GOALS, np.random.default_rng(77))
+        wants = draw_wishes(surrogate, asked, options.goals, np.random.default_rng(77))
         agents = [_trained(name, surrogate, seed, options) for seed in range(options.seeds)]
         first, second = (
             [_run(agent, wants, asked, thorough=thorough) for agent in agents]
@@ -313,6 +312,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--goals", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0, help="a method and goal")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--unseen", action="store_true")

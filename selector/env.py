@@ -28,6 +28,17 @@ class Trace(NamedTuple):
     values: Array
     chosen: IntArray
 
+    def of(self, recipes: slice) -> Trace:
+        """The same decisions of some of the recipes."""
+        return Trace(
+            states=self.states[:, recipes],
+            actions=self.actions[:, recipes],
+            outlooks=self.outlooks[:, recipes],
+            legal=self.legal[:, recipes],
+            values=self.values[:, recipes],
+            chosen=self.chosen[:, recipes],
+        )
+
 
 class CompressionEnv:
     """Recipes change decision by decision; the reward is the gain in potential.
@@ -94,7 +105,8 @@ class CompressionEnv:
     ) -> Trace:
         """Walk from ``starts`` towards finished recipes again, for the same or for other wishes.
 
-        Where a finished recipe says what is not legal on the way, nothing is changed.
+        Where a finished recipe says what is not legal on the way, nothing is changed. What a walk decides
+        twice is from the first what it ended as.
         """
         seen: Observation | None = self.reset(wants, starts, decisions)
         observed, chosen, rows = [], [], np.arange(len(starts))

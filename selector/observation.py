@@ -81,8 +81,9 @@ class Observer:
     anew one by one. So every action is priced exactly; the network learns what later ones are worth.
 
     Attributes:
-        order: ``[D]`` all decisions in the order in which they are taken: the precision of the whole
-            first, because it changes what every layer costs, then the layers.
+        order: ``[D + 1]`` all decisions in the order in which they are taken: the precision of the whole
+            first, because it changes what every layer costs, then the layers, then the precision anew,
+            as only now it is known what each would give.
     """
 
     def __init__(self, surrogate: Surrogate, targets: Sequence[DeviceProfile]) -> None:
@@ -91,7 +92,7 @@ class Observer:
         self.costs = surrogate.costs(tuple(targets))
         self.mask = self.space.mask
         every = range(self.space.n_decisions)
-        self.order: IntArray = np.array([every[-1], *every[:-1]])
+        self.order: IntArray = np.array([every[-1], *every])
         self._device = np.array([features.device(surrogate, target) for target in targets])
         self._shares = np.array([features.shares(surrogate, target) for target in targets])
         self._choices = [features.choices(self.space, d).astype(_SHORT) for d in every]

@@ -201,7 +201,7 @@ class Policy:
         worth = known.pool.worth(question.wants, potential)[0]
         order = np.argsort(-worth, kind="stable")
         starts = known.pool.configs[np.resize(order[: _ROLLOUTS // 2], _ROLLOUTS)]
-        decisions = _contested(known.observer.order, known.pool.configs[order[:_ASKED]])
+        decisions = _contested(known.observer.order[:-1], known.pool.configs[order[:_ASKED]])
         wants = question.wants.repeated(len(starts))
         rng = np.random.default_rng(0)
         temperature = np.where(np.arange(len(starts)) < _ROLLOUTS // 2, 1e-9, _TEMPERATURE)

@@ -95,9 +95,9 @@ def test_agent_alone_solves_a_toy_whose_best_recipes_are_known(tables, seed):
         missing(surrogate, train(surrogate, [TARGET], each), wants)
         for each in (replace(settings, rounds=0), settings)
     )
-    assert trained[0] < 0.4 * untrained[0]
-    assert trained[1] <= 0.05
-    assert trained[1] < untrained[1]
+    assert trained[0] <= 0.06
+    assert trained[1] <= 0.035
+    assert all(after < before for after, before in zip(trained, untrained, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -89,14 +89,32 @@ def test_random_walks_end_everywhere_they_can(env):
 
 
 def test_replay_sees_what_was_seen(env):
-    wants, starts = asked(env, 20), some_recipes(env, 20)
-    rewards = walk(env, wants, starts, np.random.default_rng(1))
+    wants, starts, once = asked(env, 20), some_recipes(env, 20), env.observer.order[:-1]
+    rewards = walk(env, wants, starts, np.random.default_rng(1), once)
     ended = env.configs.copy()
-    trace = env.trace(starts, ended, wants)
+    trace = env.trace(starts, ended, wants, once)
     assert np.diff(trace.values, axis=0) == pytest.approx(rewards)
     assert np.array_equal(env.configs, ended)
     rows = np.arange(20)
     assert all(trace.legal[t][rows, a].all() for t, a in enumerate(trace.chosen))
+
+
+def test_replay_goes_straight_to_a_precision_that_was_changed_at_last(env):
+    wants, starts = asked(env, 20), some_recipes(env, 20)
+    walk(env, wants, starts, np.random.default_rng(1))
+    ended = env.configs.copy()
+    trace = env.trace(starts, ended, wants)
+    assert np.array_equal(env.configs, ended)
+    assert np.array_equal(trace.chosen[[0, -1]], [ended[:, -1]] * 2)
+
+
+def test_walks_replayed_together_are_those_replayed_apart(env):
+    wants, starts, ends = asked(env, 20), some_recipes(env, 20), some_recipes(env, 20, seed=4)
+    part = slice(5, 12)
+    together = env.trace(starts, ends, wants).of(part)
+    apart = env.trace(starts[part], ends[part], wants.take(part))
+    for one, other in zip(together, apart, strict=True):
+        assert one == pytest.approx(other, rel=1e-6, abs=1e-6)
 
 
 def test_only_named_decisions_are_taken_anew(env):
@@ -105,6 +123,23 @@ def test_only_named_decisions_are_taken_anew(env):
     walk(env, wants, starts, np.random.default_rng(1), decisions)
     others = np.setdiff1d(np.arange(starts.shape[1]), decisions)
     assert not env.configs[:, others].any()
+
+
+def test_precision_is_decided_anew_when_all_else_is(env):
+    """Led by first guesses alone, a walk ends with the precision that is best for what it chose."""
+    observer, wants = env.observer, asked(env, 30)
+    seen = env.reset(wants, observer.space.untouched(30))
+    while seen is not None:
+        reached = seen.value
+        seen, gained, _ = env.step(np.where(seen.legal, seen.outlook, -1e9).argmax(axis=1))
+    assert (gained >= -1e-9).all()
+    assert (gained > 1e-9).any()
+    for precision in range(observer.space.counts[-1]):
+        other = env.configs.copy()
+        other[:, -1] = precision
+        legal = observer.space.is_legal(other, observer.mask)
+        worth = observer.potential(observer.costs.totals(other, wants.target), wants)
+        assert (worth <= reached + gained + 1e-9)[legal].all()
 
 
 def test_gain_is_what_the_recipe_reaches_if_the_rest_stays(env):
