@@ -149,7 +149,7 @@ test("bands of best trade-offs that stand apart are drawn, those of others are i
   const { figure, front } = arrange(studio.figure, { ...view, candidates: banded });
   const { error_x: across, error_y: upwards, x } = role(figure, "front");
   const drawn = x.map((_, i) => i).filter((i) => across.array[i] > 0);
-  assert.ok(drawn.includes(0) && drawn.length > 2 && drawn.length <= 7 && drawn.length < front.length);
+  assert.ok(drawn.includes(0) && drawn.length > 2 && drawn.length <= 6 && drawn.length < front.length);
   assert.ok(drawn.every((i) => Math.abs(across.array[i] - 2 * x[i]) < 1e-9 && Math.abs(across.arrayminus[i] - x[i] / 2) < 1e-9));
   assert.deepEqual(drawn.map((i) => upwards.array[i] > 0), drawn.map((i) => !front[i].validated));
   assert.ok(!("error_x" in role(figure, "candidate")) && !("error_x" in role(arrange(studio.figure, view).figure, "front")));

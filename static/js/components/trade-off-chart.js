@@ -1,6 +1,6 @@
 // The trade-off with the star: Plotly draws the points, an overlay carries the star, its band and the
 // guide. While a slider is dragged only the overlay moves, by transform; Plotly is not called.
-// Bands are drawn of the best trade-offs, the star and the point under the pointer: all at once would hide the points.
+// Bands are drawn of a few best trade-offs, the star and the point under the pointer: all at once would hide the points.
 // Where somebody chooses (the attribute "choosing") arrow keys walk the points, and limits may be moved by hand or keys.
 // Emits "candidate-pick" with the candidate's id, or null to let go, "candidate-point" with that of the one that the
 // pointer is on, or null, and "limit-drag" {budget, value, done}, its value null to take the limit away.

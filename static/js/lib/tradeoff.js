@@ -4,7 +4,7 @@ import { SPOKEN, brokenLimits, limitText } from "./limits.js";
 import { paretoFront } from "./pareto.js";
 import { excess } from "./score.js";
 
-/** Of the best trade-offs, how many show their bands at the most. */
+/* Of the best trade-offs, how many show their bands at the most. */
 const MOST_BANDS = 6;
 
 const traceOf = (figure, role) => figure.data.find((trace) => trace.meta?.role === role);
@@ -63,13 +63,13 @@ export function endsOf({ ends }, spec, original) {
 function barred(trace, spec) {
   const { ends } = trace.meta;
   if (!ends) return trace;
-  const drawn = apart(trace.x.map(Math.log10), (spec.range[1] - spec.range[0]) / MOST_BANDS);
+  const drawn = apart(trace.x.map(Math.log10), (spec.range[1] - spec.range[0]) / (MOST_BANDS - 1));
   const reach = (side, i, sign) => trace[side].map((value, n) => (ends[side][n] && drawn.has(n) ? Math.max(0, sign * (ends[side][n][i] - value)) : 0));
   const bars = (side) => ({ type: "data", symmetric: false, array: reach(side, 1, 1), arrayminus: reach(side, 0, -1), thickness: 1, width: 0 });
   return { ...trace, error_x: bars("x"), error_y: bars("y") };
 }
 
-/** Which of places in a row stand so far apart that none is too near another. */
+/* Which of places in a row stand so far apart that none is too near another. */
 function apart(places, distance) {
   const chosen = new Set();
   let last = -Infinity;
