@@ -15,8 +15,9 @@ from selector.errors import BadRequestError
 from selector.explain import with_reasons
 from selector.jobfolder import CHOSEN_RECIPE
 from selector.learning import best_built, failed_recoveries, utilities, with_room
-from selector.policy import ANSWERED_BY, Policy
+from selector.policy import Policy
 from selector.referees import Yardstick, refereed
+from selector.request import USUAL
 from selector.reward import INFEASIBLE
 from selector.selection import Prepared, Question
 from selector.study import load_policy
@@ -97,21 +98,22 @@ def choose_bolder(
     """The best answer if all recipes lose less than predicted; ``None`` where even then nobody finds a better one.
 
     For when the best answer by the predictions is among this build's ``own`` recoveries: predictions err to both sides,
-    and a recovery that fails takes nothing away. Methods asked for by name answer as they are, without hopes.
+    and a recovery that fails takes nothing away. Methods asked for by name answer as they are, without hopes. The gap
+    is to the best that was found with the same hopes; a bound under them would bound nothing.
     """
-    if job.request.selector != ANSWERED_BY:
+    if job.request.selector != USUAL:
         return None
-    tried = {each.config for each in own}
-    best = max(utilities(question_of(job, surrogate).prepared(), own))
+    question = question_of(job, surrogate)
+    tried, best = {each.config for each in own}, max(utilities(question.prepared(), own))
     for hope in HOPES:
         hopeful = surrogate.hopeful(hope)
-        asked = question_of(job, hopeful)
+        asked = replace(question, surrogate=hopeful)
         asked = replace(asked, budgets=with_room(asked, built))
         answer = _selected(trained_policy(job, hopeful), asked)
         found, _ = refereed(asked, answer, job.request.seed, may_replace=True)
         worth = float(asked.prepared().utility(np.array([found.config]))[0])
         if found.config not in tried and not found.violated and worth > best:
-            return with_reasons(question_of(job, surrogate), found)
+            return with_reasons(question, replace(found, gap_bound=None))
     return None
 
 

@@ -99,16 +99,17 @@ def _working_s(job: Job) -> float:
 
 def _left_s(job: Job) -> dict[str, float]:
     """What each stage that is not done still takes."""
-    usual = usual_seconds(job)
-    pace = _pace(job, usual)
+    usual, told_s = usual_seconds(job), _told_left_s(job)
+    pace = _pace(job, usual, told_s)
     left: dict[str, float] = {}
     for stage in job.all_stages:
         if job.stages.get(stage, {}).get("state") == "done":
             continue
         # The selector trains as long on a large network as on a small one, if the machine is as fast.
         expected_s = usual[stage] * (pace**0.5 if stage == Stage.SEARCH else pace)
-        is_current = stage == job.stage
-        left[stage.value] = _current_stage_s(job, expected_s) if is_current else expected_s
+        if stage == job.stage:
+            expected_s = _usual_left_s(job, expected_s) if told_s is None else told_s
+        left[stage.value] = expected_s
     return left
 
 
@@ -172,11 +173,11 @@ def _is_picked(job: Job) -> bool:
     return (job.place / CHOSEN_RECIPE).is_file()
 
 
-def _pace(job: Job, usual: Mapping[str, float]) -> float:
+def _pace(job: Job, usual: Mapping[str, float], told_s: float | None) -> float:
     """How many times longer than usual this job takes so far: a larger network, a busier machine.
 
-    A stage that runs counts as long as it says that it will be; one that says nothing once it has outlasted
-    what is usual.
+    A stage that runs counts as long as it says that it will be, with ``told_s`` left; one that says nothing once
+    it has outlasted what is usual.
     """
     seconds = {
         stage: float(state["seconds"])
@@ -184,17 +185,12 @@ def _pace(job: Job, usual: Mapping[str, float]) -> float:
         if state.get("state") == "done" and state.get("seconds")
     }
     if job.stage in usual and job.stage not in seconds:
-        elapsed_s, told_s = _elapsed_s(job) or 0.0, _told_left_s(job)
+        elapsed_s = _elapsed_s(job) or 0.0
         if told_s is not None or elapsed_s > usual[job.stage]:
             seconds[job.stage] = elapsed_s + (told_s or 0.0)
     expected_s = sum(usual[stage] for stage in seconds)
     pace = (sum(seconds.values()) + DOUBT_S) / (expected_s + DOUBT_S)
     return min(MOST_PACE, max(1 / MOST_PACE, pace))
-
-
-def _current_stage_s(job: Job, usual_s: float) -> float:
-    told_s = _told_left_s(job)
-    return _usual_left_s(job, usual_s) if told_s is None else told_s
 
 
 def _told_left_s(job: Job) -> float | None:
