@@ -147,17 +147,26 @@ def _second_digit(value: float) -> float:
     return 10 ** (math.floor(math.log10(value)) - 1)
 
 
+def _usual_limits(page: Page) -> None:
+    """One point, as for somebody who comes first: other tests leave limits that let nothing in."""
+    for goal in ("Latency", "Energy", "Storage"):
+        limit(page, goal).get_by_role("checkbox").uncheck()
+    limit(page, "Accuracy").get_by_role("checkbox").check()
+    limit(page, "Accuracy").get_by_role("spinbutton").fill("1.0")
+
+
 LONG_ONES = "bars => bars.map(bar => bar.getBoundingClientRect()).filter(box => box.width + box.height > 4).length"
 
 
 def test_bands_are_drawn_of_some_of_the_best_and_of_the_point_under_the_pointer(studio: Page):
     page = studio
+    _usual_limits(page)
     page.locator("#tradeoff").scroll_into_view_if_needed()
-    fronts = page.locator("#tradeoff .scatterlayer .trace").nth(2)
-    bars = fronts.locator(".errorbar")
     steps.wait_until(page, "document.querySelectorAll('#tradeoff .errorbar').length > 0")
     page.wait_for_timeout(500)
-    assert 1 < bars.evaluate_all(LONG_ONES) < fronts.locator(".points path").count()
+    best = page.locator("#tradeoff .scatterlayer .trace:has(.errorbar)")
+    drawn = best.locator(".errorbar").evaluate_all(LONG_ONES)
+    assert 1 < drawn < best.locator(".points path").count()
     pointed = page.locator("#tradeoff .pointed")
     expect(pointed).to_be_hidden()
     points = page.locator("#tradeoff .scatterlayer .trace").first.locator(".points path")
