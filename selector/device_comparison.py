@@ -14,7 +14,7 @@ from selector.cell_prices import ENERGY, LATENCY, MACS, SIZE
 from selector.pricing import CostTables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from compression.cost import Band, DeviceProfile
     from selector.surrogate import Surrogate
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SAME_SIZE = 0.03  # files differ so much by names and attributes
 _LEAST_GAIN = 0.01  # log2 of the best ratio, where nothing can be gained
+_MOST_JUDGED = 50  # of the best of each device, whether one fits it
 
 
 class Priced(NamedTuple):
@@ -37,7 +38,7 @@ class Priced(NamedTuple):
 
 
 class OnDevice(NamedTuple):
-    """A device with the original, the recipe asked about, and the best of the known recipes there.
+    """A device with the original, the recipe asked about, and the best of the known recipes that fit it.
 
     ``tie`` says that the recipe and the best cannot be told apart by the model; ``latency`` and ``energy`` are the bands of
     the recipe's prediction there.
@@ -59,17 +60,24 @@ class Wish(NamedTuple):
     budgets: Budgets
 
 
+def fits_anywhere(_device: DeviceProfile, _priced: Priced) -> bool:
+    """Where nothing is known of the memory that recipes take."""
+    return True
+
+
 def on_devices(
     surrogate: Surrogate,
     pool: IntArray,
     config: IntArray,
     wish: Wish,
     devices: Sequence[DeviceProfile],
+    fits: Callable[[DeviceProfile, Priced], bool] = fits_anywhere,
 ) -> Iterator[OnDevice]:
-    """The recipe ``config [D]`` and the best of ``pool [N, D]`` on each device.
+    """The recipe ``config [D]`` and the best of ``pool [N, D]`` that fits, on each device.
 
     Nothing is searched anew: the pool holds what training found good for unlike devices, and every
-    recipe is priced exactly. The scale of scores is what the pool attains on the device.
+    recipe is priced exactly. The scale of scores is what the pool attains on the device. Where none of the
+    best ``_MOST_JUDGED`` fits, the best is named all the same.
     """
     known = np.concatenate([surrogate.space.untouched(), config[None], pool])
     for device in devices:
@@ -78,12 +86,11 @@ def on_devices(
         wants = _wants(totals, wish)
         utility = reward.utility(values, wants)[0]
         scores = reward.score(values, wants)[0]
-        best = int(np.argmax(utility))
-        if utility[1] >= utility[best]:
-            best = 1
-        original, asked, found = (
-            _priced(known[i], values[0, i], scores[i]) for i in (0, 1, best)
-        )
+        priced = [_priced(*row) for row in zip(known, values[0], scores, strict=True)]
+        # Of equals the one asked about.
+        order = sorted(range(len(known)), key=lambda i: (-utility[i], i != 1))
+        best = next((i for i in order[:_MOST_JUDGED] if fits(device, priced[i])), order[0])
+        original, asked, found = priced[0], priced[1], priced[best]
         bands = [
             surrogate.band(device, quantity, float(totals[1, MACS]))
             for quantity in ("latency", "energy")

@@ -51,6 +51,18 @@ def test_limits_hold_on_each_device_by_itself(surrogate, pool):
     assert row.best.latency_ms <= limit
 
 
+def test_best_is_the_best_of_those_that_fit(surrogate, pool):
+    (free,) = compared(surrogate, pool, pool[0], names=["rpi4"])
+
+    def on(fits):
+        return next(on_devices(surrogate, pool, pool[0], WISH, [load_device("rpi4")], fits))
+
+    fitting = on(lambda _, priced: priced.config != free.best.config)
+    assert fitting.best.config != free.best.config
+    assert fitting.recipe.score <= fitting.best.score <= free.best.score
+    assert on(lambda *_: False).best == free.best
+
+
 def test_recipe_that_is_itself_the_best_is_a_tie(surrogate, pool):
     rows = compared(surrogate, pool[:1], pool[0])
     assert any(row.tie for row in rows)

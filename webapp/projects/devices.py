@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from webapp.projects import answers
 from webapp.projects.suitability import recipe_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from compression.cost import DeviceProfile
     from compression.suitability import Memory
@@ -40,19 +41,25 @@ def devices_compared(
     devices = target_profiles(owner=project.owner)
     pool = answers.known_recipes(project, policy, wanted)
     surrogate = policy.surrogate
-    found = list(on_devices(surrogate, pool, np.array(chosen), wish, devices))
+
     # Few recipes are the best of many devices: each is looked at once.
-    configs = {priced.config for row in found for priced in (row.recipe, row.best)}
-    memories = {
-        config: recipe_memory(inspected, surrogate, np.array(config)) for config in configs
-    }
-    return [_row(row, memories) for row in found]
+    @cache
+    def memory(config: tuple[int, ...]) -> Memory:
+        return recipe_memory(inspected, surrogate, np.array(config))
+
+    def misfit_of(device: DeviceProfile, priced: Priced) -> str:
+        return misfit(device, memory(priced.config)._replace(file_bytes=priced.size_bytes))
+
+    def fits(device: DeviceProfile, priced: Priced) -> bool:
+        return not misfit_of(device, priced)
+
+    found = on_devices(surrogate, pool, np.array(chosen), wish, devices, fits)
+    return [_row(row, misfit_of) for row in found]
 
 
-def _row(found: OnDevice, memories: Mapping[tuple[int, ...], Memory]) -> dict[str, Any]:
+def _row(found: OnDevice, misfit_of: Callable[[DeviceProfile, Priced], str]) -> dict[str, Any]:
     recipe, best = (
-        _against(priced, found.original)
-        | {"misfit": _misfit(found.device, priced, memories[priced.config])}
+        _against(priced, found.original) | {"misfit": misfit_of(found.device, priced)}
         for priced in (found.recipe, found.best)
     )
     fit_alike = bool(recipe["misfit"]) == bool(best["misfit"])
@@ -65,11 +72,6 @@ def _row(found: OnDevice, memories: Mapping[tuple[int, ...], Memory]) -> dict[st
         "best": best,
         "tie": found.tie and fit_alike,
     }
-
-
-def _misfit(device: DeviceProfile, priced: Priced, memory: Memory) -> str:
-    """Why a recipe does not fit the device; empty if it does."""
-    return misfit(device, memory._replace(file_bytes=priced.size_bytes))
 
 
 def _against(priced: Priced, original: Priced) -> dict[str, Any]:
