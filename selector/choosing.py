@@ -70,15 +70,16 @@ def choose(
     """The answer of the selector that the request names, under that surrogate, with its reasons.
 
     A recipe that was ``built`` and turned out, or when it is recovered in full will turn out, better than what is
-    predicted of the answer takes its place; when ``cautious``, any built recipe that keeps all limits as it
-    is does. A method that was asked for by name gives way only to its ``own`` earlier answers, those that
+    predicted of the answer takes its place; when ``cautious``, or when the answer is one that has failed already, any
+    built recipe that keeps all limits as it is does. A method that was asked for by name gives way only to its ``own`` earlier answers, those that
     this build recovered. Of predictions, one that keeps the limits with room to spare is taken if there is any.
     """
     question, selector = question_of(job, surrogate), _selector(job, surrogate)
     answer, known = _answer_with_room(question, selector, built, job.request.seed)
     asked, utility = question.prepared(), None
     rivals = built if isinstance(selector, Policy) else own
-    better = _better_built(asked, answer, rivals, cautious=cautious)
+    fails = answer.config in failed_recoveries(asked, built)
+    better = _better_built(asked, answer, rivals, cautious=cautious or fails)
     if better is None and not cautious:
         better = _promising_built(question, answer, rivals)
     if better is not None:

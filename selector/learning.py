@@ -101,8 +101,8 @@ def with_room(question: Question, built: Sequence[Validated], more: float = 1.0)
     Whoever picks the best of many predictions picks one that flatters: without room the answer lands
     just beyond the limit. Room is what four in five built recipes would have needed, and at least
     what each fully recovered one did, for the next answer will be much like the last;
-    ``more`` is a factor upon it. What they lost has taught the predictions already; but until one
-    recovered recipe has kept all limits, each that lost too much makes the next answer more cautious.
+    ``more`` is a factor upon it, and upon what points need. What built recipes lost has taught the predictions
+    already; but until a recovered one has kept all limits, each that lost too much makes the next answer more cautious.
     """
     if not built:
         return question.budgets
@@ -110,7 +110,7 @@ def with_room(question: Question, built: Sequence[Validated], more: float = 1.0)
     most = excess[[each.recovered for each in built]].max(axis=0, initial=1.0)
     needed = np.maximum(np.quantile(excess, ROOM_FOR, axis=0), most)
     room = more * np.clip(needed, 1.0, MOST_ROOM)
-    room[POINTS_AT] = _caution(question, [row for row in built if row.recovered])
+    room[POINTS_AT] = more * _caution(question, [row for row in built if row.recovered])
     return _drawn_in(question.budgets, room)
 
 

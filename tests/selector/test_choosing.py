@@ -93,6 +93,28 @@ def test_a_trial_that_misses_as_it_is_proves_nothing(answer):
     assert answer(replace(brief, recovered=True)).answered_by != BUILT
 
 
+@pytest.fixture
+def missed(recovered):
+    """The best answer, recovered in full, and just beyond the limit; and a recipe that keeps it and is of little use."""
+    kept = candidate(drop_points=0.2, recovered=True, size_bytes=200_000)
+    return replace(recovered, drop_points=1.6), kept
+
+
+def test_an_answer_that_has_missed_its_points_is_not_given_again(answer, missed):
+    """Also where another recipe is known to keep them, so that no caution is called for."""
+    found = answer(*missed)
+    assert found.config != missed[0].config
+    assert found.answered_by != BUILT
+
+
+def test_an_answer_that_nothing_replaces_but_has_failed_gives_way_to_what_keeps_the_limits(
+    answer, missed, monkeypatch
+):
+    monkeypatch.setattr("selector.choosing.MORE_ROOM", (1.0,))
+    found = answer(*missed)
+    assert (found.answered_by, found.config) == (BUILT, missed[1].config)
+
+
 def test_a_method_asked_for_by_name_gives_way_only_to_what_it_found_itself(answer):
     found = candidate(drop_points=0.3, recovered=True)
     alone = answer(found, selector="greedy")
