@@ -32,14 +32,16 @@ def cold_share(weights: Array, cached: Array | float) -> Array:
     return np.asarray(np.clip(weights / np.maximum(cached, 1.0) - 1.0, 0.0, 1.0))
 
 
-def cell_prices(tables: StudyTables, target: DeviceProfile, precision: int) -> Array:
-    """``[L * S * W * W + 1, 7]`` the columns of every cell; the last one is a row that is gone."""
+def write_cell_prices(
+    cells: Array, tables: StudyTables, target: DeviceProfile, precision: int
+) -> None:
+    """Fill ``cells [L * S * W * W + 1, 7]``, the columns of every cell; the last one is a row that is gone."""
     kind = PRECISIONS[precision]
     milliseconds = _milliseconds(tables, target, kind)
     weighted = np.array([k is not LayerKind.OTHER for k in tables.kinds])[:, None, None, None]
     stored = tables.weight_bytes[precision, 0]
     nodes = tables.op_bytes[0] + (tables.op_bytes[precision] - tables.op_bytes[0]) * weighted
-    columns = [
+    columns = (
         milliseconds,
         energy_mj(milliseconds, tables.features, target, kind),
         stored + tables.n_ops * nodes,
@@ -47,9 +49,10 @@ def cell_prices(tables: StudyTables, target: DeviceProfile, precision: int) -> A
         tables.params,
         by_cell(row_damage(tables)[:, 0]),
         _cold_milliseconds(tables, target, kind),
-    ]
-    cells = np.stack(columns, axis=-1).reshape(-1, N_COLUMNS)
-    return np.concatenate([cells, np.zeros((1, N_COLUMNS))])
+    )
+    for at, column in enumerate(columns):
+        cells[:-1, at] = column.ravel()
+    cells[-1] = 0.0
 
 
 def _milliseconds(tables: StudyTables, target: DeviceProfile, precision: Precision) -> Array:

@@ -80,8 +80,11 @@ def on_devices(
     best ``_MOST_JUDGED`` fits, the best is named all the same.
     """
     known = np.concatenate([surrogate.space.untouched(), config[None], pool])
+    state = None
     for device in devices:
-        totals = CostTables(surrogate.tables, surrogate.space, (device,)).totals(known)
+        costs = CostTables(surrogate.tables, surrogate.space, (device,))
+        state = state or costs.state(known, np.arange(costs.n_rows))
+        totals = costs.totals(known, state=state)
         values = reward.quantities(surrogate, totals[None])
         wants = _wants(totals, wish)
         utility = reward.utility(values, wants)[0]

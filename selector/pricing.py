@@ -15,11 +15,11 @@ from selector.cell_prices import (
     PARAMS,
     SIZE,
     by_cell,
-    cell_prices,
     cold_share,
     fetch_price,
     network_offset,
     saved_bytes,
+    write_cell_prices,
 )
 from selector.damage import row_damage
 from selector.tables import PRECISIONS, WIDTH_STEPS, Array, BoolArray, IntArray
@@ -104,8 +104,11 @@ class CostTables:
         self.n_rows = n_rows
         self._row_stride = n_structures * _STEPS * _STEPS
         self._stride = n_rows * self._row_stride + 1
-        priced = [[cell_prices(tables, t, p) for p in range(len(PRECISIONS))] for t in targets]
-        self._cells: Array = np.array(priced).reshape(-1, N_COLUMNS)
+        priced: Array = np.empty((len(targets), len(PRECISIONS), self._stride, N_COLUMNS))
+        for t, target in enumerate(targets):
+            for p in range(len(PRECISIONS)):
+                write_cell_prices(priced[t, p], tables, target, p)
+        self._cells = priced.reshape(-1, N_COLUMNS)
         offsets = [
             [network_offset(tables, t, p) for p in range(len(PRECISIONS))] for t in targets
         ]
@@ -131,13 +134,20 @@ class CostTables:
         self._thinner = self._deciders([x.thins for x in decisions])
         narrower = self._deciders([x.narrows for x in decisions])
         self._group_owner = _group_owners(tables, narrower)
-        self._touched = [self._rows_touched(d) for d in range(space.n_decisions)]
+        self._touched: dict[int, Touched] = {}
 
-    def totals(self, configs: IntArray, target: IntArray | int = 0) -> Array:
-        """``[B, 7]`` totals of configurations ``[B, D]``, on a target each (index in ``targets``)."""
+    def totals(
+        self, configs: IntArray, target: IntArray | int = 0, state: RowState | None = None
+    ) -> Array:
+        """``[B, 7]`` totals of configurations ``[B, D]``, on a target each (index in ``targets``).
+
+        ``state`` is that of all rows in them, which is the same for all targets, where it is known.
+        """
         rows = np.arange(self.n_rows)
         at = self.block(configs, target)
-        found = self.row_values(at[:, None], rows, self.state(configs, rows)).sum(axis=-2)
+        found = self.row_values(at[:, None], rows, state or self.state(configs, rows)).sum(
+            axis=-2
+        )
         return self.with_fetches(np.asarray(found + self._offsets[at]), at)
 
     def priced(self, configs: IntArray) -> Priced:
@@ -154,7 +164,7 @@ class CostTables:
         if decision == self.space.n_decisions - 1:
             every = self.state(configs, np.arange(self.n_rows))
             return self.in_each_precision(every, target)
-        rows = self._touched[decision][0]
+        rows = self.touched(decision).rows
         at = self.block(configs, target)
         changed = self._changed(configs, decision, self.state(configs, rows))
         after = self.row_values(at[:, None, None], rows, changed).sum(axis=-2)
@@ -247,6 +257,8 @@ class CostTables:
 
     def touched(self, decision: int) -> Touched:
         """The rows whose price a decision can change; all of them for the precision."""
+        if decision not in self._touched:
+            self._touched[decision] = self._rows_touched(decision)
         return self._touched[decision]
 
     def state(self, configs: IntArray, rows: IntArray) -> RowState:
@@ -264,7 +276,7 @@ class CostTables:
     def _changed(self, configs: IntArray, decision: int, state: RowState) -> RowState:
         """The same rows, each ``[B, A', R]``, when one decision is each of its actions."""
         space = self.space
-        rows, in_share, writes, own = self._touched[decision]
+        rows, in_share, writes, own = self.touched(decision)
         count = space.counts[decision]
         widths = space.widths[decision, :count]
         shift = (widths[None, :] - widths[configs[:, decision]][:, None])[:, :, None]

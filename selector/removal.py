@@ -168,14 +168,11 @@ class Removals:
     @cached_property
     def _row_slots(self) -> tuple[list[IntArray], list[BoolArray]]:
         """For each row the decisions that may remove it, one a slot: ``[L]`` and ``[L, A]``."""
-        by_row: list[list[int]] = [
-            [
-                d
-                for d, gone in self.by_decision.items()
-                if gone[:, row].any() and self.rows[d] != row
-            ]
-            for row in range(self.n_rows)
-        ]
+        by_row: list[list[int]] = [[] for _ in range(self.n_rows)]
+        for d, gone in self.by_decision.items():
+            for row in np.flatnonzero(gone.any(axis=0)).tolist():
+                if self.rows[d] != row:
+                    by_row[row].append(d)
         deciders, tables = [], []
         for slot in range(max(map(len, by_row), default=0)):
             chosen = [ds[slot] if slot < len(ds) else -1 for ds in by_row]
