@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from compression.types import Stage
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from selector.jobfolder import JobFolder
 
 PLAN = "plan.json"
-"""What INSPECT leaves: for each stage that takes parts its work items and ``rounds``."""
+"""What INSPECT leaves: for each stage that takes parts its work items, its ``rounds``, and which part comes ``apart``."""
 
 GPU = "gpu"
 """In the plan: whether later stages do the steps that a GPU has time for, wherever they run."""
@@ -33,36 +34,59 @@ MORE_RECOVERIES = 0.9
 _USUAL_RECOVERY, _USUAL_RECOVERIES = 0.5, 3
 """Of plans of older versions, which tell neither steps nor recoveries."""
 
+_TIMES_FROM = 3
+"""Which part of PROBE measures times: by then two shares of single changes have told how long the others take."""
+
 _LEAST_SHARE = 6
 """Probes that make a part: with fewer, handing parts out would take longer than doing them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """How many parts each round has. A part needs the results of all parts of the rounds before its own."""
+    """How many parts each round has. A part needs the results of all parts of the rounds before its own.
+
+    Part ``apart``, if it is not 0, belongs to no round: it needs no other, and none needs it.
+    """
 
     sizes: tuple[int, ...]
+    apart: int = 0
 
     @property
     def count(self) -> int:
         """All parts together."""
-        return sum(self.sizes)
+        return sum(self.sizes) + bool(self.apart)
 
     @property
     def parts(self) -> list[Part]:
         """All parts in an order in which they can be done."""
         return [Part(index, self.count) for index in range(1, self.count + 1)]
 
-    def before(self, index: int) -> int:
-        """How many parts, from the first on, must be done before part ``index``."""
-        ends = [sum(self.sizes[:r]) for r in range(len(self.sizes) + 1)]
-        return max(end for end in ends if end < index)
+    @property
+    def at_once(self) -> int:
+        """The most parts that can be done at the same time."""
+        return max(self.sizes) + bool(self.apart)
+
+    def needed(self, index: int) -> tuple[int, ...]:
+        """The numbers of the parts that must be done before part ``index``."""
+        if index == self.apart:
+            return ()
+        first, _ = self._round(index)
+        others = [number for number in range(1, self.count + 1) if number != self.apart]
+        return tuple(others[:first])
 
     def within(self, index: int) -> Part:
-        """Part ``index`` as a share of its own round."""
-        first = self.before(index)
-        size = next(s for r, s in enumerate(self.sizes) if sum(self.sizes[:r]) == first)
-        return Part(index - first, size)
+        """Part ``index``, which is not the one apart, as a share of its own round."""
+        first, size = self._round(index)
+        return Part(self._place(index) - first, size)
+
+    def _round(self, index: int) -> tuple[int, int]:
+        """How many parts of other rounds come before a part's round, and how many parts that has."""
+        starts = accumulate(self.sizes, initial=0)
+        rounds = zip(starts, self.sizes, strict=False)
+        return next((start, n) for start, n in rounds if self._place(index) <= start + n)
+
+    def _place(self, index: int) -> int:
+        return index - (0 < self.apart < index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +103,18 @@ def plan(
 ) -> dict[str, Any]:
     """The plan of a job: so many probes, at most so many of pairs, so many candidates to build, and whether counts are a GPU's.
 
-    A candidate is a part of its own. Rounds of candidates are even, so that two workers end together.
+    Times are a part of their own, which may last as long as all rounds of PROBE. So is each candidate; rounds of candidates
+    are even, so that two workers end together.
     """
+    singles = _shares(n_probes, most=8)
     size = max(1, 2 * -(-n_candidates // 6))
     starts = range(0, n_candidates, size)
     return {
         Stage.PROBE.value: {
             "items": n_probes + n_pairs,
+            "apart": min(_TIMES_FROM, singles + 1),
             "rounds": [
-                _shares(n_probes, most=8),
+                singles,
                 *[_shares(n_pairs // PAIR_ROUNDS, most=4)] * PAIR_ROUNDS,
             ],
         },
@@ -125,6 +152,14 @@ def recovery_per_validation(folder: JobFolder, *, picked: bool) -> float:
     return one * expected_recoveries(1 if picked else most)
 
 
+def validation_steps(folder: JobFolder) -> int | None:
+    """Optimiser steps of all candidates together; ``None`` before INSPECT and in plans of older versions."""
+    try:
+        return int(folder.read_json(Stage.INSPECT, PLAN)[Stage.VALIDATE.value]["steps"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def read_rounds(folder: JobFolder, stage: Stage) -> Rounds:
     """The rounds of a stage that takes parts.
 
@@ -133,12 +168,13 @@ def read_rounds(folder: JobFolder, stage: Stage) -> Rounds:
     """
     folder.require(Stage.INSPECT)
     try:
-        sizes = folder.read_json(Stage.INSPECT, PLAN)[stage.value]["rounds"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        planned = folder.read_json(Stage.INSPECT, PLAN)[stage.value]
+        sizes, apart = planned["rounds"], planned.get("apart", 0)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unusable(stage) from error
-    if not _is_sane(sizes):
+    if not _is_sane(sizes) or apart not in range(1 + sum(sizes)):
         raise _unusable(stage)
-    return Rounds(tuple(sizes))
+    return Rounds(tuple(sizes), apart)
 
 
 def counts_for_gpu(folder: JobFolder) -> bool:
@@ -162,7 +198,7 @@ def check_ready(folder: JobFolder, stage: Stage, part: Part) -> None:
             f"{stage.value} is planned in {rounds.count} parts: --part I/{rounds.count}, "
             f"not {part}."
         )
-    for needed in rounds.parts[: rounds.before(part.index)]:
+    for needed in (Part(index, rounds.count) for index in rounds.needed(part.index)):
         if not part_done(folder, stage, needed):
             raise BadRequestError(
                 f"Part {part} of {stage.value} needs part {needed} first: it learns from its result."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from selector import tabulation
 from selector.action_space import ActionSpace
 from selector.divergence import Divergence
 from selector.host_latency import Timed, recalibrated
+from selector.jobfolder import Part
 from selector.layout import PAIR, pair_probes, probes
 from selector.network_choice import telling
 from selector.network_timing import network_files, time_networks
@@ -28,8 +28,9 @@ from selector.tables import PRECISIONS
 from selector.tabulation import LOOKUP_PRECISIONS, Measurements, with_damage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from selector.job import Job
-    from selector.jobfolder import Part
     from selector.layout import Probe
     from selector.tables import StudyTables
 
@@ -38,22 +39,24 @@ TIMING_ITEMS = 10
 
 
 class Probing:
-    """PROBE in parts: single changes first, then pairs of changes that good recipes would hold."""
+    """PROBE in parts: single changes, then pairs of changes that good recipes would hold; times are a part apart.
+
+    Times take about as long as everything else, so nothing waits for them: which pairs to measure is asked of
+    devices whose times are predicted.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._rounds = read_rounds(job.folder, Stage.PROBE)
         self._divergence = Divergence(job)
-        self._chosen: dict[int, list[Probe]] = {}
+        self._timing_part = self._rounds.apart or 1  # of older versions' plans
+        self._chosen: dict[tuple[int, ...], list[Probe]] = {}
 
     def do(self, part: Part) -> None:
-        """Measure a part's share; the first part also times the operations."""
+        """Measure a part's share, or time the operations."""
         job = self._job
-        known = self._rounds.before(part.index)
-        items = self._rounds.within(part.index).take(
-            self._pairs(known) if known else probes(job.layout)
-        )
-        timing = TIMING_ITEMS if part.index == 1 else 0
+        items = self._probes(part)
+        timing = TIMING_ITEMS if part.index == self._timing_part else 0
         result: dict[str, Any] = {"kl": {}}
         if timing:
             result |= _host_timings(job, len(items) + timing)
@@ -68,36 +71,54 @@ class Probing:
 
     def join(self) -> None:
         """Put what all parts measured into ``tables.npz``."""
-        timings, damage = self._measured(self._rounds.count)
-        tables = with_damage(self._costs, self._job.layout, damage)
+        timings, damage = (
+            self._read(self._timing_part),
+            self._damage_by(range(1, self._rounds.count + 1)),
+        )
+        tables = with_damage(_calibrated(self._job, timings), self._job.layout, damage)
         self._job.reporter.log(
             f"Times of {len(timings['networks'])} whole networks fitted: 9 in 10 predictions for this computer "
             f"lie within {100 * tables.host_band:.0f} %"
         )
         self._job.folder.write_with(Stage.PROBE, "tables.npz", tables.save)
 
-    def _pairs(self, known: int) -> list[Probe]:
-        """The pairs to measure, as what the first ``known`` parts measured makes them look promising."""
+    def _probes(self, part: Part) -> list[Probe]:
+        """What a part measures of its round."""
+        if part.index == self._rounds.apart:
+            return []
+        known = self._rounds.needed(part.index)
+        every = self._pairs(known) if known else probes(self._job.layout)
+        return self._rounds.within(part.index).take(every)
+
+    def _pairs(self, known: tuple[int, ...]) -> list[Probe]:
+        """The pairs to measure, as what the ``known`` parts measured makes them look promising."""
         if known not in self._chosen:
             job = self._job
-            _, damage = self._measured(known)
-            surrogate = Surrogate(with_damage(self._costs, job.layout, damage))
+            surrogate = Surrogate(
+                with_damage(self._untimed, job.layout, self._damage_by(known))
+            )
+            targets = [target for target in job.targets if not target.measured_here]
             most = -(-job.effort.pair_probes // PAIR_ROUNDS)
-            cells = telling_pairs(surrogate, job.targets, most, job.request.seed + known)
+            cells = telling_pairs(surrogate, targets, most, job.request.seed + len(known))
             self._chosen[known] = pair_probes(job.layout, cells)
         return self._chosen[known]
 
     @cached_property
-    def _costs(self) -> StudyTables:
-        """The tables with times alone; the first part has left them."""
-        return _calibrated(self._job, self._measured(1)[0])
+    def _untimed(self) -> StudyTables:
+        """Tables without times of this computer."""
+        job = self._job
+        unknown = [0.0] * len(_specs(job))
+        timings = {"op_ms": unknown, "floor_ms": 0.0, "file_bytes": _file_bytes(job)}
+        return _tabulated(job, timings)
 
-    def _measured(self, count: int) -> tuple[dict[str, Any], dict[str, float]]:
-        """The timings, and the divergence by probe key, of the first ``count`` parts."""
-        paths = self._job.folder.parts(Stage.PROBE, ".json", self._rounds.count)[:count]
-        parts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-        timings = next(part for part in parts if "op_ms" in part)
-        return timings, {key: value for part in parts for key, value in part["kl"].items()}
+    def _damage_by(self, parts: Iterable[int]) -> dict[str, float]:
+        """The divergence by probe key that these parts measured."""
+        return {key: kl for index in parts for key, kl in self._read(index)["kl"].items()}
+
+    def _read(self, index: int) -> dict[str, Any]:
+        folder, part = self._job.folder, Part(index, self._rounds.count)
+        found: dict[str, Any] = folder.read_json(Stage.PROBE, folder.part_name(part, ".json"))
+        return found
 
     def _damage(self, probe: Probe) -> float:
         damage, reporter = self._divergence.of(probe), self._job.reporter
@@ -141,13 +162,10 @@ def _host_timings(job: Job, total: int) -> dict[str, Any]:
     specs = _specs(job)
     lookup = LatencyLookup(job.model_bytes, job.calibration[:1])
     measured = lookup.measure(specs, keep_on)
-    sizes = [
-        len(export_onnx(replace(job.network, precision=p), job.calibration)) for p in PRECISIONS
-    ]
     found: dict[str, Any] = {
         "op_ms": [measured[spec] for spec in specs],
         "floor_ms": lookup.floor_ms,
-        "file_bytes": sizes,
+        "file_bytes": _file_bytes(job),
     }
     tables = _tabulated(job, found)
     space = ActionSpace(tables)
@@ -155,6 +173,12 @@ def _host_timings(job: Job, total: int) -> dict[str, Any]:
     configs = np.concatenate([space.untouched(), recipes])
     timed = time_networks(job, configs, partial(network_files, job, space))
     return {**found, "networks": [asdict(row) for row in timed]}
+
+
+def _file_bytes(job: Job) -> list[int]:
+    """Of the original in each of ``PRECISIONS``."""
+    networks = (replace(job.network, precision=p) for p in PRECISIONS)
+    return [len(export_onnx(network, job.calibration)) for network in networks]
 
 
 def _specs(job: Job) -> list[tuple[OpSpec, Precision]]:

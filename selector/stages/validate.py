@@ -58,7 +58,7 @@ class Validation:
 
     def _built(self, part: Part) -> list[dict[str, Any]]:
         """What came of the candidates of a part; of one cut short nothing, as it would teach a loss too high."""
-        known, rows = self._rounds.before(part.index), []
+        known, rows = len(self._rounds.needed(part.index)), []
         surrogate, configs = self._proposals(known)
         items = self._rounds.within(part.index).take(list(enumerate(configs, start=known)))
         for done, (number, config) in enumerate(items, start=1):

@@ -23,7 +23,9 @@ STEPS = Steps(candidate=300, recovery=2000, recoveries=4)
 
 
 def test_a_part_needs_all_parts_of_earlier_rounds():
-    assert [ROUNDS.before(index) for index in range(1, 7)] == [0, 0, 0, 3, 3, 5]
+    assert [ROUNDS.needed(index) for index in range(1, 7)] == [
+        *[()] * 3, *[(1, 2, 3)] * 2, (1, 2, 3, 4, 5)
+    ]  # fmt: skip
     assert [ROUNDS.within(index) for index in (1, 3, 4, 5, 6)] == [
         Part(1, 3),
         Part(3, 3),
@@ -31,6 +33,27 @@ def test_a_part_needs_all_parts_of_earlier_rounds():
         Part(2, 2),
         Part(1, 1),
     ]
+
+
+def test_a_part_apart_needs_no_other_and_no_other_needs_it():
+    rounds = Rounds((2, 2), apart=2)
+    assert rounds.count == 5
+    assert [rounds.needed(index) for index in range(1, 6)] == [(), (), (), (1, 3), (1, 3)]
+    assert [rounds.within(index) for index in (1, 3, 4, 5)] == [
+        Part(1, 2), Part(2, 2), Part(1, 2), Part(2, 2)
+    ]  # fmt: skip
+    assert rounds.at_once == 3
+
+
+def test_times_are_planned_apart_and_plans_of_older_versions_are_followed(tmp_path):
+    folder = JobFolder(tmp_path)
+    (tmp_path / "INSPECT").mkdir()
+    (tmp_path / "INSPECT" / "inspect.json").write_text("{}")
+    folder.write_json(Stage.INSPECT, PLAN, plan(100, 50, 12, STEPS))
+    assert read_rounds(folder, Stage.PROBE).apart == 3
+    assert read_rounds(folder, Stage.VALIDATE).apart == 0
+    folder.write_json(Stage.INSPECT, PLAN, {"PROBE": {"items": 150, "rounds": [8, 2]}})
+    assert read_rounds(folder, Stage.PROBE) == Rounds((8, 2))
 
 
 @pytest.mark.parametrize("count", range(1, 20))
@@ -47,7 +70,7 @@ def test_the_plan_knows_the_stages_that_the_engine_does_in_parts():
 
 
 @pytest.mark.parametrize(
-    "value", [{}, {"PROBE": {"rounds": []}}, {"PROBE": {"rounds": [0]}}, {"PROBE": {"rounds": [10**9]}}, []]
+    "value", [{}, {"PROBE": {"rounds": []}}, {"PROBE": {"rounds": [0]}}, {"PROBE": {"rounds": [10**9]}}, {"PROBE": {"rounds": [2], "apart": 7}}, {"PROBE": []}, []]
 )  # fmt: skip
 def test_a_plan_that_cannot_be_followed_is_refused(tmp_path, value):
     (tmp_path / "INSPECT").mkdir()

@@ -18,6 +18,7 @@ from webapp.jobs.eta import (
     remaining_seconds,
     stages_left,
     starts_in_seconds,
+    usual_seconds,
 )
 from webapp.jobs.models import Job, JobEvent, JobPart, JobState, PartState
 from webapp.jobs.queries import job_json
@@ -71,6 +72,17 @@ def test_network_ten_times_as_large_is_told_so_by_its_first_stages(study, times)
     assert middle == pytest.approx(times * FIRST_GUESS_S["VALIDATE"], rel=0.3)
 
 
+def test_where_studies_are_known_a_long_probe_tells_of_the_network_more_than_of_the_machine(
+    user, study
+):
+    """Candidates of a large network get fewer steps."""
+    ended(study, FIRST_GUESS_S)
+    took = {stage: 4 * FIRST_GUESS_S[stage] for stage in ("INSPECT", "PROBE")}
+    job = at(making.project(user, seed=1).study.job, "SEARCH", took)
+    middle = stages_left(job)["VALIDATE"]["low_s"] / LOW
+    assert middle == pytest.approx(2 * FIRST_GUESS_S["VALIDATE"], rel=0.15)
+
+
 def test_first_stage_alone_tells_little(study):
     """Four seconds more to start an engine on a busy machine do not double the whole job."""
     whole = sum(FIRST_GUESS_S[stage] for stage in ("PROBE", "SEARCH", "VALIDATE"))
@@ -121,23 +133,6 @@ def test_stage_that_runs_tells_of_those_that_follow(study):
     assert 5 * FIRST_GUESS_S["VALIDATE"] < middle < 8 * FIRST_GUESS_S["VALIDATE"]
 
 
-def test_first_part_tells_of_its_stage_while_it_runs(study):
-    """It times all operations, which takes longer than all other parts of PROBE together."""
-    job = at(study, "PROBE", {"INSPECT": FIRST_GUESS_S["INSPECT"]}, started_s_ago=20)
-    parts(job, [], count=20)
-    JobEvent.objects.create(
-        job=job,
-        seq=1,
-        t=timezone.now(),
-        stage="PROBE",
-        part="1/20",
-        kind="progress",
-        eta_s=46.0,
-    )
-    left = stages_left(job)["PROBE"]["low_s"] / LOW
-    assert left == pytest.approx((20 + 46) / 0.55 - 20, abs=1)
-
-
 def test_converters_take_their_time(study, settings, tmp_path):
     settings.ADADEEP_EXTRAS = str(tmp_path)
     without = first_guess_s()
@@ -173,6 +168,54 @@ def test_stage_in_parts_follows_their_pace_without_the_first(study):
     job = at(study, "PROBE", {"INSPECT": 4.0}, started_s_ago=40)
     parts(job, [30, 1, 2, 1.5], count=10)
     assert stages_left(job)["PROBE"]["low_s"] / LOW == pytest.approx(9, abs=1.6)
+
+
+def says(job, part, eta_s):
+    JobEvent.objects.create(
+        job=job,
+        seq=50,
+        t=timezone.now(),
+        stage=job.stage,
+        part=part,
+        kind="progress",
+        eta_s=eta_s,
+    )
+
+
+@pytest.mark.parametrize(("workers", "expected_s"), [(1, 60 + 20), (2, 60)])
+def test_part_apart_is_counted_as_it_says(study, workers, expected_s):
+    """Ten parts of two seconds, and the times with a minute left: in turn, or side by side."""
+    job = at(study, "PROBE", {"INSPECT": 4.0}, started_s_ago=20)
+    parts(job, [5, 2, 2], count=14, running=workers)
+    job.parts.filter(number=4).update(apart=True)
+    says(job, "4/14", 60)
+    assert stages_left(job)["PROBE"]["low_s"] / LOW == pytest.approx(expected_s, abs=3)
+
+
+def test_stage_tells_nothing_until_its_part_apart_does(study):
+    usual = FIRST_GUESS_S["PROBE"]
+    job = at(study, "PROBE", {"INSPECT": FIRST_GUESS_S["INSPECT"]}, started_s_ago=0.5 * usual)
+    parts(job, [5, 2], count=14)
+    job.parts.filter(number=4).update(apart=True)
+    assert stages_left(job)["PROBE"]["low_s"] / LOW == pytest.approx(0.5 * usual, abs=2)
+
+
+def planned(job, steps):
+    """A study whose candidates take so many steps in all."""
+    folder = job.place / "INSPECT"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "plan.json").write_text(json.dumps({"VALIDATE": {"rounds": [4], "steps": steps}}))
+    return job
+
+
+def test_candidates_that_train_for_fewer_steps_are_expected_earlier(study):
+    """Of 85 s on the digits 54 are 3,600 steps of training."""
+    at(study, "INSPECT", {})
+    whole = usual_seconds(planned(study, 3600))["VALIDATE"]
+    assert whole == FIRST_GUESS_S["VALIDATE"]
+    assert usual_seconds(planned(study, 900))["VALIDATE"] == pytest.approx(
+        whole - 54 * 3 / 4, abs=1
+    )
 
 
 def test_rest_between_parts_is_no_work(study):

@@ -122,11 +122,22 @@ def test_a_part_waits_for_those_that_it_learns_from(job):
     assert part_lease.claim_part(job.id, "PROBE", is_lead=False).label == "4/4"
 
 
-def plan(job):
+def test_nothing_waits_for_a_part_apart(job):
+    lease.claim(job.id)
+    plan(job, apart=2)
+    first, _, *rest = (part_lease.claim_part(job.id, "PROBE", is_lead=False) for _ in range(4))
+    assert [part.label for part in rest] == ["3/5", "4/5"]
+    assert part_lease.claim_part(job.id, "PROBE", is_lead=False) is None
+    for part in (first, *rest):
+        part.finish()
+    assert part_lease.claim_part(job.id, "PROBE", is_lead=False).label == "5/5"
+
+
+def plan(job, apart=0):
     from compression.types import Stage
     from selector.plan import Rounds
 
-    part_lease.plan_parts(job, Stage.PROBE, Rounds(tuple(PLAN["PROBE"]["rounds"])))
+    part_lease.plan_parts(job, Stage.PROBE, Rounds(tuple(PLAN["PROBE"]["rounds"]), apart))
 
 
 def test_second_delivery_of_help_changes_nothing(job):

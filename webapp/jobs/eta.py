@@ -10,15 +10,17 @@ from django.utils import timezone
 
 from compression.types import Stage
 from selector.jobfolder import CHOSEN_RECIPE, JobFolder
-from selector.plan import recovery_per_validation
+from selector.plan import recovery_per_validation, validation_steps
 from webapp.jobs.models import DELIVERED, Job, JobKind, JobState, PartState
 from webapp.jobs.sandbox import converters
 from webapp.jobs.turns import served_before
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from webapp.jobs.models import JobEvent
+    from django.db.models import QuerySet
+
+    from webapp.jobs.models import JobEvent, JobPart
 
 # Seconds on two cores for the digits sample, until this installation has jobs of its own.
 FIRST_GUESS_S = {
@@ -27,12 +29,13 @@ FIRST_GUESS_S = {
     "SEARCH": 24.0,
     "VALIDATE": 85.0,
     "RECOVER": 110.0,
-    "EXPORT": 6.0,
-    "MEASURE": 8.0,
-    "PACKAGE": 7.0,
+    "EXPORT": 4.0,
+    "MEASURE": 5.0,
+    "PACKAGE": 4.0,
 }
-FIRST_PART = {Stage.PROBE: 0.55}
-"""Share of a stage in parts that its first part takes, where that prepares what all share: all operations are timed in it."""
+FIRST_GUESS_STEPS = 3600
+FIRST_GUESS_CANDIDATES = 12
+"""Optimiser steps and candidates of that VALIDATE."""
 
 CANDIDATE = 0.65
 """What building and measuring a candidate takes beside its training, of INSPECT's time: both start an engine, read and time a network."""
@@ -105,12 +108,21 @@ def _left_s(job: Job) -> dict[str, float]:
     for stage in job.all_stages:
         if job.stages.get(stage, {}).get("state") == "done":
             continue
-        # The selector trains as long on a large network as on a small one, if the machine is as fast.
-        expected_s = usual[stage] * (pace**0.5 if stage == Stage.SEARCH else pace)
+        expected_s = usual[stage] * pace ** (0.5 if _is_steady(job, stage) else 1.0)
         if stage == job.stage:
             expected_s = _usual_left_s(job, expected_s) if told_s is None else told_s
         left[stage.value] = expected_s
     return left
+
+
+def _is_steady(job: Job, stage: Stage) -> bool:
+    """Whether a stage takes about as long for a large network as for a small one, if the machine is as fast.
+
+    The selector trains on both alike, and candidates of a large one get fewer steps. A first study tells of the machine.
+    """
+    if stage == Stage.VALIDATE:
+        return not job.study_id and _studies(job).exists()
+    return stage == Stage.SEARCH
 
 
 def usual_seconds(job: Job) -> dict[str, float]:
@@ -118,17 +130,41 @@ def usual_seconds(job: Job) -> dict[str, float]:
 
     For a build: what builds of the same study took that had the same selector and were as free to try again, else
     what its study makes likely.
-    For a study: what the last ones took.
+    For a study: what the last ones took, and VALIDATE as the steps are that are planned.
     """
-    ended = Job.objects.filter(kind=job.kind, state__in=DELIVERED).order_by("-finished")
     if not job.study_id:
-        return first_guess_s() | _medians(ended[:RECENT_JOBS])
+        recent = _studies(job)[:RECENT_JOBS]
+        return first_guess_s() | _medians(recent) | {"VALIDATE": _validation_s(job, recent)}
+    ended = Job.objects.filter(kind=job.kind, state__in=DELIVERED).order_by("-finished")
     alike = [
         other
         for other in ended.filter(study=job.study_id, selector=job.selector)[: 2 * RECENT_JOBS]
         if _is_picked(other) == _is_picked(job)
     ]
     return _after_its_study(job) | _medians(alike[:RECENT_JOBS])
+
+
+def _studies(job: Job) -> QuerySet[Job]:
+    """Studies that are done, the last first."""
+    return Job.objects.filter(kind=job.kind, state__in=DELIVERED).order_by("-finished")
+
+
+def _validation_s(job: Job, recent: Iterable[Job]) -> float:
+    """What VALIDATE would have taken in other studies with as many steps of training as this one plans."""
+    steps = validation_steps(JobFolder(job.place))
+    found = []
+    for study in recent:
+        took_s = study.stages.get(Stage.VALIDATE, {}).get("seconds")
+        if took_s:
+            had = validation_steps(JobFolder(study.place))
+            found.append(_with_steps(took_s, _trained_s(study, took_s), steps, had))
+    guess_s = FIRST_GUESS_S["VALIDATE"]
+    trained_s = guess_s - FIRST_GUESS_CANDIDATES * CANDIDATE * FIRST_GUESS_S["INSPECT"]
+    return median(found) if found else _with_steps(guess_s, trained_s, steps, FIRST_GUESS_STEPS)
+
+
+def _with_steps(took_s: float, trained_s: float, steps: int | None, had: int | None) -> float:
+    return took_s + trained_s * (steps / had - 1.0) if steps and had else took_s
 
 
 def first_guess_s() -> dict[str, float]:
@@ -195,28 +231,19 @@ def _pace(job: Job, usual: Mapping[str, float], told_s: float | None) -> float:
 
 def _told_left_s(job: Job) -> float | None:
     """What the stage that runs says of itself: by its parts, else by its own count; ``None`` while it cannot tell."""
-    parts = list(job.parts.filter(stage=job.stage).values_list("state", flat=True))
+    parts = list(job.parts.filter(stage=job.stage).order_by("number"))
     if not parts:
         return _counted_left_s(job)
-    told_s = _shared_stage_s(job, parts)
-    return _by_first_part_s(job) if told_s is None else told_s
+    return _shared_stage_s(job, parts)
 
 
-def _counted_left_s(job: Job) -> float | None:
+def _counted_left_s(job: Job, **which: str) -> float | None:
     """What the engine said last of the stage, or of the part, that it works on."""
-    last: JobEvent | None = job.events.filter(stage=job.stage, eta_s__isnull=False).last()
+    said = job.events.filter(stage=job.stage, eta_s__isnull=False, **which)
+    last: JobEvent | None = said.last()
     if last is None or last.eta_s is None:
         return None
     return max(0.0, last.eta_s - (timezone.now() - last.t).total_seconds())
-
-
-def _by_first_part_s(job: Job) -> float | None:
-    """While no later part has ended: as its first part goes, so will the stage."""
-    share, counted_s = FIRST_PART.get(Stage(job.stage)), _counted_left_s(job)
-    if share is None or counted_s is None:
-        return None
-    elapsed_s = _elapsed_s(job) or 0.0
-    return (elapsed_s + counted_s) / share - elapsed_s
 
 
 def _usual_left_s(job: Job, usual_s: float) -> float:
@@ -224,21 +251,36 @@ def _usual_left_s(job: Job, usual_s: float) -> float:
     return max(usual_s - elapsed_s, LEAST_LEFT * usual_s)
 
 
-def _shared_stage_s(job: Job, parts: Sequence[str]) -> float | None:
+def _shared_stage_s(job: Job, parts: Sequence[JobPart]) -> float | None:
     """By what its parts took, but for the first, which prepares what all share; and by how many run at once.
 
-    What the engine says they took counts, not when they ended: a job may have rested in between.
+    What the engine says they took counts, not when they ended: a job may have rested in between. One that is apart is
+    unlike the others and says itself what it has left; with others beside it the stage lasts no shorter than that.
     """
-    done = job.events.filter(stage=job.stage, kind="done").exclude(part__in=("", "1/1"))
-    took = [row["data"].get("seconds") for row in done.values("part", "data")]
-    later = [float(seconds) for seconds in took[1:] if seconds is not None]
-    if not later:
+    unlike = {parts[0].label, *(part.label for part in parts if part.apart)}
+    done = job.events.filter(stage=job.stage, kind="done").exclude(
+        part__in=("", "1/1", *unlike)
+    )
+    took = [row["data"].get("seconds") for row in done.values("data")]
+    later = [float(seconds) for seconds in took if seconds is not None]
+    apart_s = _apart_left_s(job, parts)
+    if not later or apart_s is None:
         return None
     part_s = sum(later) / len(later)
-    left, at_once = len(parts) - parts.count(PartState.DONE), parts.count(PartState.RUNNING)
+    at_once = sum(part.state == PartState.RUNNING for part in parts)
+    left = sum(part.state != PartState.DONE for part in parts if not part.apart)
     last = job.events.filter(stage=job.stage).last()
     since_s = (timezone.now() - last.t).total_seconds() if last and at_once else 0.0
-    return part_s * max(0.0, left - min(1.0, since_s / max(part_s, 1e-3))) / max(1, at_once)
+    later_s = part_s * max(0.0, left - min(1.0, since_s / max(part_s, 1e-3)))
+    return max(apart_s, (later_s + apart_s) / max(1, at_once))
+
+
+def _apart_left_s(job: Job, parts: Sequence[JobPart]) -> float | None:
+    """What the part that is apart still takes, if there is one; ``None`` until it says so."""
+    for part in parts:
+        if part.apart and part.state != PartState.DONE:
+            return _counted_left_s(job, part=part.label)
+    return 0.0
 
 
 def _elapsed_s(job: Job) -> float | None:

@@ -151,7 +151,7 @@ class PartState(models.TextChoices):
 class JobPart(models.Model):
     """One part of a stage that several workers share. It has a lease of its own, as a job has.
 
-    ``needs`` counts the parts, from the first on, whose results it learns from.
+    It learns from the results of the first ``needs`` parts, but not of one that is ``apart`` from the others.
     """
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="parts")
@@ -159,6 +159,7 @@ class JobPart(models.Model):
     number = models.PositiveIntegerField()
     count = models.PositiveIntegerField()
     needs = models.PositiveIntegerField(default=0)
+    apart = models.BooleanField(default=False)
     state = models.CharField(max_length=8, choices=PartState, default=PartState.WAITING)
     attempt = models.PositiveIntegerField(default=0)
     lost = models.PositiveIntegerField(default=0)

@@ -89,7 +89,8 @@ def plan_parts(job: Job, stage: Stage, rounds: Rounds) -> None:
                 stage=stage,
                 number=part.index,
                 count=rounds.count,
-                needs=rounds.before(part.index),
+                needs=max(rounds.needed(part.index), default=0),
+                apart=part.index == rounds.apart,
             )
             for part in rounds.parts
         ),
@@ -103,10 +104,11 @@ def claim_part(job_id: UUID, stage: str, *, is_lead: bool) -> PartLease | None:
     waiting = parts.filter(state=PartState.WAITING, job__state__in=ACTIVE)
     if not is_lead:
         waiting = waiting.filter(lost__lt=LEFT_TO_THE_LEAD)
-    done = set(parts.filter(state=PartState.DONE).values_list("number", flat=True))
+    there = parts.filter(Q(state=PartState.DONE) | Q(apart=True))
+    done = set(there.values_list("number", flat=True))
     for part in waiting.order_by("number"):
         if not done.issuperset(range(1, part.needs + 1)):
-            return None  # later ones need at least as much
+            continue
         claimed = JobPart.objects.filter(
             pk=part.pk, state=PartState.WAITING, attempt=part.attempt
         ).update(

@@ -227,7 +227,7 @@ def _run_shared(job: Job, lease: Lease, stage: Stage) -> int:
     except BadRequestError as error:
         raise StageFailedError(str(error)) from error
     part_lease.plan_parts(job, stage, rounds)
-    _call_for_help(job, stage, helpers=max(rounds.sizes) - 1)
+    _call_for_help(job, stage, helpers=rounds.at_once - 1)
     return run_parts(job, stage, shift.Shift(job=job, stage=stage, lead=lease))
 
 
