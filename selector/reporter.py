@@ -64,17 +64,17 @@ class Reporter:
         self.progress(0, 1)
 
     def progress(
-        self, done: int, total: int, *, expected: float | None = None, **data: object
+        self, done: int, total: int, *, left_s: float | None = None, **data: object
     ) -> None:
         """How far the stage is; raises ``CancelledError`` when asked to stop.
 
-        ``expected`` is what will probably have been done at its end, where ``total`` is the most that may be.
+        ``left_s`` is what it still takes, from a stage that knows better than by its pace so far.
         """
-        eta = self._seconds_left(done, total if expected is None else expected)
+        eta = self._seconds_left(done, total) if left_s is None else left_s
         self._write("progress", done=done, total=total, eta_s=eta and round(eta, 1), data=data)
         self.check()
 
-    def _seconds_left(self, done: int, total: float) -> float | None:
+    def _seconds_left(self, done: int, total: int) -> float | None:
         """At the pace since the stage first told how far it is: what it prepared before is not done again.
 
         ``None`` while too little is done to tell a pace from what was prepared.

@@ -26,6 +26,7 @@ from selector.conflicts import sentences
 from selector.errors import BadRequestError
 from selector.learning import learnt, utilities
 from selector.plan import expected_recoveries
+from selector.recovery_pace import RecoveryPace
 from selector.selection import predict
 from selector.study import built_recipes, load_surrogate, past_recoveries
 from selector.surrogate import Validated
@@ -148,6 +149,7 @@ class _Attempts:
         self._known = built_recipes(job.folder, past)
         self.surrogate = learnt(self._study, self._known) if past else self._study
         self.curve: list[dict[str, float]] = []
+        self._pace = RecoveryPace()
 
     @property
     def built(self) -> list[Validated]:
@@ -263,6 +265,7 @@ class _Attempts:
         job = self._job
         self.curve.append({"attempt": attempt, "step": step, **point})
         job.reporter.metric(attempt=attempt, step=step, total=total, **point)
-        last = max(attempt + 1, expected_recoveries(self.most))
-        job.reporter.progress(step + attempt * total, total * self.most, expected=last * total)
+        self._pace.note(attempt, step)
+        left_s = self._pace.left_s(total, max(attempt + 1, expected_recoveries(self.most)))
+        job.reporter.progress(step + attempt * total, total * self.most, left_s=left_s)
         return not job.reporter.ends_early()

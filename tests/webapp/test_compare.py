@@ -109,6 +109,18 @@ def test_build_stands_against_the_newest_other_build_with_measured_values(
     assert [pair["same"] for pair in found["pairs"]] == [True]
 
 
+def test_build_names_who_found_its_recipe_where_that_is_not_the_usual_selector(
+    client, user, project
+):
+    usual, other = delivered(user, project), delivered(user, project, accuracy_drop_points=0.9)
+    Job.objects.filter(pk=other.pk).update(selector="greedy")
+    found = page(client, a=str(usual.id), b=str(other.id))
+    assert ", by " not in found["a"]["title"]
+    assert found["b"]["title"].endswith(", by greedy search")
+    titles = [build["title"] for build in found["choices"]["projects"][0]["builds"]]
+    assert sum(title.endswith(" for This computer, by greedy search") for title in titles) == 1
+
+
 def test_chart_writes_three_digits_only_of_what_was_timed(client, user, project):
     here, elsewhere = delivered(user, project), delivered(user, project, target="redmi-3s")
     Job.objects.filter(pk=elsewhere.pk).update(target="redmi-3s")

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from webapp.comparison.charts import comparison_figures
-from webapp.comparison.sides import ORIGINAL, RECOMMENDED, side_json
+from webapp.comparison.sides import ORIGINAL, RECOMMENDED, build_title, side_json
 from webapp.devices.queries import devices_json
 from webapp.jobs import knowledge
 from webapp.jobs.models import DELIVERED, Job, JobKind
@@ -105,7 +105,7 @@ def choices_json(*, owner: User) -> dict[str, Any]:
 def _build_choice(job: Job) -> dict[str, str]:
     return {
         "name": str(job.id),
-        "title": f"Build of {job.created:%-d %b, %H:%M} for {target_title(job)}",
+        "title": build_title(job, target_title(job)),
     }
 
 

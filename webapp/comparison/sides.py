@@ -12,11 +12,13 @@ from uuid import UUID
 from django.http import Http404
 from django.urls import reverse
 
+from selector.request import USUAL
 from webapp.comparison.configs import config_of
 from webapp.devices.targets import target_profile
 from webapp.jobs import artifacts, knowledge
 from webapp.jobs.outcome import measured_outcome
 from webapp.jobs.queries import job_get, target_json, target_title
+from webapp.jobs.selectors import selector_json
 from webapp.jobs.services import is_delivered
 from webapp.projects import answers
 from webapp.projects.queries import project_get
@@ -126,7 +128,7 @@ def _build(job: Job, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "kind": "build",
-        "title": f"Build of {job.created:%-d %b, %H:%M}",
+        "title": build_title(job),
         "is_measured": True,
         "url": reverse("job-result", args=[job.id]),
         "project": {"id": str(job.project.id), "name": job.project.name}
@@ -140,6 +142,13 @@ def _build(job: Job, name: str) -> dict[str, Any]:
         "values": _exact(values, "params", "macs"),
         "layers": _layers(report.get("layers", []), inspected),
     }
+
+
+def build_title(job: Job, device: str = "") -> str:
+    """When a build was asked for, for which device, and who found its recipe where that is not the usual selector."""
+    for_device = f" for {device}" if device else ""
+    found_by = "" if job.selector == USUAL else f", by {selector_json(job.selector)['inside']}"
+    return f"Build of {job.created:%-d %b, %H:%M}{for_device}{found_by}"
 
 
 def _with_interval(report: Mapping[str, Any]) -> dict[str, Any]:
