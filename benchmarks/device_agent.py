@@ -20,9 +20,9 @@ from benchmarks.host_prediction import SEED, percent, study
 from compression.calibration import Measurement, calibrated
 from compression.cost import latency_ms, load_device
 from compression.types import Precision
+from selector.host_times import timed_costs
 from selector.network_choice import drawn
 from selector.network_timing import network_files
-from selector.stages.probe import timed_tables
 from selector.surrogate import Surrogate
 from webapp.devices.agent.work import Task, measured
 from webapp.devices.kit import kit_graphs
@@ -68,7 +68,7 @@ def lenet() -> tuple[list[str], list[bytes], list[Array]]:
     """The original and random recipes: names, ONNX files, the features of the latency model."""
     with tempfile.TemporaryDirectory() as folder:
         job = study("lenet", Path(folder))
-        surrogate = Surrogate(timed_tables(job))
+        surrogate = Surrogate(timed_costs(job))
         configs = drawn(surrogate.space, RECIPES + max(OWN_NETWORKS) - 1, SEED)
         built = [network_files(job, surrogate.space, config)[0] for config in configs]
         original = surrogate.space.untouched()[0]

@@ -25,10 +25,10 @@ from compression.cost import load_device
 from compression.types import Precision, Stage
 from selector.engine import job_of, prepare, run_stage
 from selector.host_latency import HOST
+from selector.host_times import timed_costs
 from selector.network_choice import drawn
 from selector.network_timing import network_files, time_networks
 from selector.reporter import Reporter
-from selector.stages.probe import timed_tables
 from selector.surrogate import Surrogate
 from selector.tables import PRECISIONS
 
@@ -80,7 +80,7 @@ def study(name: str, folder: Path) -> Job:
 def report(name: str, job: Job, recipes: int) -> None:
     """Time the operations, fit them, predict other networks and time those."""
     begun = time.monotonic()
-    tables = timed_tables(job)
+    tables = timed_costs(job)
     seconds = time.monotonic() - begun
     surrogate = Surrogate(tables)
     configs, measured, again = twice_timed(job, surrogate, recipes)

@@ -66,8 +66,9 @@ def time_networks(
     best: dict[int, _Visit] = {}
     waiting: Sequence[int] = range(len(configs))
     for _ in range(_VISITS):
-        for i in waiting:
+        for done, i in enumerate(waiting, start=1):
             visits[i].append(_visit(job, references, files_of(configs[i])))
+            job.reporter.progress(done, len(waiting))
             if job.reporter.ends_early():
                 break
         calm_ms = _calm_ms(visits.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from selector.jobfolder import JobFolder
 
 PLAN = "plan.json"
-"""What INSPECT leaves: for each stage that takes parts its work items, its ``rounds``, and which part comes ``apart``."""
+"""What INSPECT leaves: for each stage that takes parts its work items, its ``rounds``, and those that go ``apart``."""
 
 GPU = "gpu"
 """In the plan: whether later stages do the steps that a GPU has time for, wherever they run."""
@@ -34,8 +34,9 @@ MORE_RECOVERIES = 0.9
 _USUAL_RECOVERY, _USUAL_RECOVERIES = 0.5, 3
 """Of plans of older versions, which tell neither steps nor recoveries."""
 
-_TIMES_FROM = 3
-"""Which part of PROBE measures times: by then two shares of single changes have told how long the others take."""
+_TIMES, _TIMES_FROM = [2, 2], 3
+"""Rounds of PROBE that measure times: operations in float and in 8 bits, then whole networks. By their first part two
+shares of single changes have told how long the others take."""
 
 _LEAST_SHARE = 6
 """Probes that make a part: with fewer, handing parts out would take longer than doing them."""
@@ -45,16 +46,18 @@ _LEAST_SHARE = 6
 class Rounds:
     """How many parts each round has. A part needs the results of all parts of the rounds before its own.
 
-    Part ``apart``, if it is not 0, belongs to no round: it needs no other, and none needs it.
+    Rounds ``apart`` go beside them: none of their parts needs one of the others, nor is needed by them. Their parts are
+    numbered on from ``apart_from``.
     """
 
     sizes: tuple[int, ...]
-    apart: int = 0
+    apart: tuple[int, ...] = ()
+    apart_from: int = 1
 
     @property
     def count(self) -> int:
         """All parts together."""
-        return sum(self.sizes) + bool(self.apart)
+        return sum(self.sizes) + sum(self.apart)
 
     @property
     def parts(self) -> list[Part]:
@@ -64,29 +67,33 @@ class Rounds:
     @property
     def at_once(self) -> int:
         """The most parts that can be done at the same time."""
-        return max(self.sizes) + bool(self.apart)
+        return max(self.sizes) + max(self.apart, default=0)
+
+    def is_apart(self, index: int) -> bool:
+        """Whether a part belongs to the rounds apart."""
+        return self.apart_from <= index < self.apart_from + sum(self.apart)
 
     def needed(self, index: int) -> tuple[int, ...]:
         """The numbers of the parts that must be done before part ``index``."""
-        if index == self.apart:
-            return ()
-        first, _ = self._round(index)
-        others = [number for number in range(1, self.count + 1) if number != self.apart]
-        return tuple(others[:first])
+        alike = self._alike(index)
+        return tuple(alike[: self._round(alike, index)[0]])
 
     def within(self, index: int) -> Part:
-        """Part ``index``, which is not the one apart, as a share of its own round."""
-        first, size = self._round(index)
-        return Part(self._place(index) - first, size)
+        """Part ``index`` as a share of its own round."""
+        alike = self._alike(index)
+        first, size = self._round(alike, index)
+        return Part(alike.index(index) - first + 1, size)
 
-    def _round(self, index: int) -> tuple[int, int]:
-        """How many parts of other rounds come before a part's round, and how many parts that has."""
-        starts = accumulate(self.sizes, initial=0)
-        rounds = zip(starts, self.sizes, strict=False)
-        return next((start, n) for start, n in rounds if self._place(index) <= start + n)
+    def _alike(self, index: int) -> list[int]:
+        """The numbers of all parts that are apart, or of all that are not."""
+        every = range(1, self.count + 1)
+        return [number for number in every if self.is_apart(number) == self.is_apart(index)]
 
-    def _place(self, index: int) -> int:
-        return index - (0 < self.apart < index)
+    def _round(self, alike: Sequence[int], index: int) -> tuple[int, int]:
+        """How many of them come before a part's round, and how many are in it."""
+        sizes, place = self.apart if self.is_apart(index) else self.sizes, alike.index(index)
+        rounds = zip(accumulate(sizes, initial=0), sizes, strict=False)
+        return next((first, size) for first, size in rounds if place < first + size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +110,8 @@ def plan(
 ) -> dict[str, Any]:
     """The plan of a job: so many probes, at most so many of pairs, so many candidates to build, and whether counts are a GPU's.
 
-    Times are a part of their own, which may last as long as all rounds of PROBE. So is each candidate; rounds of candidates
-    are even, so that two workers end together.
+    Times go beside all rounds of PROBE, which may not last as long. A candidate is a part of its own. Rounds of candidates are
+    even, so that two workers end together.
     """
     singles = _shares(n_probes, most=8)
     size = max(1, 2 * -(-n_candidates // 6))
@@ -112,7 +119,7 @@ def plan(
     return {
         Stage.PROBE.value: {
             "items": n_probes + n_pairs,
-            "apart": min(_TIMES_FROM, singles + 1),
+            "apart": {"rounds": _TIMES, "from": min(_TIMES_FROM, singles + 1)},
             "rounds": [
                 singles,
                 *[_shares(n_pairs // PAIR_ROUNDS, most=4)] * PAIR_ROUNDS,
@@ -169,12 +176,16 @@ def read_rounds(folder: JobFolder, stage: Stage) -> Rounds:
     folder.require(Stage.INSPECT)
     try:
         planned = folder.read_json(Stage.INSPECT, PLAN)[stage.value]
-        sizes, apart = planned["rounds"], planned.get("apart", 0)
+        rounds = Rounds(_sizes(planned["rounds"]))
+        if apart := planned.get("apart"):
+            rounds = replace(
+                rounds, apart=_sizes(apart["rounds"]), apart_from=int(apart["from"])
+            )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unusable(stage) from error
-    if not _is_sane(sizes) or apart not in range(1 + sum(sizes)):
+    if rounds.count > MOST_PARTS or not 0 < rounds.apart_from <= 1 + sum(rounds.sizes):
         raise _unusable(stage)
-    return Rounds(tuple(sizes), apart)
+    return rounds
 
 
 def counts_for_gpu(folder: JobFolder) -> bool:
@@ -209,9 +220,12 @@ def _shares(items: int, most: int) -> int:
     return min(most, max(1, items // _LEAST_SHARE))
 
 
-def _is_sane(sizes: Sequence[object]) -> bool:
-    whole = isinstance(sizes, list) and all(type(s) is int and s > 0 for s in sizes)
-    return whole and 0 < sum(sizes) <= MOST_PARTS  # type: ignore[arg-type]
+def _sizes(found: Sequence[object]) -> tuple[int, ...]:
+    """Of rounds, as they were written down; ``ValueError`` if they cannot be."""
+    sizes = tuple(size for size in found if isinstance(size, int) and size > 0)
+    if not sizes or len(sizes) < len(found):
+        raise ValueError(found)
+    return sizes
 
 
 def _unusable(stage: Stage) -> BadRequestError:

@@ -13,7 +13,6 @@ import json
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,18 +24,16 @@ from compression.cost import band, latency_ms, load_device
 from compression.runtime import quiet_session
 from compression.types import Precision, Stage
 from selector.engine import job_of, prepare, run_stage
+from selector.host_times import costs
 from selector.network_choice import drawn
 from selector.network_timing import network_files
 from selector.reporter import Reporter
 from selector.surrogate import Surrogate
-from selector.tables import PRECISIONS
-from selector.tabulation import Measurements, tabulate
 from webapp.devices.kit import kit_graphs
 
 if TYPE_CHECKING:
     from compression.cost import Array, DeviceProfile
     from selector.job import Job
-    from selector.tables import StudyTables
 
 SAMPLES = Path(__file__).parents[2] / "webapp" / "samples"
 NAMES = ("digits", "motion")
@@ -118,7 +115,7 @@ def candidates(name: str) -> Known:
     """Random float recipes of a sample, built without fitting and timed."""
     with tempfile.TemporaryDirectory() as folder:
         job = inspected(name, Path(folder))
-        surrogate = Surrogate(untimed_tables(job))
+        surrogate = Surrogate(costs(job))
         configs = np.concatenate(
             [surrogate.space.untouched(), drawn(surrogate.space, RECIPES, SEED)]
         )
@@ -139,16 +136,6 @@ def inspected(name: str, folder: Path) -> Job:
     job_folder = prepare(request, folder / "job")
     run_stage(Stage.INSPECT, job_folder, Reporter(io.StringIO()), None)
     return job_of(job_folder, Reporter(io.StringIO()))  # one that knows no time limit
-
-
-def untimed_tables(job: Job) -> StudyTables:
-    """Tables that know what every change computes, and neither times nor damage."""
-    sizes = tuple(len(job.model_bytes) for _ in PRECISIONS)
-    meta = job.folder.read_json(Stage.INSPECT, "baseline.json")
-    known = Measurements(
-        kl={}, op_ms=defaultdict(float), floor_ms=0.0, file_bytes=sizes, meta=meta
-    )
-    return tabulate(job.layout, known)
 
 
 def ratios(device: DeviceProfile, known: Known) -> Array:

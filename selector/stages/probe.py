@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from compression.latency import LatencyLookup
-from compression.onnx_export import export_onnx
 from compression.technique_names import title_of
-from compression.types import NETWORK, OpSpec, Precision, Stage
-from selector import tabulation
-from selector.action_space import ActionSpace
+from compression.types import NETWORK, Stage
+from selector import host_times
 from selector.divergence import Divergence
-from selector.host_latency import Timed, recalibrated
 from selector.jobfolder import Part
 from selector.layout import PAIR, pair_probes, probes
-from selector.network_choice import telling
-from selector.network_timing import network_files, time_networks
 from selector.pairs import telling_pairs
-from selector.plan import PAIR_ROUNDS, read_rounds
+from selector.plan import PAIR_ROUNDS, part_done, read_rounds
 from selector.recipe_rows import level_text
 from selector.surrogate import Surrogate
-from selector.tables import PRECISIONS
-from selector.tabulation import LOOKUP_PRECISIONS, Measurements, with_damage
+from selector.tabulation import LOOKUP_PRECISIONS, with_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,12 +24,9 @@ if TYPE_CHECKING:
     from selector.layout import Probe
     from selector.tables import StudyTables
 
-TIMING_ITEMS = 10
-"""Probes that the timing of operations and networks counts as, when the stage says how far it is."""
-
 
 class Probing:
-    """PROBE in parts: single changes, then pairs of changes that good recipes would hold; times are a part apart.
+    """PROBE in parts: single changes, then pairs of changes that good recipes would hold; beside these the times.
 
     Times take about as long as everything else, so nothing waits for them: which pairs to measure is asked of
     devices whose times are predicted.
@@ -49,42 +36,68 @@ class Probing:
         self._job = job
         self._rounds = read_rounds(job.folder, Stage.PROBE)
         self._divergence = Divergence(job)
-        self._timing_part = self._rounds.apart or 1  # of older versions' plans
         self._chosen: dict[tuple[int, ...], list[Probe]] = {}
 
     def do(self, part: Part) -> None:
-        """Measure a part's share, or time the operations."""
+        """Measure a part's share."""
         job = self._job
-        items = self._probes(part)
-        timing = TIMING_ITEMS if part.index == self._timing_part else 0
         result: dict[str, Any] = {"kl": {}}
-        if timing:
-            result |= _host_timings(job, len(items) + timing)
+        if part.index in self._timing:
+            result |= self._times(part)
             job.reporter.excuse()  # on a slow machine times took all of a short limit
-        for done, probe in enumerate(items, start=timing + 1):
+        items = self._probes(part)
+        for done, probe in enumerate(items, start=1):
             if job.reporter.ends_early():
                 job.reporter.log_early("changes that were not probed are left out.")
                 break
             result["kl"][probe.key] = self._damage(probe)
-            job.reporter.progress(done, len(items) + timing)
+            job.reporter.progress(done, len(items))
         job.folder.write_json(Stage.PROBE, job.folder.part_name(part, ".json"), result)
 
     def join(self) -> None:
         """Put what all parts measured into ``tables.npz``."""
-        timings, damage = (
-            self._read(self._timing_part),
-            self._damage_by(range(1, self._rounds.count + 1)),
+        job = self._job
+        networks = [row for part in self._found("networks") for row in part["networks"]]
+        times = host_times.operation_times(job, self._found("op_ms"))
+        costs = host_times.fitted_costs(job, times, networks)
+        damage = self._damage_by(range(1, self._rounds.count + 1))
+        job.reporter.log(
+            f"Times of {len(networks)} whole networks fitted: 9 in 10 predictions for this computer "
+            f"lie within {100 * costs.host_band:.0f} %"
         )
-        tables = with_damage(_calibrated(self._job, timings), self._job.layout, damage)
-        self._job.reporter.log(
-            f"Times of {len(timings['networks'])} whole networks fitted: 9 in 10 predictions for this computer "
-            f"lie within {100 * tables.host_band:.0f} %"
-        )
-        self._job.folder.write_with(Stage.PROBE, "tables.npz", tables.save)
+        tables = with_damage(costs, job.layout, damage)
+        job.folder.write_with(Stage.PROBE, "tables.npz", tables.save)
+
+    @cached_property
+    def _timing(self) -> list[int]:
+        """The parts that measure times; in plans of older versions the first, beside changes."""
+        every = range(1, self._rounds.count + 1)
+        return [index for index in every if self._rounds.is_apart(index)] or [1]
+
+    def _times(self, part: Part) -> dict[str, Any]:
+        """Of operations, and of whole networks once all of those are there."""
+        job, share = self._job, self._rounds.within(part.index)
+        if self._rounds.needed(part.index):
+            times = host_times.operation_times(job, self._found("op_ms"))
+            return {"networks": host_times.time_telling_networks(job, times, share)}
+        if self._rounds.is_apart(part.index):
+            return host_times.time_operations(job, share)
+        operations = host_times.time_operations(job)
+        times = host_times.operation_times(job, [operations])
+        return operations | {"networks": host_times.time_telling_networks(job, times)}
+
+    def _found(self, what: str) -> list[dict[str, Any]]:
+        """The parts that measured such times."""
+        done = filter(self._is_done, self._timing)
+        parts = [_by_arithmetic(self._read(index)) for index in done]
+        return [part for part in parts if what in part]
+
+    def _is_done(self, index: int) -> bool:
+        return part_done(self._job.folder, Stage.PROBE, Part(index, self._rounds.count))
 
     def _probes(self, part: Part) -> list[Probe]:
         """What a part measures of its round."""
-        if part.index == self._rounds.apart:
+        if self._rounds.is_apart(part.index):
             return []
         known = self._rounds.needed(part.index)
         every = self._pairs(known) if known else probes(self._job.layout)
@@ -105,11 +118,7 @@ class Probing:
 
     @cached_property
     def _untimed(self) -> StudyTables:
-        """Tables without times of this computer."""
-        job = self._job
-        unknown = [0.0] * len(_specs(job))
-        timings = {"op_ms": unknown, "floor_ms": 0.0, "file_bytes": _file_bytes(job)}
-        return _tabulated(job, timings)
+        return host_times.costs(self._job)
 
     def _damage_by(self, parts: Iterable[int]) -> dict[str, float]:
         """The divergence by probe key that these parts measured."""
@@ -130,62 +139,14 @@ class Probing:
         return damage
 
 
-def timed_tables(job: Job) -> StudyTables:
-    """Tables that know times alone: what the predictions for this computer rest on."""
-    return _calibrated(job, _host_timings(job, total=TIMING_ITEMS))
-
-
-def _calibrated(job: Job, timings: dict[str, Any]) -> StudyTables:
-    timed = [Timed(**row) for row in timings["networks"]]
-    return recalibrated(_tabulated(job, timings), timed)
-
-
-def _tabulated(job: Job, timings: dict[str, Any]) -> StudyTables:
-    """Tables that know times and sizes alone."""
-    measured = Measurements(
-        kl={},
-        op_ms=dict(zip(_specs(job), timings["op_ms"], strict=True)),
-        floor_ms=timings["floor_ms"],
-        file_bytes=tuple(timings["file_bytes"]),
-        meta=job.folder.read_json(Stage.INSPECT, "baseline.json"),
-    )
-    return tabulation.tabulate(job.layout, measured)
-
-
-def _host_timings(job: Job, total: int) -> dict[str, Any]:
-    """Times of all operations alone, and of a few whole networks made of them."""
-
-    def keep_on(done: int, count: int) -> bool:
-        job.reporter.progress(round(8 * done / count), total)
-        return True
-
-    specs = _specs(job)
-    lookup = LatencyLookup(job.model_bytes, job.calibration[:1])
-    measured = lookup.measure(specs, keep_on)
-    found: dict[str, Any] = {
-        "op_ms": [measured[spec] for spec in specs],
-        "floor_ms": lookup.floor_ms,
-        "file_bytes": _file_bytes(job),
-    }
-    tables = _tabulated(job, found)
-    space = ActionSpace(tables)
-    recipes = telling(tables, space, job.effort.timed_networks, job.request.seed)
-    configs = np.concatenate([space.untouched(), recipes])
-    timed = time_networks(job, configs, partial(network_files, job, space))
-    return {**found, "networks": [asdict(row) for row in timed]}
-
-
-def _file_bytes(job: Job) -> list[int]:
-    """Of the original in each of ``PRECISIONS``."""
-    networks = (replace(job.network, precision=p) for p in PRECISIONS)
-    return [len(export_onnx(network, job.calibration)) for network in networks]
-
-
-def _specs(job: Job) -> list[tuple[OpSpec, Precision]]:
-    """Every operation of every cell, once, in a fixed order."""
-    cells = tabulation.operations(job.layout).values()
-    distinct = dict.fromkeys(tabulation.timed(op) for ops in cells for op in ops)
-    return [(op, precision) for precision in LOOKUP_PRECISIONS for op in distinct]
+def _by_arithmetic(part: dict[str, Any]) -> dict[str, Any]:
+    """A part that an older version left has the times of one arithmetic after those of the other."""
+    times = part.get("op_ms")
+    if not isinstance(times, list):
+        return part
+    each = len(times) // len(LOOKUP_PRECISIONS)
+    found = {p.value: times[n * each :][:each] for n, p in enumerate(LOOKUP_PRECISIONS)}
+    return part | {"op_ms": found}
 
 
 def _title(probe: Probe) -> str:

@@ -11,7 +11,7 @@ JOB = SimpleNamespace(
     folder=SimpleNamespace(read_json=lambda _stage, _name: BASELINE),
     model_bytes=b"",
     calibration=np.zeros((1, 4), np.float32),
-    reporter=SimpleNamespace(ends_early=lambda: False),
+    reporter=SimpleNamespace(ends_early=lambda: False, progress=lambda _done, _total: None),
 )
 THREE = np.array([[0, 0], [1, 0], [2, 0]])
 

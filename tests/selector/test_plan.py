@@ -35,14 +35,21 @@ def test_a_part_needs_all_parts_of_earlier_rounds():
     ]
 
 
-def test_a_part_apart_needs_no_other_and_no_other_needs_it():
-    rounds = Rounds((2, 2), apart=2)
-    assert rounds.count == 5
-    assert [rounds.needed(index) for index in range(1, 6)] == [(), (), (), (1, 3), (1, 3)]
-    assert [rounds.within(index) for index in (1, 3, 4, 5)] == [
-        Part(1, 2), Part(2, 2), Part(1, 2), Part(2, 2)
+def test_parts_apart_need_each_other_alone():
+    rounds = Rounds((2, 2), apart=(2, 1), apart_from=2)
+    assert rounds.count == 7
+    assert [rounds.is_apart(index) for index in range(1, 8)] == [
+        False,
+        *[True] * 3,
+        *[False] * 3,
+    ]
+    assert [rounds.needed(index) for index in range(1, 8)] == [
+        (), (), (), (2, 3), (), (1, 5), (1, 5)
     ]  # fmt: skip
-    assert rounds.at_once == 3
+    assert [rounds.within(index) for index in range(1, 8)] == [
+        Part(1, 2), Part(1, 2), Part(2, 2), Part(1, 1), Part(2, 2), Part(1, 2), Part(2, 2)
+    ]  # fmt: skip
+    assert rounds.at_once == 4
 
 
 def test_times_are_planned_apart_and_plans_of_older_versions_are_followed(tmp_path):
@@ -50,8 +57,9 @@ def test_times_are_planned_apart_and_plans_of_older_versions_are_followed(tmp_pa
     (tmp_path / "INSPECT").mkdir()
     (tmp_path / "INSPECT" / "inspect.json").write_text("{}")
     folder.write_json(Stage.INSPECT, PLAN, plan(100, 50, 12, STEPS))
-    assert read_rounds(folder, Stage.PROBE).apart == 3
-    assert read_rounds(folder, Stage.VALIDATE).apart == 0
+    planned = read_rounds(folder, Stage.PROBE)
+    assert (planned.apart, planned.apart_from) == ((2, 2), 3)
+    assert read_rounds(folder, Stage.VALIDATE).apart == ()
     folder.write_json(Stage.INSPECT, PLAN, {"PROBE": {"items": 150, "rounds": [8, 2]}})
     assert read_rounds(folder, Stage.PROBE) == Rounds((8, 2))
 
@@ -70,7 +78,8 @@ def test_the_plan_knows_the_stages_that_the_engine_does_in_parts():
 
 
 @pytest.mark.parametrize(
-    "value", [{}, {"PROBE": {"rounds": []}}, {"PROBE": {"rounds": [0]}}, {"PROBE": {"rounds": [10**9]}}, {"PROBE": {"rounds": [2], "apart": 7}}, {"PROBE": []}, []]
+    "value", [{}, {"PROBE": {"rounds": []}}, {"PROBE": {"rounds": [0]}}, {"PROBE": {"rounds": [10**9]}}, {"PROBE": {"rounds": [2], "apart": 7}},
+              {"PROBE": {"rounds": [2], "apart": {"rounds": [1], "from": 9}}}, {"PROBE": {"rounds": 3}}, {"PROBE": []}, []]
 )  # fmt: skip
 def test_a_plan_that_cannot_be_followed_is_refused(tmp_path, value):
     (tmp_path / "INSPECT").mkdir()

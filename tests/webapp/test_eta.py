@@ -182,13 +182,15 @@ def says(job, part, eta_s):
     )
 
 
-@pytest.mark.parametrize(("workers", "expected_s"), [(1, 60 + 20), (2, 60)])
-def test_part_apart_is_counted_as_it_says(study, workers, expected_s):
-    """Ten parts of two seconds, and the times with a minute left: in turn, or side by side."""
+@pytest.mark.parametrize("workers", [1, 2])
+def test_parts_apart_are_counted_as_they_say(study, workers):
+    """Ten parts of two seconds; of the times one with ten seconds left, one as long, and two later ones."""
     job = at(study, "PROBE", {"INSPECT": 4.0}, started_s_ago=20)
-    parts(job, [5, 2, 2], count=14, running=workers)
-    job.parts.filter(number=4).update(apart=True)
-    says(job, "4/14", 60)
+    parts(job, [5, 2, 2], count=17, running=workers)
+    job.parts.filter(number__in=(4, 15, 16, 17)).update(apart=True)
+    job.parts.filter(number__in=(16, 17)).update(needs=15)
+    says(job, "4/17", 10)
+    expected_s = (20 + 10 + 10 + 2 * 7) / workers
     assert stages_left(job)["PROBE"]["low_s"] / LOW == pytest.approx(expected_s, abs=3)
 
 

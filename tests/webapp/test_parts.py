@@ -122,22 +122,30 @@ def test_a_part_waits_for_those_that_it_learns_from(job):
     assert part_lease.claim_part(job.id, "PROBE", is_lead=False).label == "4/4"
 
 
-def test_nothing_waits_for_a_part_apart(job):
+def test_parts_apart_wait_for_each_other_alone(job):
+    """1, 4 and 5 are a round, then 6; beside them 2, and then 3."""
     lease.claim(job.id)
-    plan(job, apart=2)
-    first, _, *rest = (part_lease.claim_part(job.id, "PROBE", is_lead=False) for _ in range(4))
-    assert [part.label for part in rest] == ["3/5", "4/5"]
-    assert part_lease.claim_part(job.id, "PROBE", is_lead=False) is None
-    for part in (first, *rest):
+    plan(job, apart=(1, 1), apart_from=2)
+
+    def claimed():
+        return part_lease.claim_part(job.id, "PROBE", is_lead=False)
+
+    begun = [claimed() for _ in range(4)]
+    assert [part.label for part in begun] == ["1/6", "2/6", "4/6", "5/6"]
+    assert claimed() is None
+    for part in (begun[0], *begun[2:]):
         part.finish()
-    assert part_lease.claim_part(job.id, "PROBE", is_lead=False).label == "5/5"
+    assert claimed().label == "6/6"
+    assert claimed() is None
+    begun[1].finish()
+    assert claimed().label == "3/6"
 
 
-def plan(job, apart=0):
+def plan(job, **apart):
     from compression.types import Stage
     from selector.plan import Rounds
 
-    part_lease.plan_parts(job, Stage.PROBE, Rounds(tuple(PLAN["PROBE"]["rounds"]), apart))
+    part_lease.plan_parts(job, Stage.PROBE, Rounds(tuple(PLAN["PROBE"]["rounds"]), **apart))
 
 
 def test_second_delivery_of_help_changes_nothing(job):

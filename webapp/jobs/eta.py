@@ -46,6 +46,9 @@ LEAST_TRAINED = 0.4
 CONVERTER_S = 8.0
 """What PACKAGE takes longer for each converter to another runtime's format that is installed."""
 
+LATER_APART = 0.7
+"""What a part that times whole networks takes, of one that times operations."""
+
 LOW, HIGH = 0.7, 1.3
 RECENT_JOBS = 5
 MOST_PACE = 50.0
@@ -254,8 +257,8 @@ def _usual_left_s(job: Job, usual_s: float) -> float:
 def _shared_stage_s(job: Job, parts: Sequence[JobPart]) -> float | None:
     """By what its parts took, but for the first, which prepares what all share; and by how many run at once.
 
-    What the engine says they took counts, not when they ended: a job may have rested in between. One that is apart is
-    unlike the others and says itself what it has left; with others beside it the stage lasts no shorter than that.
+    What the engine says they took counts, not when they ended: a job may have rested in between. Those that are apart are
+    unlike the others and say themselves what they have left.
     """
     unlike = {parts[0].label, *(part.label for part in parts if part.apart)}
     done = job.events.filter(stage=job.stage, kind="done").exclude(
@@ -272,15 +275,35 @@ def _shared_stage_s(job: Job, parts: Sequence[JobPart]) -> float | None:
     last = job.events.filter(stage=job.stage).last()
     since_s = (timezone.now() - last.t).total_seconds() if last and at_once else 0.0
     later_s = part_s * max(0.0, left - min(1.0, since_s / max(part_s, 1e-3)))
-    return max(apart_s, (later_s + apart_s) / max(1, at_once))
+    return (later_s + apart_s) / max(1, at_once)
 
 
 def _apart_left_s(job: Job, parts: Sequence[JobPart]) -> float | None:
-    """What the part that is apart still takes, if there is one; ``None`` until it says so."""
-    for part in parts:
-        if part.apart and part.state != PartState.DONE:
-            return _counted_left_s(job, part=part.label)
-    return 0.0
+    """What the parts that are apart still take, if there are any; ``None`` until the first of them has told."""
+    left = [part for part in parts if part.apart and part.state != PartState.DONE]
+    if not left:
+        return 0.0
+    told = {part.number: _counted_left_s(job, part=part.label) for part in left}
+    usual_s = _one_apart_s(job, parts, told)
+    if usual_s is None:
+        return None
+    expected = {part.number: usual_s * (LATER_APART if part.needs else 1.0) for part in left}
+    return sum(expected[n] if s is None else s for n, s in told.items())
+
+
+def _one_apart_s(
+    job: Job, parts: Sequence[JobPart], told: Mapping[int, float | None]
+) -> float | None:
+    """What a part of the first round apart takes: as one took that is done, or will have taken that runs."""
+    for part in (part for part in parts if part.apart and not part.needs):
+        events = job.events.filter(stage=job.stage, part=part.label)
+        done, left_s = events.filter(kind="done").last(), told.get(part.number)
+        if done is not None:
+            return float(done.data.get("seconds") or 0.0)
+        if left_s is not None:
+            began = events.first()
+            return left_s + (timezone.now() - began.t).total_seconds() if began else left_s
+    return None
 
 
 def _elapsed_s(job: Job) -> float | None:

@@ -90,7 +90,7 @@ def plan_parts(job: Job, stage: Stage, rounds: Rounds) -> None:
                 number=part.index,
                 count=rounds.count,
                 needs=max(rounds.needed(part.index), default=0),
-                apart=part.index == rounds.apart,
+                apart=rounds.is_apart(part.index),
             )
             for part in rounds.parts
         ),
@@ -104,10 +104,10 @@ def claim_part(job_id: UUID, stage: str, *, is_lead: bool) -> PartLease | None:
     waiting = parts.filter(state=PartState.WAITING, job__state__in=ACTIVE)
     if not is_lead:
         waiting = waiting.filter(lost__lt=LEFT_TO_THE_LEAD)
-    there = parts.filter(Q(state=PartState.DONE) | Q(apart=True))
-    done = set(there.values_list("number", flat=True))
+    missing = parts.exclude(state=PartState.DONE).values_list("apart", "number")
+    first_missing = {apart: min(n for a, n in missing if a == apart) for apart, _ in missing}
     for part in waiting.order_by("number"):
-        if not done.issuperset(range(1, part.needs + 1)):
+        if first_missing[part.apart] <= part.needs:
             continue
         claimed = JobPart.objects.filter(
             pk=part.pk, state=PartState.WAITING, attempt=part.attempt
