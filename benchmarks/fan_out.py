@@ -3,6 +3,7 @@
 ``python -m benchmarks.fan_out FOLDER [SAMPLE]`` first makes a data folder with a finished study (digits by default). Called
 again, it does the two stages anew in copies of it, with 1 and 2 workers and one thread an engine; nothing else may
 run. It also compares the candidates that were built, which must not depend on the number of workers.
+What two workers can reach at most on a machine is told by two studies that share nothing but its cores.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,11 +43,18 @@ def main(folder: Path, sample: str) -> None:
         print(f"{folder} holds a study now; call again to measure.")
         return
     found = {(stage, n): _anew(folder, stage, n) for stage in SHARED for n in WORKERS}
+    with ThreadPoolExecutor(2) as two:
+        apart = [two.submit(_anew, folder, "VALIDATE", 1) for _ in range(2)]
+    both = max(each.result()[0] for each in apart)
     for stage in SHARED:
         alone, shared = (found[stage, n][0] for n in WORKERS)
         print(
             f"{stage}: {alone} s alone, {shared} s with two, {alone / shared:.2f} times as fast"
         )
+    limit = 2 * found["VALIDATE", 1][0] / both
+    print(
+        f"VALIDATE of two studies side by side: {both} s, so these cores do {limit:.2f} times as much as one"
+    )
     first, second = (found["VALIDATE", n][1] for n in WORKERS)
     same = sum(one == other for one, other in zip(first, second, strict=True))
     print(f"{same} of {len(first)} candidates and what they lost are the same")
