@@ -81,7 +81,7 @@ def choose(
     fails = answer.config in failed_recoveries(asked, built)
     better = _better_built(asked, answer, rivals, cautious=cautious or fails)
     if better is None and not cautious:
-        better = _promising_built(question, answer, rivals)
+        better = _promising_built(question, answer, rivals, fails=fails)
     if better is not None:
         recipe, utility = better
         answer = _as_built(asked, recipe, utility, answer)
@@ -186,15 +186,15 @@ def _better_built(
 
 
 def _promising_built(
-    question: Question, found: Selection, built: Sequence[Validated]
+    question: Question, found: Selection, built: Sequence[Validated], *, fails: bool
 ) -> tuple[Validated, float] | None:
     """A built recipe that will probably be better than the selector's when it is recovered in full, and its utility.
 
-    Its limits are drawn in as those of predictions are.
+    Its limits are drawn in as those of predictions are. Anything that keeps them is better than what ``fails``.
     """
     drawn_in = replace(question, budgets=with_room(question, built)).prepared()
     brief = [recipe for recipe in built if not recipe.recovered]
-    expected = float(drawn_in.utility(np.array([found.config]))[0])
+    expected = INFEASIBLE if fails else float(drawn_in.utility(np.array([found.config]))[0])
     best = best_built(drawn_in, question.surrogate.hoped(brief))
     return best if best and best[1] > max(INFEASIBLE, expected) else None
 

@@ -89,11 +89,13 @@ def on_devices(
         wants = _wants(totals, wish)
         utility = reward.utility(values, wants)[0]
         scores = reward.score(values, wants)[0]
-        priced = [_priced(*row) for row in zip(known, values[0], scores, strict=True)]
         # Of equals the one asked about.
         order = sorted(range(len(known)), key=lambda i: (-utility[i], i != 1))
-        best = next((i for i in order[:_MOST_JUDGED] if fits(device, priced[i])), order[0])
-        original, asked, found = priced[0], priced[1], priced[best]
+        first, *others = (
+            _priced(known[i], values[0, i], scores[i]) for i in order[:_MOST_JUDGED]
+        )
+        found = next((priced for priced in (first, *others) if fits(device, priced)), first)
+        original, asked = (_priced(known[i], values[0, i], scores[i]) for i in (0, 1))
         bands = [
             surrogate.band(device, quantity, float(totals[1, MACS]))
             for quantity in ("latency", "energy")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from compression.latency import LatencyLookup
-from compression.onnx_export import export_onnx
 from compression.types import OpSpec, Precision, Stage
 from selector import tabulation
 from selector.action_space import ActionSpace
@@ -18,7 +17,6 @@ from selector.host_latency import Timed, recalibrated
 from selector.jobfolder import Part
 from selector.network_choice import telling
 from selector.network_timing import network_files, time_networks
-from selector.tables import PRECISIONS
 from selector.tabulation import LOOKUP_PRECISIONS, Measurements
 
 if TYPE_CHECKING:
@@ -50,8 +48,9 @@ def time_operations(job: Job, share: Part = WHOLE) -> dict[str, Any]:
         job.reporter.progress(done, count)
         return True
 
+    operations = _operations(job)
     specs = {
-        precision.value: [(op, precision) for op in _operations(job)]
+        precision.value: [(op, precision) for op in operations]
         for precision in share.take(list(LOOKUP_PRECISIONS))
     }
     lookup = LatencyLookup(job.model_bytes, job.calibration[:1])
@@ -63,10 +62,11 @@ def time_operations(job: Job, share: Part = WHOLE) -> dict[str, Any]:
 def operation_times(job: Job, measured: Sequence[Mapping[str, Any]]) -> OperationTimes:
     """What the parts of ``time_operations`` found together."""
     by_name = {name: times for part in measured for name, times in part["op_ms"].items()}
+    operations = _operations(job)
     op_ms = {
         (op, precision): ms
         for precision in LOOKUP_PRECISIONS
-        for op, ms in zip(_operations(job), by_name[precision.value], strict=True)
+        for op, ms in zip(operations, by_name[precision.value], strict=True)
     }
     floors = [part["floor_ms"] for part in measured]
     return OperationTimes(op_ms=op_ms, floor_ms=sum(floors) / len(floors))
@@ -99,7 +99,7 @@ def costs(job: Job, times: OperationTimes | None = None) -> StudyTables:
         kl={},
         op_ms=known.op_ms,
         floor_ms=known.floor_ms,
-        file_bytes=_file_bytes(job),
+        file_bytes=job.file_bytes,
         meta=job.folder.read_json(Stage.INSPECT, "baseline.json"),
     )
     return tabulation.tabulate(job.layout, measured)
@@ -115,9 +115,3 @@ def _operations(job: Job) -> list[OpSpec]:
     """Every operation of every cell, once, in a fixed order."""
     cells = tabulation.operations(job.layout).values()
     return list(dict.fromkeys(tabulation.timed(op) for ops in cells for op in ops))
-
-
-def _file_bytes(job: Job) -> tuple[int, ...]:
-    """Of the original in each of ``PRECISIONS``."""
-    networks = (replace(job.network, precision=p) for p in PRECISIONS)
-    return tuple(len(export_onnx(network, job.calibration)) for network in networks)

@@ -22,6 +22,7 @@ from compression.data import (
     synthetic_data,
 )
 from compression.matched_inputs import Matching, can_match, matched, spectral_noise
+from compression.onnx_export import export_onnx
 from compression.onnx_import import import_onnx
 from compression.preprocessing import Preprocessing
 from compression.student import training_device
@@ -30,7 +31,7 @@ from selector.effort import Activations, Effort, effort_for
 from selector.errors import BadRequestError
 from selector.layout import Layout, lay_out
 from selector.plan import counts_for_gpu
-from selector.tables import StudyTables
+from selector.tables import PRECISIONS, StudyTables
 
 if TYPE_CHECKING:
     from compression.answer_forms import AnswerForm
@@ -145,6 +146,12 @@ class Job:
     def calibration(self) -> np.ndarray:
         """The calibration examples, model-ready."""
         return self.dataset.calibration.take(self.effort.calibration_samples).x
+
+    @cached_property
+    def file_bytes(self) -> tuple[int, ...]:
+        """What the original takes as a file in each of ``PRECISIONS``."""
+        networks = (replace(self.network, precision=precision) for precision in PRECISIONS)
+        return tuple(len(export_onnx(network, self.calibration)) for network in networks)
 
     @cached_property
     def workbench(self) -> Workbench:

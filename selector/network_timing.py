@@ -66,9 +66,10 @@ def time_networks(
     best: dict[int, _Visit] = {}
     waiting: Sequence[int] = range(len(configs))
     for _ in range(_VISITS):
-        for done, i in enumerate(waiting, start=1):
+        due = sum(map(len, visits.values())) + len(waiting)
+        for i in waiting:
             visits[i].append(_visit(job, references, files_of(configs[i])))
-            job.reporter.progress(done, len(waiting))
+            job.reporter.progress(sum(map(len, visits.values())), due)
             if job.reporter.ends_early():
                 break
         calm_ms = _calm_ms(visits.values())

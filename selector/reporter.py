@@ -7,6 +7,7 @@ import queue
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -140,15 +141,19 @@ class Reporter:
             self._stopped_by = "request" if self._finish.is_set() else "time" if late else None
         return self._stopped_by is not None
 
-    def excuse(self) -> None:
-        """Let the time limit stand still for what this stage did so far.
+    @contextmanager
+    def without_limit(self) -> Iterator[None]:
+        """Let the time limit stand still, and end nothing, also if it has passed.
 
         For work without which the rest would be worth nothing, nor it without the rest.
         """
-        if self.deadline is not None:
-            self.deadline += time.monotonic() - self._stage_started
+        limit, began = self.deadline, time.monotonic()
+        self.deadline = None
         if self._stopped_by == "time":
             self._stopped_by = None
+        yield
+        if limit is not None:
+            self.deadline = limit + time.monotonic() - began
 
     @property
     def stopped_by(self) -> str | None:

@@ -21,7 +21,7 @@ from selector.choosing import read_recipe
 from selector.errors import BadRequestError
 from selector.jobfolder import JobFolder, Part
 from selector.learning import learnt
-from selector.plan import read_rounds
+from selector.plan import PLAN, read_rounds
 from selector.report import check_report
 from selector.reporter import CancelledError, Reporter
 from selector.study import PAST_RECOVERIES, load_surrogate, past_recoveries
@@ -197,6 +197,28 @@ def test_a_part_says_which_part_it_needs_and_which_are_planned(tmp_path):
         engine.run_stage(Stage.PROBE, job, quiet, Part(1, 50))
     with pytest.raises(BadRequestError, match="SEARCH cannot be done in parts"):
         engine.run_stage(Stage.SEARCH, job, quiet, Part(1, 2))
+
+
+def test_plan_of_an_older_version_is_followed_and_what_it_left_is_read(tmp_path):
+    """There, the first part held all times, those of 8 bits after those in float."""
+    job = inspected(tmp_path)
+    path, quiet = job.path / "INSPECT" / PLAN, Reporter(stream=io.StringIO())
+    planned = json.loads(path.read_text())
+    del planned["PROBE"]["apart"]
+    path.unlink()
+    path.write_text(json.dumps(planned))
+    parts = read_rounds(job, Stage.PROBE).parts
+    engine.run_told_parts(Stage.PROBE, job, quiet, [*map(str, parts), "end"])
+    first = job.path / "PROBE" / job.part_name(parts[0], ".json")
+    found = json.loads(first.read_text())
+    assert found["kl"]
+    assert found["networks"]
+    times = [ms for name in ("fp32", "int8") for ms in found["op_ms"][name]]
+    first.unlink()
+    first.write_text(json.dumps(found | {"op_ms": times}))
+    engine.run_told_parts(Stage.PROBE, job, quiet, ["join"])
+    (host_ms,) = arrays(job, "host_ms")
+    assert (host_ms[:, :, 0, 0, 0].sum(axis=1) > 0).all()
 
 
 def test_parts_told_on_standard_input_are_done_and_joined(tmp_path):

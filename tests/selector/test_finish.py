@@ -90,30 +90,44 @@ def logged(lines):
     return [line["data"]["text"] for line in lines if line["kind"] == "log"]
 
 
-def test_a_short_limit_leaves_time_to_probe_after_the_timings(finished, tmp_path):
+def test_a_short_limit_leaves_time_to_probe_beside_the_timings(finished, tmp_path):
+    """And it does not end the timings, which are worth nothing in part."""
     job = again(finished, Stage.PROBE, tmp_path / "job")
     path = job.path / "request.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"time_limit_s": 3}))
-    first = Part(index=1, count=read_rounds(job, Stage.PROBE).count)
-    engine.run_stage(Stage.PROBE, job, Reporter(io.StringIO()), first)
-    probed = job.read_json(Stage.PROBE, job.part_name(first, ".json"))
-    assert probed["kl"]
-    assert probed["networks"]
+    parts = read_rounds(job, Stage.PROBE).parts
+    told = [*map(str, parts), "join"]
+    engine.run_told_parts(Stage.PROBE, job, Reporter(io.StringIO()), told)
+    found = [job.read_json(Stage.PROBE, job.part_name(part, ".json")) for part in parts]
+    networks = [row["config"][:-1] for part in found for row in part.get("networks", ())]
+    distinct = {tuple(config) for config in networks}
+    assert (
+        len(distinct) == 1 + engine.job_of(job, Reporter(io.StringIO())).effort.timed_networks
+    )
+    assert sum(bool(part["kl"]) for part in found) > 1
+    assert {name for part in found for name in part.get("op_ms", ())} == {"fp32", "int8"}
 
 
-def test_what_is_excused_takes_no_time_from_the_rest():
+def test_work_without_limit_takes_no_time_from_the_rest():
     reporter = Reporter(io.StringIO())
     reporter.begin(Stage.PROBE, Part())
-    reporter.deadline = time.monotonic() + 0.02
-    time.sleep(0.03)
-    assert reporter.ends_early()
-    reporter.excuse()
+    reporter.deadline = time.monotonic() + 0.05
+    with reporter.without_limit():
+        time.sleep(0.06)
+        assert not reporter.ends_early()
     assert not reporter.ends_early()
-    assert reporter.stopped_by is None
-    reporter.finish()
+    time.sleep(0.06)
     assert reporter.ends_early()
-    reporter.excuse()
-    assert reporter.stopped_by == "request"
+    with reporter.without_limit():
+        assert not reporter.ends_early()
+    assert reporter.ends_early()
+
+
+def test_finishing_ends_work_without_limit_too():
+    reporter = Reporter(io.StringIO())
+    with reporter.without_limit():
+        reporter.finish()
+        assert reporter.ends_early()
 
 
 def test_a_validation_ends_with_the_candidates_so_far(finished, tmp_path):

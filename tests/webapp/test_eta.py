@@ -164,42 +164,62 @@ def parts(job, took_s, count, running=1):
 
 
 def test_stage_in_parts_follows_their_pace_without_the_first(study):
-    """The first part of PROBE times all operations: those that follow are quick."""
+    """The first part prepares what all share: those that follow are quick."""
     job = at(study, "PROBE", {"INSPECT": 4.0}, started_s_ago=40)
     parts(job, [30, 1, 2, 1.5], count=10)
     assert stages_left(job)["PROBE"]["low_s"] / LOW == pytest.approx(9, abs=1.6)
 
 
-def says(job, part, eta_s):
+def begins(job, part, s_ago=0.0):
+    """A part is begun, as its engine says with a count of nothing."""
+    told(job, part, s_ago, done=0, total=1)
+
+
+def told(job, part, s_ago=0.0, **facts):
+    seq = job.events.count() + 1
+    t = timezone.now() - timedelta(seconds=s_ago)
     JobEvent.objects.create(
-        job=job,
-        seq=50,
-        t=timezone.now(),
-        stage=job.stage,
-        part=part,
-        kind="progress",
-        eta_s=eta_s,
+        job=job, seq=seq, t=t, stage=job.stage, part=part, kind="progress", **facts
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_parts_apart_are_counted_as_they_say(study, workers):
-    """Ten parts of two seconds; of the times one with ten seconds left, one as long, and two later ones."""
+@pytest.fixture
+def probing(study):
+    """Ten parts of two seconds are left, and the times: one part of them runs, one is like it, and two are shorter."""
     job = at(study, "PROBE", {"INSPECT": 4.0}, started_s_ago=20)
-    parts(job, [5, 2, 2], count=17, running=workers)
+    parts(job, [5, 2, 2], count=17)
     job.parts.filter(number__in=(4, 15, 16, 17)).update(apart=True)
     job.parts.filter(number__in=(16, 17)).update(needs=15)
-    says(job, "4/17", 10)
+    return job
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_parts_apart_are_counted_as_they_say(probing, workers):
+    probing.parts.filter(number=5).update(
+        state=PartState.RUNNING if workers == 2 else PartState.WAITING
+    )
+    begins(probing, "4/17")
+    told(probing, "4/17", done=1, eta_s=10)
     expected_s = (20 + 10 + 10 + 2 * 7) / workers
-    assert stages_left(job)["PROBE"]["low_s"] / LOW == pytest.approx(expected_s, abs=3)
+    assert stages_left(probing)["PROBE"]["low_s"] / LOW == pytest.approx(expected_s, abs=3)
 
 
-def test_stage_tells_nothing_until_its_part_apart_does(study):
-    usual = FIRST_GUESS_S["PROBE"]
-    job = at(study, "PROBE", {"INSPECT": FIRST_GUESS_S["INSPECT"]}, started_s_ago=0.5 * usual)
-    parts(job, [5, 2], count=14)
-    job.parts.filter(number=4).update(apart=True)
-    assert stages_left(job)["PROBE"]["low_s"] / LOW == pytest.approx(0.5 * usual, abs=2)
+def test_part_apart_that_rested_for_an_hour_is_told_by_what_came_since(probing):
+    begins(probing, "4/17", s_ago=3600)
+    told(probing, "4/17", s_ago=3590, done=1, eta_s=5)
+    begins(probing, "4/17")
+    told(probing, "4/17", done=1, eta_s=10)
+    assert stages_left(probing)["PROBE"]["low_s"] / LOW == pytest.approx(54, abs=3)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_stage_tells_nothing_until_its_parts_apart_do(probing, before):
+    """Nor does what was said before a rest count."""
+    if before:
+        told(probing, "4/17", s_ago=3600, done=1, eta_s=5)
+    begins(probing, "4/17")
+    usual_s = FIRST_GUESS_S["PROBE"] - 20
+    assert stages_left(probing)["PROBE"]["low_s"] / LOW == pytest.approx(usual_s, abs=2)
 
 
 def planned(job, steps):

@@ -141,6 +141,15 @@ def test_parts_apart_wait_for_each_other_alone(job):
     assert claimed().label == "3/6"
 
 
+def test_parts_apart_are_done_by_the_machine_of_the_jobs_own_worker(job):
+    """They measure times of one computer, which are not those of another."""
+    lease.claim(job.id)
+    plan(job, apart=(1,), apart_from=1)
+    Job.objects.filter(pk=job.pk).update(worker="another-host:1:0.0")
+    assert part_lease.claim_part(job.id, "PROBE", is_lead=False).label == "2/5"
+    assert part_lease.claim_part(job.id, "PROBE", is_lead=True).label == "1/5"
+
+
 def plan(job, **apart):
     from compression.types import Stage
     from selector.plan import Rounds

@@ -240,7 +240,7 @@ def _told_left_s(job: Job) -> float | None:
     return _shared_stage_s(job, parts)
 
 
-def _counted_left_s(job: Job, **which: str) -> float | None:
+def _counted_left_s(job: Job, **which: str | int) -> float | None:
     """What the engine said last of the stage, or of the part, that it works on."""
     said = job.events.filter(stage=job.stage, eta_s__isnull=False, **which)
     last: JobEvent | None = said.last()
@@ -283,7 +283,7 @@ def _apart_left_s(job: Job, parts: Sequence[JobPart]) -> float | None:
     left = [part for part in parts if part.apart and part.state != PartState.DONE]
     if not left:
         return 0.0
-    told = {part.number: _counted_left_s(job, part=part.label) for part in left}
+    told = {part.number: _attempt_left_s(job, part) for part in left}
     usual_s = _one_apart_s(job, parts, told)
     if usual_s is None:
         return None
@@ -296,14 +296,28 @@ def _one_apart_s(
 ) -> float | None:
     """What a part of the first round apart takes: as one took that is done, or will have taken that runs."""
     for part in (part for part in parts if part.apart and not part.needs):
-        events = job.events.filter(stage=job.stage, part=part.label)
-        done, left_s = events.filter(kind="done").last(), told.get(part.number)
-        if done is not None:
-            return float(done.data.get("seconds") or 0.0)
-        if left_s is not None:
-            began = events.first()
-            return left_s + (timezone.now() - began.t).total_seconds() if began else left_s
+        done = job.events.filter(stage=job.stage, part=part.label, kind="done")
+        took = [float(row["data"].get("seconds") or 0.0) for row in done.values("data")]
+        if took:
+            return max(took)  # found done already, it takes nothing
+        left_s, began = told.get(part.number), _attempt_began(job, part)
+        if left_s is not None and began is not None:
+            return left_s + (timezone.now() - began.t).total_seconds()
     return None
+
+
+def _attempt_left_s(job: Job, part: JobPart) -> float | None:
+    """What a part that runs has said of itself since it was begun last: it may have rested, or been lost."""
+    began = _attempt_began(job, part)
+    if began is None or part.state != PartState.RUNNING:
+        return None
+    return _counted_left_s(job, part=part.label, seq__gt=began.seq)
+
+
+def _attempt_began(job: Job, part: JobPart) -> JobEvent | None:
+    begun = job.events.filter(stage=job.stage, part=part.label, kind="progress", done=0)
+    found: JobEvent | None = begun.last()
+    return found
 
 
 def _elapsed_s(job: Job) -> float | None:

@@ -151,7 +151,7 @@ class PartState(models.TextChoices):
 class JobPart(models.Model):
     """One part of a stage that several workers share. It has a lease of its own, as a job has.
 
-    It learns from the results of the first ``needs`` parts: of those that are ``apart`` if it is, else of the others.
+    It learns from the results of the parts up to number ``needs``: of those that are ``apart`` if it is, else of the others.
     """
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="parts")

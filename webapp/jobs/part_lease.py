@@ -99,15 +99,20 @@ def plan_parts(job: Job, stage: Stage, rounds: Rounds) -> None:
 
 
 def claim_part(job_id: UUID, stage: str, *, is_lead: bool) -> PartLease | None:
-    """The first part that waits and can be done; ``None`` when there is none or others were quicker."""
+    """The first part that waits and can be done; ``None`` when there is none or others were quicker.
+
+    Those apart measure times of one computer: only the machine of the job's own worker does them.
+    """
     parts = JobPart.objects.filter(job=job_id, stage=stage)
     waiting = parts.filter(state=PartState.WAITING, job__state__in=ACTIVE)
     if not is_lead:
         waiting = waiting.filter(lost__lt=LEFT_TO_THE_LEAD)
+        here = f"{this_host(settings.ADADEEP_HOME)}:"
+        waiting = waiting.filter(Q(apart=False) | Q(job__worker__startswith=here))
     missing = parts.exclude(state=PartState.DONE).values_list("apart", "number")
     first_missing = {apart: min(n for a, n in missing if a == apart) for apart, _ in missing}
     for part in waiting.order_by("number"):
-        if first_missing[part.apart] <= part.needs:
+        if first_missing.get(part.apart, part.number) <= part.needs:
             continue
         claimed = JobPart.objects.filter(
             pk=part.pk, state=PartState.WAITING, attempt=part.attempt
