@@ -315,8 +315,9 @@ def _attempt_left_s(job: Job, part: JobPart) -> float | None:
 
 
 def _attempt_began(job: Job, part: JobPart) -> JobEvent | None:
-    begun = job.events.filter(stage=job.stage, part=part.label, kind="progress", done=0)
-    found: JobEvent | None = begun.last()
+    """Its engine counts from nothing when it begins, which a newer count may have replaced."""
+    said = job.events.filter(stage=job.stage, part=part.label)
+    found: JobEvent | None = said.filter(kind="progress", done=0).last() or said.first()
     return found
 
 
