@@ -33,6 +33,9 @@ FIRST_GUESS_S = {
     "MEASURE": 5.0,
     "PACKAGE": 4.0,
 }
+SHORT = (Stage.EXPORT, Stage.MEASURE, Stage.PACKAGE)
+"""Stages of a build that start an engine and do little else."""
+
 FIRST_GUESS_STEPS = 3600
 FIRST_GUESS_CANDIDATES = 12
 """Optimiser steps and candidates of that VALIDATE."""
@@ -121,11 +124,12 @@ def _left_s(job: Job) -> dict[str, float]:
 def _is_steady(job: Job, stage: Stage) -> bool:
     """Whether a stage takes about as long for a large network as for a small one, if the machine is as fast.
 
-    The selector trains on both alike, and candidates of a large one get fewer steps. A first study tells of the machine.
+    The selector trains on both alike, candidates of a large one get fewer steps, and short stages mostly start an engine.
+    A first study tells of the machine.
     """
     if stage == Stage.VALIDATE:
         return not job.study_id and _studies(job).exists()
-    return stage == Stage.SEARCH
+    return stage == Stage.SEARCH or stage in SHORT
 
 
 def usual_seconds(job: Job) -> dict[str, float]:
@@ -197,7 +201,8 @@ def _after_its_study(job: Job) -> dict[str, float]:
     recovery_s = _trained_s(study, took) * recovery_per_validation(
         folder, picked=_is_picked(job)
     )
-    return {stage: pace * s for stage, s in first_guess_s().items()} | {"RECOVER": recovery_s}
+    short = {stage: pace**0.5 * s for stage, s in first_guess_s().items() if stage in SHORT}
+    return first_guess_s() | short | {"RECOVER": recovery_s}
 
 
 def _trained_s(study: Job, took_s: float) -> float:
