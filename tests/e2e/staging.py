@@ -9,6 +9,8 @@ from tests.webapp import small_files, study_files
 from tests.webapp.running import ROOT, Installation
 from webapp.devices.kit import kit_graphs
 
+LANGUAGES = ("Python", "Android", "C++", "ncnn", "LiteRT", "ExecuTorch")
+"""In which a report may say how to run its model, where all converters are installed."""
 WHOLE_REPORT = ROOT / "tests" / "js" / "fixtures" / "report.json"
 
 FOREVER_S = 600
@@ -19,6 +21,15 @@ def prepared(folder, **options) -> Installation:
     study_files.write(folder / "study")
     report = json.loads(WHOLE_REPORT.read_text(encoding="utf-8"))
     report["artifacts"] = [{"path": "model.onnx", "primary": True}]
+    report["snippets"] = [
+        {
+            "name": title.lower(),
+            "title": title,
+            "syntax": "text",
+            "code": f"run model.onnx by {title}",
+        }
+        for title in LANGUAGES
+    ]
     (folder / "report.json").write_text(json.dumps(report))
     return Installation(folder, **options)
 
