@@ -114,11 +114,9 @@ def test_worker_without_what_it_shares_says_what_is_missing(shared, tmp_path):
     machine = Machine(shared, 1, ("worker", "--queues", "cpu"), STORAGE_URL="")
     with pytest.raises(AssertionError, match="A worker on another machine needs STORAGE_URL"):
         machine.__enter__()
-    machine.__exit__()
 
 
 def test_worker_before_the_main_machine_says_so(shared):
     machine = Machine(shared, 1, ("worker", "--queues", "cpu,gpu"))
     with pytest.raises(AssertionError, match="of another version of AdaDeep"):
         machine.__enter__()
-    machine.__exit__()
