@@ -71,8 +71,9 @@ def choose(
 
     A recipe that was ``built`` and turned out, or when it is recovered in full will turn out, better than what is
     predicted of the answer takes its place; when ``cautious``, or when the answer is one that has failed already, any
-    built recipe that keeps all limits as it is does. A method that was asked for by name gives way only to its ``own`` earlier answers, those that
-    this build recovered. Of predictions, one that keeps the limits with room to spare is taken if there is any.
+    built recipe that keeps all limits as it is does. A method that was asked for by name gives way only to its
+    ``own`` earlier answers, those that this build recovered. Of predictions, one that keeps the limits with room to
+    spare is taken if there is any.
     """
     question, selector = question_of(job, surrogate), _selector(job, surrogate)
     answer, known = _answer_with_room(question, selector, built, job.request.seed)

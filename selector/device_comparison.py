@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -90,11 +91,12 @@ def on_devices(
         utility = reward.utility(values, wants)[0]
         scores = reward.score(values, wants)[0]
         # Of equals the one asked about.
-        order = sorted(range(len(known)), key=lambda i: (-utility[i], i != 1))
-        first, *others = (
-            _priced(known[i], values[0, i], scores[i]) for i in order[:_MOST_JUDGED]
+        order = np.lexsort((np.arange(len(known)) != 1, -utility))[:_MOST_JUDGED]
+        ranked = (_priced(known[i], values[0, i], scores[i]) for i in order)
+        first = next(ranked)
+        found = next(
+            (priced for priced in chain([first], ranked) if fits(device, priced)), first
         )
-        found = next((priced for priced in (first, *others) if fits(device, priced)), first)
         original, asked = (_priced(known[i], values[0, i], scores[i]) for i in (0, 1))
         bands = [
             surrogate.band(device, quantity, float(totals[1, MACS]))

@@ -93,8 +93,7 @@ def fitted_costs(
 
 def costs(job: Job, times: OperationTimes | None = None) -> StudyTables:
     """Tables that know sizes, and times as each operation took alone, or none of this computer."""
-    untimed = OperationTimes(op_ms=defaultdict(float), floor_ms=0.0)
-    known = times or untimed
+    known = times or OperationTimes(op_ms=defaultdict(float), floor_ms=0.0)
     measured = Measurements(
         kl={},
         op_ms=known.op_ms,
@@ -106,8 +105,9 @@ def costs(job: Job, times: OperationTimes | None = None) -> StudyTables:
 
 
 def timed_costs(job: Job) -> StudyTables:
-    """The same all at once: what the predictions for this computer rest on."""
-    times = operation_times(job, [time_operations(job)])
+    """The same in one go, each arithmetic alone as parts do them: what the predictions for this computer rest on."""
+    shares = [Part(n, len(LOOKUP_PRECISIONS)) for n in range(1, 1 + len(LOOKUP_PRECISIONS))]
+    times = operation_times(job, [time_operations(job, share) for share in shares])
     return fitted_costs(job, times, time_telling_networks(job, times))
 
 

@@ -34,7 +34,7 @@ MORE_RECOVERIES = 0.9
 _USUAL_RECOVERY, _USUAL_RECOVERIES = 0.5, 3
 """Of plans of older versions, which tell neither steps nor recoveries."""
 
-_TIMES, _TIMES_FROM = [2, 2], 3
+_TIMES, _TIMES_FROM = (2, 2), 3
 """Rounds of PROBE that measure times: operations in float and in 8 bits, then whole networks. By their first part two
 shares of single changes have told how long the others take."""
 

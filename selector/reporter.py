@@ -151,9 +151,11 @@ class Reporter:
         self.deadline = None
         if self._stopped_by == "time":
             self._stopped_by = None
-        yield
-        if limit is not None:
-            self.deadline = limit + time.monotonic() - began
+        try:
+            yield
+        finally:
+            if limit is not None:
+                self.deadline = limit + time.monotonic() - began
 
     @property
     def stopped_by(self) -> str | None:

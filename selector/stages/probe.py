@@ -43,9 +43,8 @@ class Probing:
         job = self._job
         result: dict[str, Any] = {"kl": {}}
         if part.index in self._timing:
-            with (
-                job.reporter.without_limit()
-            ):  # on a slow machine times took all of a short one
+            # On a slow machine times took all of a short limit.
+            with job.reporter.without_limit():
                 result |= self._times(part)
         items = self._probes(part)
         for done, probe in enumerate(items, start=1):

@@ -128,7 +128,7 @@ def _is_steady(job: Job, stage: Stage) -> bool:
     A first study tells of the machine.
     """
     if stage == Stage.VALIDATE:
-        return not job.study_id and _studies(job).exists()
+        return not job.study_id and _ended(job).exists()
     return stage == Stage.SEARCH or stage in SHORT
 
 
@@ -140,19 +140,19 @@ def usual_seconds(job: Job) -> dict[str, float]:
     For a study: what the last ones took, and VALIDATE as the steps are that are planned.
     """
     if not job.study_id:
-        recent = _studies(job)[:RECENT_JOBS]
+        recent = _ended(job)[:RECENT_JOBS]
         return first_guess_s() | _medians(recent) | {"VALIDATE": _validation_s(job, recent)}
-    ended = Job.objects.filter(kind=job.kind, state__in=DELIVERED).order_by("-finished")
+    of_its_study = _ended(job).filter(study=job.study_id, selector=job.selector)
     alike = [
         other
-        for other in ended.filter(study=job.study_id, selector=job.selector)[: 2 * RECENT_JOBS]
+        for other in of_its_study[: 2 * RECENT_JOBS]
         if _is_picked(other) == _is_picked(job)
     ]
     return _after_its_study(job) | _medians(alike[:RECENT_JOBS])
 
 
-def _studies(job: Job) -> QuerySet[Job]:
-    """Studies that are done, the last first."""
+def _ended(job: Job) -> QuerySet[Job]:
+    """Jobs of the same kind that are done, the last first."""
     return Job.objects.filter(kind=job.kind, state__in=DELIVERED).order_by("-finished")
 
 
@@ -201,8 +201,8 @@ def _after_its_study(job: Job) -> dict[str, float]:
     recovery_s = _trained_s(study, took) * recovery_per_validation(
         folder, picked=_is_picked(job)
     )
-    short = {stage: pace**0.5 * s for stage, s in first_guess_s().items() if stage in SHORT}
-    return first_guess_s() | short | {"RECOVER": recovery_s}
+    guess_s = first_guess_s()
+    return {stage: pace**0.5 * guess_s[stage] for stage in SHORT} | {"RECOVER": recovery_s}
 
 
 def _trained_s(study: Job, took_s: float) -> float:
